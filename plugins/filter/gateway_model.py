@@ -1,0 +1,106 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: gateway_model
+short_description: The checked and complete model of a WebSocket gateway
+version_added: 0.1.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Checks C(websockets_upstreams) and C(websockets_sites), the variables of the role P(wsfleet.nginx.websockets#role),
+    completes them, and returns what the role's template prints, what the gateway is asked before a deploy and what
+    proves it afterwards.
+  - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
+positional: _input, groups, hostvars
+options:
+  _input:
+    description: C(websockets_upstreams) and C(websockets_sites), under these names.
+    type: dict
+    required: true
+  groups:
+    description: The groups of the inventory, as Ansible's variable C(groups).
+    type: dict
+    required: true
+  hostvars:
+    description: The variables of every host, as Ansible's variable C(hostvars).
+    type: dict
+    required: true
+notes:
+  - Faults do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
+"""
+
+EXAMPLES = """
+- name: Stop before any host is touched
+  ansible.builtin.assert:
+    that: model.faults | length == 0
+    fail_msg: "{{ model.faults | join('\\n') }}"
+  vars:
+    model: "{{ variables | wsfleet.nginx.gateway_model(groups, hostvars) }}"
+    variables:
+      websockets_upstreams: "{{ websockets_upstreams }}"
+      websockets_sites: "{{ websockets_sites }}"
+"""
+
+RETURN = """
+_value:
+  description: The faults of the variables, and the model where there are none.
+  type: dict
+  contains:
+    faults:
+      description:
+        - One line for each fault, that starts with its place, such as C(websockets_sites[0].locations[2].upstream).
+        - Where there are any, the other keys are missing.
+      type: list
+      elements: str
+    warnings:
+      description: What is allowed and yet hardly meant, such as a pool that no location uses.
+      type: list
+      elements: str
+    upstreams:
+      description: The C(upstream) blocks, each with its C(name) and C(lines).
+      type: list
+      elements: dict
+    sites:
+      description: The C(server) blocks, each with its C(lines) and C(locations), which have a C(path) and C(lines).
+      type: list
+      elements: dict
+    listening:
+      description: Each C(address) that nginx will listen on, and the place in the variables, C(at).
+      type: list
+      elements: dict
+    names:
+      description: Each host C(name) that the gateway has to resolve, and the place in the variables, C(at).
+      type: list
+      elements: dict
+    proofs:
+      description: How each route is proven, as option C(proofs) of M(wsfleet.nginx.config_transaction).
+      type: list
+      elements: dict
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import gateway
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
+
+
+def gateway_model(
+    variables: t.Mapping[str, t.Any],
+    groups: t.Mapping[str, t.Sequence[str]],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> dict[str, t.Any]:
+    faults = Faults()
+    model = gateway.gateway_model(variables, Inventory(groups=groups, hostvars=hostvars), faults)
+    return {"faults": faults.lines, **(model or {})}
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"gateway_model": gateway_model}

@@ -1,0 +1,52 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The faults of an inventory, collected so that the operator sees all of them at once."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+
+class Faults:
+    """Faults in the order found, each with its place: a path in the operator's own variables."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, path: str, message: str) -> None:
+        self.lines.append(f"{path}: {message}")
+
+
+def did_you_mean(word: str, known: t.Iterable[str]) -> str:
+    """A hint in brackets with a leading space, or nothing where no known word is near."""
+    near = difflib.get_close_matches(word, sorted(known), n=1)
+    return f" (did you mean '{near[0]}'?)" if near else ""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: in the operator's words, and never a screenful."""
+    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def kind(value: object) -> str:
+    """The YAML name of a value's type; a subclass, such as Ansible's tagged strings, counts as what it extends."""
+    for types, name in _KINDS:
+        if isinstance(value, types):
+            return name
+    return type(value).__name__
+
+
+# bool before int: in Python a bool is an int.
+_KINDS: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (bool, "a boolean"),
+    (int, "an integer"),
+    (float, "a decimal number"),
+    (str, "a string"),
+    (t.cast(type, t.Mapping), "a mapping"),
+    ((list, tuple), "a list"),
+    (type(None), "nothing"),
+)

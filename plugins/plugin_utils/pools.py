@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The servers of a pool: those it names, and every host of its inventory group."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Upstream
+
+
+@dataclass(frozen=True)
+class Server:
+    """One server of a pool, and the place in the inventory that it comes from."""
+
+    at: str
+    address: values.Address
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What the controller knows of all hosts, whatever --limit and serial say."""
+
+    groups: t.Mapping[str, t.Sequence[str]]
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[Server, ...]:
+    """The servers of a pool; none where its own keys have faults."""
+    if not {"servers", "group", "port", "address"} <= upstream.keys():
+        return ()
+    before = len(faults.lines)
+    named = [Server(f"{upstream['at']}.servers[{i}]", address) for i, address in enumerate(upstream["servers"])]
+    found = named + _group_servers(upstream, inventory, faults)
+    if not found and len(faults.lines) == before:
+        faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
+    places: dict[values.Address, str] = {}
+    for server in found:
+        first = places.setdefault(server.address, server.at)
+        if first != server.at:
+            faults.add(server.at, f"{shown(str(server.address))} is in the pool already, from {first}")
+    return tuple(found)
+
+
+def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
+    at, group = upstream["at"], upstream["group"]
+    if group is None:
+        if upstream["port"] is not None:
+            faults.add(f"{at}.port", "goes with a group; a server has its port in its own address")
+        return []
+    if upstream["port"] is None:
+        faults.add(at, f"the group '{group}' needs the key 'port'")
+        return []
+    if group not in inventory.groups:
+        hint = did_you_mean(group, inventory.groups)
+        faults.add(f"{at}.group", f"'{group}' is not a group of the inventory{hint}")
+        return []
+    # Sorted by name: the order of hosts in an inventory may differ from run to run and from team to team.
+    found = []
+    for host in sorted(inventory.groups[group]):
+        place = f"{at}.group '{group}', host {host}"
+        address = _host_address(upstream, host, inventory.hostvars[host], place, faults)
+        if address is not None:
+            found.append(Server(place, address))
+    return found
+
+
+def _host_address(
+    upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults
+) -> values.Address | None:
+    number, name = upstream["port"], upstream["address"]
+    if isinstance(number, str):
+        number = _host_port(number, upstream["at"], variables, place, faults)
+    given = variables.get(name, host if name == "ansible_host" else None)
+    if given is None:
+        faults.add(place, f"has no variable '{name}', which {upstream['at']}.address names")
+        return None
+    plain = values.host_address(given) if isinstance(given, str) else None
+    if plain is None:
+        faults.add(f"{place}, {name}", f"{shown(given)} is neither a host name nor an address")
+    return None if plain is None or number is None else values.Address(host=plain, port=number)
+
+
+def _host_port(name: str, at: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults) -> int | None:
+    if name in variables:
+        return values.port(variables[name], f"{place}, {name}", faults)
+    faults.add(place, f"has no variable '{name}', which {at}.port names")
+    return None

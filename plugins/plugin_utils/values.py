@@ -1,0 +1,275 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of single values. Each returns the value in its completed form, or None after it has noted a fault."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
+
+# RFC 1123 section 2.1, and the underscore that container and inventory names use.
+_HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
+_SERVER_NAME = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
+_POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# https://nginx.org/en/docs/syntax.html
+_TIME = re.compile(r"(?:\d+(?:ms|[smhdwMy])\s*)+|\d+")
+# What cannot start another token, another directive or an nginx variable.
+_PLAIN_PATH = re.compile(r"/[^\s;{}\"'\\$#\x00-\x1f\x7f]*")
+_SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
+
+BALANCES = ("round_robin", "least_conn", "ip_hash")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where something listens: a host and a port, or a Unix socket. An empty host is every IPv4 address."""
+
+    host: str = ""
+    port: int = 0
+    unix: str = ""
+
+    def __str__(self) -> str:
+        if self.unix:
+            return f"unix:{self.unix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if host else str(self.port)
+
+
+@dataclass(frozen=True)
+class Listen:
+    """One listen directive."""
+
+    address: Address
+    default_server: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.address} default_server" if self.default_server else str(self.address)
+
+
+@dataclass(frozen=True)
+class LocationPath:
+    """The text of a location: an optional modifier and a path."""
+
+    modifier: str
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.modifier} {self.path}" if self.modifier else self.path
+
+
+_T = t.TypeVar("_T")
+
+
+def each(
+    items: list[tuple[object, str]], check: t.Callable[[object, str, Faults], _T | None], faults: Faults
+) -> tuple[_T, ...] | None:
+    """The items of a list, each checked, or None where one of them has a fault."""
+    checked = [check(value, path, faults) for value, path in items]
+    return None if None in checked else tuple(item for item in checked if item is not None)
+
+
+def text(value: object, path: str, faults: Faults) -> str | None:
+    if isinstance(value, str):
+        return str(value)
+    faults.add(path, f"must be a string, not {kind(value)} ({shown(value)})")
+    return None
+
+
+def pool_name(value: object, path: str, faults: Faults) -> str | None:
+    name = text(value, path, faults)
+    if name is None or _POOL_NAME.fullmatch(name):
+        return name
+    faults.add(path, f"{shown(name)} is not a pool's name: letters, digits, '_', '.' and '-' only")
+    return None
+
+
+def variable_name(value: object, path: str, faults: Faults) -> str | None:
+    name = text(value, path, faults)
+    if name is None or _VARIABLE_NAME.fullmatch(name):
+        return name
+    faults.add(path, f"{shown(name)} is not the name of a host variable")
+    return None
+
+
+def port(value: object, path: str, faults: Faults) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        faults.add(path, f"must be an integer, not {kind(value)} ({shown(value)})")
+        return None
+    if 1 <= value <= 65535:
+        return int(value)
+    faults.add(path, f"{value} is out of range: ports are 1 to 65535")
+    return None
+
+
+def port_or_variable(value: object, path: str, faults: Faults) -> int | str | None:
+    """A port for the whole group, or the name of the host variable that holds each host's own."""
+    if isinstance(value, str) and _VARIABLE_NAME.fullmatch(value):
+        return str(value)
+    if isinstance(value, str):
+        faults.add(path, f"must be an integer or the name of a host variable, not {shown(value)}")
+        return None
+    return port(value, path, faults)
+
+
+def balance(value: object, path: str, faults: Faults) -> str | None:
+    name = text(value, path, faults)
+    if name is None or name in BALANCES:
+        return name
+    faults.add(path, f"{shown(name)} is not one of {', '.join(BALANCES)}{did_you_mean(name, BALANCES)}")
+    return None
+
+
+def nginx_time(value: object, path: str, faults: Faults) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return str(value)
+    if isinstance(value, str) and _TIME.fullmatch(value):
+        # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
+        return re.sub(r"\s", "", value)
+    faults.add(path, f"{shown(value)} is not a time as nginx writes it: 90, 90s, 30m, 1h30m")
+    return None
+
+
+def websocket(value: object, path: str, faults: Faults) -> bool | str | None:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value == "required":
+        return "required"
+    faults.add(path, f"must be true, false or required, not {shown(value)}")
+    return None
+
+
+def server_names(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """One name or a list of names; the first is the site's name in messages."""
+    if not isinstance(value, list):
+        return each([(value, path)], _server_name, faults)
+    if not value:
+        faults.add(path, "is empty: a site needs a name, '_' for none of its own")
+        return None
+    return each([(name, f"{path}[{index}]") for index, name in enumerate(value)], _server_name, faults)
+
+
+def listens(value: object, path: str, faults: Faults) -> tuple[Listen, ...] | None:
+    """One listen value or a list of them."""
+    if not isinstance(value, list):
+        return each([(value, path)], _listen, faults)
+    if not value:
+        faults.add(path, "is empty: a site needs a port or an address")
+        return None
+    return each([(item, f"{path}[{index}]") for index, item in enumerate(value)], _listen, faults)
+
+
+def server(value: object, path: str, faults: Faults) -> Address | None:
+    """One server of a pool: host:port, [v6]:port or unix:/path."""
+    given = text(value, path, faults)
+    if given is None:
+        return None
+    address = _address(given, path, faults)
+    if address is None or address.unix or address.host not in ("", "*"):
+        return address
+    faults.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
+    return None
+
+
+def location_path(value: object, path: str, faults: Faults) -> LocationPath | None:
+    given = text(value, path, faults)
+    if given is None:
+        return None
+    modifier, _space, rest = given.rpartition(" ")
+    if modifier in ("", "=", "^~") and _PLAIN_PATH.fullmatch(rest):
+        return LocationPath(modifier, rest)
+    faults.add(
+        path,
+        f"{shown(given)} is not a path: write /path/, '= /path' or '^~ /path/', "
+        "without spaces, quotes, backslashes and ; { } $ #",
+    )
+    return None
+
+
+def _server_name(value: object, path: str, faults: Faults) -> str | None:
+    name = text(value, path, faults)
+    if name is None or name == "_" or _SERVER_NAME.fullmatch(name):
+        return name
+    faults.add(path, f"{shown(name)} is not a server name: a host name, *.domain or '_'")
+    return None
+
+
+def _listen(value: object, path: str, faults: Faults) -> Listen | None:
+    if isinstance(value, int):
+        number = port(value, path, faults)
+        return None if number is None else Listen(Address(port=number))
+    given = text(value, path, faults)
+    if given is None:
+        return None
+    where, *parameters = given.split() or [""]
+    for parameter in parameters:
+        if parameter != "default_server":
+            hint = did_you_mean(parameter, ("default_server",))
+            faults.add(path, f"{shown(parameter)} is not a parameter known here: default_server is{hint}")
+            return None
+    address = _address(where, path, faults)
+    return None if address is None else Listen(address, default_server=bool(parameters))
+
+
+def _address(given: str, path: str, faults: Faults) -> Address | None:
+    """PORT, HOST:PORT, [V6]:PORT or unix:/PATH; a host name alone is a fault, for its port would be a guess."""
+    if given.startswith("unix:"):
+        return _unix_address(given, path, faults)
+    host, _colon, digits = given.rpartition(":")
+    if not (digits.isascii() and digits.isdigit()) or (":" in host and not host.startswith("[")):
+        faults.add(path, f"{shown(given)} has no port: write it as {_with_port(given)}")
+        return None
+    number = port(int(digits[:9]), path, faults)
+    plain = host if host in ("", "*") else host_address(host)
+    if plain is None:
+        faults.add(path, f"{shown(host)} is neither a host name nor an address")
+    return None if number is None or plain is None else Address(host=plain, port=number)
+
+
+def _unix_address(given: str, path: str, faults: Faults) -> Address | None:
+    if _SOCKET_PATH.fullmatch(given[5:]):
+        return Address(unix=given[5:])
+    faults.add(path, f"{shown(given)} is not a Unix socket: write unix:/path")
+    return None
+
+
+def host_address(host: str) -> str | None:
+    """A host name, an IPv4 address or a bare IPv6 address, from text that may have brackets; None for anything else."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+        return host if _is_ipv6(host) else None
+    if _is_ipv6(host):
+        return host
+    # A last label of digits alone is no name (RFC 1123 section 2.1): it is an IPv4 address or a slip.
+    if host.rstrip(".").rpartition(".")[2].isdigit() and is_name(host):
+        return None
+    return host if _HOST.fullmatch(host) else None
+
+
+def is_name(host: str) -> bool:
+    """Whether a host must be looked up before nginx can use it."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return True
+    return False
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        # nginx takes no zone (fe80::1%eth0).
+        return "%" not in host and ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+def _with_port(given: str) -> str:
+    bare = given.strip("[]")
+    return f"[{bare}]:PORT" if _is_ipv6(bare) else f"{given.partition(':')[0] or 'HOST'}:PORT"

@@ -1,0 +1,92 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this host has to offer a gateway: names that resolve, and addresses that no other program listens on."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import socket
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+_LOOKUPS_AT_ONCE = 32
+
+
+class Program(t.NamedTuple):
+    """A running program."""
+
+    pid: int
+    name: str
+
+
+def unresolved(names: t.Sequence[str]) -> dict[str, str]:
+    """The names that this host cannot resolve, each with the resolver's reason."""
+    with ThreadPoolExecutor(max_workers=_LOOKUPS_AT_ONCE) as pool:
+        reasons = pool.map(_lookup_failure, names)
+    return {name: reason for name, reason in zip(names, reasons) if reason}
+
+
+def _lookup_failure(name: str) -> str:
+    try:
+        socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        return str(error.strerror)
+    return ""
+
+
+def held(address: str) -> list[Program] | None:
+    """The programs other than nginx that keep nginx from listening on an address; None where nothing does.
+
+    The address is PORT, HOST:PORT or [V6]:PORT. The list is empty where the holder cannot be seen, as in a container
+    that shares its network.
+    """
+    host, _colon, port = address.rpartition(":")
+    if not _in_use(host.strip("[]"), int(port)):
+        return None
+    programs = _listening_programs(int(port))
+    return None if any(program.name == "nginx" for program in programs) else programs
+
+
+def _in_use(host: str, port: int) -> bool:
+    """Whether a bind is refused; it is tried and given up at once, and nothing ever listens."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+        # As nginx does (src/core/ngx_connection.c): a connection in TIME_WAIT is no obstacle.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            attempt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            attempt.bind(("" if host == "*" else host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _listening_programs(port: int) -> list[Program]:
+    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
+    found = set()
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(descriptor) in sockets:
+                process = descriptor.parent.parent
+                found.add(Program(pid=int(process.name), name=(process / "comm").read_text().strip()))
+        except OSError:  # The process or the descriptor is gone, or not ours to see.
+            continue
+    return sorted(found)
+
+
+def _listening_inodes(table: str, port: int) -> t.Iterator[str]:
+    """Rows of /proc/net/tcp (proc(5)): number, local address:port, remote, state (0A listens), ..., inode."""
+    try:
+        rows = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+    except OSError:
+        return
+    for row in rows:
+        fields = re.split(r"\s+", row.strip())
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            yield fields[9]

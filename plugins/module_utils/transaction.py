@@ -1,0 +1,181 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One deploy: test the candidate, swap the files, go live; or leave files and nginx as they were."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate, files, live, nginx, service
+
+# nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
+_LIVE_SECONDS = 15.0
+_POLL_SECONDS = 0.05
+
+
+class TransactionError(Exception):
+    """The deploy did not happen, or was undone; the message tells why, and what is live now."""
+
+
+class _NotLive(Exception):
+    """nginx did not take over the new configuration."""
+
+
+class Transaction:
+    """The wanted files of an installed nginx, and the socket on which its configuration tells which one is live."""
+
+    def __init__(self, build: nginx.Build, wanted: t.Mapping[Path, files.Content | None], live_socket: Path) -> None:
+        self._build = build
+        self._wanted = wanted
+        self._socket = live_socket
+        self._master = nginx.master_pid(build)
+        self._fingerprint = live.fingerprint(live_socket)
+        self.changes = files.plan(wanted)
+
+    @property
+    def needed(self) -> bool:
+        """Whether a file is not as wanted, or the running nginx is not what the files say."""
+        return bool(self.changes) or not self._is_live(self._fingerprint)
+
+    @property
+    def actions(self) -> list[str]:
+        """What there is to do, in the operator's words."""
+        if not self.needed:
+            return []
+        done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.changes]
+        if self._master:
+            done.append("reloaded nginx")
+        elif self._is_present:
+            done.append("started nginx")
+        return done
+
+    def test(self) -> list[str]:
+        """Have nginx test the candidate; its warnings, or a TransactionError with its own words."""
+        if not self.needed:
+            return []
+        contents = {path: content.data if content else None for path, content in self._wanted.items()}
+        verdict = candidate.test(self._build, contents)
+        if not verdict.accepted:
+            raise TransactionError(self._rejection(verdict))
+        unread = [str(path) for path in self._nginx_files() if str(path) not in verdict.files]
+        if unread:
+            including = f"{self._build.configuration} and the files it includes"
+            raise TransactionError(f"nginx would not read {', '.join(unread)}: no include in {including} covers it")
+        return verdict.messages
+
+    def run(self) -> list[str]:
+        """Swap the files and go live; the actions that this took. Call after test()."""
+        if not self.needed:
+            return []
+        actions = self.actions
+        try:
+            files.apply(self.changes)
+        except OSError as error:
+            raise TransactionError(f"{error.filename}: {error.strerror}; the files are as before") from error
+        try:
+            self._go_live()
+        except (_NotLive, service.ServiceError, subprocess.TimeoutExpired) as error:
+            raise TransactionError(f"{error}\n{self._undo()}") from error
+        return actions
+
+    @property
+    def _is_present(self) -> bool:
+        return any(content is not None for content in self._wanted.values())
+
+    def _is_live(self, fingerprint: str | None) -> bool:
+        """Each version of the files holds its own fingerprint, so the one that answers is the one that holds it."""
+        if fingerprint is None or not self._is_present:
+            return fingerprint is None and not self._is_present
+        return any(content and fingerprint.encode() in content.data for content in self._wanted.values())
+
+    def _nginx_files(self) -> list[Path]:
+        return [path for path, content in self._wanted.items() if content and self._build.root in path.parents]
+
+    def _rejection(self, verdict: nginx.Verdict) -> str:
+        words = "\n".join(verdict.messages)
+        if nginx.test(self._build, self._build.configuration).accepted:
+            return f"nginx rejects the new configuration; nothing was changed:\n{words}"
+        return f"nginx rejects the configuration that this host had before this deploy; nothing was changed:\n{words}"
+
+    def _go_live(self) -> None:
+        log = _ErrorLog(self._build.error_log)
+        workers = nginx.accepting_workers(self._master) if self._master else set()
+        if self._master:
+            service.reload(self._build)
+        elif self._is_present:
+            live.remove_stale(self._socket)
+            try:
+                service.start(self._build)
+            except service.ServiceError as error:
+                raise _NotLive(_reason(str(error), log.errors())) from error
+        else:
+            return
+        self._wait(workers, log)
+
+    def _wait(self, workers: set[int], log: _ErrorLog) -> None:
+        """Until the new configuration answers and no old worker accepts connections any more."""
+
+        def taken_over() -> bool:
+            return self._is_live(live.fingerprint(self._socket)) and not self._still_accepting(workers)
+
+        def given_up() -> bool:
+            return any(_is_final(error) for error in log.errors())
+
+        if not _until(lambda: taken_over() or given_up()) or given_up():
+            raise _NotLive(_reason("nginx did not take over the new configuration", log.errors()))
+
+    def _still_accepting(self, workers: set[int]) -> bool:
+        master = nginx.master_pid(self._build)
+        return bool(workers & nginx.accepting_workers(master)) if master else False
+
+    def _undo(self) -> str:
+        """Put the earlier files back; what is live now, in words."""
+        files.restore(self.changes)
+        if self._master is None:
+            return "The earlier files are back; nginx does not run, as before."
+        if live.fingerprint(self._socket) != self._fingerprint:
+            service.reload(self._build)
+        if _until(lambda: live.fingerprint(self._socket) == self._fingerprint):
+            return "The earlier files are back, and nginx serves them."
+        return "The earlier files are back, but nginx does not serve them: its error log tells why."
+
+
+def _until(reached: t.Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _LIVE_SECONDS
+    while not reached():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True
+
+
+class _ErrorLog:
+    """The emergencies that nginx logs from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._start = path.stat().st_size if path.exists() else 0
+
+    def errors(self) -> list[str]:
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._start)
+                lines = file.read(1024 * 1024).decode("utf-8", "replace").splitlines()
+        except OSError:
+            return []
+        # "2026/01/31 12:00:00 [emerg] 4711#4711: bind() to ..."
+        return [line.partition(": ")[2] for line in lines if " [emerg] " in line]
+
+
+def _is_final(error: str) -> bool:
+    return "bind()" not in error or error.startswith("still could not bind")
+
+
+def _reason(what: str, errors: list[str]) -> str:
+    telling = list(dict.fromkeys(error for error in errors if not error.startswith("still could not bind")))
+    return "\n".join([f"{what}:" if telling else what, *telling])

@@ -29,8 +29,8 @@ class Build:
     binary: str
     version: str
     configuration: Path
-    pid_file: Path
-    error_log: Path
+    pid_file: Path | None
+    error_log: Path | None
 
     @property
     def root(self) -> Path:
@@ -40,11 +40,16 @@ class Build:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What nginx says of a configuration: its messages, a line each, and the files it read."""
+    """What nginx says of a configuration: its messages and the files it read."""
 
     accepted: bool
     messages: list[str]
     files: list[str]
+
+
+# "nginx: [emerg] text", or, in builds that log to the standard error stream as Debian's do and in log files,
+# "2026/01/31 12:00:00 [emerg] 4711#4711: text".
+_MESSAGE = re.compile(r"^(?:nginx:|\d{4}/\d\d/\d\d \S+) (\[\w+\]) (?:\d+#\d+: )?(?:\*\d+ )?(.+)$", re.MULTILINE)
 
 
 def find_binary() -> str | None:
@@ -60,26 +65,42 @@ def installed() -> Build:
     version = re.search(r"nginx version: \S*?/(\d+(?:\.\d+)+)", answer)
     if version is None:
         raise NginxError(f"{binary} -V does not tell its version: {answer.strip()[:200]!r}")
+    configuration = Path(_built_in(answer, "conf-path") or "/etc/nginx/nginx.conf")
     return Build(
         binary=binary,
         version=version.group(1),
-        configuration=_built_in(answer, "conf-path", "/etc/nginx/nginx.conf"),
-        pid_file=_built_in(answer, "pid-path", "/run/nginx.pid"),
-        error_log=_built_in(answer, "error-log-path", "/var/log/nginx/error.log"),
+        configuration=configuration,
+        pid_file=_named_file("pid", configuration, _built_in(answer, "pid-path")),
+        error_log=_named_file("error_log", configuration, _built_in(answer, "error-log-path")),
     )
 
 
-def _built_in(answer: str, option: str, default: str) -> Path:
+def _built_in(answer: str, option: str) -> str | None:
     found = re.search(rf"--{option}=(\S+)", answer)
-    return Path(found.group(1) if found else default)
+    return found.group(1) if found else None
+
+
+def _named_file(directive: str, configuration: Path, built_in: str | None) -> Path | None:
+    """The file that a directive of the main configuration names, or else the one that was built in."""
+    try:
+        text = configuration.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(rf"^\s*{directive}\s+([^\s;]+)", text, re.MULTILINE)
+    name = found.group(1) if found else built_in
+    return Path(name) if name and name.startswith("/") else None
 
 
 def test(build: Build, configuration: Path) -> Verdict:
     """Run nginx -T, which tests as nginx -t does and tells which files were read."""
     result = run([build.binary, "-T", "-q", "-c", str(configuration)])
-    messages = [line for line in result.stderr.splitlines() if line.startswith("nginx: [")]
     files = re.findall(r"^# configuration file (.+):$", result.stdout, re.MULTILINE)
-    return Verdict(accepted=result.returncode == 0, messages=messages, files=files)
+    return Verdict(accepted=result.returncode == 0, messages=messages(result.stderr), files=files)
+
+
+def messages(text: str) -> list[str]:
+    """nginx's messages, each as "[emerg] text", out of its log or its standard error stream."""
+    return [" ".join(found) for found in _MESSAGE.findall(text)]
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
@@ -97,8 +118,10 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 def master_pid(build: Build) -> int | None:
     """The process id of the running master, or None."""
+    if build.pid_file is None:
+        return None
     try:
-        pid = int(_pid_file(build).read_text(encoding="ascii"))
+        pid = int(build.pid_file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
     return pid if _command_line(pid).startswith("nginx: master") else None
@@ -118,15 +141,6 @@ def accepting_workers(master: int) -> set[int]:
         if title.startswith("nginx: worker process") and "shutting down" not in title:
             found.add(pid)
     return found
-
-
-def _pid_file(build: Build) -> Path:
-    try:
-        text = build.configuration.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return build.pid_file
-    named = re.search(r"^\s*pid\s+([^\s;]+)\s*;", text, re.MULTILINE)
-    return Path(named.group(1)) if named else build.pid_file
 
 
 def _command_line(pid: int) -> str:

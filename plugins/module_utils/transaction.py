@@ -15,7 +15,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate, fi
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _LIVE_SECONDS = 15.0
+_GAVE_UP = "still could not bind()"
 _POLL_SECONDS = 0.05
+_LARGEST_LOG = 1024 * 1024
 
 
 class TransactionError(Exception):
@@ -157,25 +159,27 @@ def _until(reached: t.Callable[[], bool]) -> bool:
 class _ErrorLog:
     """The emergencies that nginx logs from now on."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._start = path.stat().st_size if path.exists() else 0
+        self._start = path.stat().st_size if path and path.exists() else 0
 
     def errors(self) -> list[str]:
+        if self._path is None:
+            return []
         try:
             with self._path.open("rb") as file:
                 file.seek(self._start)
-                lines = file.read(1024 * 1024).decode("utf-8", "replace").splitlines()
+                text = file.read(_LARGEST_LOG).decode("utf-8", "replace")
         except OSError:
             return []
-        # "2026/01/31 12:00:00 [emerg] 4711#4711: bind() to ..."
-        return [line.partition(": ")[2] for line in lines if " [emerg] " in line]
+        return [message for message in nginx.messages(text) if message.startswith("[emerg]")]
 
 
 def _is_final(error: str) -> bool:
-    return "bind()" not in error or error.startswith("still could not bind")
+    """Whether nginx has given up; it tries a port that is taken again and again, and says so at the end."""
+    return "bind()" not in error or _GAVE_UP in error
 
 
 def _reason(what: str, errors: list[str]) -> str:
-    telling = list(dict.fromkeys(error for error in errors if not error.startswith("still could not bind")))
+    telling = list(dict.fromkeys(error for error in errors if _GAVE_UP not in error))
     return "\n".join([f"{what}:" if telling else what, *telling])

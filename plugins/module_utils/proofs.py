@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Proofs: each route is asked for what it has to answer, by a real handshake or a plain request."""
+
+from __future__ import annotations
+
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import websocket
+
+_PROOFS_AT_ONCE = 32
+_SECONDS = 5.0
+# nginx's own words for a backend that it could not reach, or that gave no answer.
+_NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+
+
+def prove_all(proofs: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """Prove every route, side by side; the results are in the order of the proofs."""
+    with ThreadPoolExecutor(max_workers=_PROOFS_AT_ONCE) as pool:
+        return list(pool.map(_prove, proofs))
+
+
+def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    request = websocket.Request(url=proof["url"], connect_to=proof["connect_to"], timeout=_SECONDS)
+    judge = _JUDGES[proof["websocket"]]
+    outcome, proven, failure = judge(request)
+    return {
+        "site": proof["site"],
+        "path": proof["path"],
+        "status": outcome.status,
+        "proven": "" if failure else proven,
+        "failure": failure,
+        "milliseconds": outcome.handshake_ms,
+    }
+
+
+_Verdict = t.Tuple[websocket.Outcome, str, str]
+
+
+def _websocket(request: websocket.Request) -> _Verdict:
+    outcome = websocket.probe_websocket(request)
+    return outcome, "handshake", outcome.failure or ""
+
+
+def _websocket_only(request: websocket.Request) -> _Verdict:
+    outcome = websocket.probe_websocket(request)
+    plain = websocket.probe_http(request)
+    failure = outcome.failure or plain.failure or ""
+    if not failure and plain.status != 426:
+        failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
+    return outcome, "handshake, 426 to plain HTTP", failure
+
+
+def _plain(request: websocket.Request) -> _Verdict:
+    """The request asks for an upgrade too: to the backend it is plain HTTP all the same."""
+    outcome = websocket.probe_http(request, upgrade=True)
+    failure = outcome.failure or ""
+    if outcome.status == 101:
+        failure = "the upgrade was passed on, although websocket is false"
+    elif outcome.status in _NO_BACKEND:
+        failure = f"answered {outcome.status} {_NO_BACKEND[outcome.status]}: no server of the pool gave an answer"
+    return outcome, "plain HTTP, upgrade not passed on", failure
+
+
+_JUDGES: dict[bool | str, t.Callable[[websocket.Request], _Verdict]] = {
+    True: _websocket,
+    "required": _websocket_only,
+    False: _plain,
+}

@@ -1,0 +1,79 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The candidate: a copy of the configuration directory with the new files in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "nginx"
+    (root / "conf.d").mkdir(parents=True)
+    (root / "sites-enabled").mkdir()
+    (root / "sites-available").mkdir()
+    (root / "nginx.conf").write_text(
+        f"include mime.types;\ninclude {root}/conf.d/*.conf;include '{root}/sites-enabled/*';\n"
+    )
+    (root / "conf.d" / "other.conf").write_text("# other\n")
+    (root / "sites-available" / "site").write_text(f"include {root}/snippets/x;\n")
+    (root / "sites-enabled" / "site").symlink_to(root / "sites-available" / "site")
+    (root / "sites-enabled" / "dangling").symlink_to(root / "nothing")
+    (root / "key.pem").write_text("secret\n")
+    return root
+
+
+def test_absolute_includes_point_into_the_copy(root: Path) -> None:
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "nginx.conf").read_text() == (
+            f"include mime.types;\ninclude {copy}/conf.d/*.conf;include '{copy}/sites-enabled/*';\n"
+        )
+        assert (copy / "sites-enabled" / "site").read_text() == f"include {copy}/snippets/x;\n"
+
+
+def test_the_copy_has_the_new_files_and_the_live_tree_does_not(root: Path) -> None:
+    new, other = root / "conf.d" / "new.conf", root / "conf.d" / "other.conf"
+    with candidate.tree(root, {new: b"new\n", other: None}) as copy:
+        assert (copy / "conf.d" / "new.conf").read_text() == "new\n"
+        assert not (copy / "conf.d" / "other.conf").exists()
+    assert not new.exists()
+    assert other.read_text() == "# other\n"
+
+
+def test_what_needs_no_change_is_linked_so_that_no_key_is_copied(root: Path) -> None:
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "key.pem").is_symlink()
+        assert (copy / "key.pem").read_text() == "secret\n"
+
+
+def test_only_root_can_read_the_copy_and_it_is_gone_at_the_end(root: Path) -> None:
+    with candidate.tree(root, {}) as copy:
+        assert copy.stat().st_mode & 0o777 == 0o700
+    assert not copy.exists()
+
+
+def test_a_dangling_link_stays_one(root: Path) -> None:
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "sites-enabled" / "dangling").is_symlink()
+        assert not (copy / "sites-enabled" / "dangling").exists()
+
+
+def test_a_linked_directory_is_part_of_the_copy(root: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "a.conf").write_text("a\n")
+    (root / "linked").symlink_to(elsewhere)
+    with candidate.tree(root, {root / "linked" / "b.conf": b"b\n"}) as copy:
+        assert sorted(path.name for path in (copy / "linked").iterdir()) == ["a.conf", "b.conf"]
+    assert [path.name for path in elsewhere.iterdir()] == ["a.conf"]
+
+
+def test_a_directory_that_links_to_its_parent_ends(root: Path) -> None:
+    (root / "loop").symlink_to(root)
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "nginx.conf").exists()

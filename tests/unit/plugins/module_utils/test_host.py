@@ -1,0 +1,66 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host has to offer: names that resolve, and addresses that are free."""
+
+from __future__ import annotations
+
+import os
+import socket
+import typing as t
+from contextlib import contextmanager
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import host
+
+
+@contextmanager
+def listener(address: str, family: socket.AddressFamily = socket.AF_INET) -> t.Iterator[int]:
+    with socket.socket(family, socket.SOCK_STREAM) as listening:
+        listening.bind((address, 0))
+        listening.listen()
+        yield listening.getsockname()[1]
+
+
+def test_an_address_that_is_free_is_not_held() -> None:
+    with listener("127.0.0.1") as port:
+        pass
+    assert host.held(f"127.0.0.1:{port}") is None
+
+
+@pytest.mark.parametrize("address", ["{}", "*:{}", "0.0.0.0:{}", "127.0.0.1:{}"])
+def test_the_program_that_holds_an_address_is_named(address: str) -> None:
+    with listener("127.0.0.1") as port:
+        (program,) = host.held(address.format(port)) or []
+    assert program.pid == os.getpid()
+    assert program.name
+
+
+def test_another_address_of_the_same_port_is_free() -> None:
+    with listener("127.0.0.2") as port:
+        assert host.held(f"127.0.0.1:{port}") is None
+
+
+def test_an_ipv6_address_is_held_apart_from_ipv4() -> None:
+    with listener("::1", socket.AF_INET6) as port:
+        assert host.held(f"[::]:{port}")
+        assert host.held(f"{port}") is None
+
+
+def test_a_connection_that_waits_to_end_holds_nothing() -> None:
+    with socket.socket() as listening:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1", port))
+        server, _peer = listening.accept()
+        server.close()
+        client.close()
+    assert host.held(f"127.0.0.1:{port}") is None
+
+
+def test_names_that_do_not_resolve_are_told_apart_from_those_that_do() -> None:
+    reasons = host.unresolved(["localhost", "no-such-name.invalid"])
+    assert list(reasons) == ["no-such-name.invalid"]
+    assert reasons["no-such-name.invalid"]

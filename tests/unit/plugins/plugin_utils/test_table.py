@@ -1,0 +1,23 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The table of proofs."""
+
+from __future__ import annotations
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.table import proof_table
+
+
+def test_columns_are_aligned_and_numbers_stand_to_the_right() -> None:
+    proofs = {
+        "gateway1": [
+            {"site": "a.example", "path": "/ws/", "status": 101, "proven": "handshake", "milliseconds": 1.84},
+            {"site": "b", "path": "/", "status": 200, "proven": "plain HTTP", "milliseconds": 12.0},
+        ],
+        "g2": [],
+    }
+    assert proof_table(proofs).splitlines() == [
+        "gateway   site       path  status  proven        ms",
+        "gateway1  a.example  /ws/     101  handshake    1.8",
+        "gateway1  b          /        200  plain HTTP  12.0",
+    ]

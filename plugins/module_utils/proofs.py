@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import websocket
+from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Outcome, Request
+from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_http, probe_websocket
 
 _PROOFS_AT_ONCE = 32
 _SECONDS = 5.0
@@ -24,7 +25,7 @@ def prove_all(proofs: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 
 
 def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    request = websocket.Request(url=proof["url"], connect_to=proof["connect_to"], timeout=_SECONDS)
+    request = Request(url=proof["url"], connect_to=proof["connect_to"], timeout=_SECONDS)
     judge = _JUDGES[proof["websocket"]]
     outcome, proven, failure = judge(request)
     return {
@@ -37,26 +38,26 @@ def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
 
 
-_Verdict = t.Tuple[websocket.Outcome, str, str]
+_Verdict = t.Tuple[Outcome, str, str]
 
 
-def _websocket(request: websocket.Request) -> _Verdict:
-    outcome = websocket.probe_websocket(request)
+def _websocket(request: Request) -> _Verdict:
+    outcome = probe_websocket(request)
     return outcome, "handshake", outcome.failure or ""
 
 
-def _websocket_only(request: websocket.Request) -> _Verdict:
-    outcome = websocket.probe_websocket(request)
-    plain = websocket.probe_http(request)
+def _websocket_only(request: Request) -> _Verdict:
+    outcome = probe_websocket(request)
+    plain = probe_http(request)
     failure = outcome.failure or plain.failure or ""
     if not failure and plain.status != 426:
         failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
     return outcome, "handshake, 426 to plain HTTP", failure
 
 
-def _plain(request: websocket.Request) -> _Verdict:
+def _plain(request: Request) -> _Verdict:
     """The request asks for an upgrade too: to the backend it is plain HTTP all the same."""
-    outcome = websocket.probe_http(request, upgrade=True)
+    outcome = probe_http(request, upgrade=True)
     failure = outcome.failure or ""
     if outcome.status == 101:
         failure = "the upgrade was passed on, although websocket is false"
@@ -65,7 +66,7 @@ def _plain(request: websocket.Request) -> _Verdict:
     return outcome, "plain HTTP, upgrade not passed on", failure
 
 
-_JUDGES: dict[bool | str, t.Callable[[websocket.Request], _Verdict]] = {
+_JUDGES: dict[bool | str, t.Callable[[Request], _Verdict]] = {
     True: _websocket,
     "required": _websocket_only,
     False: _plain,

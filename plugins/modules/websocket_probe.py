@@ -226,7 +226,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import Request, probe_websocket, websocket_faults
+from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Request, websocket_faults
+from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_websocket
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "url": {"type": "str", "required": True},

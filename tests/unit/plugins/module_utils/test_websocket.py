@@ -20,7 +20,7 @@ import time
 from typing import Any, Callable, Iterator
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import (
+from ansible_collections.wsfleet.nginx.plugins.module_utils.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
@@ -30,18 +30,15 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import (
     TEXT,
     Frame,
     MessageAssembler,
-    Outcome,
-    ProtocolError,
-    Request,
-    accept_value,
     apply_mask,
     decode_frame,
     encode_frame,
     explain_close,
-    parse_response_head,
-    probe_http,
-    probe_websocket,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import accept_value, parse_response_head
+from ansible_collections.wsfleet.nginx.plugins.module_utils.peer_faults import ProtocolError
+from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Outcome, Request
+from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_http, probe_websocket
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -1,0 +1,129 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_preflight
+short_description: Tell whether a host can become the gateway that its variables describe
+version_added: 0.1.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Looks at a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
+  - The reasons are missing root rights, an address that another program listens on, and names of backends that the
+    host cannot resolve. With any of them nginx would not start, or would keep serving the configuration before.
+options:
+  listening:
+    description: The addresses that nginx will listen on.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      address:
+        description: The address, as V(PORT), V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH). Sockets are not looked at.
+        type: str
+        required: true
+      at:
+        description: The place in the operator's variables that asks for it, for the message.
+        type: str
+        required: true
+  names:
+    description: The host names that nginx will resolve when it loads its configuration.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      name:
+        description: The host name.
+        type: str
+        required: true
+      at:
+        description: The place in the operator's variables that asks for it, for the message.
+        type: str
+        required: true
+attributes:
+  check_mode:
+    description: Runs the same in check mode, for it changes nothing.
+    support: full
+  diff_mode:
+    description: Has nothing to show.
+    support: none
+  platform:
+    description: Reads C(/proc).
+    support: full
+    platforms: linux
+seealso:
+  - module: wsfleet.nginx.config_transaction
+"""
+
+EXAMPLES = r"""
+- name: Look at the host before it is changed
+  wsfleet.nginx.gateway_preflight:
+    listening:
+      - address: "3000"
+        at: websockets_sites[0].listen
+    names:
+      - name: server01
+        at: websockets_upstreams[0].servers[0]
+"""
+
+RETURN = r"""
+nginx_version:
+  description: The version of the installed nginx, or nothing where there is none.
+  type: str
+  returned: always
+  sample: 1.22.1
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.wsfleet.nginx.plugins.module_utils import host, nginx
+
+
+def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
+    if os.geteuid() != 0:
+        yield "root rights are needed to install and configure nginx: connect as root, or set become: true"
+        return
+    for item in listening:
+        programs = None if item["address"].startswith("unix:") else host.held(item["address"])
+        if programs is not None:
+            holders = ", ".join(f"{program.name}, process {program.pid}" for program in programs)
+            yield f"{item['at']}: {item['address']} is taken by {holders or 'another program'}"
+    reasons = host.unresolved([item["name"] for item in names])
+    for item in names:
+        if item["name"] in reasons:
+            yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "listening": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"address": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
+            },
+            "names": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"name": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
+            },
+        },
+        supports_check_mode=True,
+    )
+    version = nginx.installed().version if nginx.find_binary() else None
+    found = list(faults(module.params["listening"], module.params["names"]))
+    if found:
+        module.fail_json(msg="\n".join(["This host cannot be the gateway yet; nothing was changed:", *found]))
+    module.exit_json(changed=False, nginx_version=version)
+
+
+if __name__ == "__main__":
+    main()

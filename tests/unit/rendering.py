@@ -1,0 +1,29 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role's template rendered from variables, as a deploy renders it."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from pathlib import Path
+
+import jinja2
+from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
+    model = gateway_model(variables, inventory.get("groups", {}), inventory.get("hostvars", {}))
+    assert model["faults"] == []
+    # As the first line of the template says; Ansible adds the filter.
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
+    environment.filters["hash"] = lambda text, algorithm: hashlib.new(algorithm, text.encode()).hexdigest()
+    source = (ROOT / "roles/websockets/templates/websockets.conf.j2").read_text().split("\n", 1)[1]
+    return environment.from_string(source).render(
+        ansible_managed="Ansible managed",
+        __websockets_model=model,
+        __websockets_live_socket="/run/nginx-websockets.sock",
+    )

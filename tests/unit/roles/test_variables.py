@@ -1,0 +1,58 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The variables of the role are the same in its defaults, its argument specs, its README and the model's schema."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import schema
+
+ROLES = Path(__file__).resolve().parents[3] / "roles"
+
+
+def options(role: str) -> dict[str, t.Any]:
+    specs = yaml.safe_load((ROLES / role / "meta" / "argument_specs.yml").read_text())
+    return t.cast("dict[str, t.Any]", specs["argument_specs"]["main"]["options"])
+
+
+def defaults(role: str) -> dict[str, t.Any]:
+    return t.cast("dict[str, t.Any]", yaml.safe_load((ROLES / role / "defaults" / "main.yml").read_text()))
+
+
+def table(role: str, heading: str) -> list[str]:
+    """The first column of the README's table under a heading."""
+    section = (ROLES / role / "README.md").read_text().split(f"{heading}\n", 1)[1].split("\n#", 1)[0]
+    return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+
+
+@pytest.mark.parametrize("role", ["websockets", "echo_backend", "packages"])
+def test_every_variable_has_a_default_a_specification_and_a_line_in_the_readme(role: str) -> None:
+    assert {name: spec.get("default") for name, spec in options(role).items()} == defaults(role)
+    assert sorted(table(role, "## Variables")) == sorted(defaults(role))
+
+
+@pytest.mark.parametrize(
+    ("heading", "keys", "specified"),
+    [
+        ("### `websockets_upstreams[]`", schema.UPSTREAM, options("websockets")["websockets_upstreams"]),
+        ("### `websockets_sites[]`", schema.SITE, options("websockets")["websockets_sites"]),
+        (
+            "### `websockets_sites[].locations[]`",
+            schema.LOCATION,
+            options("websockets")["websockets_sites"]["options"]["locations"],
+        ),
+    ],
+)
+def test_every_key_is_known_to_the_schema_the_specification_and_the_readme(
+    heading: str, keys: dict[str, schema.Key], specified: dict[str, t.Any]
+) -> None:
+    assert sorted(table("websockets", heading)) == sorted(keys)
+    assert {name: spec.get("required", False) for name, spec in specified["options"].items()} == {
+        name: key.default is ... for name, key in keys.items()
+    }

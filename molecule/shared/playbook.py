@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs of the playbook by a scenario's tests, beside the one that Molecule does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from pathlib import Path
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+INVENTORIES = [
+    PROJECT / "molecule" / "shared" / "inventory",
+    Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
+]
+
+
+class Run(t.NamedTuple):
+    """How a run of the playbook ended."""
+
+    failed: bool
+    output: str
+
+
+def site(
+    variables: t.Mapping[str, t.Any],
+    *,
+    inventories: t.Sequence[Path] = INVENTORIES,
+    arguments: t.Sequence[str] = (),
+) -> Run:
+    """Run the playbook on all gateways with the given variables above all others."""
+    command: list[str | Path] = [
+        PROJECT / ".venv/bin/ansible-playbook",
+        "wsfleet.nginx.site",
+        "--extra-vars",
+        json.dumps(variables),
+    ]
+    command += arguments
+    for inventory in inventories:
+        command += ["--inventory", inventory]
+    plain = {"ANSIBLE_FORCE_COLOR": "0", "ANSIBLE_NOCOLOR": "1"}
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **plain}
+    ended = subprocess.run(command, check=False, capture_output=True, text=True, cwd=PROJECT, env=environment)
+    return Run(failed=ended.returncode != 0, output=ended.stdout + ended.stderr)

@@ -1,0 +1,37 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What holds on every gateway, whatever it serves."""
+
+from __future__ import annotations
+
+from gateway import Gateway
+
+CONFIGURATION = "/etc/nginx/conf.d/00-websockets.conf"
+
+
+def test_nginx_runs_and_starts_at_boot(gateway: Gateway) -> None:
+    service = gateway.console.service("nginx")
+    assert service.is_running
+    assert service.is_enabled
+
+
+def test_nginx_accepts_its_configuration(gateway: Gateway) -> None:
+    gateway.run("nginx -t")
+
+
+def test_the_configuration_belongs_to_root_and_is_readable_by_all(gateway: Gateway) -> None:
+    file = gateway.console.file(CONFIGURATION)
+    assert (file.user, file.group, file.mode) == ("root", "root", 0o644)
+
+
+def test_the_configuration_holds_no_blanks_at_line_ends_and_ends_with_a_newline(gateway: Gateway) -> None:
+    text = gateway.console.file(CONFIGURATION).content_string
+    assert not [line for line in text.splitlines() if line != line.rstrip()]
+    assert text.endswith("}\n")
+
+
+def test_debians_own_site_still_answers(gateway: Gateway) -> None:
+    answer = gateway.request("GET", "/", headers={"Host": "another.example"}, port=80)
+    assert answer.status == 200
+    assert b"Welcome to nginx!" in answer.body

@@ -1,0 +1,69 @@
+# make site: deploy both example gateways to this machine. make test: everything CI runs. make clean: undo it all.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PLAYBOOK := $(BIN)/ansible-playbook -i inventories/local playbooks/site.yml
+# What `make` itself had to install, for `make clean` to take away.
+PACKAGES := /var/lib/wsfleet-make.packages
+
+.DEFAULT_GOAL := help
+.PHONY: help site test lint sanity unit molecule build clean
+
+help:
+	@sed -n '1s/^# //p' Makefile
+
+site: .venv/site
+	@test "$$(id -u)" = 0 || { echo "make site installs nginx on this machine: run it as root" >&2; exit 1; }
+	@test -e /usr/lib/python3/dist-packages/apt || tests/apt-install.sh $(PACKAGES) python3-apt
+	$(PLAYBOOK)
+
+test:
+	tests/stages.sh lint sanity unit molecule build
+
+lint: .venv/test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy -p ansible_collections.wsfleet.nginx.plugins
+	$(BIN)/mypy tests molecule roles/echo_backend/files
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline
+	$(BIN)/antsibull-changelog lint
+
+sanity: .venv/test
+	tests/sanity.sh
+
+unit: .venv/test
+	$(BIN)/python -m pytest tests/unit
+
+molecule: .venv/test
+	tests/molecule.sh
+
+build: .venv/site
+	$(BIN)/ansible-galaxy collection build --force --output-path .cache
+
+clean:
+	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \
+		$(MAKE) .venv/site && $(PLAYBOOK) -e websockets_state=absent -e echo_backend_state=absent; \
+	fi
+	@if command -v podman >/dev/null; then \
+		podman images --quiet localhost/wsfleet-molecule | sort --unique | xargs --no-run-if-empty podman rmi; \
+	fi
+	rm -rf .venv .cache .hypothesis
+	@if [ -e $(PACKAGES) ]; then xargs dpkg --purge <$(PACKAGES) && rm $(PACKAGES); fi
+
+# Debian's Python comes without the means to make a virtual environment.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "ansible-core needs Python 3.11 or later: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tests/apt-install.sh $(PACKAGES) python3-venv
+	$(PYTHON) -m venv .venv
+	mkdir -p .venv/collections/ansible_collections/wsfleet
+	ln -s ../../../.. .venv/collections/ansible_collections/wsfleet/nginx
+
+.venv/site: requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+.venv/test: requirements-test.txt requirements.txt | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@

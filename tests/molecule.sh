@@ -1,0 +1,32 @@
+#!/bin/bash
+# Run Molecule scenarios, two at a time: molecule.sh [SCENARIO...]. Without names, all of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+logs=.cache/molecule
+packages=(podman runc mmdebstrap netavark aardvark-dns iproute2 iptables)
+
+if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
+    tests/apt-install.sh /var/lib/wsfleet-make.packages "${packages[@]}"
+fi
+if [ $# = 0 ]; then
+    set -- $(cd molecule && ls --directory -- */molecule.yml | xargs --max-args=1 dirname)
+fi
+rm -rf "$logs"
+mkdir -p "$logs"
+
+run() {
+    start=$SECONDS
+    if MOLECULE_GLOB='molecule/*/molecule.yml' .venv/bin/molecule test --scenario-name "$1" >"$logs/$1.log" 2>&1; then
+        echo "molecule $1: passed in $((SECONDS - start)) s"
+        grep -E '^=+ .*(passed|failed).* =+$' "$logs/$1.log" || true
+    else
+        cat "$logs/$1.log"
+        echo "molecule $1: FAILED in $((SECONDS - start)) s"
+        return 1
+    fi
+}
+export -f run
+# Molecule's output is read as a log, not on a terminal.
+export MOLECULE_COMMAND_BORDERS=0 NO_COLOR=1 ANSIBLE_FORCE_COLOR=0
+export logs PATH=$PWD/.venv/bin:$PATH
+printf '%s\n' "$@" | xargs --max-procs=2 --replace bash -c 'run {}'

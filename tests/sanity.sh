@@ -7,10 +7,7 @@ bin=$PWD/.venv/bin
 temporary=$(mktemp --directory)
 trap 'rm -rf "$temporary"' EXIT
 tree=$temporary/ansible_collections/wsfleet/nginx
-mkdir -p "$tree"
-git ls-files --cached --others --exclude-standard -z | while IFS= read -r -d '' file; do
-    if [ -e "$file" ]; then printf '%s\0' "$file"; fi
-done | tar --create --null --files-from - | tar --extract --directory "$tree"
+tests/export.sh "$tree"
 
 # ansible-test downloads this script to bootstrap pip in its environments; every Python brings the same with ensurepip.
 cache=$HOME/.ansible/test/cache

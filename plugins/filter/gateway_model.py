@@ -11,14 +11,13 @@ version_added: 0.1.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Checks C(websockets_upstreams) and C(websockets_sites), the variables of the role P(wsfleet.nginx.websockets#role),
-    completes them, and returns what the role's template prints, what the gateway is asked before a deploy and what
-    proves it afterwards.
+  - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
+    template prints, what the gateway is asked before a deploy and what proves it afterwards.
   - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
 positional: _input, groups, hostvars
 options:
   _input:
-    description: C(websockets_upstreams) and C(websockets_sites), under these names.
+    description: C(websockets_upstreams), C(websockets_sites) and C(websockets_status_listen), under these names.
     type: dict
     required: true
   groups:
@@ -43,6 +42,7 @@ EXAMPLES = """
     variables:
       websockets_upstreams: "{{ websockets_upstreams }}"
       websockets_sites: "{{ websockets_sites }}"
+      websockets_status_listen: "{{ websockets_status_listen }}"
 """
 
 RETURN = """

@@ -29,14 +29,14 @@ class _NotLive(Exception):
 
 
 class Transaction:
-    """The wanted files of an installed nginx, and the socket on which its configuration tells which one is live."""
+    """The wanted files of an installed nginx, and the address at which its configuration tells which one is live."""
 
-    def __init__(self, build: nginx.Build, wanted: t.Mapping[Path, files.Content | None], live_socket: Path) -> None:
+    def __init__(self, build: nginx.Build, wanted: t.Mapping[Path, files.Content | None], live_address: str) -> None:
         self._build = build
         self._wanted = wanted
-        self._socket = live_socket
+        self._address = live_address
         self._master = nginx.master_pid(build)
-        self._fingerprint = live.fingerprint(live_socket)
+        self._fingerprint = live.fingerprint(live_address)
         self.changes = files.plan(wanted)
 
     @property
@@ -110,7 +110,6 @@ class Transaction:
         if self._master:
             service.reload(self._build)
         elif self._is_present:
-            live.remove_stale(self._socket)
             try:
                 service.start(self._build)
             except service.ServiceError as error:
@@ -123,12 +122,13 @@ class Transaction:
         """Until the new configuration answers and no old worker accepts connections any more."""
 
         def taken_over() -> bool:
-            return self._is_live(live.fingerprint(self._socket)) and not self._still_accepting(workers)
+            return self._is_live(live.fingerprint(self._address)) and not self._still_accepting(workers)
 
         def given_up() -> bool:
             return any(_is_final(error) for error in log.errors())
 
-        if not _until(lambda: taken_over() or given_up()) or given_up():
+        _until(lambda: taken_over() or given_up())
+        if not taken_over():
             raise _NotLive(_reason("nginx did not take over the new configuration", log.errors()))
 
     def _still_accepting(self, workers: set[int]) -> bool:
@@ -140,9 +140,9 @@ class Transaction:
         files.restore(self.changes)
         if self._master is None:
             return "The earlier files are back; nginx does not run, as before."
-        if live.fingerprint(self._socket) != self._fingerprint:
+        if live.fingerprint(self._address) != self._fingerprint:
             service.reload(self._build)
-        if _until(lambda: live.fingerprint(self._socket) == self._fingerprint):
+        if _until(lambda: live.fingerprint(self._address) == self._fingerprint):
             return "The earlier files are back, and nginx serves them."
         return "The earlier files are back, but nginx does not serve them: its error log tells why."
 

@@ -17,7 +17,7 @@ description:
   - The candidate is tested with C(nginx -t) inside a copy of the whole configuration before a live file changes. Files
     are renamed into place. nginx is reloaded, never restarted, so that open WebSockets survive, and started where it
     does not run.
-  - A reload that fails is silent. So the configuration itself has to tell which one is live, on O(live_socket). Where
+  - A reload that fails is silent. So the configuration itself has to tell which one is live, on O(live_address). Where
     the new one does not go live, the earlier files are put back and the module fails with nginx's own words.
   - Where the files are as wanted and live, nothing is done.
 options:
@@ -43,11 +43,13 @@ options:
         type: str
         choices: [present, absent]
         default: present
-  live_socket:
+  live_address:
     description:
-      - A Unix socket on which the running nginx returns a fingerprint, V(GET /), that stands word for word in the
-        content of one of O(files), and in no other version of it. A hash of the rest of the content does.
-    type: path
+      - Where the running nginx answers V(GET /) with a fingerprint, as V(HOST:PORT) or V([V6]:PORT). It should be an
+        address of the loopback interface.
+      - The fingerprint is a SHA-256 in hexadecimal digits that stands word for word in the content of one of O(files),
+        and in no other version of it. The hash of the rest of the content does.
+    type: str
     required: true
   proofs:
     description:
@@ -103,7 +105,7 @@ EXAMPLES = r"""
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
         content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
-    live_socket: /run/nginx-websockets.sock
+    live_address: 127.0.0.1:6455
     proofs:
       - site: ws.serverlab.ca
         path: /
@@ -116,7 +118,7 @@ EXAMPLES = r"""
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
         state: absent
-    live_socket: /run/nginx-websockets.sock
+    live_address: 127.0.0.1:6455
 """
 
 RETURN = r"""
@@ -203,7 +205,7 @@ def main() -> None:
                 },
                 "required_if": [("state", "present", ("content",))],
             },
-            "live_socket": {"type": "path", "required": True},
+            "live_address": {"type": "str", "required": True},
             "proofs": {
                 "type": "list",
                 "elements": "dict",
@@ -224,7 +226,7 @@ def main() -> None:
         if module.check_mode and nginx.find_binary() is None:
             module.warn("nginx is not installed yet, so it could not test the candidate")
             module.exit_json(changed=True, actions=[], diff=[shown(change) for change in files.plan(wanted)])
-        deploy = transaction.Transaction(nginx.installed(), wanted, Path(module.params["live_socket"]))
+        deploy = transaction.Transaction(nginx.installed(), wanted, module.params["live_address"])
         result = {"changed": deploy.needed, "diff": [shown(change) for change in deploy.changes]}
         for message in deploy.test():
             module.warn(f"nginx: {message}")

@@ -54,23 +54,28 @@ class Model(t.TypedDict):
 
 
 def gateway_model(variables: t.Mapping[str, t.Any], inventory: pools.Inventory, faults: Faults) -> Model | None:
-    """Check and complete websockets_upstreams and websockets_sites: the model, or None after faults were noted."""
+    """Check and complete the variables of the role: the model, or None after faults were noted."""
     checked_upstreams = schema.upstreams(variables["websockets_upstreams"], "websockets_upstreams", faults)
     checked_sites = schema.sites(variables["websockets_sites"], "websockets_sites", faults)
     servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in checked_upstreams}
+    status = values.loopback(variables["websockets_status_listen"], "websockets_status_listen", faults)
     _check_upstream_names(checked_upstreams, faults)
     _check_site_names(checked_sites, faults)
     for site in checked_sites:
+        _check_status_port(site, status, faults)
         _check_listed_once(site, faults)
         _check_paths(site, faults)
         _check_references(site, checked_upstreams, faults)
-    return None if faults.lines else _model(checked_upstreams, checked_sites, servers)
+    if status is None or faults.lines:
+        return None
+    return _model(checked_upstreams, checked_sites, servers, status)
 
 
 def _model(
     upstreams: tuple[schema.Upstream, ...],
     sites: tuple[schema.Site, ...],
     servers: dict[str, tuple[pools.Server, ...]],
+    status: values.Address,
 ) -> Model:
     return Model(
         upstreams=[
@@ -87,7 +92,7 @@ def _model(
             )
             for site in sites
         ],
-        listening=_listening(sites),
+        listening=_listening(sites, status),
         names=_names(servers.values()),
         proofs=[proof for site in sites for proof in proofs(site)],
         warnings=_unused(upstreams, sites),
@@ -117,6 +122,12 @@ def _check_site_names(sites: tuple[schema.Site, ...], faults: Faults) -> None:
                 first = defaults.setdefault(listen.address, site["at"])
                 if first != site["at"]:
                     faults.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
+
+
+def _check_status_port(site: schema.Site, status: values.Address | None, faults: Faults) -> None:
+    for listen in site.get("listen", ()):
+        if status and listen.address.port == status.port:
+            faults.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
 
 
 def _check_listed_once(site: schema.Site, faults: Faults) -> None:
@@ -149,8 +160,8 @@ def _check_references(site: schema.Site, upstreams: tuple[schema.Upstream, ...],
             faults.add(f"{location['at']}.upstream", f"{shown(name)} is not an upstream{hint}")
 
 
-def _listening(sites: tuple[schema.Site, ...]) -> list[Listening]:
-    places: dict[str, str] = {}
+def _listening(sites: tuple[schema.Site, ...], status: values.Address) -> list[Listening]:
+    places: dict[str, str] = {str(status): "websockets_status_listen"}
     for site in sites:
         for listen in site["listen"]:
             places.setdefault(str(listen.address), f"{site['at']}.listen")

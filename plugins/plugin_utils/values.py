@@ -166,6 +166,16 @@ def listens(value: object, path: str, faults: Faults) -> tuple[Listen, ...] | No
     return each([(item, f"{path}[{index}]") for index, item in enumerate(value)], _listen, faults)
 
 
+def loopback(value: object, path: str, faults: Faults) -> Address | None:
+    """HOST:PORT or [V6]:PORT on the loopback interface."""
+    given = text(value, path, faults)
+    address = None if given is None else _address(given, path, faults)
+    if address is None or _is_loopback(address.host):
+        return address
+    faults.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
+    return None
+
+
 def server(value: object, path: str, faults: Faults) -> Address | None:
     """One server of a pool: host:port, [v6]:port or unix:/path."""
     given = text(value, path, faults)
@@ -260,6 +270,13 @@ def is_name(host: str) -> bool:
     except ValueError:
         return True
     return False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _is_ipv6(host: str) -> bool:

@@ -17,7 +17,9 @@ SITE = {"server_name": "ws.serverlab.ca", "listen": 8080, "locations": [LOCATION
 SERVED = {"websockets_upstreams": [POOL], "websockets_sites": [SITE]}
 
 FILE = "/etc/nginx/conf.d/00-websockets.conf"
-FINGERPRINT = "curl --silent --unix-socket /run/nginx-websockets.sock http://gateway/"
+FINGERPRINT = "curl --silent http://127.0.0.1:6455/"
+
+NOTHING = "0" * 64
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,9 +108,9 @@ def test_a_configuration_that_is_not_live_is_loaded_by_the_next_run(console: t.A
     live = console.check_output(FINGERPRINT)
     saved = console.check_output(f"cat {FILE}")
     assert live.strip() in saved
-    console.check_output(f"sed -i 's/{live.strip()}/0000/' {FILE} && systemctl reload nginx")
-    console.check_output(f"timeout 10 sh -c 'until {FINGERPRINT} | grep -q ^0000; do sleep 0.1; done'")
-    console.check_output(f"sed -i 's/0000/{live.strip()}/' {FILE}")
+    console.check_output(f"sed -i 's/{live.strip()}/{NOTHING}/' {FILE} && systemctl reload nginx")
+    console.check_output(f"timeout 10 sh -c 'until {FINGERPRINT} | grep -q ^{NOTHING}; do sleep 0.1; done'")
+    console.check_output(f"sed -i 's/{NOTHING}/{live.strip()}/' {FILE}")
     run = site(SERVED)
     assert "changed=1" in run.output
     assert console.check_output(FINGERPRINT) == live

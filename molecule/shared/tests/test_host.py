@@ -35,3 +35,9 @@ def test_debians_own_site_still_answers(gateway: Gateway) -> None:
     answer = gateway.request("GET", "/", headers={"Host": "another.example"}, port=80)
     assert answer.status == 200
     assert b"Welcome to nginx!" in answer.body
+
+
+def test_a_killed_nginx_starts_again(gateway: Gateway) -> None:
+    gateway.run("kill -KILL $(cat /run/nginx.pid)")
+    gateway.run("timeout 20 sh -c 'until systemctl start nginx; do sleep 0.2; done'")
+    assert gateway.request("GET", "/").status in (200, 426)

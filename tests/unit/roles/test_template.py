@@ -57,7 +57,7 @@ def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: 
     assert headers["Host"] == "$host"
     assert headers["X-Forwarded-For"] == "$proxy_add_x_forwarded_for"
     assert headers["Upgrade"] == "$websocket_upgrade"
-    assert named(live["block"], "listen")[0]["args"] == ["unix:/run/nginx-websockets.sock"]
+    assert named(live["block"], "listen")[0]["args"] == ["127.0.0.1:6455"]
 
 
 def test_the_fingerprint_is_that_of_everything_above_it(tmp_path: Path) -> None:

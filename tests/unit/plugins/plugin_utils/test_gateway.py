@@ -26,9 +26,16 @@ INVENTORY = Inventory(
 )
 
 
-def check(upstreams: t.Any, sites: t.Any) -> tuple[Model | None, list[str]]:
+STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
+
+
+def check(upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"]) -> tuple[Model | None, list[str]]:
     faults = Faults()
-    variables = {"websockets_upstreams": upstreams, "websockets_sites": sites}
+    variables = {
+        "websockets_upstreams": upstreams,
+        "websockets_sites": sites,
+        "websockets_status_listen": status,
+    }
     return gateway_model(variables, INVENTORY, faults), faults.lines
 
 
@@ -92,7 +99,7 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             ],
         }
     ]
-    assert model["listening"] == [{"address": "3000", "at": "websockets_sites[0].listen"}]
+    assert model["listening"] == [STATUS, {"address": "3000", "at": "websockets_sites[0].listen"}]
     assert model["names"] == [
         {"name": f"server0{number}", "at": f"websockets_upstreams[0].servers[{number - 1}]"} for number in (1, 2, 3)
     ]
@@ -109,14 +116,15 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
 
 
 def test_nothing_is_a_model_of_nothing() -> None:
-    assert sound([], []) == {
+    nothing: t.Any = {
         "upstreams": [],
         "sites": [],
-        "listening": [],
+        "listening": [STATUS],
         "names": [],
         "proofs": [],
         "warnings": [],
     }
+    assert sound([], []) == nothing
 
 
 def lines_of(**keys: t.Any) -> list[str]:
@@ -389,4 +397,32 @@ def test_variables_of_the_wrong_type_are_refused() -> None:
     assert faults_of({}, "x") == [
         "websockets_upstreams: must be a list, not a mapping ({})",
         "websockets_sites: must be a list, not a string ('x')",
+    ]
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:6455", "[::1]:6455", "127.0.0.2:80"])
+def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
+    model, faults = check([POOL], [SITE], listen)
+    assert faults == []
+    assert model is not None
+    assert model["listening"][0] == {"address": listen, "at": "websockets_status_listen"}
+
+
+@pytest.mark.parametrize(
+    ("listen", "fault"),
+    [
+        (6455, "must be a string, not an integer (6455)"),
+        ("6455", "'6455' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("192.0.2.1:80", "'192.0.2.1:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("localhost:80", "'localhost:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("unix:/run/x", "'unix:/run/x' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+    ],
+)
+def test_the_status_is_told_nowhere_else(listen: t.Any, fault: str) -> None:
+    assert check([POOL], [SITE], listen) == (None, [f"websockets_status_listen: {fault}"])
+
+
+def test_no_site_has_the_port_of_the_status() -> None:
+    assert faults_of([POOL], [site(listen=[80, 6455])]) == [
+        "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
     ]

@@ -38,8 +38,12 @@ unit: .venv/test
 molecule: .venv/test
 	tests/molecule.sh
 
+build: export ANSIBLE_COLLECTIONS_PATH := .cache/built
 build: .venv/site
-	$(BIN)/ansible-galaxy collection build --force --output-path .cache
+	rm -rf .cache/built
+	$(BIN)/ansible-galaxy collection build --output-path .cache/built
+	$(BIN)/ansible-galaxy collection install --offline --collections-path .cache/built .cache/built/*.tar.gz
+	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
 
 clean:
 	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Copy the files of this checkout, changed ones as they are and ignored ones left out: export.sh DIRECTORY
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Run Molecule scenarios, two at a time: molecule.sh [SCENARIO...]. Without names, all of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -8,8 +8,9 @@ packages=(podman runc mmdebstrap netavark aardvark-dns iproute2 iptables)
 if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
     tests/apt-install.sh /var/lib/wsfleet-make.packages "${packages[@]}"
 fi
+scenarios=("$@")
 if [ $# = 0 ]; then
-    set -- $(cd molecule && ls --directory -- */molecule.yml | xargs --max-args=1 dirname)
+    for file in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$file")")"); done
 fi
 rm -rf "$logs"
 mkdir -p "$logs"
@@ -29,4 +30,4 @@ export -f run
 # Molecule's output is read as a log, not on a terminal.
 export MOLECULE_COMMAND_BORDERS=0 NO_COLOR=1 ANSIBLE_FORCE_COLOR=0
 export logs PATH=$PWD/.venv/bin:$PATH
-printf '%s\n' "$@" | xargs --max-procs=2 --replace bash -c 'run {}'
+printf '%s\n' "${scenarios[@]}" | xargs --max-procs=2 --replace bash -c 'run {}'

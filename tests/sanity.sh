@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Run ansible-test sanity on the files of this checkout, in the directory layout that it insists on.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Run make targets one after the other, all of them whatever fails, and end with a line for each: stages.sh TARGET...
 set -u
 summary=()

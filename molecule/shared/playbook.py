@@ -12,10 +12,10 @@ import typing as t
 from pathlib import Path
 
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
-INVENTORIES = [
+INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
     Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
-]
+)
 
 
 class Run(t.NamedTuple):

@@ -84,7 +84,7 @@ def test_the_backend_sees_the_upgrade_that_nginx_wrote(gateway: Gateway) -> None
 
 def test_a_client_always_meets_the_same_backend(gateway: Gateway) -> None:
     met = set()
-    for _ in range(20):
+    for _visit in range(20):
         with gateway.websocket("/", source="127.0.9.1") as connection:
             met.add(backend_of(connection))
     assert len(met) == 1

@@ -23,7 +23,7 @@ import yaml
 from websockets.sync.client import ClientConnection, connect
 
 SCENARIO = os.environ["MOLECULE_SCENARIO_NAME"]
-INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory", "hosts.yml")
+INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory")
 # setns(2)
 CLONE_NEWNET = 0x40000000
 # Nothing here takes longer than this, so a test that waits has failed.
@@ -132,6 +132,7 @@ def _enter_network(namespace: str) -> None:
 
 def gateways() -> list[Gateway]:
     """Return the gateways of the scenario, from its inventory."""
-    group = yaml.safe_load(INVENTORY.read_text())["ws_gateways"]
-    site = group["vars"]["websockets_sites"][0]
-    return [Gateway(name=name, server_name=site["server_name"], port=site["listen"]) for name in group["hosts"]]
+    hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["ws_gateways"]["hosts"]
+    variables = yaml.safe_load((INVENTORY / "group_vars" / "ws_gateways.yml").read_text())
+    site = variables["websockets_sites"][0]
+    return [Gateway(name=name, server_name=site["server_name"], port=site["listen"]) for name in hosts]

@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 # RFC 1123 section 2.1, and the underscore that container and inventory names use.
 _HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
-_SERVER_NAME = re.compile(rf"(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
+_SERVER_NAME = re.compile(rf"_|(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # https://nginx.org/en/docs/syntax.html
@@ -84,19 +84,11 @@ def text(value: object, path: str, faults: Faults) -> str | None:
 
 
 def pool_name(value: object, path: str, faults: Faults) -> str | None:
-    name = text(value, path, faults)
-    if name is None or _POOL_NAME.fullmatch(name):
-        return name
-    faults.add(path, f"{shown(name)} is not a pool's name: letters, digits, '_', '.' and '-' only")
-    return None
+    return _matching(_POOL_NAME, "a pool's name: letters, digits, '_', '.' and '-' only", value, path, faults)
 
 
 def variable_name(value: object, path: str, faults: Faults) -> str | None:
-    name = text(value, path, faults)
-    if name is None or _VARIABLE_NAME.fullmatch(name):
-        return name
-    faults.add(path, f"{shown(name)} is not the name of a host variable")
-    return None
+    return _matching(_VARIABLE_NAME, "the name of a host variable", value, path, faults)
 
 
 def port(value: object, path: str, faults: Faults) -> int | None:
@@ -203,12 +195,16 @@ def location_path(value: object, path: str, faults: Faults) -> LocationPath | No
     return None
 
 
-def _server_name(value: object, path: str, faults: Faults) -> str | None:
-    name = text(value, path, faults)
-    if name is None or name == "_" or _SERVER_NAME.fullmatch(name):
-        return name
-    faults.add(path, f"{shown(name)} is not a server name: a host name, *.domain or '_'")
+def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
+    given = text(value, path, faults)
+    if given is None or pattern.fullmatch(given):
+        return given
+    faults.add(path, f"{shown(given)} is not {meaning}")
     return None
+
+
+def _server_name(value: object, path: str, faults: Faults) -> str | None:
+    return _matching(_SERVER_NAME, "a server name: a host name, *.domain or '_'", value, path, faults)
 
 
 def _listen(value: object, path: str, faults: Faults) -> Listen | None:

@@ -55,3 +55,13 @@ def test_a_package_that_cannot_be_installed_is_named() -> None:
     run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE]})
     assert run.failed
     assert "No package matching 'nginx' is available" in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_check_mode_installs_nothing(console: t.Any) -> None:
+    # In check mode apt cannot fetch the lists that a new container lacks.
+    console.check_output("apt-get update")
+    run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE]}, arguments=["--check", "--diff"])
+    assert not run.failed, run.output
+    assert "+    server_name ws.serverlab.ca;" in run.output
+    assert "nginx is not installed yet, so it could not test the candidate" in run.output

@@ -11,6 +11,8 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.gateway import Model, gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 POOL = {"name": "ws-backend", "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "server03:3000"]}
 LOCATION = {"path": "/", "upstream": "ws-backend"}
@@ -426,3 +428,32 @@ def test_no_site_has_the_port_of_the_status() -> None:
     assert faults_of([POOL], [site(listen=[80, 6455])]) == [
         "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
     ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
+    """Sound variables in which any value, at any depth, may be any other."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(JSON)
+    if isinstance(sound, dict):
+        return {key: draw(spoilt(value)) for key, value in sound.items() if draw(st.integers(0, 9))}
+    return [draw(spoilt(value)) for value in sound] if isinstance(sound, list) else sound
+
+
+@given(
+    upstreams=spoilt([POOL, {"name": "chat", "group": "chat", "port": "chat_port"}]),
+    sites=spoilt([SITE, site(server_name="b", locations=[location(path="/b", upstream="chat", websocket=False)])]),
+)
+@settings(max_examples=500, deadline=None)
+def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any, sites: t.Any) -> None:
+    model, faults = check(upstreams, sites)
+    assert (model is None) == bool(faults)
+    for fault in faults:
+        assert fault.startswith(("websockets_upstreams", "websockets_sites"))

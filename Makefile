@@ -7,13 +7,15 @@ PLAYBOOK := $(BIN)/ansible-playbook -i inventories/local playbooks/site.yml
 PACKAGES := /var/lib/wsfleet-make.packages
 
 .DEFAULT_GOAL := help
-.PHONY: help site test lint sanity unit molecule build clean
+.PHONY: help root site test lint sanity unit molecule build clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
 
-site: .venv/site
+root:
 	@test "$$(id -u)" = 0 || { echo "make site installs nginx on this machine: run it as root" >&2; exit 1; }
+
+site: root .venv/site
 	@test -e /usr/lib/python3/dist-packages/apt || tests/apt-install.sh $(PACKAGES) python3-apt
 	$(PLAYBOOK)
 

@@ -17,10 +17,11 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes and mode; its owner is root."""
+    """A file's bytes, mode and owner, a user's and a group's id."""
 
     data: bytes
     mode: int
+    owner: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class Change:
 def read(path: Path) -> Content | None:
     try:
         with path.open("rb") as file:
-            return Content(data=file.read(), mode=stat.S_IMODE(os.fstat(file.fileno()).st_mode))
+            status = os.fstat(file.fileno())
+            return Content(file.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
     except FileNotFoundError:
         return None
 
@@ -51,9 +53,9 @@ def apply(changes: t.Sequence[Change]) -> None:
     for number, change in enumerate(changes):
         try:
             _put(change.path, change.after)
-        except OSError:
+        except OSError as error:
             restore(changes[:number])
-            raise
+            raise OSError(error.errno, error.strerror, str(change.path)) from error
 
 
 def restore(changes: t.Sequence[Change]) -> None:
@@ -82,6 +84,7 @@ def _replace(path: Path, content: Content) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.data)
             file.flush()
+            os.fchown(file.fileno(), *content.owner)
             os.fchmod(file.fileno(), content.mode)
             os.fsync(file.fileno())
         Path(staged).replace(path)

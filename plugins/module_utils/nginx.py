@@ -104,16 +104,19 @@ def messages(text: str) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end; a daemon it leaves behind holds none of its streams."""
-    return subprocess.run(
-        command,
-        check=False,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=_COMMAND_SECONDS,
-    )
+    """Run a command to its end, and no longer than a minute."""
+    try:
+        return subprocess.run(
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=_COMMAND_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NginxError(f"'{' '.join(command)}' did not end within {_COMMAND_SECONDS} seconds") from error
 
 
 def master_pid(build: Build) -> int | None:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import typing as t
 from pathlib import Path
@@ -78,10 +77,10 @@ class Transaction:
         try:
             files.apply(self.changes)
         except OSError as error:
-            raise TransactionError(f"{error.filename}: {error.strerror}; the files are as before") from error
+            raise TransactionError(f"cannot write {error.filename}: {error.strerror}; nothing was changed") from error
         try:
             self._go_live()
-        except (_NotLive, service.ServiceError, subprocess.TimeoutExpired) as error:
+        except (_NotLive, service.ServiceError, nginx.NginxError) as error:
             raise TransactionError(f"{error}\n{self._undo()}") from error
         return actions
 

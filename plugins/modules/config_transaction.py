@@ -152,6 +152,7 @@ proofs:
       type: float
 """
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -164,6 +165,10 @@ def wanted_files(module: AnsibleModule) -> dict[Path, files.Content | None]:
     for item in module.params["files"]:
         content = None
         if item["state"] == "present":
+            if not re.fullmatch("[0-7]{3,4}", item["mode"]):
+                module.fail_json(
+                    msg=f"{item['path']}: the mode must be an octal number such as 0644, not {item['mode']}"
+                )
             content = files.Content(data=item["content"].encode(), mode=int(item["mode"], 8))
         wanted[Path(item["path"])] = content
     return wanted

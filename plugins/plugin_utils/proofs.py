@@ -51,7 +51,5 @@ def _reachable(address: Address) -> Address:
 
 def _request_host(site: Site) -> str:
     """A host name that reaches the site: its first whole name, or one that its first wildcard covers."""
-    for name in site["server_name"]:
-        if name != "_" and not name.startswith("*."):
-            return name
-    return site["server_name"][0].replace("*", "proof").replace("_", "localhost")
+    whole = [name for name in site["server_name"] if not name.startswith("*.")]
+    return whole[0] if whole else site["server_name"][0].replace("*", "proof")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import files
 
 
 def content(text: str, mode: int = 0o644) -> files.Content:
-    return files.Content(data=text.encode(), mode=mode)
+    return files.Content(data=text.encode(), mode=mode, owner=(os.getuid(), os.getgid()))
 
 
 def test_only_files_that_are_not_as_wanted_are_planned(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_nothing_is_left_changed_where_one_change_fails(tmp_path: Path) -> None:
     first = tmp_path / "first"
     first.write_text("before")
     changes = files.plan({first: content("after"), tmp_path / "no such directory" / "file": content("x")})
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OSError, match="no such directory/file"):
         files.apply(changes)
     assert first.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir()] == ["first"]
@@ -71,3 +72,16 @@ def test_an_open_reader_keeps_the_old_bytes(tmp_path: Path) -> None:
     with path.open() as reader:
         files.apply(files.plan({path: content("after")}))
         assert reader.read() == "before"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_a_file_of_another_owner_is_a_change(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("a")
+    path.chmod(0o644)
+    os.chown(path, 1, 1)
+    changes = files.plan({path: content("a")})
+    files.apply(changes)
+    assert (path.stat().st_uid, path.stat().st_gid) == (0, 0)
+    files.restore(changes)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1, 1)

@@ -204,7 +204,7 @@ def test_a_listen_is_printed_as_given_and_proven_where_it_answers(
     ("names", "directive", "url"),
     [
         ("a.example", "server_name a.example;", "ws://a.example/"),
-        (["_"], "server_name _;", "ws://localhost/"),
+        (["_"], "server_name _;", "ws://_/"),
         (["*.a.example", "b.example"], "server_name *.a.example b.example;", "ws://b.example/"),
         ("*.a.example", "server_name *.a.example;", "ws://proof.a.example/"),
     ],

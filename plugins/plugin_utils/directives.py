@@ -64,5 +64,5 @@ def _upgrade_lines(location: Location) -> list[str]:
             "proxy_set_header Upgrade $websocket_upgrade;",
             "proxy_set_header Connection $websocket_connection;",
         ]
-    # nginx drops the client's Upgrade of its own accord; "" rather than its "close" lets connections be kept.
+    # "" rather than nginx's own "close": a pool may keep its connections for later requests.
     return ['proxy_set_header Upgrade "";', 'proxy_set_header Connection "";']

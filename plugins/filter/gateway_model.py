@@ -17,7 +17,7 @@ description:
 positional: _input, groups, hostvars
 options:
   _input:
-    description: C(websockets_upstreams), C(websockets_sites) and C(websockets_status_listen), under these names.
+    description: All variables whose names start with C(websockets_), under their names. Another name is a fault.
     type: dict
     required: true
   groups:
@@ -39,10 +39,8 @@ EXAMPLES = """
     fail_msg: "{{ model.faults | join('\\n') }}"
   vars:
     model: "{{ variables | wsfleet.nginx.gateway_model(groups, hostvars) }}"
-    variables:
-      websockets_upstreams: "{{ websockets_upstreams }}"
-      websockets_sites: "{{ websockets_sites }}"
-      websockets_status_listen: "{{ websockets_status_listen }}"
+    names: "{{ query('ansible.builtin.varnames', '^websockets_') }}"
+    variables: "{{ dict(names | zip(query('ansible.builtin.vars', *names))) }}"
 """
 
 RETURN = """

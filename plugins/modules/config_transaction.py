@@ -80,6 +80,7 @@ options:
           - V(true) asks for a handshake, V(required) for a handshake and a 426 to plain HTTP, and V(false) for an
             answer to plain HTTP that is no upgrade and comes from a backend.
         type: raw
+        choices: [true, false, required]
         required: true
 attributes:
   check_mode:
@@ -220,7 +221,7 @@ def main() -> None:
                     "path": {"type": "str", "required": True},
                     "url": {"type": "str", "required": True},
                     "connect_to": {"type": "str", "required": True},
-                    "websocket": {"type": "raw", "required": True},
+                    "websocket": {"type": "raw", "choices": [True, False, "required"], "required": True},
                 },
             },
         },

@@ -55,10 +55,11 @@ class Model(t.TypedDict):
 
 def gateway_model(variables: t.Mapping[str, t.Any], inventory: pools.Inventory, faults: Faults) -> Model | None:
     """Check and complete the variables of the role: the model, or None after faults were noted."""
-    checked_upstreams = schema.upstreams(variables["websockets_upstreams"], "websockets_upstreams", faults)
-    checked_sites = schema.sites(variables["websockets_sites"], "websockets_sites", faults)
+    given = schema.variables(variables, faults)
+    checked_upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
+    checked_sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
     servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in checked_upstreams}
-    status = values.loopback(variables["websockets_status_listen"], "websockets_status_listen", faults)
+    status = values.loopback(given["websockets_status_listen"], "websockets_status_listen", faults)
     _check_upstream_names(checked_upstreams, faults)
     _check_site_names(checked_sites, faults)
     for site in checked_sites:

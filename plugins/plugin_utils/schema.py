@@ -101,6 +101,22 @@ def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.An
     return _objects(value, path, faults, LOCATION)
 
 
+def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
+    """All variables of the role, with the defaults of those that are not given."""
+    for name in given:
+        if name not in VARIABLES:
+            faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
+    return {**VARIABLES, **given}
+
+
+VARIABLES: dict[str, t.Any] = {
+    "websockets_state": "present",
+    "websockets_upstreams": [],
+    "websockets_sites": [],
+    "websockets_status_listen": "127.0.0.1:6455",
+    "websockets_config_path": "/etc/nginx/conf.d/00-websockets.conf",
+}
+
 LOCATION = {
     "path": Key(values.location_path),
     "upstream": Key(values.pool_name),

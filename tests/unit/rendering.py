@@ -11,12 +11,12 @@ from pathlib import Path
 
 import jinja2
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import schema
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
-    variables = {"websockets_status_listen": "127.0.0.1:6455", **variables}
     model = gateway_model(variables, inventory.get("groups", {}), inventory.get("hostvars", {}))
     assert model["faults"] == []
     # As the first line of the template says; Ansible adds the filter.
@@ -26,5 +26,5 @@ def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
     return environment.from_string(source).render(
         ansible_managed="Ansible managed",
         __websockets_model=model,
-        websockets_status_listen=variables["websockets_status_listen"],
+        **{**schema.VARIABLES, **variables},
     )

@@ -17,6 +17,7 @@ SOUND = {
     "websockets_sites": [{"server_name": "a", "listen": 3000, "locations": [{"path": "/", "upstream": "chat"}]}],
 }
 FAULTY = {
+    "websockets_upstream": [],
     "websockets_upstreams": [
         {"name": "chat-backend", "servers": ["10.0.0.1:3000"]},
         {"name": "chat-backend", "servers": ["10.0.0.2:70000"]},
@@ -29,6 +30,7 @@ FAULTY = {
 }
 MESSAGE = """\
         The variables of faulty have faults:
+        - websockets_upstream: is not a variable of the role (did you mean 'websockets_upstreams'?)
         - websockets_upstreams[1].servers[0]: 70000 is out of range: ports are 1 to 65535
         - websockets_sites[1].listne: is not a key known here (did you mean 'listen'?)
         - websockets_sites[1]: needs the key 'listen'

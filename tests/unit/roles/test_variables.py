@@ -37,6 +37,10 @@ def test_every_variable_has_a_default_a_specification_and_a_line_in_the_readme(r
     assert sorted(table(role, "## Variables")) == sorted(defaults(role))
 
 
+def test_every_variable_has_the_same_default_in_the_schema() -> None:
+    assert defaults("websockets") == schema.VARIABLES
+
+
 @pytest.mark.parametrize(
     ("heading", "keys", "specified"),
     [

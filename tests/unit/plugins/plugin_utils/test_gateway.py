@@ -395,6 +395,18 @@ def test_one_message_has_every_fault_even_where_they_pile_up() -> None:
     ]
 
 
+def test_a_slip_in_the_name_of_a_variable_is_no_default() -> None:
+    faults = Faults()
+    variables = {
+        "websockets_upstreams": [POOL],
+        "websockets_site": [SITE],
+        "websockets_sites": [],
+        "websockets_status_listen": "127.0.0.1:6455",
+    }
+    assert gateway_model(variables, INVENTORY, faults) is None
+    assert faults.lines == ["websockets_site: is not a variable of the role (did you mean 'websockets_sites'?)"]
+
+
 def test_variables_of_the_wrong_type_are_refused() -> None:
     assert faults_of({}, "x") == [
         "websockets_upstreams: must be a list, not a mapping ({})",

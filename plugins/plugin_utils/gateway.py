@@ -114,13 +114,14 @@ def _check_site_names(sites: tuple[schema.Site, ...], faults: Faults) -> None:
     names: dict[tuple[values.Address, str], str] = {}
     defaults: dict[values.Address, str] = {}
     for site in sites:
-        for listen in dict.fromkeys(site.get("listen", ())):
-            for name in dict.fromkeys(site.get("server_name", ())):
-                first = names.setdefault((listen.address, name.lower()), site["at"])
+        # What a site itself lists twice is another check's.
+        for listen in {listen.address.canonical: listen for listen in site.get("listen", ())}.values():
+            for name in {name.lower(): name for name in site.get("server_name", ())}.values():
+                first = names.setdefault((listen.address.canonical, name.lower()), site["at"])
                 if first != site["at"]:
                     faults.add(site["at"], f"{shown(name)} on {listen.address} is served by {first} already")
             if listen.default_server:
-                first = defaults.setdefault(listen.address, site["at"])
+                first = defaults.setdefault(listen.address.canonical, site["at"])
                 if first != site["at"]:
                     faults.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
 
@@ -134,7 +135,7 @@ def _check_status_port(site: schema.Site, status: values.Address | None, faults:
 def _check_listed_once(site: schema.Site, faults: Faults) -> None:
     for key, listed in (
         ("server_name", [name.lower() for name in site.get("server_name", ())]),
-        ("listen", [str(listen.address) for listen in site.get("listen", ())]),
+        ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
     ):
         for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
             faults.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")

@@ -41,7 +41,7 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
         faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
     places: dict[values.Address, str] = {}
     for server in found:
-        first = places.setdefault(server.address, server.at)
+        first = places.setdefault(server.address.canonical, server.at)
         if first != server.at:
             faults.add(server.at, f"{shown(str(server.address))} is in the pool already, from {first}")
     return tuple(found)

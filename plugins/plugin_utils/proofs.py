@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import Address
 
-# What a listen on every address answers on.
-_LOOPBACK = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+# Where a listen on every address can be reached.
+_LOOPBACK = {"": "127.0.0.1", "::": "::1"}
 
 
 class Proof(t.TypedDict):
@@ -44,9 +44,8 @@ def _proof(site: Site, location: Location) -> Proof:
 
 
 def _reachable(address: Address) -> Address:
-    if address.unix:
-        return address
-    return Address(host=_LOOPBACK.get(address.host, address.host), port=address.port)
+    host = address.canonical.host
+    return address if address.unix else Address(host=_LOOPBACK.get(host, host), port=address.port)
 
 
 def _request_host(site: Site) -> str:

@@ -20,7 +20,7 @@ _SERVER_NAME = re.compile(rf"_|(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # https://nginx.org/en/docs/syntax.html
-_TIME = re.compile(r"(?:\d+(?:ms|[smhdwMy])\s*)+|\d+")
+_TIME = re.compile(r"(?:[0-9]+(?:ms|[smhdwMy]) *)+|[0-9]+")
 # What cannot start another token, another directive or an nginx variable.
 _PLAIN_PATH = re.compile(r"/[^\s;{}\"'\\$#\x00-\x1f\x7f]*")
 _SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
@@ -32,9 +32,22 @@ BALANCES = ("round_robin", "least_conn", "ip_hash")
 class Address:
     """Where something listens: a host and a port, or a Unix socket. An empty host is every IPv4 address."""
 
+    # nginx takes all of these for the same address.
+    ANY_IPV4: t.ClassVar[tuple[str, ...]] = ("", "*", "0.0.0.0")
+
     host: str = ""
     port: int = 0
     unix: str = ""
+
+    @property
+    def canonical(self) -> Address:
+        """The same for every spelling of an address."""
+        if self.host in self.ANY_IPV4:
+            return Address(port=self.port, unix=self.unix)
+        try:
+            return Address(host=str(ipaddress.ip_address(self.host)), port=self.port)
+        except ValueError:
+            return Address(host=self.host.lower().rstrip("."), port=self.port)
 
     def __str__(self) -> str:
         if self.unix:
@@ -124,7 +137,7 @@ def nginx_time(value: object, path: str, faults: Faults) -> str | None:
         return str(value)
     if isinstance(value, str) and _TIME.fullmatch(value):
         # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
-        return re.sub(r"\s", "", value)
+        return value.replace(" ", "")
     faults.add(path, f"{shown(value)} is not a time as nginx writes it: 90, 90s, 30m, 1h30m")
     return None
 
@@ -174,7 +187,7 @@ def server(value: object, path: str, faults: Faults) -> Address | None:
     if given is None:
         return None
     address = _address(given, path, faults)
-    if address is None or address.unix or address.host not in ("", "*"):
+    if address is None or address.unix or address.host not in Address.ANY_IPV4:
         return address
     faults.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
     return None

@@ -372,6 +372,17 @@ def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(80, "*:80"), ("80", "0.0.0.0:80"), ("[::1]:80", "[0:0::1]:80"), ("unix:/run/a", "unix:/run/a")],
+)
+def test_an_address_is_the_same_in_every_spelling(one: t.Any, other: t.Any) -> None:
+    (fault,) = faults_of([POOL], [site(listen=one), site(listen=other)])
+    assert fault.endswith("is served by websockets_sites[0] already")
+    (fault,) = faults_of([POOL], [site(listen=[one, other])])
+    assert fault.endswith("is listed more than once")
+
+
 def test_an_address_has_one_default_server() -> None:
     sites = [site(listen="80 default_server"), site(listen="80 default_server", server_name="other")]
     assert faults_of([POOL], sites) == [

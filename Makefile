@@ -55,7 +55,7 @@ clean:
 		podman images --quiet localhost/wsfleet-molecule | sort --unique | xargs --no-run-if-empty podman rmi; \
 	fi
 	rm -rf .venv .cache .hypothesis
-	@if [ -e $(PACKAGES) ]; then xargs dpkg --purge <$(PACKAGES) && rm $(PACKAGES); fi
+	@if [ -e $(PACKAGES) ]; then xargs dpkg --purge <$(PACKAGES); rm $(PACKAGES); fi
 
 # Debian's Python comes without the means to make a virtual environment.
 .venv/bin/python:

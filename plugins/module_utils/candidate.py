@@ -29,12 +29,14 @@ def tree(root: Path, files: t.Mapping[Path, bytes | None]) -> t.Iterator[Path]:
     """
     copy = Path(tempfile.mkdtemp(prefix="nginx-candidate-"))
     try:
-        _link(root, root, copy, {path for path in files if root in path.parents}, seen=set())
+        _link(root, root, copy, set(files), above=())
         for path, content in files.items():
             if content is not None and root in path.parents:
                 target = copy / path.relative_to(root)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(_point_includes(content, root, copy))
+                # "x": a link to a live file must never be written through.
+                with target.open("xb") as file:
+                    file.write(_point_includes(content, root, copy))
         yield copy
     finally:
         shutil.rmtree(copy, ignore_errors=True)
@@ -52,18 +54,18 @@ def test(build: nginx.Build, files: t.Mapping[Path, bytes | None]) -> nginx.Verd
         )
 
 
-def _link(directory: Path, root: Path, copy: Path, left_out: set[Path], seen: set[str]) -> None:
+def _link(directory: Path, root: Path, copy: Path, left_out: set[Path], above: tuple[str, ...]) -> None:
     real = os.path.realpath(directory)
-    if real in seen:
+    # A link to a directory above it has no end.
+    if real in above:
         return
-    seen.add(real)
     for entry in sorted(directory.iterdir()):
         target = copy / entry.relative_to(root)
         if entry in left_out:
             continue
         if entry.is_dir():
             target.mkdir(mode=0o700)
-            _link(entry, root, copy, left_out, seen)
+            _link(entry, root, copy, left_out, (*above, real))
         else:
             _link_file(entry, target, root, copy)
 
@@ -81,5 +83,10 @@ def _link_file(entry: Path, target: Path, root: Path, copy: Path) -> None:
 
 def _point_includes(content: bytes, root: Path, copy: Path) -> bytes:
     """Turn the absolute includes of the live directory to its copy; relative ones follow by themselves."""
-    pattern = rb"((?:^|[\s;{}])include\s+[\"']?)" + re.escape(os.fsencode(root)) + rb"(?=/)"
-    return re.sub(pattern, lambda found: found.group(1) + os.fsencode(copy), content)
+
+    def point(found: re.Match[bytes]) -> bytes:
+        path = os.path.normpath(found.group(2))
+        inside = path.startswith(os.fsencode(root) + b"/")
+        return found.group(1) + (os.fsencode(copy) + path[len(os.fsencode(root)) :] if inside else found.group(2))
+
+    return re.sub(rb"((?:^|[\s;{}])include\s+[\"']?)(/[^\s;\"']+)", point, content)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import re
 
@@ -18,12 +19,10 @@ def fingerprint(address: str) -> str | None:
 
     A Unix socket would hold no port. But a killed nginx leaves it behind, and then does not start again.
     """
-    connection = http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)
     try:
-        connection.request("GET", "/")
-        answer = connection.getresponse().read(200).decode("ascii", "replace").strip()
+        with contextlib.closing(http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)) as connection:
+            connection.request("GET", "/")
+            answer = connection.getresponse().read(200).decode("ascii", "replace").strip()
     except (OSError, http.client.HTTPException):
         return None
-    finally:
-        connection.close()
     return answer if _FINGERPRINT.fullmatch(answer) else None

@@ -27,7 +27,10 @@ def prove_all(proofs: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     request = Request(url=proof["url"], connect_to=proof["connect_to"], timeout=_SECONDS)
     judge = _JUDGES[proof["websocket"]]
-    outcome, proven, failure = judge(request)
+    try:
+        outcome, proven, failure = judge(request)
+    except ValueError as error:
+        outcome, proven, failure = Outcome(), "", str(error)
     return {
         "site": proof["site"],
         "path": proof["path"],

@@ -59,11 +59,22 @@ class Transaction:
         """Have nginx test the candidate; its warnings, or a TransactionError with its own words."""
         if not self.needed:
             return []
+        outside = [str(path) for path in self._wanted if self._build.root not in path.parents]
+        if outside:
+            raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
+        if self._fingerprint and not self._master:
+            raise TransactionError(
+                f"nginx runs, but its process id is not in {self._build.pid_file}; nothing was changed"
+            )
         contents = {path: content.data if content else None for path, content in self._wanted.items()}
-        verdict = candidate.test(self._build, contents)
+        try:
+            verdict = candidate.test(self._build, contents)
+        except OSError as error:
+            raise TransactionError(f"cannot stage the candidate: {error}; nothing was changed") from error
         if not verdict.accepted:
             raise TransactionError(self._rejection(verdict))
-        unread = [str(path) for path in self._nginx_files() if str(path) not in verdict.files]
+        present = [str(path) for path, content in self._wanted.items() if content]
+        unread = [path for path in present if path not in verdict.files]
         if unread:
             including = f"{self._build.configuration} and the files it includes"
             raise TransactionError(f"nginx would not read {', '.join(unread)}: no include in {including} covers it")
@@ -93,9 +104,6 @@ class Transaction:
         if fingerprint is None or not self._is_present:
             return fingerprint is None and not self._is_present
         return any(content and fingerprint.encode() in content.data for content in self._wanted.values())
-
-    def _nginx_files(self) -> list[Path]:
-        return [path for path, content in self._wanted.items() if content and self._build.root in path.parents]
 
     def _rejection(self, verdict: nginx.Verdict) -> str:
         words = "\n".join(verdict.messages)
@@ -139,9 +147,15 @@ class Transaction:
         files.restore(self.changes)
         if self._master is None:
             return "The earlier files are back; nginx does not run, as before."
-        if live.fingerprint(self._address) != self._fingerprint:
-            service.reload(self._build)
-        if _until(lambda: live.fingerprint(self._address) == self._fingerprint):
+        workers: set[int] = set()
+        try:
+            # Without a fingerprint from before nothing tells whether nginx took the new files over.
+            if self._fingerprint is None or live.fingerprint(self._address) != self._fingerprint:
+                workers = nginx.accepting_workers(self._master)
+                service.reload(self._build)
+        except service.ServiceError as error:
+            return f"The earlier files are back, but nginx may not serve them: {error}"
+        if _until(lambda: live.fingerprint(self._address) == self._fingerprint and not self._still_accepting(workers)):
             return "The earlier files are back, and nginx serves them."
         return "The earlier files are back, but nginx does not serve them: its error log tells why."
 

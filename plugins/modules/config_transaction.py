@@ -153,6 +153,7 @@ proofs:
       type: float
 """
 
+import os
 import re
 import typing as t
 from pathlib import Path
@@ -164,6 +165,10 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import files, nginx,
 def wanted_files(module: AnsibleModule) -> dict[Path, files.Content | None]:
     wanted: dict[Path, files.Content | None] = {}
     for item in module.params["files"]:
+        # One name for one file: "conf.d/../conf.d/x" is "conf.d/x".
+        path = Path(os.path.normpath(item["path"]))
+        if path in wanted:
+            module.fail_json(msg=f"{path} is listed more than once")
         content = None
         if item["state"] == "present":
             if not re.fullmatch("[0-7]{3,4}", item["mode"]):
@@ -171,7 +176,7 @@ def wanted_files(module: AnsibleModule) -> dict[Path, files.Content | None]:
                     msg=f"{item['path']}: the mode must be an octal number such as 0644, not {item['mode']}"
                 )
             content = files.Content(data=item["content"].encode(), mode=int(item["mode"], 8))
-        wanted[Path(item["path"])] = content
+        wanted[path] = content
     return wanted
 
 

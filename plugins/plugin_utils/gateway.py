@@ -104,7 +104,8 @@ def _check_upstream_names(upstreams: tuple[schema.Upstream, ...], faults: Faults
     places: dict[str, str] = {}
     for upstream in upstreams:
         if "name" in upstream:
-            first = places.setdefault(upstream["name"], upstream["at"])
+            # To nginx the case of a name makes no difference.
+            first = places.setdefault(upstream["name"].lower(), upstream["at"])
             if first != upstream["at"]:
                 faults.add(f"{upstream['at']}.name", f"{shown(upstream['name'])} is the name of {first} already")
 

@@ -50,8 +50,9 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
 def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
     at, group = upstream["at"], upstream["group"]
     if group is None:
-        if upstream["port"] is not None:
-            faults.add(f"{at}.port", "goes with a group; a server has its port in its own address")
+        for key in ("port", "address"):
+            if upstream.get(key) is not None:
+                faults.add(f"{at}.{key}", "goes with a group; a server has its own in its address")
         return []
     if upstream["port"] is None:
         faults.add(at, f"the group '{group}' needs the key 'port'")
@@ -73,7 +74,7 @@ def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> 
 def _host_address(
     upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults
 ) -> values.Address | None:
-    number, name = upstream["port"], upstream["address"]
+    number, name = upstream["port"], upstream["address"] or "ansible_host"
     if isinstance(number, str):
         number = _host_port(number, upstream["at"], variables, place, faults)
     given = variables.get(name, host if name == "ansible_host" else None)

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import typing as t
+import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import Address
@@ -37,7 +38,8 @@ def _proof(site: Site, location: Location) -> Proof:
     return Proof(
         site=site["server_name"][0],
         path=str(location["path"]),
-        url=f"{scheme}://{host}{port}{location['path'].path}",
+        # nginx compares a location with the decoded path.
+        url=f"{scheme}://{host}{port}{urllib.parse.quote(location['path'].path)}",
         connect_to=str(_reachable(address)),
         websocket=location["websocket"],
     )
@@ -49,6 +51,6 @@ def _reachable(address: Address) -> Address:
 
 
 def _request_host(site: Site) -> str:
-    """A host name that reaches the site: its first whole name, or one that its first wildcard covers."""
-    whole = [name for name in site["server_name"] if not name.startswith("*.")]
-    return whole[0] if whole else site["server_name"][0].replace("*", "proof")
+    """A host name that clients reach the site by: its first whole one, one of a wildcard, or for '_' any other."""
+    whole = [name for name in site["server_name"] if name != "_" and not name.startswith("*.")]
+    return whole[0] if whole else site["server_name"][0].replace("*", "proof").replace("_", "proof.invalid")

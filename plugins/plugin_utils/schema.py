@@ -41,7 +41,7 @@ class Upstream(t.TypedDict, total=False):
     servers: tuple[values.Address, ...]
     group: str | None
     port: int | str | None
-    address: str
+    address: str | None
 
 
 @dataclass(frozen=True)
@@ -137,5 +137,5 @@ UPSTREAM = {
     "servers": Key(_servers, default=()),
     "group": Key(values.text, default=None),
     "port": Key(values.port_or_variable, default=None),
-    "address": Key(values.variable_name, default="ansible_host"),
+    "address": Key(values.variable_name, default=None),
 }

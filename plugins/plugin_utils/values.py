@@ -20,10 +20,13 @@ _SERVER_NAME = re.compile(rf"_|(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # https://nginx.org/en/docs/syntax.html
-_TIME = re.compile(r"(?:[0-9]+(?:ms|[smhdwMy]) *)+|[0-9]+")
+_TIME = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?", "ms")))
 # What cannot start another token, another directive or an nginx variable.
-_PLAIN_PATH = re.compile(r"/[^\s;{}\"'\\$#\x00-\x1f\x7f]*")
-_SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
+_PLAIN_PATH = re.compile(r"/[^\s;{}\"'\\$#\x00-\x1f\x7f]{0,2000}")
+# nginx compares locations with a path that has none of these any more.
+_NEVER_MATCHES = re.compile(r"\?|//|/\.\.?(?:/|$)")
+# unix(7): 107 bytes at most.
+_SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]{0,105}[A-Za-z0-9_.-]")
 
 BALANCES = ("round_robin", "least_conn", "ip_hash")
 
@@ -133,7 +136,7 @@ def balance(value: object, path: str, faults: Faults) -> str | None:
 
 
 def nginx_time(value: object, path: str, faults: Faults) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999_999:
         return str(value)
     if isinstance(value, str) and _TIME.fullmatch(value):
         # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
@@ -198,6 +201,9 @@ def location_path(value: object, path: str, faults: Faults) -> LocationPath | No
     if given is None:
         return None
     modifier, _space, rest = given.rpartition(" ")
+    if _NEVER_MATCHES.search(rest):
+        faults.add(path, f"{shown(given)} matches no request: nginx has taken ?, // and /../ out of a path by then")
+        return None
     if modifier in ("", "=", "^~") and _PLAIN_PATH.fullmatch(rest):
         return LocationPath(modifier, rest)
     faults.add(
@@ -224,9 +230,10 @@ def _listen(value: object, path: str, faults: Faults) -> Listen | None:
     if isinstance(value, int):
         number = port(value, path, faults)
         return None if number is None else Listen(Address(port=number))
-    given = text(value, path, faults)
-    if given is None:
+    if not isinstance(value, str):
+        faults.add(path, f"must be a port or an address, not {kind(value)} ({shown(value)})")
         return None
+    given = str(value)
     where, *parameters = given.split() or [""]
     for parameter in parameters:
         if parameter != "default_server":
@@ -243,9 +250,9 @@ def _address(given: str, path: str, faults: Faults) -> Address | None:
         return _unix_address(given, path, faults)
     host, _colon, digits = given.rpartition(":")
     if not (digits.isascii() and digits.isdigit()) or (":" in host and not host.startswith("[")):
-        faults.add(path, f"{shown(given)} has no port: write it as {_with_port(given)}")
+        faults.add(path, f"{shown(given)} is no address with a port: write it as {_with_port(given)}")
         return None
-    number = port(int(digits[:9]), path, faults)
+    number = port(int(digits) if len(digits) < 20 else 10**20, path, faults)
     plain = host if host in ("", "*") else host_address(host)
     if plain is None:
         faults.add(path, f"{shown(host)} is neither a host name nor an address")
@@ -298,4 +305,4 @@ def _is_ipv6(host: str) -> bool:
 
 def _with_port(given: str) -> str:
     bare = given.strip("[]")
-    return f"[{bare}]:PORT" if _is_ipv6(bare) else f"{given.partition(':')[0] or 'HOST'}:PORT"
+    return f"[{bare}]:PORT" if _is_ipv6(bare) else f"{given if _HOST.fullmatch(given) else 'HOST'}:PORT"

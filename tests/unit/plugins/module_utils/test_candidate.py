@@ -77,3 +77,30 @@ def test_a_directory_that_links_to_its_parent_ends(root: Path) -> None:
     (root / "loop").symlink_to(root)
     with candidate.tree(root, {}) as copy:
         assert (copy / "nginx.conf").exists()
+
+
+def test_a_file_under_another_spelling_is_never_written_through_its_link(root: Path) -> None:
+    other = root / "conf.d" / "other.conf"
+    with pytest.raises(FileExistsError), candidate.tree(root, {root / "conf.d" / ".." / "conf.d" / "other.conf": b"x"}):
+        pass
+    assert other.read_text() == "# other\n"
+
+
+def test_a_directory_with_two_names_is_whole_under_both(root: Path) -> None:
+    (root / "also-enabled").symlink_to(root / "sites-enabled")
+    with candidate.tree(root, {}) as copy:
+        for name in ("also-enabled", "sites-enabled"):
+            assert (copy / name / "site").exists()
+
+
+@pytest.mark.parametrize("spelling", ["{root}//conf.d/*.conf", "{root}/../nginx/conf.d/*.conf"])
+def test_an_include_in_another_spelling_points_into_the_copy(root: Path, spelling: str) -> None:
+    (root / "nginx.conf").write_text(f"include {spelling.format(root=root)};")
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "nginx.conf").read_text() == f"include {copy}/conf.d/*.conf;"
+
+
+def test_an_include_from_elsewhere_stays(root: Path) -> None:
+    (root / "nginx.conf").write_text(f"include /srv{root}/x;include {root}-other/x;")
+    with candidate.tree(root, {}) as copy:
+        assert (copy / "nginx.conf").read_text() == f"include /srv{root}/x;include {root}-other/x;"

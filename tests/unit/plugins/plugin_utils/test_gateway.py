@@ -204,7 +204,7 @@ def test_a_listen_is_printed_as_given_and_proven_where_it_answers(
     ("names", "directive", "url"),
     [
         ("a.example", "server_name a.example;", "ws://a.example/"),
-        (["_"], "server_name _;", "ws://_/"),
+        (["_"], "server_name _;", "ws://proof.invalid/"),
         (["*.a.example", "b.example"], "server_name *.a.example b.example;", "ws://b.example/"),
         ("*.a.example", "server_name *.a.example;", "ws://proof.a.example/"),
     ],
@@ -267,11 +267,11 @@ def test_an_unused_upstream_is_a_warning() -> None:
         ({"balance": False}, ".balance: must be a string, not a boolean (False)"),
         ({"servers": "a:1"}, ".servers: must be a list, not a string ('a:1')"),
         ({"servers": []}, ": the pool is empty: give it servers, or a group with hosts and a port"),
-        ({"servers": ["a"]}, ".servers[0]: 'a' has no port: write it as a:PORT"),
-        ({"servers": ["a:b"]}, ".servers[0]: 'a:b' has no port: write it as a:PORT"),
+        ({"servers": ["a"]}, ".servers[0]: 'a' is no address with a port: write it as a:PORT"),
+        ({"servers": ["a:b"]}, ".servers[0]: 'a:b' is no address with a port: write it as HOST:PORT"),
         ({"servers": [":1"]}, ".servers[0]: ':1' has no host: write it as HOST:1"),
         ({"servers": ["*:1"]}, ".servers[0]: '*:1' has no host: write it as HOST:1"),
-        ({"servers": ["::1"]}, ".servers[0]: '::1' has no port: write it as [::1]:PORT"),
+        ({"servers": ["::1"]}, ".servers[0]: '::1' is no address with a port: write it as [::1]:PORT"),
         ({"servers": ["a:0"]}, ".servers[0]: 0 is out of range: ports are 1 to 65535"),
         ({"servers": ["a:65536"]}, ".servers[0]: 65536 is out of range: ports are 1 to 65535"),
         ({"servers": ["1.2.3.400:80"]}, ".servers[0]: '1.2.3.400' is neither a host name nor an address"),
@@ -282,7 +282,10 @@ def test_an_unused_upstream_is_a_warning() -> None:
             {"servers": ["a:1", "a:1"]},
             ".servers[1]: 'a:1' is in the pool already, from websockets_upstreams[0].servers[0]",
         ),
-        ({"port": 80}, ".port: goes with a group; a server has its port in its own address"),
+        ({"port": 80}, ".port: goes with a group; a server has its own in its address"),
+        ({"address": "lan"}, ".address: goes with a group; a server has its own in its address"),
+        ({"servers": ["a:1 weight=2"]}, ".servers[0]: 'a:1 weight=2' is no address with a port: write it as HOST:PORT"),
+        ({"servers": ["unix:/tmp/"]}, ".servers[0]: 'unix:/tmp/' is not a Unix socket: write unix:/path"),
         ({"group": "chat"}, ": the group 'chat' needs the key 'port'"),
         ({"group": "chta", "port": 1}, ".group: 'chta' is not a group of the inventory (did you mean 'chat'?)"),
         (
@@ -312,8 +315,9 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
         ({"server_name": ["a", "A"]}, ".server_name: 'a' is listed more than once"),
         ({"listen": 0}, ".listen: 0 is out of range: ports are 1 to 65535"),
         ({"listen": True}, ".listen: must be an integer, not a boolean (True)"),
+        ({"listen": None}, ".listen: must be a port or an address, not nothing (None)"),
         ({"listen": []}, ".listen: is empty: a site needs a port or an address"),
-        ({"listen": "example.com"}, ".listen: 'example.com' has no port: write it as example.com:PORT"),
+        ({"listen": "example.com"}, ".listen: 'example.com' is no address with a port: write it as example.com:PORT"),
         (
             {"listen": "80 defualt_server"},
             ".listen: 'defualt_server' is not a parameter known here: default_server is"
@@ -347,7 +351,28 @@ def test_a_faulty_site_is_refused(keys: dict[str, t.Any], fault: str) -> None:
     assert faults_of([POOL], [site(**keys)]) == [f"websockets_sites[0]{fault}"]
 
 
-@pytest.mark.parametrize("path", ["ws", "/a b", "/a;", "/a{", '/a"', "/a$b", "/a#", "/a\n", "~ ^/a", "", "= ", "/a\\"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a?b",
+        "//a",
+        "/a/../b",
+        "/a/.",
+        "/" + "a" * 4000,
+        "ws",
+        "/a b",
+        "/a;",
+        "/a{",
+        '/a"',
+        "/a$b",
+        "/a#",
+        "/a\n",
+        "~ ^/a",
+        "",
+        "= ",
+        "/a\\",
+    ],
+)
 def test_a_path_that_could_become_another_directive_is_refused(path: str) -> None:
     (fault,) = faults_of([POOL], [site(locations=[location(path=path)])])
     assert fault.startswith("websockets_sites[0].locations[0].path: ")
@@ -381,6 +406,23 @@ def test_an_address_is_the_same_in_every_spelling(one: t.Any, other: t.Any) -> N
     assert fault.endswith("is served by websockets_sites[0] already")
     (fault,) = faults_of([POOL], [site(listen=[one, other])])
     assert fault.endswith("is listed more than once")
+
+
+def test_upstreams_that_differ_by_case_alone_are_one_to_nginx() -> None:
+    assert faults_of([POOL, pool(name="WS-Backend")], [SITE]) == [
+        "websockets_upstreams[1].name: 'WS-Backend' is the name of websockets_upstreams[0] already"
+    ]
+
+
+def test_a_path_is_encoded_in_its_proof() -> None:
+    model = sound([POOL], [site(locations=[location(path="/\u00fc/%")])])
+    assert model["proofs"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"
+
+
+@pytest.mark.parametrize("time", ["30m1h", "1h1h", "1M", "1y", "9" * 20, 10**30, "\u0661s", "", "h", -1, 1.5])
+def test_a_time_that_nginx_would_not_take_is_refused(time: t.Any) -> None:
+    (fault,) = faults_of([POOL], [site(locations=[location(proxy_read_timeout=time)])])
+    assert fault.startswith("websockets_sites[0].locations[0].proxy_read_timeout: ")
 
 
 def test_an_address_has_one_default_server() -> None:

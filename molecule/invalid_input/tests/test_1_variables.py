@@ -68,3 +68,9 @@ def test_one_message_lists_every_fault_and_no_host_is_touched(inventory: t.Any) 
     assert run.failed
     assert MESSAGE in run.output
     assert "unreachable: true" not in run.output
+
+
+def test_what_is_to_be_removed_need_not_be_sound(inventory: t.Any) -> None:
+    run = site({"websockets_state": "absent"}, inventories=[inventory({"faulty": FAULTY})])
+    assert "have faults" not in run.output
+    assert "unreachable: true" in run.output

@@ -85,6 +85,20 @@ def test_a_configuration_that_was_broken_before_is_told_apart() -> None:
     assert 'unknown directive "lisssten" in /etc/nginx/conf.d/theirs.conf:1' in run.output
 
 
+@pytest.fixture
+def lost_process_id(console: t.Any) -> t.Iterator[None]:
+    console.check_output("mv /run/nginx.pid /root")
+    yield
+    console.check_output("mv /root/nginx.pid /run")
+
+
+@pytest.mark.usefixtures("kept", "lost_process_id")
+def test_an_nginx_that_cannot_be_signalled_is_told_before_a_file_changes() -> None:
+    run = site(listening("8081"))
+    assert run.failed
+    assert "nginx runs, but its process id is not in /run/nginx.pid; nothing was changed" in run.output
+
+
 def test_a_route_that_is_not_proven_fails_the_host() -> None:
     routes = [
         LOCATION,

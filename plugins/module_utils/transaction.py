@@ -144,14 +144,18 @@ class Transaction:
 
     def _undo(self) -> str:
         """Put the earlier files back; what is live now, in words."""
-        files.restore(self.changes)
-        if self._master is None:
-            return "The earlier files are back; nginx does not run, as before."
+        try:
+            files.restore(self.changes)
+        except OSError as error:
+            return f"The earlier files could not be put back: {error}"
+        master = nginx.master_pid(self._build)
+        if master is None:
+            return "The earlier files are back; nginx does not run" + (", as before." if self._master is None else ".")
         workers: set[int] = set()
         try:
             # Without a fingerprint from before nothing tells whether nginx took the new files over.
             if self._fingerprint is None or live.fingerprint(self._address) != self._fingerprint:
-                workers = nginx.accepting_workers(self._master)
+                workers = nginx.accepting_workers(master)
                 service.reload(self._build)
         except service.ServiceError as error:
             return f"The earlier files are back, but nginx may not serve them: {error}"

@@ -106,7 +106,10 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
     for name in given:
         if name not in VARIABLES:
             faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
-    return {**VARIABLES, **given}
+    completed = {**VARIABLES, **given}
+    values.state(completed["websockets_state"], "websockets_state", faults)
+    values.absolute_path(completed["websockets_config_path"], "websockets_config_path", faults)
+    return completed
 
 
 VARIABLES: dict[str, t.Any] = {

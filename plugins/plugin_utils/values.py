@@ -28,6 +28,9 @@ _NEVER_MATCHES = re.compile(r"\?|//|/\.\.?(?:/|$)")
 # unix(7): 107 bytes at most.
 _SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]{0,105}[A-Za-z0-9_.-]")
 
+_ABSOLUTE_PATH = re.compile(r"/.+")
+
+STATES = ("present", "absent")
 BALANCES = ("round_robin", "least_conn", "ip_hash")
 
 
@@ -128,11 +131,15 @@ def port_or_variable(value: object, path: str, faults: Faults) -> int | str | No
 
 
 def balance(value: object, path: str, faults: Faults) -> str | None:
-    name = text(value, path, faults)
-    if name is None or name in BALANCES:
-        return name
-    faults.add(path, f"{shown(name)} is not one of {', '.join(BALANCES)}{did_you_mean(name, BALANCES)}")
-    return None
+    return _one_of(BALANCES, value, path, faults)
+
+
+def state(value: object, path: str, faults: Faults) -> str | None:
+    return _one_of(STATES, value, path, faults)
+
+
+def absolute_path(value: object, path: str, faults: Faults) -> str | None:
+    return _matching(_ABSOLUTE_PATH, "an absolute path", value, path, faults)
 
 
 def nginx_time(value: object, path: str, faults: Faults) -> str | None:
@@ -219,6 +226,14 @@ def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, 
     if given is None or pattern.fullmatch(given):
         return given
     faults.add(path, f"{shown(given)} is not {meaning}")
+    return None
+
+
+def _one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) -> str | None:
+    given = text(value, path, faults)
+    if given is None or given in known:
+        return given
+    faults.add(path, f"{shown(given)} is not one of {', '.join(known)}{did_you_mean(given, known)}")
     return None
 
 

@@ -460,6 +460,16 @@ def test_a_slip_in_the_name_of_a_variable_is_no_default() -> None:
     assert faults.lines == ["websockets_site: is not a variable of the role (did you mean 'websockets_sites'?)"]
 
 
+def test_the_plain_variables_are_checked_too() -> None:
+    faults = Faults()
+    variables = {"websockets_state": "presnt", "websockets_config_path": "00-websockets.conf"}
+    assert gateway_model(variables, INVENTORY, faults) is None
+    assert faults.lines == [
+        "websockets_state: 'presnt' is not one of present, absent (did you mean 'present'?)",
+        "websockets_config_path: '00-websockets.conf' is not an absolute path",
+    ]
+
+
 def test_variables_of_the_wrong_type_are_refused() -> None:
     assert faults_of({}, "x") == [
         "websockets_upstreams: must be a list, not a mapping ({})",

@@ -163,22 +163,12 @@ def websocket(value: object, path: str, faults: Faults) -> bool | str | None:
 
 def server_names(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
     """One name or a list of names; the first is the site's name in messages."""
-    if not isinstance(value, list):
-        return each([(value, path)], _server_name, faults)
-    if not value:
-        faults.add(path, "is empty: a site needs a name, '_' for none of its own")
-        return None
-    return each([(name, f"{path}[{index}]") for index, name in enumerate(value)], _server_name, faults)
+    return _one_or_more(value, path, faults, _server_name, "a site needs a name, '_' for none of its own")
 
 
 def listens(value: object, path: str, faults: Faults) -> tuple[Listen, ...] | None:
     """One listen value or a list of them."""
-    if not isinstance(value, list):
-        return each([(value, path)], _listen, faults)
-    if not value:
-        faults.add(path, "is empty: a site needs a port or an address")
-        return None
-    return each([(item, f"{path}[{index}]") for index, item in enumerate(value)], _listen, faults)
+    return _one_or_more(value, path, faults, _listen, "a site needs a port or an address")
 
 
 def loopback(value: object, path: str, faults: Faults) -> Address | None:
@@ -219,6 +209,17 @@ def location_path(value: object, path: str, faults: Faults) -> LocationPath | No
         "without spaces, quotes, backslashes and ; { } $ #",
     )
     return None
+
+
+def _one_or_more(
+    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None], need: str
+) -> tuple[_T, ...] | None:
+    if not isinstance(value, list):
+        return each([(value, path)], check, faults)
+    if not value:
+        faults.add(path, f"is empty: {need}")
+        return None
+    return each([(item, f"{path}[{index}]") for index, item in enumerate(value)], check, faults)
 
 
 def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:

@@ -48,8 +48,13 @@ def held(address: str) -> list[Program] | None:
     host, _colon, port = address.rpartition(":")
     if not _in_use(host.strip("[]"), int(port)):
         return None
-    programs = _listening_programs(int(port))
-    return None if any(program.name == "nginx" for program in programs) else programs
+    programs = []
+    for program in _listening_programs(int(port)):
+        # On a gateway that serves already it is nginx, and the thousands of descriptors of its workers need no look.
+        if program.name == "nginx":
+            return None
+        programs.append(program)
+    return programs
 
 
 def _in_use(host: str, port: int) -> bool:
@@ -67,17 +72,23 @@ def _in_use(host: str, port: int) -> bool:
     return False
 
 
-def _listening_programs(port: int) -> list[Program]:
+def _listening_programs(port: int) -> t.Iterator[Program]:
+    """In the order of their process ids, so that a master comes before its workers."""
     sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
-    found = set()
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
-            if os.readlink(descriptor) in sockets:
-                process = descriptor.parent.parent
-                found.add(Program(pid=int(process.name), name=(process / "comm").read_text().strip()))
-        except OSError:  # The process or the descriptor is gone, or not ours to see.
+            if any(link in sockets for link in _descriptors(process)):
+                yield Program(pid=int(process.name), name=(process / "comm").read_text().strip())
+        except OSError:  # The process is gone, or not ours to see.
             continue
-    return sorted(found)
+
+
+def _descriptors(process: Path) -> t.Iterator[str]:
+    for descriptor in (process / "fd").iterdir():
+        try:
+            yield os.readlink(descriptor)
+        except FileNotFoundError:  # It was closed meanwhile.
+            continue
 
 
 def _listening_inodes(table: str, port: int) -> t.Iterator[str]:

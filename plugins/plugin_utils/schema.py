@@ -92,7 +92,7 @@ def _servers(value: object, path: str, faults: Faults) -> tuple[values.Address, 
     if not isinstance(value, list):
         faults.add(path, f"must be a list, not {kind(value)} ({shown(value)})")
         return None
-    return values.each([(item, f"{path}[{index}]") for index, item in enumerate(value)], values.server, faults)
+    return values.each(value, path, faults, values.server)
 
 
 def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...]:

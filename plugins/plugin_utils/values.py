@@ -88,10 +88,10 @@ _T = t.TypeVar("_T")
 
 
 def each(
-    items: list[tuple[object, str]], check: t.Callable[[object, str, Faults], _T | None], faults: Faults
+    items: list[object], path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None]
 ) -> tuple[_T, ...] | None:
     """The items of a list, each checked, or None where one of them has a fault."""
-    checked = [check(value, path, faults) for value, path in items]
+    checked = [check(item, f"{path}[{index}]", faults) for index, item in enumerate(items)]
     return None if None in checked else tuple(item for item in checked if item is not None)
 
 
@@ -215,11 +215,12 @@ def _one_or_more(
     value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None], need: str
 ) -> tuple[_T, ...] | None:
     if not isinstance(value, list):
-        return each([(value, path)], check, faults)
+        checked = check(value, path, faults)
+        return None if checked is None else (checked,)
     if not value:
         faults.add(path, f"is empty: {need}")
         return None
-    return each([(item, f"{path}[{index}]") for index, item in enumerate(value)], check, faults)
+    return each(value, path, faults, check)
 
 
 def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:

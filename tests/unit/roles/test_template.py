@@ -13,6 +13,7 @@ from pathlib import Path
 import crossplane
 import pytest
 import yaml
+from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
 from rendering import ROOT, render
 
 README = (ROOT / "README.md").read_text()
@@ -36,6 +37,13 @@ def test_the_readme_shows_seven_lines_and_the_file_they_render() -> None:
     inventory, rendered = re.findall(r"```(?:yaml|nginx)\n(.*?)```", README, re.DOTALL)[:2]
     assert len(inventory.splitlines()) <= 7
     assert render(yaml.safe_load(inventory)) == rendered
+
+
+def test_the_readme_shows_the_faults_that_two_slips_make() -> None:
+    shown = re.findall(r"^      - (websockets_.*)$", README, re.MULTILINE)
+    (site,) = SEED["websockets_sites"]
+    slips = {"server_name": site["server_name"], "listne": 3000, "locations": [{"path": "/", "upstream": "ws-backnd"}]}
+    assert gateway_model({**SEED, "websockets_sites": [slips]}, {}, {})["faults"] == shown
 
 
 def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def tree(root: Path, files: t.Mapping[Path, bytes | None]) -> t.Iterator[Path]:
     try:
         _link(root, root, copy, set(files), above=())
         for path, content in files.items():
-            if content is not None and root in path.parents:
+            if content is not None:
                 target = copy / path.relative_to(root)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 # "x": a link to a live file must never be written through.

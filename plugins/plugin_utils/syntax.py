@@ -1,0 +1,147 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The syntax of nginx's files: how nginx splits a text into words, and how a value is written so that it stays one."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+# What ends a word, starts a comment or a block, or closes one (ngx_conf_read_token in src/core/ngx_conf_file.c).
+_NEEDS_QUOTES = re.compile(r"[\s;{}\"'#]|^$")
+# A backslash before any other character is that backslash.
+_READ_AS_ESCAPE = re.compile(r"\\(?=[\\\"'tnr\t\n\r]|\Z)")
+_ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
+_SPACES = " \t\r\n"
+# nginx has no way to write a dollar sign that starts no variable.
+_BRACED_VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
+_DOLLARS = re.compile(r"(?:[^$]|\$[A-Za-z0-9_]+|\$\{[A-Za-z0-9_]+\})*")
+
+
+class SyntaxFault(ValueError):
+    """What nginx would not read, or would read as something else."""
+
+
+class Token(t.NamedTuple):
+    """A word, or one of the marks ; { and }."""
+
+    mark: str
+    word: str = ""
+
+
+def quoted(value: str) -> str:
+    """The value as one word of nginx's file: bare where that is enough, as one would write it by hand."""
+    escaped = _READ_AS_ESCAPE.sub(r"\\\\", value)
+    if not _NEEDS_QUOTES.search(value):
+        return escaped
+    for letter in "tnr":
+        escaped = escaped.replace(_ESCAPES[letter], f"\\{letter}")
+    quote = "'" if '"' in value and "'" not in value else '"'
+    return quote + escaped.replace(quote, f"\\{quote}") + quote
+
+
+def variables_are_sound(value: str) -> bool:
+    """Whether every dollar sign starts a variable: $name or ${name}."""
+    return _DOLLARS.fullmatch(value) is not None
+
+
+def words(text: str) -> list[str]:
+    """The words that nginx reads in the text, or a SyntaxFault where it holds anything else."""
+    found = list(tokens(text))
+    for token in found:
+        if token.mark:
+            raise SyntaxFault(f"has a '{token.mark}' outside quotes")
+    return [token.word for token in found]
+
+
+def statements(text: str) -> list[str]:
+    """The names of the directives on the text's uppermost level, or a SyntaxFault where it is not whole."""
+    if "\r" in text:
+        # nginx takes it for a space, and most programs for the end of a line, where a comment ends too.
+        raise SyntaxFault("has a carriage return alone")
+    names: list[str] = []
+    depth = 0
+    last = ";"
+    for mark, word in tokens(text):
+        if mark in (";", "{") and last != "word":
+            raise SyntaxFault(f"has a '{mark}' without a directive before it")
+        if mark == "}" and last == "word":
+            raise SyntaxFault("has a directive without ';' before a '}'")
+        if not mark and last != "word" and depth == 0:
+            names.append(word)
+        depth += {"{": 1, "}": -1}.get(mark, 0)
+        if depth < 0:
+            raise SyntaxFault("closes a brace that it did not open")
+        last = mark or "word"
+    if depth:
+        raise SyntaxFault("opens a brace that it does not close")
+    if last == "word":
+        raise SyntaxFault("has no ';' at its end")
+    return names
+
+
+def tokens(text: str) -> t.Iterator[Token]:
+    """The words and marks of the text, without comments."""
+    at = 0
+    while at < len(text):
+        char = text[at]
+        if char in _SPACES:
+            at += 1
+        elif char == "#":
+            at = _find(text, "\n", at)
+        elif char in ";{}":
+            yield Token(char)
+            at += 1
+        elif char in "\"'":
+            end = _end_of_quotes(text, at)
+            yield Token("", _unescaped(text[at + 1 : end]))
+            at = end + 1
+            if at < len(text) and text[at] not in _SPACES + ";{)":
+                raise SyntaxFault(f"has {text[at]!r} right after a closing quote")
+        else:
+            end = _end_of_word(text, at)
+            yield Token("", _unescaped(text[at:end]))
+            at = end
+
+
+def _end_of_quotes(text: str, start: int) -> int:
+    at = start + 1
+    while at < len(text):
+        if text[at] == text[start]:
+            return at
+        # With the indentation of the file a line break would change the value.
+        if text[at] == "\n":
+            raise SyntaxFault("has a quote that is not closed on its line")
+        at += 2 if text[at] == "\\" else 1
+    raise SyntaxFault("has a quote that is not closed")
+
+
+def _end_of_word(text: str, start: int) -> int:
+    at = start
+    while at < len(text):
+        variable = _BRACED_VARIABLE.match(text, at)
+        if variable:
+            at = variable.end()
+        elif text.startswith("${", at):
+            # To nginx this brace is a part of the word.
+            raise SyntaxFault("has a '${' that starts no variable")
+        elif text[at] in _SPACES + ";{":
+            return at
+        elif text[at] == "}":
+            raise SyntaxFault("has a '}' inside a word without quotes")
+        elif text[at] == "\\" and text[at + 1 : at + 2] in ("", *_SPACES):
+            raise SyntaxFault("has a backslash at the end of a word")
+        else:
+            at += 2 if text[at] == "\\" else 1
+    return at
+
+
+def _unescaped(raw: str) -> str:
+    return re.sub(r"\\([\\\"'tnr])", lambda found: _ESCAPES[found.group(1)], raw)
+
+
+def _find(text: str, wanted: str, start: int) -> int:
+    at = text.find(wanted, start)
+    return len(text) if at < 0 else at

@@ -14,7 +14,7 @@ description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
     template prints, what the gateway is asked before a deploy and what proves it afterwards.
   - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
-positional: _input, groups, hostvars
+positional: _input, groups, hostvars, nginx_version
 options:
   _input:
     description: All variables whose names start with C(websockets_), under their names. Another name is a fault.
@@ -28,6 +28,11 @@ options:
     description: The variables of every host, as Ansible's variable C(hostvars).
     type: dict
     required: true
+  nginx_version:
+    description:
+      - The version of nginx that was found on the gateway. It takes the place of C(websockets_nginx_version).
+      - While neither is known, the variables are checked for the newest nginx.
+    type: str
 notes:
   - Faults do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
 """
@@ -58,6 +63,16 @@ _value:
       description: What is allowed and yet hardly meant, such as a pool that no location uses.
       type: list
       elements: str
+    nginx_version:
+      description: The version that the model is for, or nothing where none is known.
+      type: str
+    depends_on_nginx:
+      description: Whether another version of nginx takes another text, or not all of it.
+      type: bool
+    http:
+      description: The lines of the C(http) block, which only many or long server names need.
+      type: list
+      elements: str
     upstreams:
       description: The C(upstream) blocks, each with its C(name) and C(lines).
       type: list
@@ -75,7 +90,9 @@ _value:
       type: list
       elements: dict
     proofs:
-      description: How each route is proven, as option C(proofs) of M(wsfleet.nginx.config_transaction).
+      description:
+        - How each route is proven, as option C(proofs) of M(wsfleet.nginx.config_transaction), but for the headers,
+          which P(wsfleet.nginx.proof_headers#filter) adds.
       type: list
       elements: dict
 """
@@ -91,8 +108,11 @@ def gateway_model(
     variables: t.Mapping[str, t.Any],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    nginx_version: str | None = None,
 ) -> dict[str, t.Any]:
     faults = Faults()
+    if nginx_version is not None:
+        variables = {**variables, "websockets_nginx_version": nginx_version}
     model = gateway.gateway_model(variables, Inventory(groups=groups, hostvars=hostvars), faults)
     return {"faults": faults.lines, **(model or {})}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 # sbin is not on every user's PATH.
 _SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 _COMMAND_SECONDS = 60
+OLDEST = "1.18.0"
 
 
 class NginxError(Exception):
@@ -73,6 +74,14 @@ def installed() -> Build:
         pid_file=_named_file("pid", configuration, _built_in(answer, "pid-path")),
         error_log=_named_file("error_log", configuration, _built_in(answer, "error-log-path")),
     )
+
+
+def is_too_old(version: str) -> bool:
+    return _numbers(version) < _numbers(OLDEST)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]
 
 
 def _built_in(answer: str, option: str) -> str | None:

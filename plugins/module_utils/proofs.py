@@ -25,10 +25,19 @@ def prove_all(proofs: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any
 
 
 def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    request = Request(url=proof["url"], connect_to=proof["connect_to"], timeout=_SECONDS)
+    request = Request(
+        url=proof["url"],
+        connect_to=proof["connect_to"],
+        headers={name: str(value) for name, value in (proof.get("headers") or {}).items()},
+        origin=proof.get("origin"),
+        subprotocols=proof.get("subprotocols") or (),
+        timeout=_SECONDS,
+        # The proof is one of the route; the name on the certificate may not lead here yet.
+        validate_certs=False,
+    )
     judge = _JUDGES[proof["websocket"]]
     try:
-        outcome, proven, failure = judge(request)
+        outcome, proven, failure = judge(request, proof)
     except ValueError as error:
         outcome, proven, failure = Outcome(), "", str(error)
     return {
@@ -44,32 +53,36 @@ def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 _Verdict = t.Tuple[Outcome, str, str]
 
 
-def _websocket(request: Request) -> _Verdict:
-    outcome = probe_websocket(request)
-    return outcome, "handshake", outcome.failure or ""
+def _websocket(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
+    message, expect = proof.get("send"), proof.get("expect")
+    outcome = probe_websocket(request, message=message, expect=expect)
+    exchanged = ", message" if message is not None or expect is not None else ""
+    return outcome, f"handshake{exchanged}", outcome.failure or ""
 
 
-def _websocket_only(request: Request) -> _Verdict:
-    outcome = probe_websocket(request)
+def _websocket_only(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
+    outcome, proven, _failure = _websocket(request, proof)
     plain = probe_http(request)
     failure = outcome.failure or plain.failure or ""
     if not failure and plain.status != 426:
         failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
-    return outcome, "handshake, 426 to plain HTTP", failure
+    return outcome, f"{proven}, 426 to plain HTTP", failure
 
 
-def _plain(request: Request) -> _Verdict:
+def _plain(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
     """The request asks for an upgrade too: to the backend it is plain HTTP all the same."""
     outcome = probe_http(request, upgrade=True)
     failure = outcome.failure or ""
     if outcome.status == 101:
         failure = "the upgrade was passed on, although websocket is false"
-    elif outcome.status in _NO_BACKEND:
+    elif not failure and proof.get("status") not in (None, outcome.status):
+        failure = f"answered {outcome.status} {outcome.reason}, not {proof['status']}"
+    elif proof.get("status") is None and outcome.status in _NO_BACKEND:
         failure = f"answered {outcome.status} {_NO_BACKEND[outcome.status]}: no server of the pool gave an answer"
     return outcome, "plain HTTP, upgrade not passed on", failure
 
 
-_JUDGES: dict[bool | str, t.Callable[[Request], _Verdict]] = {
+_JUDGES: dict[bool | str, t.Callable[[Request, t.Mapping[str, t.Any]], _Verdict]] = {
     True: _websocket,
     "required": _websocket_only,
     False: _plain,

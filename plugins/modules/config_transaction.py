@@ -59,6 +59,10 @@ options:
     elements: dict
     default: []
     suboptions:
+      at:
+        description: The place of the route in the operator's variables, for the message where it is not proven.
+        type: str
+        version_added: 0.2.0
       site:
         description: The site's name, for the result.
         type: str
@@ -68,7 +72,9 @@ options:
         type: str
         required: true
       url:
-        description: What to ask for, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH).
+        description:
+          - What to ask for, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH), or with V(wss) or V(https).
+          - Certificates are not verified. The proof is one of the route.
         type: str
         required: true
       connect_to:
@@ -82,6 +88,33 @@ options:
         type: raw
         choices: [true, false, required]
         required: true
+      status:
+        description: The status that plain HTTP has to be answered with. By default any that a backend may give.
+        type: int
+        version_added: 0.2.0
+      origin:
+        description: The C(Origin) header of the request.
+        type: str
+        version_added: 0.2.0
+      subprotocols:
+        description: The subprotocols that the handshake offers. One of them must be chosen.
+        type: list
+        elements: str
+        default: []
+        version_added: 0.2.0
+      headers:
+        description: More headers of the request. They never appear in logs or results.
+        type: dict
+        default: {}
+        version_added: 0.2.0
+      send:
+        description: Text to send as one message once the WebSocket is open. A text message must come back.
+        type: str
+        version_added: 0.2.0
+      expect:
+        description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
+        type: str
+        version_added: 0.2.0
 attributes:
   check_mode:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
@@ -194,7 +227,12 @@ def shown(change: files.Change) -> dict[str, str]:
 
 def prove(module: AnsibleModule, result: dict[str, t.Any]) -> None:
     results = proofs.prove_all(module.params["proofs"])
-    failed = [f"- {proof['site']} {proof['path']}: {proof['failure']}" for proof in results if proof["failure"]]
+    failed = [
+        f"- {result['site']} {result['path']}{f' ({at})' if at else ''}: {result['failure']}"
+        for proof, result in zip(module.params["proofs"], results)
+        if result["failure"]
+        for at in [proof["at"]]
+    ]
     if failed:
         live = "nginx serves the new configuration" if result["changed"] else "nginx serves the configuration"
         module.fail_json(msg="\n".join([f"{live}, but not every route is proven:", *failed]), **result)
@@ -222,11 +260,18 @@ def main() -> None:
                 "elements": "dict",
                 "default": [],
                 "options": {
+                    "at": {"type": "str"},
                     "site": {"type": "str", "required": True},
                     "path": {"type": "str", "required": True},
                     "url": {"type": "str", "required": True},
                     "connect_to": {"type": "str", "required": True},
                     "websocket": {"type": "raw", "choices": [True, False, "required"], "required": True},
+                    "status": {"type": "int"},
+                    "origin": {"type": "str"},
+                    "subprotocols": {"type": "list", "elements": "str", "default": []},
+                    "headers": {"type": "dict", "default": {}, "no_log": True},
+                    "send": {"type": "str"},
+                    "expect": {"type": "str"},
                 },
             },
         },

@@ -120,6 +120,8 @@ def main() -> None:
     )
     version = nginx.installed().version if nginx.find_binary() else None
     found = list(faults(module.params["listening"], module.params["names"]))
+    if version and nginx.is_too_old(version):
+        found.append(f"nginx {version} is too old: {nginx.OLDEST} or later is needed")
     if found:
         module.fail_json(msg="\n".join(["This host cannot be the gateway yet; nothing was changed:", *found]))
     module.exit_json(changed=False, nginx_version=version)

@@ -8,9 +8,22 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import directives, pools, schema, values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.proofs import Proof, proofs
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
+    addresses,
+    consistency,
+    directives,
+    pools,
+    proofs,
+    schema,
+    versions,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory, Server
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
 
 class UpstreamBlock(t.TypedDict):
@@ -45,125 +58,96 @@ class Name(t.TypedDict):
 class Model(t.TypedDict):
     """What the template prints, what the gateway is asked before the deploy, and what proves it after."""
 
+    # None while the gateway has not been asked.
+    nginx_version: str | None
+    # Whether another version takes another text, or not all of it.
+    depends_on_nginx: bool
+    http: list[str]
     upstreams: list[UpstreamBlock]
     sites: list[SiteBlock]
     listening: list[Listening]
     names: list[Name]
-    proofs: list[Proof]
+    proofs: list[proofs.Proof]
     warnings: list[str]
 
 
-def gateway_model(variables: t.Mapping[str, t.Any], inventory: pools.Inventory, faults: Faults) -> Model | None:
+class _Checked(t.NamedTuple):
+    """The variables after all checks, and the servers of each pool by the pool's place."""
+
+    upstreams: tuple[Upstream, ...]
+    sites: tuple[Site, ...]
+    servers: dict[str, tuple[Server, ...]]
+    status: Address
+    nginx: Version
+    needs: list[versions.Need]
+
+
+def gateway_model(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> Model | None:
     """Check and complete the variables of the role: the model, or None after faults were noted."""
+    checked = _checked(variables, inventory, faults)
+    return None if checked is None else _model(checked)
+
+
+def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> _Checked | None:
     given = schema.variables(variables, faults)
-    checked_upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
-    checked_sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
-    servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in checked_upstreams}
-    status = values.loopback(given["websockets_status_listen"], "websockets_status_listen", faults)
-    _check_upstream_names(checked_upstreams, faults)
-    _check_site_names(checked_sites, faults)
-    for site in checked_sites:
-        _check_status_port(site, status, faults)
-        _check_listed_once(site, faults)
-        _check_paths(site, faults)
-        _check_references(site, checked_upstreams, faults)
-    if status is None or faults.lines:
+    upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
+    sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
+    status = addresses.loopback(given["websockets_status_listen"], "websockets_status_listen", faults)
+    nginx = versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
+    servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in upstreams}
+    needs = [need for upstream in upstreams for need in versions.needs(upstream, servers[upstream["at"]])]
+
+    versions.check(needs, nginx, faults)
+    consistency.check_upstreams(upstreams, faults)
+    for upstream in upstreams:
+        consistency.check_pool(upstream, servers[upstream["at"]], faults)
+    consistency.check_sites(sites, status, faults)
+    names = {upstream["name"] for upstream in upstreams if "name" in upstream}
+    for site in sites:
+        for location in site.get("locations", ()):
+            consistency.check_location(location, names, faults)
+
+    if faults.lines or status is None:
         return None
-    return _model(checked_upstreams, checked_sites, servers, status)
+    return _Checked(upstreams, sites, servers, status, nginx, needs)
 
 
-def _model(
-    upstreams: tuple[schema.Upstream, ...],
-    sites: tuple[schema.Site, ...],
-    servers: dict[str, tuple[pools.Server, ...]],
-    status: values.Address,
-) -> Model:
+def _model(checked: _Checked) -> Model:
+    upstreams, sites, servers, nginx = checked.upstreams, checked.sites, checked.servers, checked.nginx
+    locations = [location for site in sites for location in site["locations"]]
     return Model(
+        nginx_version=None if nginx == versions.NEWEST else str(nginx),
+        depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
+        http=directives.http_lines(sites),
         upstreams=[
-            UpstreamBlock(name=upstream["name"], lines=directives.upstream_lines(upstream, servers[upstream["at"]]))
+            UpstreamBlock(
+                name=upstream["name"], lines=directives.upstream_lines(upstream, servers[upstream["at"]], nginx)
+            )
             for upstream in upstreams
         ],
-        sites=[
-            SiteBlock(
-                lines=directives.site_lines(site),
-                locations=[
-                    LocationBlock(path=str(location["path"]), lines=directives.location_lines(location))
-                    for location in site["locations"]
-                ],
-            )
-            for site in sites
+        sites=[_site_block(site, nginx) for site in sites],
+        listening=_listening(sites, checked.status),
+        names=_names(servers.values(), locations, {upstream["name"] for upstream in upstreams}),
+        proofs=[proof for site in sites for proof in proofs.proofs(site)],
+        warnings=[
+            *_unused(upstreams, locations),
+            *_down(upstreams, servers),
+            *(warning for site in sites for warning in proofs.unproven(site)),
         ],
-        listening=_listening(sites, status),
-        names=_names(servers.values()),
-        proofs=[proof for site in sites for proof in proofs(site)],
-        warnings=_unused(upstreams, sites),
     )
 
 
-def _check_upstream_names(upstreams: tuple[schema.Upstream, ...], faults: Faults) -> None:
-    places: dict[str, str] = {}
-    for upstream in upstreams:
-        if "name" in upstream:
-            # To nginx the case of a name makes no difference.
-            first = places.setdefault(upstream["name"].lower(), upstream["at"])
-            if first != upstream["at"]:
-                faults.add(f"{upstream['at']}.name", f"{shown(upstream['name'])} is the name of {first} already")
+def _site_block(site: Site, nginx: Version) -> SiteBlock:
+    return SiteBlock(
+        lines=directives.site_lines(site, nginx),
+        locations=[
+            LocationBlock(path=directives.location_path(location), lines=directives.location_lines(location))
+            for location in site["locations"]
+        ],
+    )
 
 
-def _check_site_names(sites: tuple[schema.Site, ...], faults: Faults) -> None:
-    """nginx itself only warns of a name used twice on one address, and serves the first site alone."""
-    names: dict[tuple[values.Address, str], str] = {}
-    defaults: dict[values.Address, str] = {}
-    for site in sites:
-        # What a site itself lists twice is another check's.
-        for listen in {listen.address.canonical: listen for listen in site.get("listen", ())}.values():
-            for name in {name.lower(): name for name in site.get("server_name", ())}.values():
-                first = names.setdefault((listen.address.canonical, name.lower()), site["at"])
-                if first != site["at"]:
-                    faults.add(site["at"], f"{shown(name)} on {listen.address} is served by {first} already")
-            if listen.default_server:
-                first = defaults.setdefault(listen.address.canonical, site["at"])
-                if first != site["at"]:
-                    faults.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
-
-
-def _check_status_port(site: schema.Site, status: values.Address | None, faults: Faults) -> None:
-    for listen in site.get("listen", ()):
-        if status and listen.address.port == status.port:
-            faults.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
-
-
-def _check_listed_once(site: schema.Site, faults: Faults) -> None:
-    for key, listed in (
-        ("server_name", [name.lower() for name in site.get("server_name", ())]),
-        ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
-    ):
-        for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
-            faults.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")
-
-
-def _check_paths(site: schema.Site, faults: Faults) -> None:
-    places: dict[tuple[bool, str], str] = {}
-    for location in site.get("locations", ()):
-        if "path" not in location:
-            continue
-        # nginx refuses the same path as '/a/' and '^~ /a/'; '= /a/' is a location of its own.
-        path = location["path"]
-        first = places.setdefault((path.modifier == "=", path.path), location["at"])
-        if first != location["at"]:
-            faults.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
-
-
-def _check_references(site: schema.Site, upstreams: tuple[schema.Upstream, ...], faults: Faults) -> None:
-    known = {upstream["name"] for upstream in upstreams if "name" in upstream}
-    for location in site.get("locations", ()):
-        name = location.get("upstream")
-        if name is not None and name not in known:
-            hint = did_you_mean(name, known)
-            faults.add(f"{location['at']}.upstream", f"{shown(name)} is not an upstream{hint}")
-
-
-def _listening(sites: tuple[schema.Site, ...], status: values.Address) -> list[Listening]:
+def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
     places: dict[str, str] = {str(status): "websockets_status_listen"}
     for site in sites:
         for listen in site["listen"]:
@@ -171,19 +155,30 @@ def _listening(sites: tuple[schema.Site, ...], status: values.Address) -> list[L
     return [Listening(address=address, at=at) for address, at in places.items()]
 
 
-def _names(servers: t.Iterable[tuple[pools.Server, ...]]) -> list[Name]:
+def _names(
+    servers: t.Iterable[tuple[Server, ...]], locations: t.Sequence[Location], upstreams: t.Collection[str]
+) -> list[Name]:
+    """What nginx looks up when it starts: one name that does not resolve, and it does not."""
     places: dict[str, str] = {}
-    for pool in servers:
-        for server in pool:
-            if not server.address.unix and values.is_name(server.address.host):
-                places.setdefault(server.address.host, server.at)
-    return [Name(name=name, at=at) for name, at in places.items()]
+    for server in (server for pool in servers for server in pool):
+        if not server.parameters.get("resolve"):
+            places.setdefault(server.address.host, server.at)
+    for location in locations:
+        url = location["proxy_pass"]
+        if url and url.address.host not in upstreams:
+            places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
+    return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
 
 
-def _unused(upstreams: tuple[schema.Upstream, ...], sites: tuple[schema.Site, ...]) -> list[str]:
-    used = {location["upstream"] for site in sites for location in site["locations"]}
-    return [
-        f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
-        for upstream in upstreams
-        if upstream["name"] not in used
-    ]
+def _unused(upstreams: t.Sequence[Upstream], locations: t.Sequence[Location]) -> t.Iterator[str]:
+    used = {location["upstream"] for location in locations}
+    used |= {location["proxy_pass"].address.host for location in locations if location["proxy_pass"]}
+    for upstream in upstreams:
+        if upstream["name"] not in used:
+            yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
+
+
+def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
+    for upstream in upstreams:
+        if all(server.parameters.get("down") for server in servers[upstream["at"]]):
+            yield f"{upstream['at']}: all servers of '{upstream['name']}' are down"

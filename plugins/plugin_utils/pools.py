@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, schema, values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Upstream
 
@@ -19,7 +20,9 @@ class Server:
     """One server of a pool, and the place in the inventory that it comes from."""
 
     at: str
-    address: values.Address
+    address: Address
+    # As in schema.SERVER_PARAMETERS, and under 'at' the place that they come from; none where the host has none.
+    parameters: t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,11 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
     if not {"servers", "group", "port", "address"} <= upstream.keys():
         return ()
     before = len(faults.lines)
-    named = [Server(f"{upstream['at']}.servers[{i}]", address) for i, address in enumerate(upstream["servers"])]
+    named = [Server(server["at"], server["address"], server) for server in upstream["servers"] if "address" in server]
     found = named + _group_servers(upstream, inventory, faults)
-    if not found and len(faults.lines) == before:
+    if not found and not upstream["servers"] and len(faults.lines) == before:
         faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
-    places: dict[values.Address, str] = {}
+    places: dict[Address, str] = {}
     for server in found:
         first = places.setdefault(server.address.canonical, server.at)
         if first != server.at:
@@ -62,18 +65,23 @@ def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> 
         faults.add(f"{at}.group", f"'{group}' is not a group of the inventory{hint}")
         return []
     # Sorted by name: the order of hosts in an inventory may differ from run to run and from team to team.
-    found = []
-    for host in sorted(inventory.groups[group]):
-        place = f"{at}.group '{group}', host {host}"
-        address = _host_address(upstream, host, inventory.hostvars[host], place, faults)
-        if address is not None:
-            found.append(Server(place, address))
-    return found
+    found = (_host_server(upstream, host, inventory, faults) for host in sorted(inventory.groups[group]))
+    return [server for server in found if server is not None]
+
+
+def _host_server(upstream: Upstream, host: str, inventory: Inventory, faults: Faults) -> Server | None:
+    variables = inventory.hostvars[host]
+    place = f"{upstream['at']}.group '{upstream['group']}', host {host}"
+    address = _host_address(upstream, host, variables, place, faults)
+    parameters: dict[str, t.Any] = {}
+    if "websockets_server" in variables:
+        parameters = schema.server_parameters(variables["websockets_server"], f"{place}, websockets_server", faults)
+    return None if address is None else Server(place, address, parameters)
 
 
 def _host_address(
     upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults
-) -> values.Address | None:
+) -> Address | None:
     number, name = upstream["port"], upstream["address"] or "ansible_host"
     if isinstance(number, str):
         number = _host_port(number, upstream["at"], variables, place, faults)
@@ -81,10 +89,10 @@ def _host_address(
     if given is None:
         faults.add(place, f"has no variable '{name}', which {upstream['at']}.address names")
         return None
-    plain = values.host_address(given) if isinstance(given, str) else None
+    plain = addresses.host_address(given) if isinstance(given, str) else None
     if plain is None:
         faults.add(f"{place}, {name}", f"{shown(given)} is neither a host name nor an address")
-    return None if plain is None or number is None else values.Address(host=plain, port=number)
+    return None if plain is None or number is None else Address(host=plain, port=number)
 
 
 def _host_port(name: str, at: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults) -> int | None:

@@ -9,40 +9,111 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
 
 # Where a listen on every address can be reached.
 _LOOPBACK = {"": "127.0.0.1", "::": "::1"}
+# nginx's own status for closing the connection without an answer.
+_NO_ANSWER = 444
 
 
 class Proof(t.TypedDict):
-    """A route, where to reach it, and what its answers must be."""
+    """A route, where to reach it, what to ask and what the answer must be: options of the module config_transaction.
 
+    The headers of probe are not in it, for they may be secret, and the model becomes a fact of the host.
+    """
+
+    at: str
     site: str
     path: str
     url: str
     connect_to: str
     websocket: bool | str
+    status: int | None
+    origin: str | None
+    subprotocols: list[str]
+    send: str | None
+    expect: str | None
 
 
 def proofs(site: Site) -> list[Proof]:
-    return [_proof(site, location) for location in site["locations"]]
+    return [_proof(site, location) for location in site["locations"] if _is_proven(site, location)]
+
+
+def with_headers(
+    proofs: t.Sequence[t.Mapping[str, t.Any]], sites: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
+    """The proofs, each with the headers of its location's probe, from the operator's own checked variable."""
+    headers = {
+        f"websockets_sites[{number}].locations[{index}]": location["probe"].get("headers", {})
+        for number, site in enumerate(sites)
+        for index, location in enumerate(site["locations"])
+        if isinstance(location.get("probe"), t.Mapping)
+    }
+    return [{**proof, "headers": dict(headers.get(proof["at"], {}))} for proof in proofs]
+
+
+def unproven(site: Site) -> list[str]:
+    """The locations that are to be proven, and cannot be."""
+    reason = _unnamed(site) or "no path is known that the expression matches: give probe.path"
+    return [
+        f"{location['at']}: is not proven, for {reason}"
+        for location in site["locations"]
+        if location["probe"] is not False and not _is_proven(site, location) and not _closes(location)
+    ]
+
+
+def _is_proven(site: Site, location: Location) -> bool:
+    return bool(location["probe"] and _path(location) and not _closes(location) and not _unnamed(site))
+
+
+def _closes(location: Location) -> bool:
+    returned = location["return"]
+    return returned is not None and returned.status == _NO_ANSWER
+
+
+def _unnamed(site: Site) -> str:
+    named = any(not name.startswith("~") for name in site["server_name"])
+    return "" if named else f"{site['at']}.server_name has no name but expressions: list one that they match"
 
 
 def _proof(site: Site, location: Location) -> Proof:
-    address = site["listen"][0].address
-    host = _request_host(site)
-    port = "" if address.unix or address.port == 80 else f":{address.port}"
-    scheme = "ws" if location["websocket"] else "http"
+    listen = site["listen"][0]
+    probe = _probe(location)
+    scheme = ("ws" if location["websocket"] else "http") + ("s" if listen.ssl else "")
+    standard = listen.address.unix or listen.address.port == (443 if listen.ssl else 80)
+    port = "" if standard else f":{listen.address.port}"
+    returned = location["return"]
+    subprotocol = probe.get("subprotocol")
     return Proof(
+        at=location["at"],
         site=site["server_name"][0],
         path=str(location["path"]),
-        # nginx compares a location with the decoded path.
-        url=f"{scheme}://{host}{port}{urllib.parse.quote(location['path'].path)}",
-        connect_to=str(_reachable(address)),
+        url=f"{scheme}://{_request_host(site)}{port}{_path(location)}",
+        connect_to=str(_reachable(listen.address)),
         websocket=location["websocket"],
+        status=returned.status if returned else None,
+        origin=probe.get("origin"),
+        subprotocols=[subprotocol] if subprotocol else [],
+        send=probe.get("message"),
+        expect=probe.get("expect"),
     )
+
+
+def _probe(location: Location) -> Probe:
+    probe = location["probe"]
+    return {} if isinstance(probe, bool) else probe
+
+
+def _path(location: Location) -> str:
+    """The path to ask for, or nothing where none is known."""
+    given = _probe(location).get("path")
+    if given:
+        return given
+    path = location["path"]
+    # nginx compares a location with the decoded path.
+    return "" if path.is_regex else urllib.parse.quote(path.path)
 
 
 def _reachable(address: Address) -> Address:
@@ -52,5 +123,10 @@ def _reachable(address: Address) -> Address:
 
 def _request_host(site: Site) -> str:
     """A host name that clients reach the site by: its first whole one, one of a wildcard, or for '_' any other."""
-    whole = [name for name in site["server_name"] if name != "_" and not name.startswith("*.")]
-    return whole[0] if whole else site["server_name"][0].replace("*", "proof").replace("_", "proof.invalid")
+    names = [name for name in site["server_name"] if not name.startswith("~")]
+    whole = [name for name in names if name != "_" and not name.startswith(("*.", ".")) and not name.endswith(".*")]
+    if whole:
+        return whole[0]
+    if names[0] == "_":
+        return "proof.invalid"
+    return names[0].replace("*.", "proof.").replace(".*", ".invalid").lstrip(".")

@@ -9,18 +9,45 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, snippets, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
 
 
-class Location(t.TypedDict, total=False):
-    """websockets_sites[].locations[]. Like a site and an upstream, it has all its keys once no fault was noted."""
+class Probe(t.TypedDict, total=False):
+    """websockets_sites[].locations[].probe."""
+
+    path: str | None
+    origin: str | None
+    subprotocol: str | None
+    headers: dict[str, str]
+    message: str | None
+    expect: str | None
+
+
+_Return = t.TypedDict("_Return", {"return": t.Optional[values.Return]}, total=False)
+
+
+class Location(_Return, total=False):
+    """websockets_sites[].locations[]. Like all objects here, it has all its keys once no fault was noted."""
 
     at: str
     path: values.LocationPath
-    upstream: str
+    upstream: str | None
+    proxy_pass: addresses.Url | None
+    root: str | None
+    strip_prefix: bool
     websocket: bool | str
+    headers: dict[str, str]
+    client_max_body_size: str | None
+    proxy_connect_timeout: str | None
+    proxy_send_timeout: str | None
     proxy_read_timeout: str | None
+    proxy_buffering: str | None
+    proxy_buffer_size: str | None
+    proxy_buffers: str | None
+    proxy_request_buffering: str | None
+    probe: bool | Probe
+    directives: tuple[str, ...]
 
 
 class Site(t.TypedDict, total=False):
@@ -28,8 +55,11 @@ class Site(t.TypedDict, total=False):
 
     at: str
     server_name: tuple[str, ...]
-    listen: tuple[values.Listen, ...]
+    listen: tuple[addresses.Listen, ...]
+    http2: str | None
+    access_log: tuple[str, ...] | None
     locations: tuple[Location, ...]
+    directives: tuple[str, ...]
 
 
 class Upstream(t.TypedDict, total=False):
@@ -37,11 +67,15 @@ class Upstream(t.TypedDict, total=False):
 
     at: str
     name: str
-    balance: str
-    servers: tuple[values.Address, ...]
+    balance: tuple[str, ...]
+    servers: tuple[dict[str, t.Any], ...]
     group: str | None
     port: int | str | None
     address: str | None
+    zone: values.Zone | None
+    keepalive: int
+    resolver: tuple[str, ...] | None
+    directives: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -53,21 +87,43 @@ class Key:
 
 
 def upstreams(value: object, path: str, faults: Faults) -> tuple[Upstream, ...]:
-    return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, UPSTREAM))
+    return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, _upstream))
 
 
 def sites(value: object, path: str, faults: Faults) -> tuple[Site, ...]:
-    return t.cast("tuple[Site, ...]", _objects(value, path, faults, SITE))
+    return t.cast("tuple[Site, ...]", _objects(value, path, faults, _site))
 
 
-def _objects(value: object, path: str, faults: Faults, keys: dict[str, Key]) -> tuple[dict[str, t.Any], ...]:
+def server_parameters(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+    """The variable websockets_server of a host: the parameters of a server, without its address."""
+    return _object(value, path, faults, SERVER_PARAMETERS)
+
+
+def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
+    """All variables of the role, with the defaults of those that are not given."""
+    for name in given:
+        if name not in VARIABLES:
+            faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
+    completed = {**VARIABLES, **given}
+    values.state(completed["websockets_state"], "websockets_state", faults)
+    values.absolute_path(completed["websockets_config_path"], "websockets_config_path", faults)
+    if completed["websockets_render_dir"] is not None:
+        values.text(completed["websockets_render_dir"], "websockets_render_dir", faults)
+    return completed
+
+
+def _objects(
+    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], dict[str, t.Any]]
+) -> tuple[dict[str, t.Any], ...]:
     if not isinstance(value, list):
         faults.add(path, f"must be a list, not {kind(value)} ({shown(value)})")
         return ()
-    return tuple(_object(item, f"{path}[{index}]", faults, keys) for index, item in enumerate(value))
+    return tuple(check(item, f"{path}[{index}]", faults) for index, item in enumerate(value))
 
 
-def _object(value: object, path: str, faults: Faults, keys: dict[str, Key]) -> dict[str, t.Any]:
+def _object(
+    value: object, path: str, faults: Faults, keys: dict[str, Key], owned: t.Mapping[str, str] = {}
+) -> dict[str, t.Any]:
     """The sound keys of an object, so that one fault in it hides no other; the faulty ones are noted and left out."""
     fields: dict[str, t.Any] = {"at": path}
     if not isinstance(value, t.Mapping):
@@ -75,7 +131,8 @@ def _object(value: object, path: str, faults: Faults, keys: dict[str, Key]) -> d
         return fields
     for name in value:
         if name not in keys:
-            faults.add(f"{path}.{name}", f"is not a key known here{did_you_mean(str(name), keys)}")
+            hint = f": {owned[name]}" if name in owned else did_you_mean(str(name), keys)
+            faults.add(f"{path}.{name}", f"is not a key known here{hint}")
     for name, key in keys.items():
         if name in value:
             completed = key.check(value[name], f"{path}.{name}", faults)
@@ -88,57 +145,184 @@ def _object(value: object, path: str, faults: Faults, keys: dict[str, Key]) -> d
     return fields
 
 
-def _servers(value: object, path: str, faults: Faults) -> tuple[values.Address, ...] | None:
-    if not isinstance(value, list):
-        faults.add(path, f"must be a list, not {kind(value)} ({shown(value)})")
-        return None
-    return values.each(value, path, faults, values.server)
+def _upstream(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+    return _object(value, path, faults, UPSTREAM, snippets.UPSTREAM)
+
+
+def _site(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+    return _object(value, path, faults, SITE, snippets.SITE)
+
+
+def _location(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+    location = _object(value, path, faults, LOCATION, snippets.LOCATION)
+    if not isinstance(value, t.Mapping):
+        return location
+    actions = [key for key in ("upstream", "proxy_pass", "root", "return") if key in value]
+    if not actions:
+        faults.add(path, "needs one of the keys upstream, proxy_pass, root and return")
+    if len(actions) > 1:
+        faults.add(path, f"has {' and '.join(actions)}: a location does one of them")
+    proxied = not actions or "upstream" in actions or "proxy_pass" in actions
+    for key in value:
+        if key in _PROXIED and not proxied:
+            faults.add(f"{path}.{key}", f"goes with upstream or proxy_pass, not with {actions[0]}")
+    if "websocket" not in value:
+        location["websocket"] = proxied
+    return location
 
 
 def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...]:
     if isinstance(value, list) and not value:
         faults.add(path, "is empty: a site needs at least one location")
-    return _objects(value, path, faults, LOCATION)
+    return _objects(value, path, faults, _location)
 
 
-def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
-    """All variables of the role, with the defaults of those that are not given."""
-    for name in given:
-        if name not in VARIABLES:
-            faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
-    completed = {**VARIABLES, **given}
-    values.state(completed["websockets_state"], "websockets_state", faults)
-    values.absolute_path(completed["websockets_config_path"], "websockets_config_path", faults)
-    return completed
+def _server(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+    """A server: its address alone, or a mapping with parameters."""
+    if isinstance(value, t.Mapping):
+        return _object(value, path, faults, SERVER)
+    if not isinstance(value, str):
+        faults.add(path, f"must be an address or a mapping, not {kind(value)} ({shown(value)})")
+        return {}
+    address = addresses.server(value, path, faults)
+    return {**_object({}, path, faults, SERVER_PARAMETERS), **({"address": address} if address else {})}
 
+
+def _servers(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...] | None:
+    before = len(faults.lines)
+    found = _objects(value, path, faults, _server)
+    return found if found or len(faults.lines) == before else None
+
+
+def _headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
+    """Request headers to the backend; nginx reads variables in their values."""
+    found = _mapping(value, path, faults, values.line)
+    for name in found or {}:
+        if name.lower() in _OWN_HEADERS:
+            faults.add(f"{path}.{name}", "is not to be set: nginx frames the request, and passes on WebSockets alone")
+    return found
+
+
+def _probe(value: object, path: str, faults: Faults) -> bool | dict[str, t.Any] | None:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, t.Mapping):
+        # Not shown, for it may be a secret that slipped in here.
+        faults.add(path, f"must be false or a mapping, not {kind(value)}")
+        return None
+    return _object(value, path, faults, PROBE)
+
+
+def _probe_headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
+    """Headers of the proof. They may hold a token, so no message shows their values."""
+    found = _mapping(value, path, faults, values.secret)
+    for name in found or {}:
+        if name.lower() in _OWN_PROBE_HEADERS:
+            faults.add(f"{path}.{name}", "is not to be set: it is the handshake's own, or has a key")
+    return found
+
+
+def _mapping(
+    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], str | None]
+) -> dict[str, str] | None:
+    if not isinstance(value, t.Mapping):
+        faults.add(path, f"must be a mapping, not {kind(value)}")
+        return None
+    found: dict[str, str] = {}
+    for name, item in value.items():
+        checked = check(item, f"{path}.{name}", faults)
+        if values.header_name(name, path, faults) and checked is not None:
+            if name.lower() in map(str.lower, found):
+                faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+            found[str(name)] = checked
+    return found
+
+
+_OWN_HEADERS = ("connection", "upgrade", "content-length", "transfer-encoding")
+_OWN_PROBE_HEADERS = (
+    *_OWN_HEADERS,
+    *("origin", "sec-websocket-key", "sec-websocket-version", "sec-websocket-protocol", "sec-websocket-extensions"),
+)
 
 VARIABLES: dict[str, t.Any] = {
     "websockets_state": "present",
     "websockets_upstreams": [],
     "websockets_sites": [],
+    "websockets_server": {},
     "websockets_status_listen": "127.0.0.1:6455",
     "websockets_config_path": "/etc/nginx/conf.d/00-websockets.conf",
+    "websockets_nginx_version": None,
+    "websockets_render_dir": None,
 }
 
-LOCATION = {
-    "path": Key(values.location_path),
-    "upstream": Key(values.pool_name),
-    "websocket": Key(values.websocket, default=True),
-    "proxy_read_timeout": Key(values.nginx_time, default=None),
+SERVER_PARAMETERS = {
+    "weight": Key(values.positive, default=None),
+    "max_fails": Key(values.count, default=None),
+    "fail_timeout": Key(values.seconds, default=None),
+    "max_conns": Key(values.count, default=None),
+    "backup": Key(values.boolean, default=False),
+    "down": Key(values.boolean, default=False),
+    "resolve": Key(values.boolean, default=False),
+    "route": Key(values.route, default=None),
+    "drain": Key(values.boolean, default=False),
 }
 
-SITE = {
-    "server_name": Key(values.server_names),
-    "listen": Key(values.listens),
-    "locations": Key(_locations),
-}
+SERVER = {"address": Key(addresses.server), **SERVER_PARAMETERS}
 
 UPSTREAM = {
     "name": Key(values.pool_name),
-    # Sockets live for hours: by turns, a pool never evens out again after one server was away.
-    "balance": Key(values.balance, default="least_conn"),
     "servers": Key(_servers, default=()),
     "group": Key(values.text, default=None),
     "port": Key(values.port_or_variable, default=None),
     "address": Key(values.variable_name, default=None),
+    # Sockets live for hours: by turns, a pool never evens out again after one server was away.
+    "balance": Key(values.balance, default=("least_conn",)),
+    "zone": Key(values.zone, default=None),
+    # nginx's own default was 0 before 1.29.7, and has been 32 since.
+    "keepalive": Key(values.count, default=32),
+    "resolver": Key(addresses.resolver, default=None),
+    "directives": Key(snippets.snippet(snippets.UPSTREAM), default=()),
+}
+
+SITE = {
+    "server_name": Key(values.server_names),
+    "listen": Key(addresses.listens),
+    "http2": Key(values.on_off, default=None),
+    "access_log": Key(values.access_log, default=None),
+    "locations": Key(_locations),
+    "directives": Key(snippets.snippet(snippets.SITE), default=()),
+}
+
+_PROXIED = {
+    "strip_prefix": Key(values.boolean, default=False),
+    "websocket": Key(values.websocket, default=None),
+    "headers": Key(_headers, default={}),
+    "proxy_connect_timeout": Key(values.milliseconds, default=None),
+    "proxy_send_timeout": Key(values.milliseconds, default=None),
+    "proxy_read_timeout": Key(values.milliseconds, default=None),
+    "proxy_buffering": Key(values.on_off, default=None),
+    "proxy_buffer_size": Key(values.size, default=None),
+    "proxy_buffers": Key(values.buffers, default=None),
+    "proxy_request_buffering": Key(values.on_off, default=None),
+}
+
+LOCATION = {
+    "path": Key(values.location_path),
+    "upstream": Key(values.pool_name, default=None),
+    "proxy_pass": Key(addresses.url, default=None),
+    "root": Key(values.absolute_path, default=None),
+    "return": Key(values.returned, default=None),
+    **_PROXIED,
+    "client_max_body_size": Key(values.large_size, default=None),
+    "probe": Key(_probe, default=True),
+    "directives": Key(snippets.snippet(snippets.LOCATION), default=()),
+}
+
+PROBE = {
+    "path": Key(values.request_path, default=None),
+    "origin": Key(values.origin, default=None),
+    "subprotocol": Key(values.subprotocol, default=None),
+    "headers": Key(_probe_headers, default={}),
+    "message": Key(values.block, default=None),
+    "expect": Key(values.block, default=None),
 }

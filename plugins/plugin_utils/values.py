@@ -6,118 +6,221 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import syntax
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
 
 # RFC 1123 section 2.1, and the underscore that container and inventory names use.
-_HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_HOST = re.compile(rf"{_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?")
-_SERVER_NAME = re.compile(rf"_|(?:\*\.)?{_HOST_LABEL}(?:\.{_HOST_LABEL})*")
+HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+# https://nginx.org/en/docs/syntax.html: a time that nginx counts in seconds, and one that it counts in milliseconds.
+SECONDS = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?")))
+_MILLISECONDS = re.compile(rf"(?=[0-9])(?:{SECONDS.pattern})?(?:[0-9]{{1,9}}ms)?")
+_SIZE = re.compile(r"[0-9]{1,9}[kKmM]?")
+_LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
+
+_SERVER_NAME = re.compile(
+    rf"_|(?:\*\.|\.)?{HOST_LABEL}(?:\.{HOST_LABEL})*|{HOST_LABEL}(?:\.{HOST_LABEL})*\.\*|~[^\x00-\x1f\x7f]+"
+)
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# https://nginx.org/en/docs/syntax.html
-_TIME = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?", "ms")))
-# What cannot start another token, another directive or an nginx variable.
-_PLAIN_PATH = re.compile(r"/[^\s;{}\"'\\$#\x00-\x1f\x7f]{0,2000}")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]+")
+_LOCATION = re.compile(r"(?:(=|\^~|~\*|~) *)?([^\x00-\x1f\x7f]+)")
 # nginx compares locations with a path that has none of these any more.
 _NEVER_MATCHES = re.compile(r"\?|//|/\.\.?(?:/|$)")
-# unix(7): 107 bytes at most.
-_SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]{0,105}[A-Za-z0-9_.-]")
-
 _ABSOLUTE_PATH = re.compile(r"/.+")
+_ROUTE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+# RFC 9110 section 5.6.2.
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+# https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
+_ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s\x00-\x20\x7f]+")
+_REQUEST_PATH = re.compile(r"/[!-\"$-~]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+REDIRECTS = (301, 302, 303, 307, 308)
+_STATUS = range(200, 600)
+# A word may fill nginx's buffer of 4096 bytes (src/core/ngx_conf_file.c) even where each byte is escaped.
+_LONGEST_WORD = 2000
 
 STATES = ("present", "absent")
-BALANCES = ("round_robin", "least_conn", "ip_hash")
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where something listens: a host and a port, or a Unix socket. An empty host is every IPv4 address."""
-
-    # nginx takes all of these for the same address.
-    ANY_IPV4: t.ClassVar[tuple[str, ...]] = ("", "*", "0.0.0.0")
-
-    host: str = ""
-    port: int = 0
-    unix: str = ""
-
-    @property
-    def canonical(self) -> Address:
-        """The same for every spelling of an address."""
-        if self.host in self.ANY_IPV4:
-            return Address(port=self.port, unix=self.unix)
-        try:
-            return Address(host=str(ipaddress.ip_address(self.host)), port=self.port)
-        except ValueError:
-            return Address(host=self.host.lower().rstrip("."), port=self.port)
-
-    def __str__(self) -> str:
-        if self.unix:
-            return f"unix:{self.unix}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{host}:{self.port}" if host else str(self.port)
-
-
-@dataclass(frozen=True)
-class Listen:
-    """One listen directive."""
-
-    address: Address
-    default_server: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.address} default_server" if self.default_server else str(self.address)
+BALANCES = ("round_robin", "least_conn", "ip_hash", "random", "hash", "sticky", "least_time")
+_PLAIN_BALANCES: dict[str, set[tuple[str, ...]]] = {
+    "round_robin": {()},
+    "least_conn": {()},
+    "ip_hash": {()},
+    "random": {(), ("two",), ("two", "least_conn")},
+    "least_time": {("header",), ("last_byte",), ("header", "inflight"), ("last_byte", "inflight")},
+}
 
 
 @dataclass(frozen=True)
 class LocationPath:
-    """The text of a location: an optional modifier and a path."""
+    """The text of a location: an optional modifier, and a path or a regular expression."""
 
     modifier: str
     path: str
 
+    @property
+    def is_regex(self) -> bool:
+        return self.modifier in ("~", "~*")
+
     def __str__(self) -> str:
         return f"{self.modifier} {self.path}" if self.modifier else self.path
+
+
+@dataclass(frozen=True)
+class Return:
+    """The value of return: a status, and the body or the address of a redirect."""
+
+    status: int
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Zone:
+    """The value of zone: its size, and the zone's name where it is not that of the pool."""
+
+    size: str
+    name: str | None = None
 
 
 _T = t.TypeVar("_T")
 
 
 def each(
-    items: list[object], path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None]
+    items: t.Sequence[object], path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None]
 ) -> tuple[_T, ...] | None:
     """The items of a list, each checked, or None where one of them has a fault."""
     checked = [check(item, f"{path}[{index}]", faults) for index, item in enumerate(items)]
     return None if None in checked else tuple(item for item in checked if item is not None)
 
 
+def one_or_more(
+    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None], need: str
+) -> tuple[_T, ...] | None:
+    """A value or a list of them that is not empty."""
+    if not isinstance(value, list):
+        checked = check(value, path, faults)
+        return None if checked is None else (checked,)
+    if not value:
+        faults.add(path, f"is empty: {need}")
+        return None
+    return each(value, path, faults, check)
+
+
 def text(value: object, path: str, faults: Faults) -> str | None:
-    if isinstance(value, str):
-        return str(value)
-    faults.add(path, f"must be a string, not {kind(value)} ({shown(value)})")
+    """A string that can be one word of nginx's file, line breaks and tabs included."""
+    given = block(value, path, faults)
+    if given is None or len(given.encode()) <= _LONGEST_WORD:
+        return given
+    faults.add(path, f"{shown(given)} is longer than {_LONGEST_WORD} bytes")
     return None
+
+
+def block(value: object, path: str, faults: Faults) -> str | None:
+    """A string of any length."""
+    return _string(_TEXT_CONTROL, value, path, faults, show=True)
+
+
+def secret(value: object, path: str, faults: Faults) -> str | None:
+    """A string of one line, which no message shows."""
+    return _string(_CONTROL, value, path, faults, show=False)
+
+
+def line(value: object, path: str, faults: Faults) -> str | None:
+    """A string without control characters, in which nginx reads variables."""
+    given = text(value, path, faults)
+    if given is None:
+        return None
+    if _CONTROL.search(given):
+        faults.add(path, f"{shown(repr(given)[1:-1])} has a control character")
+    elif not syntax.variables_are_sound(given):
+        faults.add(path, f"{shown(given)} has a '$' that starts no variable, and nginx cannot write one as text")
+    else:
+        return given
+    return None
+
+
+def plain_text(value: object, path: str, faults: Faults) -> str | None:
+    """A string without control characters and variables."""
+    given = line(value, path, faults)
+    if given is None or "$" not in given:
+        return given
+    faults.add(path, f"{shown(given)} has a variable, which is not allowed here")
+    return None
+
+
+def words_of(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """The words of a value in nginx's syntax, quotes taken off."""
+    given = text(value, path, faults)
+    if given is None:
+        return None
+    try:
+        found = syntax.words(given)
+    except syntax.SyntaxFault as fault:
+        faults.add(path, f"{shown(given)} {fault}")
+        return None
+    if not found:
+        faults.add(path, "is empty")
+    checked = [line(word, path, faults) for word in found]
+    return None if None in checked or not found else tuple(found)
+
+
+def route(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_ROUTE, "a route: letters, digits, '_', '.' and '-', 32 at most", value, path, faults)
+
+
+def subprotocol(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_TOKEN, "a subprotocol: one word without separators", value, path, faults)
+
+
+def origin(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_ORIGIN, "an origin as a browser sends it: https://www.example.com", value, path, faults)
+
+
+def request_path(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, faults)
 
 
 def pool_name(value: object, path: str, faults: Faults) -> str | None:
-    return _matching(_POOL_NAME, "a pool's name: letters, digits, '_', '.' and '-' only", value, path, faults)
+    return matching(_POOL_NAME, "a pool's name: letters, digits, '_', '.' and '-' only", value, path, faults)
 
 
 def variable_name(value: object, path: str, faults: Faults) -> str | None:
-    return _matching(_VARIABLE_NAME, "the name of a host variable", value, path, faults)
+    return matching(_VARIABLE_NAME, "the name of a host variable", value, path, faults)
+
+
+def boolean(value: object, path: str, faults: Faults) -> bool | None:
+    if isinstance(value, bool):
+        return value
+    faults.add(path, f"must be true or false, not {kind(value)} ({shown(value)})")
+    return None
+
+
+def on_off(value: object, path: str, faults: Faults) -> str | None:
+    """nginx's on and off, which YAML may have read as booleans."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return one_of(("on", "off"), value, path, faults)
 
 
 def port(value: object, path: str, faults: Faults) -> int | None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        faults.add(path, f"must be an integer, not {kind(value)} ({shown(value)})")
-        return None
-    if 1 <= value <= 65535:
-        return int(value)
-    faults.add(path, f"{value} is out of range: ports are 1 to 65535")
+    number = _integer(value, path, faults)
+    if number is None or 1 <= number <= 65535:
+        return number
+    faults.add(path, f"{number} is out of range: ports are 1 to 65535")
     return None
+
+
+def count(value: object, path: str, faults: Faults) -> int | None:
+    """A number that may be 0."""
+    return _at_least(0, value, path, faults)
+
+
+def positive(value: object, path: str, faults: Faults) -> int | None:
+    return _at_least(1, value, path, faults)
 
 
 def port_or_variable(value: object, path: str, faults: Faults) -> int | str | None:
@@ -130,25 +233,140 @@ def port_or_variable(value: object, path: str, faults: Faults) -> int | str | No
     return port(value, path, faults)
 
 
-def balance(value: object, path: str, faults: Faults) -> str | None:
-    return _one_of(BALANCES, value, path, faults)
-
-
 def state(value: object, path: str, faults: Faults) -> str | None:
-    return _one_of(STATES, value, path, faults)
+    return one_of(STATES, value, path, faults)
 
 
 def absolute_path(value: object, path: str, faults: Faults) -> str | None:
-    return _matching(_ABSOLUTE_PATH, "an absolute path", value, path, faults)
+    given = plain_text(value, path, faults)
+    if given is None or _ABSOLUTE_PATH.fullmatch(given):
+        return given
+    faults.add(path, f"{shown(given)} is not an absolute path")
+    return None
 
 
-def nginx_time(value: object, path: str, faults: Faults) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999_999:
-        return str(value)
-    if isinstance(value, str) and _TIME.fullmatch(value):
-        # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
-        return value.replace(" ", "")
-    faults.add(path, f"{shown(value)} is not a time as nginx writes it: 90, 90s, 30m, 1h30m")
+def milliseconds(value: object, path: str, faults: Faults) -> str | None:
+    """A time of a directive that takes milliseconds too."""
+    return _time(_MILLISECONDS, "90, 90s, 30m, 1h30m, 500ms", value, path, faults)
+
+
+def seconds(value: object, path: str, faults: Faults) -> str | None:
+    """A time of a directive that takes whole seconds only."""
+    return _time(SECONDS, "90, 90s, 30m, 1h30m", value, path, faults)
+
+
+def size(value: object, path: str, faults: Faults) -> str | None:
+    return _number_with_unit(_SIZE, "a size as nginx writes it: 512, 4k, 1m", value, path, faults)
+
+
+def large_size(value: object, path: str, faults: Faults) -> str | None:
+    return _number_with_unit(_LARGE_SIZE, "a size as nginx writes it: 0, 512k, 16m, 1g", value, path, faults)
+
+
+def bytes_of(given: str) -> int:
+    """The bytes of a size that was checked."""
+    return int(given.rstrip("kKmM")) * {"k": 1024, "m": 1024 * 1024}.get(given[-1].lower(), 1)
+
+
+def buffers(value: object, path: str, faults: Faults) -> str | None:
+    """The value of proxy_buffers: how many, and how large each."""
+    found = words_of(value, path, faults)
+    if found is None:
+        return None
+    if (
+        len(found) == 2
+        and found[0].isascii()
+        and found[0].isdigit()
+        and int(found[0]) > 1
+        and _SIZE.fullmatch(found[1])
+    ):
+        return " ".join(found)
+    faults.add(path, f"{shown(value)} is not a number of buffers, at least 2, and a size: 8 4k")
+    return None
+
+
+def zone(value: object, path: str, faults: Faults) -> Zone | None:
+    """The value of zone; where it is a size alone, the zone has the pool's name."""
+    found = words_of(value, path, faults)
+    if found is None:
+        return None
+    name = found[0] if len(found) == 2 else None
+    if len(found) > 2 or not _SIZE.fullmatch(found[-1]) or (name and not _POOL_NAME.fullmatch(name)):
+        faults.add(path, f"{shown(value)} is not a size, or a name and a size: 128k, 'backend 128k'")
+        return None
+    # Eight pages (src/http/modules/ngx_http_upstream_zone_module.c).
+    if bytes_of(found[-1]) < 32 * 1024:
+        faults.add(path, f"{shown(value)} is too small for nginx: 32k is the least")
+        return None
+    return Zone(size=found[-1], name=name)
+
+
+def balance(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """The words of a balancing method."""
+    found = words_of(value, path, faults)
+    if found is None:
+        return None
+    method, rest = found[0], found[1:]
+    if method not in BALANCES:
+        faults.add(path, f"{shown(method)} is not one of {', '.join(BALANCES)}{did_you_mean(method, BALANCES)}")
+        return None
+    wrong = _wrong_balance(method, rest)
+    if wrong:
+        faults.add(path, f"{shown(value)} {wrong}")
+        return None
+    return found
+
+
+def _wrong_balance(method: str, rest: tuple[str, ...]) -> str:
+    if method == "hash":
+        if not rest or rest[1:] not in ((), ("consistent",)):
+            return "is not 'hash KEY' or 'hash KEY consistent'"
+        return "" if "$" in rest[0] else "has a key without a variable: all clients would go to one server"
+    if method == "sticky":
+        known = rest and rest[0] in ("cookie", "route", "learn") and len(rest) > 1
+        return "" if known else "is not 'sticky cookie NAME …', 'sticky route $VARIABLE …' or 'sticky learn …'"
+    if rest in _PLAIN_BALANCES[method]:
+        return ""
+    allowed = ", ".join(f"'{' '.join((method, *words))}'" for words in sorted(_PLAIN_BALANCES[method]))
+    return f"is not known here: write {allowed}"
+
+
+def access_log(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """The words of an access_log directive; YAML reads a bare off as false."""
+    if value is False or value == "off":
+        return ("off",)
+    found = words_of(value, path, faults)
+    if found is None:
+        return None
+    if not found[0].startswith(("/", "syslog:server=")):
+        faults.add(path, f"{shown(value)} is not off, and does not start with an absolute path or syslog:server=")
+    elif any("$" in word and not word.startswith("if=") for word in found):
+        faults.add(path, f"{shown(value)} has a variable, which is allowed in if= alone")
+    else:
+        return found
+    return None
+
+
+def returned(value: object, path: str, faults: Faults) -> Return | None:
+    """The value of return: a status, a status and a text, or the address of a redirect."""
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value, path, faults)
+    if given is None:
+        return None
+    first, _space, rest = given.partition(" ")
+    if first.startswith(("http://", "https://", "$scheme://")):
+        first, rest = "302", given
+    if not (first.isascii() and first.isdigit() and int(first[:9]) in _STATUS):
+        faults.add(path, f"{shown(value)} is not a status of 200 to 599, a status and a text, or a URL")
+        return None
+    status, answer = int(first), _without_quotes(rest.lstrip(" "))
+    if status in REDIRECTS and not answer:
+        faults.add(path, f"{shown(value)} needs the address to redirect to")
+    elif status in REDIRECTS and line(answer, path, faults) is None:
+        pass
+    elif not syntax.variables_are_sound(answer):
+        faults.add(path, f"{shown(value)} has a '$' that starts no variable, and nginx cannot write one as text")
+    else:
+        return Return(status, answer or None)
     return None
 
 
@@ -163,67 +381,29 @@ def websocket(value: object, path: str, faults: Faults) -> bool | str | None:
 
 def server_names(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
     """One name or a list of names; the first is the site's name in messages."""
-    return _one_or_more(value, path, faults, _server_name, "a site needs a name, '_' for none of its own")
-
-
-def listens(value: object, path: str, faults: Faults) -> tuple[Listen, ...] | None:
-    """One listen value or a list of them."""
-    return _one_or_more(value, path, faults, _listen, "a site needs a port or an address")
-
-
-def loopback(value: object, path: str, faults: Faults) -> Address | None:
-    """HOST:PORT or [V6]:PORT on the loopback interface."""
-    given = text(value, path, faults)
-    address = None if given is None else _address(given, path, faults)
-    if address is None or _is_loopback(address.host):
-        return address
-    faults.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
-    return None
-
-
-def server(value: object, path: str, faults: Faults) -> Address | None:
-    """One server of a pool: host:port, [v6]:port or unix:/path."""
-    given = text(value, path, faults)
-    if given is None:
-        return None
-    address = _address(given, path, faults)
-    if address is None or address.unix or address.host not in Address.ANY_IPV4:
-        return address
-    faults.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
-    return None
+    return one_or_more(value, path, faults, _server_name, "a site needs a name, '_' for none of its own")
 
 
 def location_path(value: object, path: str, faults: Faults) -> LocationPath | None:
     given = text(value, path, faults)
     if given is None:
         return None
-    modifier, _space, rest = given.rpartition(" ")
-    if _NEVER_MATCHES.search(rest):
+    found = _LOCATION.fullmatch(given)
+    location = None if found is None else LocationPath(found[1] or "", _without_quotes(found[2]))
+    if location is None or not (location.is_regex or location.path.startswith("/")):
+        faults.add(path, f"{shown(given)} is not a path: write /path/, '= /path', '^~ /path/', '~ regex' or '~* regex'")
+        return None
+    if not location.is_regex and _NEVER_MATCHES.search(location.path):
         faults.add(path, f"{shown(given)} matches no request: nginx has taken ?, // and /../ out of a path by then")
         return None
-    if modifier in ("", "=", "^~") and _PLAIN_PATH.fullmatch(rest):
-        return LocationPath(modifier, rest)
-    faults.add(
-        path,
-        f"{shown(given)} is not a path: write /path/, '= /path' or '^~ /path/', "
-        "without spaces, quotes, backslashes and ; { } $ #",
-    )
-    return None
+    return location
 
 
-def _one_or_more(
-    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None], need: str
-) -> tuple[_T, ...] | None:
-    if not isinstance(value, list):
-        checked = check(value, path, faults)
-        return None if checked is None else (checked,)
-    if not value:
-        faults.add(path, f"is empty: {need}")
-        return None
-    return each(value, path, faults, check)
+def header_name(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_HEADER_NAME, "a header's name: letters, digits, '-' and '_' only", value, path, faults)
 
 
-def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
+def matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
     given = text(value, path, faults)
     if given is None or pattern.fullmatch(given):
         return given
@@ -231,7 +411,7 @@ def _matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, 
     return None
 
 
-def _one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) -> str | None:
+def one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) -> str | None:
     given = text(value, path, faults)
     if given is None or given in known:
         return given
@@ -240,86 +420,56 @@ def _one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) ->
 
 
 def _server_name(value: object, path: str, faults: Faults) -> str | None:
-    return _matching(_SERVER_NAME, "a server name: a host name, *.domain or '_'", value, path, faults)
+    forms = "a host name, *.domain, .domain, name.*, ~regex or '_'"
+    return matching(_SERVER_NAME, f"a server name: {forms}", value, path, faults)
 
 
-def _listen(value: object, path: str, faults: Faults) -> Listen | None:
-    if isinstance(value, int):
-        number = port(value, path, faults)
-        return None if number is None else Listen(Address(port=number))
+def _string(refused: re.Pattern[str], value: object, path: str, faults: Faults, *, show: bool) -> str | None:
     if not isinstance(value, str):
-        faults.add(path, f"must be a port or an address, not {kind(value)} ({shown(value)})")
-        return None
-    given = str(value)
-    where, *parameters = given.split() or [""]
-    for parameter in parameters:
-        if parameter != "default_server":
-            hint = did_you_mean(parameter, ("default_server",))
-            faults.add(path, f"{shown(parameter)} is not a parameter known here: default_server is{hint}")
-            return None
-    address = _address(where, path, faults)
-    return None if address is None else Listen(address, default_server=bool(parameters))
-
-
-def _address(given: str, path: str, faults: Faults) -> Address | None:
-    """PORT, HOST:PORT, [V6]:PORT or unix:/PATH; a host name alone is a fault, for its port would be a guess."""
-    if given.startswith("unix:"):
-        return _unix_address(given, path, faults)
-    host, _colon, digits = given.rpartition(":")
-    if not (digits.isascii() and digits.isdigit()) or (":" in host and not host.startswith("[")):
-        faults.add(path, f"{shown(given)} is no address with a port: write it as {_with_port(given)}")
-        return None
-    number = port(int(digits) if len(digits) < 20 else 10**20, path, faults)
-    plain = host if host in ("", "*") else host_address(host)
-    if plain is None:
-        faults.add(path, f"{shown(host)} is neither a host name nor an address")
-    return None if number is None or plain is None else Address(host=plain, port=number)
-
-
-def _unix_address(given: str, path: str, faults: Faults) -> Address | None:
-    if _SOCKET_PATH.fullmatch(given[5:]):
-        return Address(unix=given[5:])
-    faults.add(path, f"{shown(given)} is not a Unix socket: write unix:/path")
+        faults.add(path, f"must be a string, not {kind(value)}" + (f" ({shown(value)})" if show else ""))
+    elif refused.search(value):
+        faults.add(path, f"{shown(repr(value)[1:-1])} has a control character" if show else "has a control character")
+    else:
+        return str(value)
     return None
 
 
-def host_address(host: str) -> str | None:
-    """A host name, an IPv4 address or a bare IPv6 address, from text that may have brackets; None for anything else."""
-    if host.startswith("[") and host.endswith("]"):
-        host = host[1:-1]
-        return host if _is_ipv6(host) else None
-    if _is_ipv6(host):
-        return host
-    # A last label of digits alone is no name (RFC 1123 section 2.1): it is an IPv4 address or a slip.
-    if host.rstrip(".").rpartition(".")[2].isdigit() and is_name(host):
-        return None
-    return host if _HOST.fullmatch(host) else None
+def _integer(value: object, path: str, faults: Faults) -> int | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value)
+    faults.add(path, f"must be an integer, not {kind(value)} ({shown(value)})")
+    return None
 
 
-def is_name(host: str) -> bool:
-    """Whether a host must be looked up before nginx can use it."""
+def _at_least(least: int, value: object, path: str, faults: Faults) -> int | None:
+    number = _integer(value, path, faults)
+    if number is None or least <= number <= 999_999_999:
+        return number
+    faults.add(path, f"{shown(number)} is out of range: at least {least}, and no more than nine digits")
+    return None
+
+
+def _time(pattern: re.Pattern[str], examples: str, value: object, path: str, faults: Faults) -> str | None:
+    # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
+    given = _number_with_unit(pattern, f"a time as nginx writes it: {examples}", value, path, faults)
+    return None if given is None else given.replace(" ", "")
+
+
+def _number_with_unit(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999_999:
+        return str(value)
+    if isinstance(value, str) and pattern.fullmatch(value):
+        return str(value)
+    faults.add(path, f"{shown(value)} is not {meaning}")
+    return None
+
+
+def _without_quotes(given: str) -> str:
+    """A text is taken as it is, but for quotes around it: what is in them nginx would read as one word."""
+    if given[:1] not in ("'", '"'):
+        return given
     try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _is_ipv6(host: str) -> bool:
-    try:
-        # nginx takes no zone (fe80::1%eth0).
-        return "%" not in host and ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False
-
-
-def _with_port(given: str) -> str:
-    bare = given.strip("[]")
-    return f"[{bare}]:PORT" if _is_ipv6(bare) else f"{given if _HOST.fullmatch(given) else 'HOST'}:PORT"
+        found = syntax.words(given)
+    except syntax.SyntaxFault:
+        return given
+    return found[0] if len(found) == 1 else given

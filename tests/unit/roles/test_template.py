@@ -55,6 +55,7 @@ def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: 
         ("server", ["server01:3000"]),
         ("server", ["server02:3000"]),
         ("server", ["server03:3000"]),
+        ("keepalive", ["32"]),
     ]
     site, live = named(directives, "server")
     assert named(site["block"], "listen")[0]["args"] == ["3000"]

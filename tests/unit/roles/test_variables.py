@@ -41,22 +41,35 @@ def test_every_variable_has_the_same_default_in_the_schema() -> None:
     assert defaults("websockets") == schema.VARIABLES
 
 
+UPSTREAM = options("websockets")["websockets_upstreams"]["options"]
+SITE = options("websockets")["websockets_sites"]["options"]
+LOCATION = SITE["locations"]["options"]
+
+
 @pytest.mark.parametrize(
     ("heading", "keys", "specified"),
     [
-        ("### `websockets_upstreams[]`", schema.UPSTREAM, options("websockets")["websockets_upstreams"]),
-        ("### `websockets_sites[]`", schema.SITE, options("websockets")["websockets_sites"]),
+        ("### `websockets_upstreams[]`", schema.UPSTREAM, UPSTREAM),
         (
-            "### `websockets_sites[].locations[]`",
-            schema.LOCATION,
-            options("websockets")["websockets_sites"]["options"]["locations"],
+            "### `websockets_upstreams[].servers[]` and `websockets_server`",
+            schema.SERVER,
+            UPSTREAM["servers"]["options"],
         ),
+        ("### `websockets_sites[]`", schema.SITE, SITE),
+        ("### `websockets_sites[].locations[]`", schema.LOCATION, LOCATION),
+        ("### `websockets_sites[].locations[].probe`", schema.PROBE, LOCATION["probe"]["options"]),
     ],
 )
 def test_every_key_is_known_to_the_schema_the_specification_and_the_readme(
     heading: str, keys: dict[str, schema.Key], specified: dict[str, t.Any]
 ) -> None:
     assert sorted(table("websockets", heading)) == sorted(keys)
-    assert {name: spec.get("required", False) for name, spec in specified["options"].items()} == {
+    assert {name: spec.get("required", False) for name, spec in specified.items()} == {
         name: key.default is ... for name, key in keys.items()
     }
+
+
+def test_a_host_has_the_parameters_of_a_server_in_the_same_words() -> None:
+    server = {name: spec for name, spec in UPSTREAM["servers"]["options"].items() if name != "address"}
+    assert options("websockets")["websockets_server"]["options"] == server
+    assert server.keys() == schema.SERVER_PARAMETERS.keys()

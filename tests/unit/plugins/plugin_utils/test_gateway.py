@@ -19,11 +19,14 @@ LOCATION = {"path": "/", "upstream": "ws-backend"}
 SITE = {"server_name": "ws.serverlab.ca", "listen": 3000, "locations": [LOCATION]}
 
 INVENTORY = Inventory(
-    groups={"chat": ["chat2", "chat1", "chat10"], "nobody": []},
+    groups={"chat": ["chat2", "chat1", "chat10"], "nobody": [], "spare": ["spare1"], "wrong": ["wrong1", "wrong2"]},
     hostvars={
         "chat1": {"ansible_host": "192.0.2.1", "chat_port": 9001, "lan": "10.0.0.1"},
         "chat2": {"ansible_host": "2001:db8::2", "chat_port": 9002},
         "chat10": {"chat_port": 9010},
+        "spare1": {"ansible_host": "192.0.2.10", "websockets_server": {"backup": True, "weight": 2}},
+        "wrong1": {"ansible_host": "192.0.2.11", "websockets_server": {"weight": "2", "dwon": True}},
+        "wrong2": {"ansible_host": "192.0.2.12", "websockets_server": 0},
     },
 )
 
@@ -31,12 +34,15 @@ INVENTORY = Inventory(
 STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
 
 
-def check(upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"]) -> tuple[Model | None, list[str]]:
+def check(
+    upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"], **others: t.Any
+) -> tuple[Model | None, list[str]]:
     faults = Faults()
     variables = {
         "websockets_upstreams": upstreams,
         "websockets_sites": sites,
         "websockets_status_listen": status,
+        **others,
     }
     return gateway_model(variables, INVENTORY, faults), faults.lines
 
@@ -52,6 +58,10 @@ def faults_of(upstreams: t.Any, sites: t.Any) -> list[str]:
     model, faults = check(upstreams, sites)
     assert model is None
     return faults
+
+
+def on(nginx: str, upstreams: t.Any, sites: t.Any) -> tuple[Model | None, list[str]]:
+    return check(upstreams, sites, websockets_nginx_version=nginx)
 
 
 def pool(**keys: t.Any) -> dict[str, t.Any]:
@@ -77,6 +87,7 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
                 "server server01:3000;",
                 "server server02:3000;",
                 "server server03:3000;",
+                "keepalive 32;",
             ],
         }
     ]
@@ -107,11 +118,17 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
     ]
     assert model["proofs"] == [
         {
+            "at": "websockets_sites[0].locations[0]",
             "site": "ws.serverlab.ca",
             "path": "/",
             "url": "ws://ws.serverlab.ca:3000/",
             "connect_to": "127.0.0.1:3000",
             "websocket": True,
+            "status": None,
+            "origin": None,
+            "subprotocols": [],
+            "send": None,
+            "expect": None,
         }
     ]
     assert model["warnings"] == []
@@ -119,6 +136,9 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
 
 def test_nothing_is_a_model_of_nothing() -> None:
     nothing: t.Any = {
+        "nginx_version": None,
+        "depends_on_nginx": False,
+        "http": [],
         "upstreams": [],
         "sites": [],
         "listening": [STATUS],
@@ -166,7 +186,7 @@ def test_a_read_timeout_is_printed_as_nginx_takes_it(given: str | int, printed: 
 )
 def test_the_balance_method_stands_before_the_servers(balance: str, directives: list[str]) -> None:
     lines = sound([pool(balance=balance, servers=["a:1"])], [SITE])["upstreams"][0]["lines"]
-    assert lines == ["zone ws-backend 64k;", *directives, "server a:1;"]
+    assert lines == ["zone ws-backend 64k;", *directives, "server a:1;", "keepalive 32;"]
 
 
 def test_least_conn_is_the_default() -> None:
@@ -226,7 +246,7 @@ def test_the_same_path_may_be_exact_and_a_prefix() -> None:
 
 def group_servers(**keys: t.Any) -> list[str]:
     pools = [{"name": "ws-backend", "balance": "round_robin", **keys}]
-    return sound(pools, [SITE])["upstreams"][0]["lines"][1:]
+    return sound(pools, [SITE])["upstreams"][0]["lines"][1:-1]
 
 
 def test_a_group_becomes_a_pool_in_the_order_of_names() -> None:
@@ -249,6 +269,303 @@ def test_a_group_adds_to_the_servers_named() -> None:
     assert group_servers(group="chat", port=9000, servers=["extra:1"])[0] == "server extra:1;"
 
 
+def test_a_host_of_a_group_brings_its_own_parameters() -> None:
+    assert group_servers(group="spare", port=9000, servers=["a:1"]) == [
+        "server a:1;",
+        "server 192.0.2.10:9000 weight=2 backup;",
+    ]
+
+
+def test_the_parameters_of_all_hosts_are_checked() -> None:
+    at = "websockets_upstreams[0].group 'wrong', host"
+    assert faults_of([{"name": "ws-backend", "group": "wrong", "port": 9000}], [SITE]) == [
+        f"{at} wrong1, websockets_server.dwon: is not a key known here (did you mean 'down'?)",
+        f"{at} wrong1, websockets_server.weight: must be an integer, not a string ('2')",
+        f"{at} wrong2, websockets_server: must be a mapping, not an integer (0)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "printed"),
+    [
+        ({}, ""),
+        ({"weight": 1}, " weight=1"),
+        ({"max_fails": 0, "fail_timeout": "1m 30s", "max_conns": 9}, " max_fails=0 fail_timeout=1m30s max_conns=9"),
+        ({"down": True, "backup": False}, " down"),
+        ({"route": "a.1", "drain": True}, " route=a.1 drain"),
+    ],
+)
+def test_a_server_is_printed_with_its_parameters(parameters: dict[str, t.Any], printed: str) -> None:
+    servers = ["a:1", {"address": "b:1", **parameters}]
+    assert f"server b:1{printed};" in sound([pool(servers=servers)], [SITE])["upstreams"][0]["lines"]
+
+
+@pytest.mark.parametrize(
+    ("balance", "directives"),
+    [
+        ("random", ["random;"]),
+        ("random two least_conn", ["random two least_conn;"]),
+        ("hash $arg_room consistent", ["hash $arg_room consistent;"]),
+        ('hash "$host $uri"', ['hash "$host $uri";']),
+        ("sticky cookie srv expires=1h", ["least_conn;", "sticky cookie srv expires=1h;"]),
+        ("sticky route $arg_a $cookie_b", ["least_conn;", "sticky route $arg_a $cookie_b;"]),
+        ("least_time header inflight", ["least_time header inflight;"]),
+    ],
+)
+def test_every_balance_method_is_printed(balance: str, directives: list[str]) -> None:
+    assert sound([pool(balance=balance)], [SITE])["upstreams"][0]["lines"][1:-4] == directives
+
+
+def test_a_pool_has_the_zone_and_the_connections_it_is_given() -> None:
+    keys = {"zone": "shared 1m", "keepalive": 5, "directives": ["keepalive_time 1h;"]}
+    lines = sound([pool(**keys)], [SITE])["upstreams"][0]["lines"]
+    assert (lines[0], *lines[-2:]) == ("zone shared 1m;", "keepalive 5;", "keepalive_time 1h;")
+
+
+def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> None:
+    servers = [{"address": "a.example:80", "resolve": True}, "b.example:80"]
+    model = sound([pool(balance="least_conn", servers=servers, resolver="127.0.0.53 valid=10s")], [SITE])
+    assert model["upstreams"][0]["lines"][1:4] == [
+        "resolver 127.0.0.53 valid=10s;",
+        "least_conn;",
+        "server a.example:80 resolve;",
+    ]
+    assert [name["name"] for name in model["names"]] == ["b.example"]
+
+
+def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:
+    paths = {
+        "/a/": "http://a.example/x/",
+        "/b/": "https://b.example:444",
+        "/c/": "http://ws-backend/",
+        "/d/": "http://[::1]",
+    }
+    locations = [{"path": path, "proxy_pass": url} for path, url in paths.items()]
+    model = sound([POOL], [site(locations=locations)])
+    assert model["names"][3:] == [
+        {"name": "a.example", "at": "websockets_sites[0].locations[0].proxy_pass"},
+        {"name": "b.example", "at": "websockets_sites[0].locations[1].proxy_pass"},
+    ]
+    assert [block["lines"][0] for block in model["sites"][0]["locations"]] == [
+        f"proxy_pass {url};" for url in paths.values()
+    ]
+    assert model["warnings"] == []
+
+
+GATED = [
+    (pool(balance="sticky cookie a"), ".balance: 'sticky'", "1.29.6"),
+    (pool(balance="least_time header"), ".balance: 'least_time'", "1.31.0"),
+    (pool(servers=[{"address": "a:1", "drain": True}]), ".servers[0].drain: 'drain'", "1.29.6"),
+    (pool(servers=[{"address": "a:1", "route": "x"}]), ".servers[0].route: 'route'", "1.29.6"),
+]
+
+
+@pytest.mark.parametrize(("keys", "what", "since"), GATED)
+def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
+    keys: dict[str, t.Any], what: str, since: str
+) -> None:
+    major, minor, patch = map(int, since.split("."))
+    before = f"{major}.{minor}.{patch - 1}" if patch else f"{major}.{minor - 1}.9"
+    assert on(before, [keys], [SITE])[1] == [
+        f"websockets_upstreams[0]{what} needs nginx {since} or later, and this gateway has {before}"
+    ]
+    model, faults = on(since, [keys], [SITE])
+    assert faults == []
+    assert model is not None
+    assert model["nginx_version"] == since
+    assert model["depends_on_nginx"]
+    assert sound([keys], [SITE])["nginx_version"] is None
+
+
+def test_resolving_at_run_time_takes_1_27_3() -> None:
+    keys = pool(balance="least_conn", servers=[{"address": "a:1", "resolve": True}], resolver="10.0.0.1")
+    assert on("1.27.2", [keys], [SITE])[1] == [
+        "websockets_upstreams[0].resolver: 'resolver' needs nginx 1.27.3 or later, and this gateway has 1.27.2",
+        "websockets_upstreams[0].servers[0].resolve: 'resolve' needs nginx 1.27.3 or later, and this gateway has"
+        " 1.27.2",
+    ]
+    assert on("1.27.3", [keys], [SITE])[1] == []
+
+
+@pytest.mark.parametrize(
+    ("version", "fault"),
+    [
+        (1.26, "must be a string, not a decimal number (1.26)"),
+        ("1.26.x", "'1.26.x' is not a version of nginx, such as '1.26.3'"),
+        ("1.16.1", "nginx 1.16.1 is too old: 1.18.0 or later is needed"),
+    ],
+)
+def test_a_version_is_one_that_can_be_a_gateways(version: t.Any, fault: str) -> None:
+    assert on(version, [POOL], [SITE])[1] == [f"websockets_nginx_version: {fault}"]
+
+
+def site_lines(nginx: str, **keys: t.Any) -> list[str]:
+    model, faults = on(nginx, [POOL], [site(**keys)])
+    assert faults == []
+    assert model is not None
+    assert model["depends_on_nginx"]
+    return model["sites"][0]["lines"]
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"listen": [80, "443 ssl http2"]},
+        {"listen": [80, "443 ssl"], "http2": True},
+        {"listen": [80, "443 ssl"], "http2": "on"},
+    ],
+)
+def test_http2_is_written_as_each_nginx_takes_it(keys: dict[str, t.Any]) -> None:
+    assert site_lines("1.25.0", **keys)[:2] == ["listen 80;", "listen 443 ssl http2;"]
+    assert site_lines("1.25.1", **keys)[:3] == ["listen 80;", "listen 443 ssl;", "http2 on;"]
+
+
+def test_a_pool_without_idle_connections_is_written_as_each_nginx_takes_it() -> None:
+    lines = [on(nginx, [pool(keepalive=0)], [SITE])[0]["upstreams"][0]["lines"] for nginx in ("1.29.6", "1.29.7")]  # type: ignore[index]
+    assert lines[1] == [*lines[0], "keepalive 0;"]
+
+
+def test_most_variables_suit_every_nginx() -> None:
+    oldest, newest = (on(nginx, [POOL], [SITE])[0] for nginx in ("1.18.0", "1.30.6"))
+    assert oldest is not None
+    assert newest is not None
+    assert not oldest["depends_on_nginx"]
+    assert {**oldest, "nginx_version": ""} == {**newest, "nginx_version": ""}
+
+
+@pytest.mark.parametrize(
+    ("listen", "line"),
+    [
+        ("80 reuseport default_server", "listen 80 default_server reuseport;"),
+        (
+            "[::]:80 ipv6only=on backlog=4096 so_keepalive=30m::10",
+            "listen [::]:80 ipv6only=on backlog=4096 so_keepalive=30m::10;",
+        ),
+        ("unix:/run/a.sock rcvbuf=8k sndbuf=8k", "listen unix:/run/a.sock rcvbuf=8k sndbuf=8k;"),
+        ("80 deferred fastopen=10 bind", "listen 80 deferred fastopen=10 bind;"),
+    ],
+)
+def test_a_listen_keeps_the_options_of_its_socket(listen: str, line: str) -> None:
+    assert sound([POOL], [site(listen=listen)])["sites"][0]["lines"][0] == line
+
+
+def test_a_site_has_the_log_and_the_lines_it_is_given() -> None:
+    keys = {"access_log": "/var/log/nginx/ws.log combined buffer=32k", "directives": "error_page 502 /down.html;"}
+    assert sound([POOL], [site(**keys)])["sites"][0]["lines"][2:] == [
+        "access_log /var/log/nginx/ws.log combined buffer=32k;",
+        "error_page 502 /down.html;",
+    ]
+    assert sound([POOL], [site(access_log=False)])["sites"][0]["lines"][2:] == ["access_log off;"]
+
+
+def test_many_or_long_names_get_the_hash_they_need() -> None:
+    many = [site(server_name=f"site{number}.example") for number in range(201)]
+    assert sound([POOL], many)["http"] == ["server_names_hash_max_size 1024;"]
+    assert sound([POOL], many[:200])["http"] == []
+    assert sound([POOL], [site(server_name=f"{'a' * 40}.{'b' * 6}")])["http"] == ["server_names_hash_bucket_size 128;"]
+    assert sound([POOL], [site(server_name=f"{'a' * 40}.{'b' * 5}")])["http"] == []
+
+
+def test_a_header_takes_the_place_of_one_that_is_always_set() -> None:
+    lines = lines_of(headers={"host": "backend.example", "X-Room": "$arg_room; {x}", "X-Empty": ""})
+    assert [line for line in lines if line.startswith("proxy_set_header")] == [
+        "proxy_set_header Host backend.example;",
+        "proxy_set_header X-Real-IP $remote_addr;",
+        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+        "proxy_set_header X-Forwarded-Proto $scheme;",
+        'proxy_set_header X-Room "$arg_room; {x}";',
+        'proxy_set_header X-Empty "";',
+        "proxy_set_header Upgrade $websocket_upgrade;",
+        "proxy_set_header Connection $websocket_connection;",
+    ]
+
+
+def test_a_prefix_is_stripped_by_the_path_of_the_pool() -> None:
+    assert lines_of(path="/api/", strip_prefix=True)[0] == "proxy_pass http://ws-backend/;"
+
+
+def test_a_large_header_buffer_brings_the_buffers_that_nginx_demands_with_it() -> None:
+    assert lines_of(proxy_buffer_size="64k")[-2:] == ["proxy_buffer_size 64k;", "proxy_buffers 8 64k;"]
+    assert lines_of(proxy_buffer_size="8k")[-1] == "proxy_buffer_size 8k;"
+    assert lines_of(proxy_buffer_size="64k", proxy_buffers="4 64k")[-1] == "proxy_buffers 4 64k;"
+
+
+def only(**keys: t.Any) -> list[str]:
+    return sound([], [site(locations=[{"path": "/", **keys}])])["sites"][0]["locations"][0]["lines"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "lines"),
+    [
+        ({"root": "/var/www/my site"}, ['root "/var/www/my site";']),
+        ({"return": 404}, ["return 404;"]),
+        ({"return": "204"}, ["return 204;"]),
+        ({"return": "301 https://$host$request_uri"}, ["return 301 https://$host$request_uri;"]),
+        ({"return": "https://b.example/"}, ["return 302 https://b.example/;"]),
+        ({"return": "200 hello; world"}, ["default_type text/plain;", 'return 200 "hello; world";']),
+        ({"return": '200 "ok\\n"'}, ["default_type text/plain;", 'return 200 "ok\\n";']),
+        ({"return": "200 ok\n"}, ["default_type text/plain;", 'return 200 "ok\\n";']),
+        (
+            {"return": '200 {"ok": true}', "directives": "default_type application/json;"},
+            ["return 200 '{\"ok\": true}';", "default_type application/json;"],
+        ),
+        ({"root": "/a", "client_max_body_size": 0}, ["root /a;", "client_max_body_size 0;"]),
+    ],
+)
+def test_a_location_may_do_without_a_backend(keys: dict[str, t.Any], lines: list[str]) -> None:
+    assert only(**keys) == lines
+
+
+def proofs_of(**keys: t.Any) -> list[dict[str, t.Any]]:
+    server = {key: keys.pop(key) for key in ("server_name", "listen") if key in keys}
+    model = sound([POOL], [site(**server, locations=[{"path": "/", **keys}])])
+    return [dict(proof) for proof in model["proofs"]]
+
+
+def test_a_proof_asks_what_its_probe_says() -> None:
+    probe = {"path": "/ws/?a=1", "origin": "https://a.example", "subprotocol": "chat", "message": "hi", "expect": "ho"}
+    (proof,) = proofs_of(upstream="ws-backend", probe={**probe, "headers": {"Authorization": "Bearer secret"}})
+    assert proof["url"] == "ws://ws.serverlab.ca:3000/ws/?a=1"
+    assert (proof["origin"], proof["subprotocols"], proof["send"], proof["expect"]) == (
+        "https://a.example",
+        ["chat"],
+        "hi",
+        "ho",
+    )
+    assert "secret" not in str(proof)
+
+
+def test_a_redirect_is_proven_by_its_status_and_a_closed_door_not_at_all() -> None:
+    assert proofs_of(**{"return": "301 https://a/"})[0]["status"] == 301
+    assert proofs_of(root="/a")[0]["status"] is None
+    assert proofs_of(**{"return": 444}) == []
+    assert proofs_of(upstream="ws-backend", probe=False) == []
+
+
+def test_a_site_with_tls_is_proven_over_tls() -> None:
+    assert proofs_of(upstream="ws-backend", listen="443 ssl")[0]["url"] == "wss://ws.serverlab.ca/"
+    assert proofs_of(root="/a", listen="8443 ssl")[0]["url"] == "https://ws.serverlab.ca:8443/"
+
+
+def test_what_cannot_be_proven_is_a_warning() -> None:
+    regex = location(path="~ ^/rooms/[0-9]+$")
+    model = sound([POOL], [site(locations=[regex]), site(server_name="~^a", locations=[LOCATION])])
+    assert model["proofs"] == []
+    assert model["warnings"] == [
+        "websockets_sites[0].locations[0]: is not proven, for no path is known that the expression matches:"
+        " give probe.path",
+        "websockets_sites[1].locations[0]: is not proven, for websockets_sites[1].server_name has no name but"
+        " expressions: list one that they match",
+    ]
+    assert sound([POOL], [site(locations=[{**regex, "probe": False}])])["warnings"] == []
+    assert sound([POOL], [site(locations=[{**regex, "probe": {"path": "/rooms/1"}}])])["warnings"] == []
+
+
+def test_a_pool_that_is_all_down_is_a_warning() -> None:
+    model = sound([pool(servers=[{"address": "a:1", "down": True}])], [SITE])
+    assert model["warnings"] == ["websockets_upstreams[0]: all servers of 'ws-backend' are down"]
+
+
 def test_an_unused_upstream_is_a_warning() -> None:
     model = sound([POOL, pool(name="spare")], [SITE])
     assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
@@ -262,7 +579,8 @@ def test_an_unused_upstream_is_a_warning() -> None:
         ({"nmae": "x"}, ".nmae: is not a key known here (did you mean 'name'?)"),
         (
             {"balance": "iphash"},
-            ".balance: 'iphash' is not one of round_robin, least_conn, ip_hash (did you mean 'ip_hash'?)",
+            ".balance: 'iphash' is not one of round_robin, least_conn, ip_hash, random, hash, sticky, least_time"
+            " (did you mean 'ip_hash'?)",
         ),
         ({"balance": False}, ".balance: must be a string, not a boolean (False)"),
         ({"servers": "a:1"}, ".servers: must be a list, not a string ('a:1')"),
@@ -277,14 +595,17 @@ def test_an_unused_upstream_is_a_warning() -> None:
         ({"servers": ["1.2.3.400:80"]}, ".servers[0]: '1.2.3.400' is neither a host name nor an address"),
         ({"servers": ["a;b:80"]}, ".servers[0]: 'a;b' is neither a host name nor an address"),
         ({"servers": ["unix:sock"]}, ".servers[0]: 'unix:sock' is not a Unix socket: write unix:/path"),
-        ({"servers": [80]}, ".servers[0]: must be a string, not an integer (80)"),
+        ({"servers": [80]}, ".servers[0]: must be an address or a mapping, not an integer (80)"),
         (
             {"servers": ["a:1", "a:1"]},
             ".servers[1]: 'a:1' is in the pool already, from websockets_upstreams[0].servers[0]",
         ),
         ({"port": 80}, ".port: goes with a group; a server has its own in its address"),
         ({"address": "lan"}, ".address: goes with a group; a server has its own in its address"),
-        ({"servers": ["a:1 weight=2"]}, ".servers[0]: 'a:1 weight=2' is no address with a port: write it as HOST:PORT"),
+        (
+            {"servers": ["a:1 weight=2"]},
+            ".servers[0]: 'a:1 weight=2' is more than an address: write it as {address: a:1, weight: …}",
+        ),
         ({"servers": ["unix:/tmp/"]}, ".servers[0]: 'unix:/tmp/' is not a Unix socket: write unix:/path"),
         ({"group": "chat"}, ": the group 'chat' needs the key 'port'"),
         ({"group": "chta", "port": 1}, ".group: 'chta' is not a group of the inventory (did you mean 'chat'?)"),
@@ -293,6 +614,64 @@ def test_an_unused_upstream_is_a_warning() -> None:
             ".port: must be an integer or the name of a host variable, not '9000'",
         ),
         ({"group": "chat", "port": 70000}, ".port: 70000 is out of range: ports are 1 to 65535"),
+        (
+            {"servers": [{"address": "a:1", "weight": "3"}]},
+            ".servers[0].weight: must be an integer, not a string ('3')",
+        ),
+        (
+            {"servers": [{"address": "a:1", "weight": 0}]},
+            ".servers[0].weight: 0 is out of range: at least 1, and no more than nine digits",
+        ),
+        ({"servers": [{"weight": 1}]}, ".servers[0]: needs the key 'address'"),
+        (
+            {"servers": [{"address": "a:1", "fail_timeout": "10ms"}]},
+            ".servers[0].fail_timeout: '10ms' is not a time as nginx writes it: 90, 90s, 30m, 1h30m",
+        ),
+        (
+            {"servers": ["b:1", {"address": "a:1", "backup": True}]},
+            ".servers[1].backup: does not go with balance: ip_hash",
+        ),
+        (
+            {"balance": "random two", "servers": ["b:1", {"address": "a:1", "backup": True}]},
+            ".servers[1].backup: does not go with balance: random",
+        ),
+        (
+            {"balance": "least_conn", "servers": [{"address": "a:1", "backup": True}]},
+            ": all servers are backup: nginx needs one that is not",
+        ),
+        (
+            {"servers": ["a:1", {"address": "10.0.0.1:1", "resolve": True}], "resolver": "10.0.0.2"},
+            ".servers[1].resolve: 10.0.0.1:1 is no name that could be resolved",
+        ),
+        (
+            {"servers": [{"address": "a:1", "resolve": True}]},
+            ": needs the key 'resolver' for its servers with resolve: true",
+        ),
+        ({"resolver": "10.0.0.2"}, ".resolver: goes with servers that have resolve: true"),
+        (
+            {"servers": [{"address": "a:1", "resolve": True}], "resolver": "10.0.0.2 vlaid=1s"},
+            ".resolver: 'vlaid=1s' is neither a name server nor valid=TIME, ipv4=on|off or ipv6=on|off",
+        ),
+        ({"balance": "hash"}, ".balance: 'hash' is not 'hash KEY' or 'hash KEY consistent'"),
+        (
+            {"balance": "hash arg_room"},
+            ".balance: 'hash arg_room' has a key without a variable: all clients would go to one server",
+        ),
+        ({"balance": "hash $"}, ".balance: '$' has a '$' that starts no variable, and nginx cannot write one as text"),
+        ({"balance": "least_conn; ip_hash"}, ".balance: 'least_conn; ip_hash' has a ';' outside quotes"),
+        ({"balance": "least_conn hash $x"}, ".balance: 'least_conn hash $x' is not known here: write 'least_conn'"),
+        (
+            {"balance": "sticky"},
+            ".balance: 'sticky' is not 'sticky cookie NAME …', 'sticky route $VARIABLE …' or 'sticky learn …'",
+        ),
+        ({"ip_hash": True}, ".ip_hash: is not a key known here: the key 'balance' is for it"),
+        ({"directives": "hash $x;"}, ".directives: has 'hash': the key 'balance' is for it"),
+        ({"directives": ["a;", "server b:1;"]}, ".directives: has 'server': the key 'servers' is for it"),
+        ({"directives": "a b"}, ".directives: has no ';' at its end: 'a b'"),
+        ({"directives": {"a": 1}}, ".directives: must be a string or a list of strings, not a mapping ({'a': 1})"),
+        ({"zone": "16k"}, ".zone: '16k' is too small for nginx: 32k is the least"),
+        ({"zone": 64}, ".zone: must be a string, not an integer (64)"),
+        ({"keepalive": True}, ".keepalive: must be an integer, not a boolean (True)"),
         (
             {"group": "nobody", "port": 1, "servers": []},
             ": the pool is empty: give it servers, or a group with hosts and a port",
@@ -309,7 +688,10 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
 @pytest.mark.parametrize(
     ("keys", "fault"),
     [
-        ({"server_name": ""}, ".server_name: '' is not a server name: a host name, *.domain or '_'"),
+        (
+            {"server_name": ""},
+            ".server_name: '' is not a server name: a host name, *.domain, .domain, name.*, ~regex or '_'",
+        ),
         ({"server_name": []}, ".server_name: is empty: a site needs a name, '_' for none of its own"),
         ({"server_name": ["a", 1]}, ".server_name[1]: must be a string, not an integer (1)"),
         ({"server_name": ["a", "A"]}, ".server_name: 'a' is listed more than once"),
@@ -320,15 +702,14 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
         ({"listen": "example.com"}, ".listen: 'example.com' is no address with a port: write it as example.com:PORT"),
         (
             {"listen": "80 defualt_server"},
-            ".listen: 'defualt_server' is not a parameter known here: default_server is"
-            " (did you mean 'default_server'?)",
+            ".listen: 'defualt_server' is not a parameter known here (did you mean 'default_server'?)",
         ),
         ({"listen": [80, 80]}, ".listen: '80' is listed more than once"),
         ({"locations": []}, ".locations: is empty: a site needs at least one location"),
         ({"locations": {}}, ".locations: must be a list, not a mapping ({})"),
         ({"locations": ["/"]}, ".locations[0]: must be a mapping, not a string ('/')"),
         ({"location": []}, ".location: is not a key known here (did you mean 'locations'?)"),
-        ({"locations": [{"path": "/"}]}, ".locations[0]: needs the key 'upstream'"),
+        ({"locations": [{"path": "/"}]}, ".locations[0]: needs one of the keys upstream, proxy_pass, root and return"),
         (
             {"locations": [location(upstream="ws-backnd")]},
             ".locations[0].upstream: 'ws-backnd' is not an upstream (did you mean 'ws-backend'?)",
@@ -339,8 +720,144 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
         ),
         (
             {"locations": [location(proxy_read_timeout="1 hour")]},
-            ".locations[0].proxy_read_timeout: '1 hour' is not a time as nginx writes it: 90, 90s, 30m, 1h30m",
+            ".locations[0].proxy_read_timeout: '1 hour' is not a time as nginx writes it: 90, 90s, 30m, 1h30m, 500ms",
         ),
+        (
+            {"locations": [location(root="/a")]},
+            ".locations[0]: has upstream and root: a location does one of them",
+        ),
+        (
+            {"locations": [{"path": "/", "root": "/a", "websocket": True}]},
+            ".locations[0].websocket: goes with upstream or proxy_pass, not with root",
+        ),
+        ({"locations": [location(upstream=None)]}, ".locations[0].upstream: must be a string, not nothing (None)"),
+        (
+            {"locations": [location(proxy_http_version=1.1)]},
+            ".locations[0].proxy_http_version: is not a key known here: it is always 1.1, for WebSockets need it",
+        ),
+        (
+            {"locations": [location(proxy_set_header={"A": "b"})]},
+            ".locations[0].proxy_set_header: is not a key known here: the key 'headers' is for it",
+        ),
+        (
+            {"locations": [location(directives="proxy_set_header A b;")]},
+            ".locations[0].directives: has 'proxy_set_header': the key 'headers' is for it",
+        ),
+        (
+            {"locations": [location(headers={"X": 1})]},
+            ".locations[0].headers.X: must be a string, not an integer (1)",
+        ),
+        (
+            {"locations": [location(headers={"X": "a\r\nY: b"})]},
+            ".locations[0].headers.X: 'a\\r\\nY: b' has a control character",
+        ),
+        (
+            {"locations": [location(headers={"X": "5$"})]},
+            ".locations[0].headers.X: '5$' has a '$' that starts no variable, and nginx cannot write one as text",
+        ),
+        (
+            {"locations": [location(headers={"X-A": "b", "x-a": "c"})]},
+            ".locations[0].headers.x-a: is there already: the case of a header's name makes no difference",
+        ),
+        (
+            {"locations": [location(headers={"connection": "upgrade"})]},
+            ".locations[0].headers.connection: is not to be set: nginx frames the request, and passes on WebSockets"
+            " alone",
+        ),
+        (
+            {"locations": [location(headers=["X"])]},
+            ".locations[0].headers: must be a mapping, not a list",
+        ),
+        (
+            {"locations": [location(path="/api", strip_prefix=True)]},
+            ".locations[0].strip_prefix: needs a path that ends with '/': '/api' would leave '//' at times",
+        ),
+        (
+            {"locations": [location(path="~ ^/a", strip_prefix=True, probe=False)]},
+            ".locations[0].strip_prefix: '~ ^/a' is not a prefix",
+        ),
+        (
+            {"locations": [{"path": "/a/", "proxy_pass": "http://ws-backend", "strip_prefix": True}]},
+            ".locations[0].strip_prefix: goes with upstream: with proxy_pass, write a path at the end of its URL",
+        ),
+        (
+            {"locations": [{"path": "~ /a", "proxy_pass": "http://ws-backend/"}]},
+            ".locations[0].proxy_pass: has a path, which nginx does not allow in a location with a regular expression",
+        ),
+        (
+            {"locations": [{"path": "/a/", "proxy_pass": "http://ws-backend:80"}]},
+            ".locations[0].proxy_pass: 'ws-backend' is an upstream, whose servers have ports: write none here",
+        ),
+        (
+            {"locations": [{"path": "/a/", "proxy_pass": "http://$host"}]},
+            ".locations[0].proxy_pass: 'http://$host' has a variable, which is not allowed here",
+        ),
+        (
+            {"locations": [{"path": "/a/", "proxy_pass": "ws://a"}]},
+            ".locations[0].proxy_pass: 'ws://a' is not a URL: write http://HOST:PORT, https://HOST or"
+            " http://unix:/SOCKET",
+        ),
+        (
+            {"locations": [location(proxy_buffer_size="64k", proxy_buffers="2 64k")]},
+            ".locations[0].proxy_buffers: '2 64k' is too little: the buffers but one must hold twice the larger of"
+            " proxy_buffer_size and one buffer, 131072 bytes",
+        ),
+        (
+            {"locations": [location(proxy_buffering="yes")]},
+            ".locations[0].proxy_buffering: 'yes' is not one of on, off",
+        ),
+        (
+            {"locations": [{"path": "/", "return": 42}]},
+            ".locations[0].return: 42 is not a status of 200 to 599, a status and a text, or a URL",
+        ),
+        ({"locations": [{"path": "/", "return": 301}]}, ".locations[0].return: 301 needs the address to redirect to"),
+        ({"locations": [{"path": "/", "root": "www"}]}, ".locations[0].root: 'www' is not an absolute path"),
+        (
+            {"locations": [location(websocket=False, probe={"message": "hi"})]},
+            ".locations[0].probe.message: goes with a location that passes WebSockets on",
+        ),
+        (
+            {"locations": [location(probe={"headers": {"Authorization": 12345}})]},
+            ".locations[0].probe.headers.Authorization: must be a string, not an integer",
+        ),
+        (
+            {"locations": [location(probe={"headers": "Bearer x"})]},
+            ".locations[0].probe.headers: must be a mapping, not a string",
+        ),
+        (
+            {"locations": [location(probe={"headers": {"Origin": "x"}})]},
+            ".locations[0].probe.headers.Origin: is not to be set: it is the handshake's own, or has a key",
+        ),
+        (
+            {"locations": [location(probe={"path": "ws"})]},
+            ".locations[0].probe.path: 'ws' is not a path, with a query or without: /ws/?room=1",
+        ),
+        (
+            {"locations": [location(probe={"origin": "www.example.com"})]},
+            ".locations[0].probe.origin: 'www.example.com' is not an origin as a browser sends it:"
+            " https://www.example.com",
+        ),
+        ({"locations": [location(probe="no")]}, ".locations[0].probe: must be false or a mapping, not a string"),
+        ({"listen": "80 http2"}, ".listen: http2 on 80 needs ssl beside it"),
+        ({"http2": True}, ".http2: needs a listen with ssl"),
+        ({"http2": "off", "listen": "443 ssl http2"}, ".http2: is off, and on in listen"),
+        ({"listen": "80 backlog=many"}, ".listen: 'backlog=many' is not what nginx takes for backlog"),
+        ({"listen": "80 ssl ssl"}, ".listen: 'ssl' is given more than once"),
+        (
+            {"listen": [80, "[::]:80 ipv6only=off"]},
+            ".listen: with ipv6only=off [::]:80 takes 80 of websockets_sites[0].listen too",
+        ),
+        ({"access_log": True}, ".access_log: must be a string, not a boolean (True)"),
+        (
+            {"access_log": "ws.log"},
+            ".access_log: 'ws.log' is not off, and does not start with an absolute path or syslog:server=",
+        ),
+        (
+            {"access_log": "/ws.log $format"},
+            ".access_log: '/ws.log $format' has a variable, which is allowed in if= alone",
+        ),
+        ({"directives": "listen 81;"}, ".directives: has 'listen': the key 'listen' is for it"),
+        ({"directives": "} server {"}, ".directives: closes a brace that it did not open: '} server {'"),
         (
             {"locations": [location(path="/a"), location(path="^~ /a")]},
             ".locations[1].path: '^~ /a' is the path of websockets_sites[0].locations[0] already",
@@ -360,17 +877,9 @@ def test_a_faulty_site_is_refused(keys: dict[str, t.Any], fault: str) -> None:
         "/a/.",
         "/" + "a" * 4000,
         "ws",
-        "/a b",
-        "/a;",
-        "/a{",
-        '/a"',
-        "/a$b",
-        "/a#",
         "/a\n",
-        "~ ^/a",
         "",
         "= ",
-        "/a\\",
     ],
 )
 def test_a_path_that_could_become_another_directive_is_refused(path: str) -> None:
@@ -432,12 +941,35 @@ def test_an_address_has_one_default_server() -> None:
     ]
 
 
+def test_sites_share_a_socket_in_peace() -> None:
+    def other(listen: t.Any) -> list[str]:
+        return faults_of([POOL], [site(listen="80 backlog=9"), site(listen=listen, server_name="b.example")])
+
+    sound([POOL], [site(listen="80 backlog=9"), site(listen=80, server_name="b.example")])
+    place = "websockets_sites[1].listen"
+    assert other("80 backlog=9") == [f"{place}: the options of 80 are given in websockets_sites[0].listen already"]
+    assert other("*:80 ssl") == [f"{place}: *:80 has ssl, and no ssl in websockets_sites[0].listen"]
+
+
+def test_a_name_is_taken_by_its_short_form_too() -> None:
+    assert faults_of([POOL], [site(server_name=".a.example"), site(server_name=["b.example", "*.A.example"])]) == [
+        "websockets_sites[1]: '*.A.example' on 3000 is served by websockets_sites[0] already"
+    ]
+
+
+def test_zones_have_one_pool_each() -> None:
+    assert faults_of([pool(zone="other 64k"), pool(name="other")], [SITE]) == [
+        "websockets_upstreams[1].zone: 'other' is the zone of websockets_upstreams[0] already"
+    ]
+
+
 def test_one_message_has_every_fault_even_where_they_pile_up() -> None:
     pools = [pool(balance="x", extra=1), pool(servers=[])]
     sites = [{"listen": 99999, "locations": [location(upstream="nowhere", websocket=1)]}, None]
     assert faults_of(pools, sites) == [
         "websockets_upstreams[0].extra: is not a key known here",
-        "websockets_upstreams[0].balance: 'x' is not one of round_robin, least_conn, ip_hash",
+        "websockets_upstreams[0].balance: 'x' is not one of round_robin, least_conn, ip_hash, random, hash, sticky,"
+        " least_time",
         "websockets_sites[0]: needs the key 'server_name'",
         "websockets_sites[0].listen: 99999 is out of range: ports are 1 to 65535",
         "websockets_sites[0].locations[0].websocket: must be true, false or required, not 1",
@@ -523,8 +1055,29 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
 
 
 @given(
-    upstreams=spoilt([POOL, {"name": "chat", "group": "chat", "port": "chat_port"}]),
-    sites=spoilt([SITE, site(server_name="b", locations=[location(path="/b", upstream="chat", websocket=False)])]),
+    upstreams=spoilt(
+        [
+            {**POOL, "servers": ["a:1", {"address": "b:1", "weight": 1, "resolve": True}], "resolver": "10.0.0.1"},
+            {"name": "chat", "group": "chat", "port": "chat_port", "zone": "a 64k", "directives": ["a;"]},
+        ]
+    ),
+    sites=spoilt(
+        [
+            SITE,
+            site(
+                server_name=["b", "~^b"],
+                listen=["80 ssl http2", "[::]:80 ssl"],
+                http2=True,
+                access_log=False,
+                directives="a;",
+                locations=[
+                    location(path="~ /b", upstream="chat", headers={"A": "b"}, probe={"path": "/", "headers": {}}),
+                    {"path": "/c/", "proxy_pass": "http://a:1/x", "websocket": False, "proxy_buffers": "8 4k"},
+                    {"path": "/d", "return": "301 http://a/"},
+                ],
+            ),
+        ]
+    ),
 )
 @settings(max_examples=500, deadline=None)
 def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any, sites: t.Any) -> None:

@@ -1,0 +1,54 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: proof_headers
+short_description: The proofs of a gateway with the headers that they send
+version_added: 0.2.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Adds the C(headers) of each C(probe) in C(websockets_sites) to the proofs of P(wsfleet.nginx.gateway_model#filter).
+  - They may hold tokens, so the model, which becomes a fact of the host, does without them.
+positional: _input, sites
+options:
+  _input:
+    description: The C(proofs) of the model.
+    type: list
+    elements: dict
+    required: true
+  sites:
+    description: The variable C(websockets_sites) that the model was made from.
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = """
+- name: Deploy the configuration and prove its routes
+  wsfleet.nginx.config_transaction:
+    files: "{{ files }}"
+    live_address: "{{ websockets_status_listen }}"
+    proofs: "{{ model.proofs | wsfleet.nginx.proof_headers(websockets_sites) }}"
+"""
+
+RETURN = """
+_value:
+  description: The proofs, as option C(proofs) of M(wsfleet.nginx.config_transaction).
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.proofs import with_headers
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"proof_headers": with_headers}

@@ -1,0 +1,198 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What must fit together: values that are sound alone, and impossible or senseless side by side."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream
+
+# https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+_METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
+
+
+def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
+    names: dict[str, str] = {}
+    zones: dict[str, str] = {}
+    for upstream in upstreams:
+        if "name" in upstream:
+            # To nginx the case of a pool's name makes no difference, and that of a zone's name does.
+            first = names.setdefault(upstream["name"].lower(), upstream["at"])
+            if first != upstream["at"]:
+                faults.add(f"{upstream['at']}.name", f"{shown(upstream['name'])} is the name of {first} already")
+            if first != upstream["at"]:
+                continue
+            zone = upstream.get("zone")
+            name = (zone and zone.name) or upstream["name"]
+            first = zones.setdefault(name, upstream["at"])
+            if first != upstream["at"]:
+                faults.add(f"{upstream['at']}.zone", f"{shown(name)} is the zone of {first} already")
+
+
+def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
+    method = upstream.get("balance", ("",))[0]
+    for server in servers:
+        if server.parameters.get("backup") and method in _METHODS_WITHOUT_BACKUP:
+            faults.add(f"{server.parameters['at']}.backup", f"does not go with balance: {method}")
+        if server.parameters.get("resolve") and (server.address.unix or not addresses.is_name(server.address.host)):
+            faults.add(f"{server.parameters['at']}.resolve", f"{server.address} is no name that could be resolved")
+    if servers and all(server.parameters.get("backup") for server in servers):
+        faults.add(upstream["at"], "all servers are backup: nginx needs one that is not")
+    resolves = any(server.parameters.get("resolve") for server in servers)
+    if resolves and upstream.get("resolver", ()) is None:
+        faults.add(upstream["at"], "needs the key 'resolver' for its servers with resolve: true")
+    if servers and upstream.get("resolver") and not resolves:
+        faults.add(f"{upstream['at']}.resolver", "goes with servers that have resolve: true")
+
+
+def check_sites(sites: t.Sequence[Site], status: Address | None, faults: Faults) -> None:
+    _check_names(sites, faults)
+    _check_sockets(sites, faults)
+    for site in sites:
+        for listen in site.get("listen", ()):
+            if status and listen.address.port == status.port:
+                faults.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
+        _check_listed_once(site, faults)
+        _check_http2(site, faults)
+        _check_paths(site, faults)
+
+
+def _check_names(sites: t.Sequence[Site], faults: Faults) -> None:
+    """nginx itself only warns of a name used twice on one address, and serves the first site alone."""
+    names: dict[tuple[Address, str], str] = {}
+    defaults: dict[Address, str] = {}
+    for site in sites:
+        # What a site itself lists twice is another check's.
+        for listen in {listen.address.canonical: listen for listen in site.get("listen", ())}.values():
+            address = listen.address.canonical
+            for name in {name.lower(): name for name in site.get("server_name", ())}.values():
+                firsts = {names.setdefault((address, form), site["at"]) for form in _forms(name)} - {site["at"]}
+                if firsts:
+                    faults.add(site["at"], f"{shown(name)} on {listen.address} is served by {min(firsts)} already")
+            if listen.default_server and defaults.setdefault(address, site["at"]) != site["at"]:
+                first = defaults[address]
+                faults.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
+
+
+def _forms(name: str) -> tuple[str, ...]:
+    """What a server name stands for: .domain is short for the domain and *.domain."""
+    name = name.lower()
+    return (name[1:], f"*{name}") if name.startswith(".") else (name,)
+
+
+def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
+    """Sites on one address share its socket: one says its options, and all of them or none speak TLS."""
+    firsts: dict[Address, tuple[Listen, str]] = {}
+    owners: dict[Address, str] = {}
+    for site in sites:
+        for listen in site.get("listen", ()):
+            place, address = f"{site['at']}.listen", listen.address.canonical
+            first, first_place = firsts.setdefault(address, (listen, place))
+            if listen.ssl != first.ssl:
+                faults.add(place, f"{listen.address} has {_tls(listen)}, and {_tls(first)} in {first_place}")
+            if listen.options and owners.setdefault(address, place) != place:
+                faults.add(place, f"the options of {listen.address} are given in {owners[address]} already")
+            if "ipv6only=off" in listen.options and listen.address.is_ipv6:
+                _check_dual_stack(listen, place, sites, faults)
+
+
+def _tls(listen: Listen) -> str:
+    return "ssl" if listen.ssl else "no ssl"
+
+
+def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], faults: Faults) -> None:
+    for site in sites:
+        for listen in site.get("listen", ()):
+            if listen.address.port == dual.address.port and not listen.address.is_ipv6:
+                taken = f"{listen.address} of {site['at']}.listen"
+                faults.add(place, f"with ipv6only=off {dual.address} takes {taken} too")
+
+
+def _check_listed_once(site: Site, faults: Faults) -> None:
+    for key, listed in (
+        ("server_name", [name.lower() for name in site.get("server_name", ())]),
+        ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
+    ):
+        for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
+            faults.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")
+
+
+def _check_http2(site: Site, faults: Faults) -> None:
+    listens = site.get("listen", ())
+    for listen in listens:
+        if listen.http2 and not listen.ssl:
+            faults.add(f"{site['at']}.listen", f"http2 on {listen.address} needs ssl beside it")
+    if site.get("http2") == "off" and any(listen.http2 for listen in listens):
+        faults.add(f"{site['at']}.http2", "is off, and on in listen")
+    if site.get("http2") == "on" and listens and not any(listen.ssl for listen in listens):
+        faults.add(f"{site['at']}.http2", "needs a listen with ssl")
+
+
+def _check_paths(site: Site, faults: Faults) -> None:
+    places: dict[tuple[str, str], str] = {}
+    for location in site.get("locations", ()):
+        if "path" not in location:
+            continue
+        # nginx refuses the same path as '/a/' and '^~ /a/'; '= /a/' is a location of its own.
+        path = location["path"]
+        key = ("" if path.modifier == "^~" else path.modifier, path.path)
+        first = places.setdefault(key, location["at"])
+        if first != location["at"]:
+            faults.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
+
+
+def check_location(location: Location, pools: t.Collection[str], faults: Faults) -> None:
+    _check_backend(location, pools, faults)
+    _check_buffers(location, faults)
+    _check_probe(location, faults)
+
+
+def _check_backend(location: Location, pools: t.Collection[str], faults: Faults) -> None:
+    at, name, url, path = location["at"], location.get("upstream"), location.get("proxy_pass"), location.get("path")
+    if name and name not in pools:
+        faults.add(f"{at}.upstream", f"{shown(name)} is not an upstream{did_you_mean(name, pools)}")
+    if url and url.address.port and url.address.host in pools:
+        faults.add(
+            f"{at}.proxy_pass", f"'{url.address.host}' is an upstream, whose servers have ports: write none here"
+        )
+    if path and path.is_regex and url and url.uri:
+        faults.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
+    if not location.get("strip_prefix"):
+        return
+    if url:
+        faults.add(f"{at}.strip_prefix", "goes with upstream: with proxy_pass, write a path at the end of its URL")
+    elif path and (path.is_regex or path.modifier == "="):
+        faults.add(f"{at}.strip_prefix", f"{shown(str(path))} is not a prefix")
+    elif path and not path.path.endswith("/"):
+        faults.add(
+            f"{at}.strip_prefix", f"needs a path that ends with '/': {shown(path.path)} would leave '//' at times"
+        )
+
+
+def _check_buffers(location: Location, faults: Faults) -> None:
+    """nginx keeps twice the larger buffer busy, and wants one more than that free."""
+    size, buffers = location.get("proxy_buffer_size"), location.get("proxy_buffers")
+    if not buffers:
+        return
+    number, each = int(buffers.split()[0]), values.bytes_of(buffers.split()[1])
+    largest = max(each, values.bytes_of(size) if size else 0)
+    if 2 * largest > (number - 1) * each:
+        need = (
+            f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"
+        )
+        faults.add(f"{location['at']}.proxy_buffers", f"'{buffers}' is too little: {need}")
+
+
+def _check_probe(location: Location, faults: Faults) -> None:
+    probe = location.get("probe")
+    if isinstance(probe, dict) and location.get("websocket") is False:
+        for key in ("subprotocol", "message", "expect"):
+            if probe.get(key) is not None:
+                faults.add(f"{location['at']}.probe.{key}", "goes with a location that passes WebSockets on")

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The keys 'directives': lines of nginx's own syntax for what has no key, and what has one."""
+
+from __future__ import annotations
+
+import textwrap
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import syntax, values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, kind, shown
+
+_OWN_KEY = "the key '{}' is for it"
+
+# What each block's keys say, by the name of nginx's directive. Once more in 'directives' it would be a second opinion.
+UPSTREAM = {
+    **{name: _OWN_KEY.format("balance") for name in values.BALANCES},
+    "server": _OWN_KEY.format("servers"),
+    **{name: _OWN_KEY.format(name) for name in ("zone", "keepalive", "resolver")},
+}
+SITE = {name: _OWN_KEY.format(name) for name in ("listen", "server_name", "http2", "access_log")}
+LOCATION = {
+    "proxy_set_header": _OWN_KEY.format("headers"),
+    "proxy_http_version": "it is always 1.1, for WebSockets need it",
+    "proxy_ssl_server_name": "it is on where proxy_pass is https",
+    **{
+        name: _OWN_KEY.format(name)
+        for name in (
+            *("proxy_pass", "root", "return", "client_max_body_size", "proxy_connect_timeout", "proxy_send_timeout"),
+            *("proxy_read_timeout", "proxy_buffering", "proxy_buffer_size", "proxy_buffers", "proxy_request_buffering"),
+        )
+    },
+}
+
+
+def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Faults], tuple[str, ...] | None]:
+    """The check of a block's key 'directives', given what the block's other keys say."""
+
+    def check(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+        given = [value] if isinstance(value, str) else value
+        if not isinstance(given, list):
+            faults.add(path, f"must be a string or a list of strings, not {kind(value)} ({shown(value)})")
+            return None
+        texts = values.each(given, path, faults, values.block)
+        if texts is None:
+            return None
+        text = "\n".join(map(textwrap.dedent, texts)).replace("\r\n", "\n")
+        try:
+            names = syntax.statements(text)
+        except syntax.SyntaxFault as fault:
+            faults.add(path, f"{fault}: {shown(text)}")
+            return None
+        for name in dict.fromkeys(name for name in names if name in owned):
+            faults.add(path, f"has '{name}': {owned[name]}")
+        # What Python takes for a space or a line's end may be a part of a word to nginx.
+        lines = (line.rstrip(" \t") for line in text.split("\n"))
+        return tuple(line for line in lines if line)
+
+    return check

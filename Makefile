@@ -7,7 +7,7 @@ PLAYBOOK := $(BIN)/ansible-playbook -i inventories/local playbooks/site.yml
 PACKAGES := /var/lib/wsfleet-make.packages
 
 .DEFAULT_GOAL := help
-.PHONY: help root site test lint sanity unit molecule build clean
+.PHONY: help root site test lint sanity unit molecule build bench clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -46,6 +46,9 @@ build: .venv/site
 	$(BIN)/ansible-galaxy collection build --output-path .cache/built
 	$(BIN)/ansible-galaxy collection install --offline --collections-path .cache/built .cache/built/*.tar.gz
 	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
+
+bench: .venv/test
+	$(BIN)/python tests/bench/model.py
 
 clean:
 	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \

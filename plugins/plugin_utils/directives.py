@@ -91,8 +91,11 @@ def _server_line(server: Server) -> str:
 
 
 def zone_kilobytes(servers: int) -> int:
-    """64 kB hold the pool's state for 32 servers with room to spare; 2 kB more for each further one."""
-    return max(64, 2 * servers)
+    """64 kB hold the pool's state for 32 servers with room to spare.
+
+    Twice that hold twice as many, and so on: a step for each server would change a second line of the file with it.
+    """
+    return max(64, 2 << (servers - 1).bit_length())
 
 
 def site_lines(site: Site, nginx: Version) -> list[str]:

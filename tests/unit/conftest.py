@@ -8,5 +8,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
+settings.register_profile("long", max_examples=10_000)
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parents[1] / ".venv" / "collections"), str(HERE)]

@@ -195,8 +195,30 @@ def test_least_conn_is_the_default() -> None:
 
 
 def test_the_zone_grows_with_the_pool() -> None:
-    servers = [f"10.0.{number // 250}.{number % 250}:80" for number in range(1000)]
-    assert sound([pool(servers=servers)], [SITE])["upstreams"][0]["lines"][0] == "zone ws-backend 2000k;"
+    servers = [f"10.0.{number // 250}.{number % 250}:80" for number in range(1025)]
+    sizes = {
+        count: sound([pool(servers=servers[:count])], [SITE])["upstreams"][0]["lines"][0]
+        for count in (32, 33, 1024, 1025)
+    }
+    assert sizes == {
+        32: "zone ws-backend 64k;",
+        33: "zone ws-backend 128k;",
+        1024: "zone ws-backend 2048k;",
+        1025: "zone ws-backend 4096k;",
+    }
+
+
+def test_one_more_host_of_a_group_is_one_more_line() -> None:
+    hostvars = {f"chat{number:04}": {"ansible_host": f"10.0.{number // 250}.{number % 250}"} for number in range(2001)}
+
+    def lines(count: int) -> list[str]:
+        inventory = Inventory(groups={"chat": list(hostvars)[:count]}, hostvars=hostvars)
+        variables = {"websockets_upstreams": [{"name": "chat", "group": "chat", "port": 80}]}
+        model = gateway_model(variables, inventory, Faults())
+        assert model is not None
+        return model["upstreams"][0]["lines"]
+
+    assert lines(2001) == [*lines(2000)[:-1], "server 10.0.8.0:80;", "keepalive 32;"]
 
 
 @pytest.mark.parametrize(
@@ -1079,7 +1101,7 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
         ]
     ),
 )
-@settings(max_examples=500, deadline=None)
+@settings(deadline=None)
 def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any, sites: t.Any) -> None:
     model, faults = check(upstreams, sites)
     assert (model is None) == bool(faults)

@@ -6,11 +6,14 @@
 
 from __future__ import annotations
 
+import types
 import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, snippets, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
+
+_NOTHING: t.Mapping[str, str] = types.MappingProxyType({})
 
 
 class Probe(t.TypedDict, total=False):
@@ -122,7 +125,7 @@ def _objects(
 
 
 def _object(
-    value: object, path: str, faults: Faults, keys: dict[str, Key], owned: t.Mapping[str, str] = {}
+    value: object, path: str, faults: Faults, keys: t.Mapping[str, Key], owned: t.Mapping[str, str] = _NOTHING
 ) -> dict[str, t.Any]:
     """The sound keys of an object, so that one fault in it hides no other; the faulty ones are noted and left out."""
     fields: dict[str, t.Any] = {"at": path}

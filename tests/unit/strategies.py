@@ -9,7 +9,7 @@ import typing as t
 
 from hypothesis import strategies as st
 
-Version = t.Tuple[int, int, int]
+Version = t.Tuple[int, ...]
 Variables = t.Dict[str, t.Any]
 
 OLDEST: Version = (1, 18, 0)
@@ -77,6 +77,11 @@ def upstream(draw: st.DrawFn, name: str, nginx: Version) -> Variables:
             directives=st.sampled_from(["keepalive_requests 100;", ["keepalive_timeout 30s;", "# a comment }"]]),
         )
     )
+    if nginx >= RESOLVE and draw(st.booleans()):
+        servers.append({"address": "backend.invalid:80", "resolve": True})
+        pool["resolver"] = draw(st.sampled_from(["127.0.0.53 valid=10s ipv6=off", "[::1]:53 10.0.0.1"]))
+    if pool.get("balance", "least_conn").split()[0] not in ("ip_hash", "hash", "random") and draw(st.booleans()):
+        servers.append({"address": "10.1.0.1:80", "backup": True})
     return {"name": name, "servers": servers, **pool}
 
 
@@ -95,6 +100,7 @@ def actions(pools: t.Sequence[str]) -> st.SearchStrategy[Variables]:
         proxy_read_timeout=times | st.just("500ms"),
         proxy_buffering=on_off,
         proxy_buffer_size=sizes,
+        proxy_buffers=st.sampled_from(["8 32k", "4 64k", "32 16k"]),
         proxy_request_buffering=on_off,
     )
     returned = st.sampled_from([404, "301 https://$host$request_uri", "https://b.example/"]) | values.map(
@@ -118,6 +124,19 @@ def location(draw: st.DrawFn, path: str, pools: t.Sequence[str]) -> Variables:
     return {"path": path, **draw(actions(pools)), **keys}
 
 
+def listens(port: int) -> st.SearchStrategy[t.Any]:
+    options = st.lists(
+        st.sampled_from(
+            ["backlog=64", "reuseport", "deferred", "so_keepalive=30m::10", "rcvbuf=8k", "fastopen=9", "bind"]
+        ),
+        max_size=3,
+        unique=True,
+    )
+    ipv4 = options.map(lambda given: " ".join([str(port), "default_server", *given]))
+    ipv6 = st.sampled_from([f"[::]:{port}", f"[::]:{port} ipv6only=on", f"[::1]:{port}"])
+    return st.just(port) | ipv4 | st.tuples(ipv4, ipv6, st.just(f"unix:/tmp/{port}.sock")).map(list)
+
+
 @st.composite
 def site(draw: st.DrawFn, number: int, pools: t.Sequence[str]) -> Variables:
     modifiers = st.sampled_from(["", "= ", "^~ "])
@@ -133,7 +152,7 @@ def site(draw: st.DrawFn, number: int, pools: t.Sequence[str]) -> Variables:
     )
     return {
         "server_name": draw(st.sampled_from([names[0], names, names[::2]])),
-        "listen": draw(st.sampled_from([8000 + number, [f"{8000 + number} backlog=64", f"[::]:{8000 + number}"]])),
+        "listen": draw(listens(8000 + number)),
         "locations": [draw(location(path, pools)) for path in chosen],
         **keys,
     }

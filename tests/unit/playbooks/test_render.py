@@ -28,7 +28,7 @@ def write(directory: Path, files: t.Mapping[str, t.Any]) -> Path:
     for name, content in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(content))
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
     return directory
 
 
@@ -107,3 +107,12 @@ def test_what_only_a_host_could_tell_is_asked_for(inventory: Path) -> None:
     assert code != 0
     assert "such as '1.26.3'" in " ".join(output.split())
     assert not (inventory.parent / "out").exists()
+
+
+def test_limit_and_the_order_of_hosts_make_no_difference(inventory: Path) -> None:
+    reordered = {group: {"hosts": dict(reversed(members["hosts"].items()))} for group, members in HOSTS.items()}
+    write(inventory, {"hosts.yml": dict(reversed(reordered.items()))})
+    code, output = run(inventory.parent, *RENDER, "--limit", "gateway2.example.com")
+    assert code == 0, output
+    (only,) = (inventory.parent / "out").iterdir()
+    assert only.read_text() == expected(TEAMS[1], TEAMS[2])

@@ -19,6 +19,7 @@ VERSIONS = [(1, 18, 0), (1, 22, 1), (1, 26, 3), (1, 30, 0)]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 HEADERS = ["Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "Upgrade", "Connection"]
 TIMES_AND_SIZES = ("proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout", "proxy_buffer_size")
+LISTS = ("proxy_buffers", "client_max_body_size")
 
 
 # crossplane takes what Unicode calls a space for one; nginx does not.
@@ -57,6 +58,7 @@ def check_pool(pool: Directive, upstream: strategies.Variables, nginx: strategie
     assert {directive.name for directive in pool.block} & methods == (
         {"least_conn", "sticky"} if method == "sticky" else {method} - {"round_robin"}
     )
+    assert [" ".join(args) for args in pool.arguments("resolver")] == listed(upstream.get("resolver", []))
     keepalive = upstream.get("keepalive", 32)
     expected = [] if keepalive == 0 and nginx < (1, 29, 7) else [(str(keepalive),)]
     assert pool.arguments("keepalive") == expected
@@ -95,6 +97,9 @@ def check_location(block: Directive, location: strategies.Variables) -> None:
     for key in TIMES_AND_SIZES:
         if key in location:
             assert block.arguments(key) == [(str(location[key]).replace(" ", ""),)]
+    for key in LISTS:
+        if key in location:
+            assert [" ".join(args) for args in block.arguments(key)] == [str(location[key])]
     for key in ("proxy_buffering", "proxy_request_buffering"):
         if key in location:
             assert block.arguments(key) == [("on" if location[key] in (True, "on") else "off",)]
@@ -211,7 +216,8 @@ HARMLESS = {
     key: [shape(parse(render(variables_with(value, key)))) for value in values]
     for key, values in {
         "header": ["x"],
-        "headers": ["X"],
+        # A name of one that is always set takes its place.
+        "headers": ["X", "Host"],
         "root": ["/x"],
         "return": ["x", "", "200"],
         "path": ["/x"],

@@ -10,6 +10,7 @@ import errno
 import os
 import re
 import socket
+import stat
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,20 @@ def held(address: str) -> list[Program] | None:
             return None
         programs.append(program)
     return programs
+
+
+def remove_dead_socket(path: Path) -> None:
+    """Remove a Unix socket that no program listens on any more; anything else stays."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            attempt.connect(str(path))
+    except ConnectionRefusedError:
+        path.unlink()
+    except OSError:
+        # It is not there, or not ours to judge.
+        return
 
 
 def _in_use(host: str, port: int) -> bool:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,6 +15,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import pro
 
 _PROOFS_AT_ONCE = 32
 _SECONDS = 5.0
+_PAUSE = 0.2
 # nginx's own words for a backend that it could not reach, or that gave no answer.
 _NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
 
@@ -35,11 +37,11 @@ def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         # The proof is one of the route; the name on the certificate may not lead here yet.
         validate_certs=False,
     )
-    judge = _JUDGES[proof["websocket"]]
-    try:
-        outcome, proven, failure = judge(request, proof)
-    except ValueError as error:
-        outcome, proven, failure = Outcome(), "", str(error)
+    deadline = time.monotonic() + (proof.get("wait") or 0)
+    outcome, proven, failure = _judged(request, proof)
+    while failure and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        outcome, proven, failure = _judged(request, proof)
     return {
         "site": proof["site"],
         "path": proof["path"],
@@ -51,6 +53,13 @@ def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 _Verdict = t.Tuple[Outcome, str, str]
+
+
+def _judged(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
+    try:
+        return _JUDGES[proof["websocket"]](request, proof)
+    except ValueError as error:
+        return Outcome(), "", str(error)
 
 
 def _websocket(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:

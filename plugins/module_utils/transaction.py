@@ -6,15 +6,17 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate, files, live, nginx, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate, files, host, live, nginx, service
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _LIVE_SECONDS = 15.0
 _GAVE_UP = "still could not bind()"
+_UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
 _POLL_SECONDS = 0.05
 _LARGEST_LOG = 1024 * 1024
 
@@ -117,6 +119,7 @@ class Transaction:
         if self._master:
             service.reload(self._build)
         elif self._is_present:
+            self._remove_dead_sockets()
             try:
                 service.start(self._build)
             except service.ServiceError as error:
@@ -124,6 +127,12 @@ class Transaction:
         else:
             return
         self._wait(workers, log)
+
+    def _remove_dead_sockets(self) -> None:
+        """A killed nginx leaves its Unix sockets behind, as 1.18 does when it is stopped, and then does not start."""
+        for content in self._wanted.values():
+            for path in _UNIX_LISTEN.findall(content.data.decode("utf-8", "replace") if content else ""):
+                host.remove_dead_socket(Path(path))
 
     def _wait(self, workers: set[int], log: _ErrorLog) -> None:
         """Until the new configuration answers and no old worker accepts connections any more."""

@@ -115,6 +115,13 @@ options:
         description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
         type: str
         version_added: 0.2.0
+      wait:
+        description:
+          - For how many seconds a proof that fails is tried again.
+          - A pool that nginx resolves while it runs has no servers until the first answer of its name server.
+        type: float
+        default: 0
+        version_added: 0.2.0
 attributes:
   check_mode:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
@@ -272,6 +279,7 @@ def main() -> None:
                     "headers": {"type": "dict", "default": {}, "no_log": True},
                     "send": {"type": "str"},
                     "expect": {"type": "str"},
+                    "wait": {"type": "float", "default": 0},
                 },
             },
         },

@@ -115,6 +115,7 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
 def _model(checked: _Checked) -> Model:
     upstreams, sites, servers, nginx = checked.upstreams, checked.sites, checked.servers, checked.nginx
     locations = [location for site in sites for location in site["locations"]]
+    resolving = _resolving(upstreams, servers)
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
@@ -128,7 +129,7 @@ def _model(checked: _Checked) -> Model:
         sites=[_site_block(site, nginx) for site in sites],
         listening=_listening(sites, checked.status),
         names=_names(servers.values(), locations, {upstream["name"] for upstream in upstreams}),
-        proofs=[proof for site in sites for proof in proofs.proofs(site)],
+        proofs=[proof for site in sites for proof in proofs.proofs(site, resolving)],
         warnings=[
             *_unused(upstreams, locations),
             *_down(upstreams, servers),
@@ -168,6 +169,15 @@ def _names(
         if url and url.address.host not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
+
+
+def _resolving(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> set[str]:
+    """The pools that may have no server until nginx has resolved one."""
+    return {
+        upstream["name"]
+        for upstream in upstreams
+        if any(server.parameters.get("resolve") for server in servers[upstream["at"]])
+    }
 
 
 def _unused(upstreams: t.Sequence[Upstream], locations: t.Sequence[Location]) -> t.Iterator[str]:

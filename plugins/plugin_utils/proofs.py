@@ -14,6 +14,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Locati
 
 # Where a listen on every address can be reached.
 _LOOPBACK = {"": "127.0.0.1", "::": "::1"}
+# Until the first answer of a name server the pool is empty, and nginx asks again after 5 seconds without one.
+_RESOLVING_SECONDS = 6.0
 # nginx's own status for closing the connection without an answer.
 _NO_ANSWER = 444
 
@@ -35,10 +37,12 @@ class Proof(t.TypedDict):
     subprotocols: list[str]
     send: str | None
     expect: str | None
+    wait: float
 
 
-def proofs(site: Site) -> list[Proof]:
-    return [_proof(site, location) for location in site["locations"] if _is_proven(site, location)]
+def proofs(site: Site, resolving: t.Collection[str]) -> list[Proof]:
+    """The proofs of a site, given the names of the pools that nginx resolves while it runs."""
+    return [_proof(site, location, resolving) for location in site["locations"] if _is_proven(site, location)]
 
 
 def with_headers(
@@ -78,7 +82,7 @@ def _unnamed(site: Site) -> str:
     return "" if named else f"{site['at']}.server_name has no name but expressions: list one that they match"
 
 
-def _proof(site: Site, location: Location) -> Proof:
+def _proof(site: Site, location: Location, resolving: t.Collection[str]) -> Proof:
     listen = site["listen"][0]
     probe = _probe(location)
     scheme = ("ws" if location["websocket"] else "http") + ("s" if listen.ssl else "")
@@ -98,12 +102,18 @@ def _proof(site: Site, location: Location) -> Proof:
         subprotocols=[subprotocol] if subprotocol else [],
         send=probe.get("message"),
         expect=probe.get("expect"),
+        wait=_RESOLVING_SECONDS if _pool(location) in resolving else 0,
     )
 
 
 def _probe(location: Location) -> Probe:
     probe = location["probe"]
     return {} if isinstance(probe, bool) else probe
+
+
+def _pool(location: Location) -> str:
+    url = location["proxy_pass"]
+    return url.address.host if url else location["upstream"] or ""
 
 
 def _path(location: Location) -> str:

@@ -9,6 +9,7 @@ import os
 import socket
 import typing as t
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import host
@@ -64,3 +65,24 @@ def test_names_that_do_not_resolve_are_told_apart_from_those_that_do() -> None:
     reasons = host.unresolved(["localhost", "no-such-name.invalid"])
     assert list(reasons) == ["no-such-name.invalid"]
     assert reasons["no-such-name.invalid"]
+
+
+def test_a_socket_that_nobody_listens_on_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "dead.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen()
+    host.remove_dead_socket(path)
+    assert not path.exists()
+    host.remove_dead_socket(path)
+
+
+def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    with socket.socket(socket.AF_UNIX) as alive:
+        alive.bind(str(tmp_path / "alive.sock"))
+        alive.listen()
+        host.remove_dead_socket(tmp_path / "alive.sock")
+        host.remove_dead_socket(file)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sock", "file"]

@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import proofs
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def backend(plain: http.HTTPStatus | None = None, upgrade: http.HTTPStatus | Non
         thread.join()
 
 
-def prove(port: int, websocket: bool | str) -> dict[str, t.Any]:
+def prove(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any]:
     scheme = "ws" if websocket else "http"
     (result,) = proofs.prove_all(
         [
@@ -42,6 +43,7 @@ def prove(port: int, websocket: bool | str) -> dict[str, t.Any]:
                 "url": f"{scheme}://a.example:{port}/x",
                 "connect_to": f"127.0.0.1:{port}",
                 "websocket": websocket,
+                **options,
             }
         ]
     )
@@ -95,3 +97,53 @@ def test_a_route_where_nothing_listens_is_not() -> None:
     result = prove(port, False)
     assert "refused" in result["failure"]
     assert result["status"] is None
+
+
+@pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "answered 503 Service Unavailable, not 200")])
+def test_a_route_may_be_told_what_to_answer(status: int, failure: str) -> None:
+    with backend(http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
+        assert prove(port, False, status=status)["failure"] == failure
+
+
+def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> None:
+    asked: list[Request] = []
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        asked.append(request)
+        return None
+
+    def converse(connection: ServerConnection) -> None:
+        connection.send("welcome")
+        connection.send(f"you said {connection.recv(decode=True)}")
+
+    with serve(converse, "127.0.0.1", 0, process_request=answer, subprotocols=[Subprotocol("chat")]) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        ask = {"origin": "https://a.example", "headers": {"X-Token": "secret"}, "subprotocols": ["chat"], "send": "hi"}
+        port = server.socket.getsockname()[1]
+        heard = prove(port, True, **ask, expect="you said hi")
+        silent = prove(port, True, **ask, expect="you said ho")
+        server.shutdown()
+        thread.join()
+    assert heard["proven"] == "handshake, message"
+    assert "the last text message that came was" in silent["failure"]
+    assert [(item.headers["Origin"], item.headers["X-Token"]) for item in asked] == [
+        ("https://a.example", "secret")
+    ] * 2
+
+
+def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time() -> None:
+    statuses = iter([http.HTTPStatus.BAD_GATEWAY] * 3)
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        status = next(statuses, None)
+        return None if status is None else connection.respond(status, "")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        assert "answered 502 Bad Gateway" in prove(port, True)["failure"]
+        assert prove(port, True, wait=5)["proven"] == "handshake"
+        server.shutdown()
+        thread.join()

@@ -129,6 +129,7 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             "subprotocols": [],
             "send": None,
             "expect": None,
+            "wait": 0,
         }
     ]
     assert model["warnings"] == []
@@ -353,6 +354,8 @@ def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> Non
         "server a.example:80 resolve;",
     ]
     assert [name["name"] for name in model["names"]] == ["b.example"]
+    # A pool that is being resolved has no servers at first.
+    assert model["proofs"][0]["wait"] > 0
 
 
 def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:

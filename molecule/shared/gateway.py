@@ -13,7 +13,7 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,11 +46,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Gateway:
-    """One host of ws_gateways and the first site that it serves."""
+    """One host of ws_gateways and a site that it serves."""
 
     name: str
     server_name: str
     port: int
+    configuration: str = "/etc/nginx/conf.d/00-websockets.conf"
+
+    def site(self, server_name: str, port: int | None = None) -> Gateway:
+        """Another site of the same host."""
+        return replace(self, server_name=server_name, port=port or self.port)
 
     @property
     def container(self) -> str:
@@ -63,6 +68,11 @@ class Gateway:
         return testinfra.get_host(f"podman://{self.container}")
 
     @cached_property
+    def has_systemd(self) -> bool:
+        """The test of sd_booted(3)."""
+        return bool(self.console.file("/run/systemd/system").is_directory)
+
+    @cached_property
     def _inspection(self) -> Any:
         command = ["podman", "container", "inspect", self.container]
         return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)[0]
@@ -73,23 +83,33 @@ class Gateway:
         (network,) = self._inspection["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
-    def _socket(self, port: int, source: str | None) -> socket.socket:
+    def open_socket(self, port: int, source: str | None = None) -> socket.socket:
         """Connect from this machine, or where a loopback address is given as source, inside the gateway from there.
 
         The kernel takes every address of 127.0.0.0/8 as a source, so one gateway can be visited from many networks.
         """
         if source is None:
             return socket.create_connection((self.address, port), TIMEOUT)
+        target = ("::1" if ":" in source else "127.0.0.1", port)
         namespace = f"/proc/{self._inspection['State']['Pid']}/ns/net"
         with ThreadPoolExecutor(max_workers=1, initializer=_enter_network, initargs=(namespace,)) as inside:
             # A socket stays in the network namespace of the thread that made it.
-            return inside.submit(socket.create_connection, ("127.0.0.1", port), TIMEOUT, (source, 0)).result()
+            return inside.submit(socket.create_connection, target, TIMEOUT, (source, 0)).result()
 
-    def websocket(self, path: str, *, source: str | None = None, **options: Any) -> ClientConnection:
+    def open_unix_socket(self, path: str) -> socket.socket:
+        """Connect to a Unix socket of the gateway."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(TIMEOUT)
+        connection.connect(f"/proc/{self._inspection['State']['Pid']}/root{path}")
+        return connection
+
+    def websocket(
+        self, path: str, *, source: str | None = None, sock: socket.socket | None = None, **options: Any
+    ) -> ClientConnection:
         """Open a WebSocket. The client checks the status and Sec-WebSocket-Accept."""
         connection: ClientConnection = connect(
             f"ws://{self.server_name}:{self.port}{path}",
-            sock=self._socket(self.port, source),
+            sock=sock or self.open_socket(self.port, source),
             proxy=None,
             compression=None,
             open_timeout=TIMEOUT,
@@ -105,11 +125,11 @@ class Gateway:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        port: int | None = None,
+        sock: socket.socket | None = None,
     ) -> Answer:
-        """Send an HTTP request to the site, or with another Host header to another one."""
-        connection = http.client.HTTPConnection(self.server_name, port or self.port, timeout=TIMEOUT)
-        connection.sock = self._socket(port or self.port, None)
+        """Send an HTTP request."""
+        connection = http.client.HTTPConnection(self.server_name, self.port, timeout=TIMEOUT)
+        connection.sock = sock or self.open_socket(self.port)
         connection.request(method, path, body=body, headers={"Host": self.server_name, **(headers or {})})
         response = connection.getresponse()
         answer = Answer(response.status, response.headers, b"" if response.status == 101 else response.read())
@@ -131,8 +151,18 @@ def _enter_network(namespace: str) -> None:
 
 
 def gateways() -> list[Gateway]:
-    """Return the gateways of the scenario, from its inventory."""
+    """Return the gateways of the scenario, each with its first site, from its inventory."""
     hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["ws_gateways"]["hosts"]
-    variables = yaml.safe_load((INVENTORY / "group_vars" / "ws_gateways.yml").read_text())
-    site = variables["websockets_sites"][0]
-    return [Gateway(name=name, server_name=site["server_name"], port=site["listen"]) for name in hosts]
+    variables: dict[str, Any] = {}
+    for file in sorted((INVENTORY / "group_vars").rglob("*.yml")):
+        variables.update(yaml.safe_load(file.read_text()))
+    # A list of sites may be composed of several; they follow each other by name.
+    lists = [value for name, value in sorted(variables.items()) if "_sites" in name and isinstance(value, list)]
+    server_name, listen = (_first(lists[0][0][key]) for key in ("server_name", "listen"))
+    port = int(listen.split()[0].rpartition(":")[2])
+    configuration = variables.get("websockets_config_path", Gateway.configuration)
+    return [Gateway(name=name, server_name=server_name, port=port, configuration=configuration) for name in hosts]
+
+
+def _first(value: Any) -> str:
+    return str(value[0] if isinstance(value, list) else value)

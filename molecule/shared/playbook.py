@@ -30,11 +30,12 @@ def site(
     *,
     inventories: t.Sequence[Path] = INVENTORIES,
     arguments: t.Sequence[str] = (),
+    playbook: str = "wsfleet.nginx.site",
 ) -> Run:
-    """Run the playbook on all gateways with the given variables above all others."""
+    """Run a playbook on all gateways with the given variables above all others."""
     command: list[str | Path] = [
         PROJECT / ".venv/bin/ansible-playbook",
-        "wsfleet.nginx.site",
+        playbook,
         "--extra-vars",
         json.dumps(variables),
     ]

@@ -109,8 +109,11 @@ def test_a_route_that_is_not_proven_fails_the_host() -> None:
     run = site({"websockets_upstreams": pools, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
     assert "nginx serves the new configuration, but not every route is proven:" in run.output
-    assert "- ws.serverlab.ca /ws/: ws.serverlab.ca:8080/ws/ at 127.0.0.1:8080 answered 404 Not Found" in run.output
-    assert "- ws.serverlab.ca /down/: answered 502 Bad Gateway: no server of the pool gave an answer" in run.output
+    place = "websockets_sites[0].locations"
+    not_found = "ws.serverlab.ca:8080/ws/ at 127.0.0.1:8080 answered 404 Not Found"
+    assert f"- ws.serverlab.ca /ws/ ({place}[1]): {not_found}" in run.output
+    no_answer = "answered 502 Bad Gateway: no server of the pool gave an answer"
+    assert f"- ws.serverlab.ca /down/ ({place}[2]): {no_answer}" in run.output
     assert not site(SERVED).failed
 
 

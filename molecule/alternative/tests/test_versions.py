@@ -1,0 +1,96 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only one of the versions can: sid's nginx has sticky sessions and pools that follow the name server."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from http.cookies import SimpleCookie
+
+import pytest
+from gateway import TIMEOUT, Gateway, gateways
+from playbook import site
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection
+
+NETWORK = f"wsfleet-{os.environ['MOLECULE_SCENARIO_NAME']}"
+SERVER03 = f"{os.environ['MOLECULE_SCENARIO_NAME']}-server03"
+PROCESSES = "grep -lsE '^nginx: (master|worker)' /proc/[0-9]*/cmdline || true"
+STATE = f"sha256sum /etc/nginx/conf.d/* /etc/nginx/nginx.conf; dpkg-query --show; {PROCESSES}"
+ROUTES = {"one": "server01", "two": "server02", "three": "server03"}
+
+
+def named(name: str) -> Gateway:
+    (found,) = (gateway for gateway in gateways() if gateway.name == name)
+    return found
+
+
+def backend_of(connection: ClientConnection) -> str:
+    assert connection.response is not None
+    return connection.response.headers["X-Echo-Backend"]
+
+
+@pytest.fixture
+def newest() -> Gateway:
+    return named("gateway-sid").site("newest.example")
+
+
+def visit(newest: Gateway, cookie: str = "") -> tuple[str, SimpleCookie]:
+    """The backend that a WebSocket meets, and the cookie that comes with its handshake."""
+    headers = {"Cookie": f"server={cookie}"} if cookie else {}
+    with newest.websocket("/sticky/", additional_headers=headers) as connection:
+        assert connection.response is not None
+        return backend_of(connection), SimpleCookie(connection.response.headers.get("Set-Cookie", ""))
+
+
+def test_a_new_client_gets_a_cookie_that_names_its_server(newest: Gateway) -> None:
+    backend, cookie = visit(newest)
+    assert ROUTES[cookie["server"].value] == backend
+    assert (cookie["server"]["path"], cookie["server"]["httponly"], cookie["server"]["max-age"]) == ("/", True, "3600")
+
+
+@pytest.mark.parametrize(("route", "backend"), ROUTES.items())
+def test_the_cookie_leads_back_to_its_server_even_to_the_drained_one(newest: Gateway, route: str, backend: str) -> None:
+    assert {visit(newest, route)[0] for _visit in range(6)} == {backend}
+
+
+def test_new_clients_never_meet_the_drained_server(newest: Gateway) -> None:
+    assert {visit(newest)[0] for _visit in range(20)} == {"server01", "server02"}
+
+
+def test_an_older_nginx_refuses_what_it_cannot_do_and_stays_as_it_was() -> None:
+    older = named("gateway-trixie")
+    before = older.run(STATE)
+    pool = {"name": "trial", "balance": "sticky cookie x", "servers": ["server01:3000"]}
+    ended = site({"gateway_upstreams_trial": [pool]}, arguments=["--limit", "gateway-trixie"])
+    assert ended.failed
+    assert "'sticky' needs nginx 1.29.6 or later, and this gateway has 1.26.3" in ended.output
+    assert older.run(STATE) == before
+
+
+def test_a_resolved_pool_follows_its_name_to_another_address(newest: Gateway) -> None:
+    """The last test: after it nothing else finds the server."""
+
+    def met() -> str | None:
+        try:
+            with newest.websocket("/resolved/") as connection:
+                return backend_of(connection)
+        except InvalidStatus as refusal:
+            assert refusal.response.status_code in (502, 504)
+            return None
+
+    processes = newest.run(PROCESSES)
+    address = Gateway("server03", "", 0).address
+    assert met() == "server03"
+    subprocess.run(["podman", "network", "disconnect", NETWORK, SERVER03], check=True)
+    subprocess.run(["podman", "network", "connect", "--alias", "server03", NETWORK, SERVER03], check=True)
+    assert Gateway("server03", "", 0).address != address
+    deadline = time.monotonic() + TIMEOUT
+    while met() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    assert met() == "server03"
+    assert newest.run(PROCESSES) == processes

@@ -12,13 +12,13 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, described, did_you_mean, shown
 
 # unix(7): 107 bytes at most.
 _SOCKET_PATH = re.compile(r"/[A-Za-z0-9_./-]{0,105}[A-Za-z0-9_.-]")
 _HOST = re.compile(rf"{values.HOST_LABEL}(?:\.{values.HOST_LABEL})*\.?")
 # http://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass
-_URL = re.compile(r"(?P<scheme>https?)://(?:(?P<unix>unix:[^:]*):?|(?P<host>[^/]*))(?P<uri>/.*)?")
+_URL = re.compile(r"(?P<scheme>https?)://(?:(?P<unix>unix:[^:]*):?|(?P<host>[^/]*))(?P<uri>/[!-~]*)?")
 
 _RESOLVER_OPTION = re.compile(rf"valid={values.SECONDS.pattern}|ipv[46]=(?:on|off)")
 
@@ -124,7 +124,7 @@ def server(value: object, path: str, faults: Faults) -> Address | None:
         )
         return None
     address = _address(given, path, faults)
-    if address is None or address.unix or address.host not in Address.ANY_IPV4:
+    if address is None or address.unix or address.canonical.host not in ("", "::"):
         return address
     faults.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
     return None
@@ -177,12 +177,15 @@ def resolver(value: object, path: str, faults: Faults) -> tuple[str, ...] | None
         return None
     servers = [word for word in found if not _RESOLVER_OPTION.fullmatch(word)]
     for word in servers:
-        bare = host_address(word) or host_address(word.rpartition(":")[0])
-        if bare is None or "=" in word:
+        bracketed = word.startswith("[") or ":" not in word
+        if not (host_address(word) and bracketed) and _address(word, "", Faults()) is None:
             faults.add(path, f"{shown(word)} is neither a name server nor valid=TIME, ipv4=on|off or ipv6=on|off")
             return None
     if not servers:
         faults.add(path, f"{shown(value)} names no name server")
+        return None
+    if {"ipv4=off", "ipv6=off"} <= set(found):
+        faults.add(path, "has ipv4=off and ipv6=off: no address is left")
         return None
     return found
 
@@ -192,7 +195,7 @@ def _listen(value: object, path: str, faults: Faults) -> Listen | None:
         number = values.port(value, path, faults)
         return None if number is None else Listen(Address(port=number))
     if not isinstance(value, str):
-        faults.add(path, f"must be a port or an address, not {kind(value)} ({shown(value)})")
+        faults.add(path, f"must be a port or an address, not {described(value)}")
         return None
     where, *parameters = str(value).split() or [""]
     address = _address(where, path, faults)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, syntax, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream, has_http2
 
 # https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+_PAGE = "4k"
 _METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
 
 
@@ -33,7 +34,8 @@ def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
             name = (zone and zone.name) or upstream["name"]
             first = zones.setdefault(name, upstream["at"])
             if first != upstream["at"]:
-                faults.add(f"{upstream['at']}.zone", f"{shown(name)} is the zone of {first} already")
+                place = f"{upstream['at']}.zone" if zone else upstream["at"]
+                faults.add(place, f"{shown(name)} is the zone of {first} already")
 
 
 def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
@@ -72,7 +74,7 @@ def _check_names(sites: t.Sequence[Site], faults: Faults) -> None:
         # What a site itself lists twice is another check's.
         for listen in {listen.address.canonical: listen for listen in site.get("listen", ())}.values():
             address = listen.address.canonical
-            for name in {name.lower(): name for name in site.get("server_name", ())}.values():
+            for name in {_forms(name): name for name in site.get("server_name", ())}.values():
                 firsts = {names.setdefault((address, form), site["at"]) for form in _forms(name)} - {site["at"]}
                 if firsts:
                     faults.add(site["at"], f"{shown(name)} on {listen.address} is served by {min(firsts)} already")
@@ -83,28 +85,31 @@ def _check_names(sites: t.Sequence[Site], faults: Faults) -> None:
 
 def _forms(name: str) -> tuple[str, ...]:
     """What a server name stands for: .domain is short for the domain and *.domain."""
+    if name.startswith("~"):
+        return (name,)
     name = name.lower()
     return (name[1:], f"*{name}") if name.startswith(".") else (name,)
 
 
 def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
     """Sites on one address share its socket: one says its options, and all of them or none speak TLS."""
-    firsts: dict[Address, tuple[Listen, str]] = {}
+    firsts: dict[Address, tuple[Listen, Site]] = {}
     owners: dict[Address, str] = {}
     for site in sites:
         for listen in site.get("listen", ()):
             place, address = f"{site['at']}.listen", listen.address.canonical
-            first, first_place = firsts.setdefault(address, (listen, place))
+            first, first_site = firsts.setdefault(address, (listen, site))
             if listen.ssl != first.ssl:
-                faults.add(place, f"{listen.address} has {_tls(listen)}, and {_tls(first)} in {first_place}")
+                said, before = ("ssl", "no ssl") if listen.ssl else ("no ssl", "ssl")
+                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
+            elif listen.ssl and has_http2(site) != has_http2(first_site):
+                # Before 1.25.1 one site speaks for all on its address, and since then each for itself.
+                said, before = ("http2", "no http2") if has_http2(site) else ("no http2", "http2")
+                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
             if listen.options and owners.setdefault(address, place) != place:
                 faults.add(place, f"the options of {listen.address} are given in {owners[address]} already")
-            if "ipv6only=off" in listen.options and listen.address.is_ipv6:
+            if "ipv6only=off" in listen.options and address.host == "::":
                 _check_dual_stack(listen, place, sites, faults)
-
-
-def _tls(listen: Listen) -> str:
-    return "ssl" if listen.ssl else "no ssl"
 
 
 def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], faults: Faults) -> None:
@@ -117,7 +122,7 @@ def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], faults:
 
 def _check_listed_once(site: Site, faults: Faults) -> None:
     for key, listed in (
-        ("server_name", [name.lower() for name in site.get("server_name", ())]),
+        ("server_name", [name if name.startswith("~") else name.lower() for name in site.get("server_name", ())]),
         ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
     ):
         for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
@@ -148,17 +153,33 @@ def _check_paths(site: Site, faults: Faults) -> None:
             faults.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
 
 
-def check_location(location: Location, pools: t.Collection[str], faults: Faults) -> None:
+def check_location(location: Location, site: Site, pools: t.Collection[str] | None, faults: Faults) -> None:
+    """Check a location, given the names of all pools, or None where not all of them are known."""
     _check_backend(location, pools, faults)
+    _check_captures(location, site, faults)
     _check_buffers(location, faults)
     _check_probe(location, faults)
 
 
-def _check_backend(location: Location, pools: t.Collection[str], faults: Faults) -> None:
+def _check_captures(location: Location, site: Site, faults: Faults) -> None:
+    """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture."""
+    path, returned = location.get("path"), location.get("return")
+    if path is None or path.is_regex or any(name.startswith("~") for name in site.get("server_name", ())):
+        return
+    texts = {f"headers.{name}": value for name, value in location.get("headers", {}).items()}
+    texts["return"] = (returned and returned.text) or ""
+    for key, text in texts.items():
+        if syntax.has_capture(text):
+            faults.add(
+                f"{location['at']}.{key}", f"{shown(text)} has a capture, and no regular expression to take it from"
+            )
+
+
+def _check_backend(location: Location, pools: t.Collection[str] | None, faults: Faults) -> None:
     at, name, url, path = location["at"], location.get("upstream"), location.get("proxy_pass"), location.get("path")
-    if name and name not in pools:
+    if name and pools is not None and name not in pools:
         faults.add(f"{at}.upstream", f"{shown(name)} is not an upstream{did_you_mean(name, pools)}")
-    if url and url.address.port and url.address.host in pools:
+    if url and url.address.port and url.address.host.lower() in map(str.lower, pools or ()):
         faults.add(
             f"{at}.proxy_pass", f"'{url.address.host}' is an upstream, whose servers have ports: write none here"
         )
@@ -179,10 +200,11 @@ def _check_backend(location: Location, pools: t.Collection[str], faults: Faults)
 def _check_buffers(location: Location, faults: Faults) -> None:
     """nginx keeps twice the larger buffer busy, and wants one more than that free."""
     size, buffers = location.get("proxy_buffer_size"), location.get("proxy_buffers")
-    if not buffers:
+    lines = "\n".join(location.get("directives", ()))
+    if not buffers or "proxy_busy_buffers_size" in syntax.statements(lines):
         return
     number, each = int(buffers.split()[0]), values.bytes_of(buffers.split()[1])
-    largest = max(each, values.bytes_of(size) if size else 0)
+    largest = max(each, values.bytes_of(size or _PAGE))
     if 2 * largest > (number - 1) * each:
         need = (
             f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"

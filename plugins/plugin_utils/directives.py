@@ -10,7 +10,13 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import SERVER_PARAMETERS, Location, Site, Upstream
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
+    SERVER_PARAMETERS,
+    Location,
+    Site,
+    Upstream,
+    has_http2,
+)
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import quoted, statements
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import REDIRECTS, bytes_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
@@ -82,7 +88,7 @@ def _server_line(server: Server) -> str:
         return f"server {server.address};"
     words = ["server", str(server.address)]
     for name in SERVER_PARAMETERS:
-        value = server.parameters[name]
+        value = server.parameters.get(name)
         if value is True:
             words.append(name)
         elif value is not None and value is not False:
@@ -99,8 +105,8 @@ def zone_kilobytes(servers: int) -> int:
 
 
 def site_lines(site: Site, nginx: Version) -> list[str]:
-    http2 = site["http2"] == "on" or any(listen.http2 for listen in site["listen"])
-    lines = [_listen_line(listen, site["http2"] == "on" or listen.http2, nginx) for listen in site["listen"]]
+    http2 = has_http2(site)
+    lines = [_listen_line(listen, http2, nginx) for listen in site["listen"]]
     if http2 and nginx.has_http2_directive:
         lines.append("http2 on;")
     lines.append(_line("server_name", *site["server_name"]))

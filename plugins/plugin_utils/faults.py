@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 import typing as t
 
 
@@ -15,9 +16,14 @@ class Faults:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self._known: set[str] = set()
 
     def add(self, path: str, message: str) -> None:
-        self.lines.append(f"{path}: {message}")
+        line = f"{path}: {message}"
+        # The variable of a host that is in several pools has its faults once.
+        if line not in self._known:
+            self._known.add(line)
+            self.lines.append(line)
 
 
 def did_you_mean(word: str, known: t.Iterable[str]) -> str:
@@ -27,9 +33,26 @@ def did_you_mean(word: str, known: t.Iterable[str]) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: in the operator's words, and never a screenful."""
-    text = f"'{value}'" if isinstance(value, str) else repr(value)
+    """A value as a message shows it: in the operator's words, and never a screenful.
+
+    Lists and mappings stay shut, for secrets may be in them.
+    """
+    if isinstance(value, (t.Mapping, list, tuple)):
+        return kind(value)
+    text = repr(value)
+    if isinstance(value, str):
+        text = f"'{value}'" if value.isprintable() else f"'{text[1:-1]}'"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def described(value: object) -> str:
+    """A value of the wrong type: what it is, and its text."""
+    return kind(value) if isinstance(value, (t.Mapping, list, tuple)) else f"{kind(value)} ({shown(value)})"
+
+
+def member(path: str, name: object) -> str:
+    """The path of a mapping's key, whatever it is."""
+    return f"{path}.{name if re.fullmatch('[A-Za-z0-9_-]{1,60}', str(name)) else shown(str(name))}"
 
 
 def kind(value: object) -> str:

@@ -102,14 +102,20 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
     for upstream in upstreams:
         consistency.check_pool(upstream, servers[upstream["at"]], faults)
     consistency.check_sites(sites, status, faults)
-    names = {upstream["name"] for upstream in upstreams if "name" in upstream}
+    names = _pool_names(given["websockets_upstreams"], upstreams)
     for site in sites:
         for location in site.get("locations", ()):
-            consistency.check_location(location, names, faults)
+            consistency.check_location(location, site, names, faults)
 
     if faults.lines or status is None:
         return None
     return _Checked(upstreams, sites, servers, status, nginx, needs)
+
+
+def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
+    """The names of all pools; None where one has no sound name, for it could be the one that a location means."""
+    known = isinstance(given, list) and all("name" in upstream for upstream in upstreams)
+    return {upstream["name"] for upstream in upstreams} if known else None
 
 
 def _model(checked: _Checked) -> Model:
@@ -128,7 +134,7 @@ def _model(checked: _Checked) -> Model:
         ],
         sites=[_site_block(site, nginx) for site in sites],
         listening=_listening(sites, checked.status),
-        names=_names(servers.values(), locations, {upstream["name"] for upstream in upstreams}),
+        names=_names(servers.values(), locations, {upstream["name"].lower() for upstream in upstreams}),
         proofs=[proof for site in sites for proof in proofs.proofs(site, resolving)],
         warnings=[
             *_unused(upstreams, locations),
@@ -166,7 +172,7 @@ def _names(
             places.setdefault(server.address.host, server.at)
     for location in locations:
         url = location["proxy_pass"]
-        if url and url.address.host not in upstreams:
+        if url and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
 
@@ -181,10 +187,10 @@ def _resolving(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server,
 
 
 def _unused(upstreams: t.Sequence[Upstream], locations: t.Sequence[Location]) -> t.Iterator[str]:
-    used = {location["upstream"] for location in locations}
-    used |= {location["proxy_pass"].address.host for location in locations if location["proxy_pass"]}
+    used = {location["upstream"].lower() for location in locations if location["upstream"]}
+    used |= {location["proxy_pass"].address.host.lower() for location in locations if location["proxy_pass"]}
     for upstream in upstreams:
-        if upstream["name"] not in used:
+        if upstream["name"].lower() not in used:
             yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
 
 

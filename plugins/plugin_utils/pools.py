@@ -33,17 +33,16 @@ class Inventory:
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]]
 
 
+# The place of an address that has a fault. Its server stays, so that its parameters are checked with all others.
+_UNKNOWN = Address()
+
+
 def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[Server, ...]:
-    """The servers of a pool; none where its own keys have faults."""
-    if not {"servers", "group", "port", "address"} <= upstream.keys():
-        return ()
-    before = len(faults.lines)
-    named = [Server(server["at"], server["address"], server) for server in upstream["servers"] if "address" in server]
+    """The servers of a pool, those with a fault included."""
+    named = [Server(server["at"], server.get("address", _UNKNOWN), server) for server in upstream.get("servers", ())]
     found = named + _group_servers(upstream, inventory, faults)
-    if not found and not upstream["servers"] and len(faults.lines) == before:
-        faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
     places: dict[Address, str] = {}
-    for server in found:
+    for server in (server for server in found if server.address != _UNKNOWN):
         first = places.setdefault(server.address.canonical, server.at)
         if first != server.at:
             faults.add(server.at, f"{shown(str(server.address))} is in the pool already, from {first}")
@@ -51,44 +50,56 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
 
 
 def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
-    at, group = upstream["at"], upstream["group"]
+    """The servers of the pool's group; none where a key that they need is missing or has a fault."""
+    at, group = upstream["at"], upstream.get("group")
     if group is None:
-        for key in ("port", "address"):
-            if upstream.get(key) is not None:
-                faults.add(f"{at}.{key}", "goes with a group; a server has its own in its address")
+        if "group" in upstream:
+            _check_without_group(upstream, faults)
         return []
-    if upstream["port"] is None:
+    if upstream.get("port", 0) is None:
         faults.add(at, f"the group '{group}' needs the key 'port'")
-        return []
     if group not in inventory.groups:
-        hint = did_you_mean(group, inventory.groups)
-        faults.add(f"{at}.group", f"'{group}' is not a group of the inventory{hint}")
+        faults.add(f"{at}.group", f"'{group}' is not a group of the inventory{did_you_mean(group, inventory.groups)}")
         return []
+    if not inventory.groups[group] and not upstream.get("servers", True):
+        faults.add(at, f"the pool is empty: the group '{group}' has no hosts")
     # Sorted by name: the order of hosts in an inventory may differ from run to run and from team to team.
-    found = (_host_server(upstream, host, inventory, faults) for host in sorted(inventory.groups[group]))
-    return [server for server in found if server is not None]
+    return [_host_server(upstream, group, host, inventory, faults) for host in sorted(inventory.groups[group])]
 
 
-def _host_server(upstream: Upstream, host: str, inventory: Inventory, faults: Faults) -> Server | None:
+def _check_without_group(upstream: Upstream, faults: Faults) -> None:
+    for key in ("port", "address"):
+        if upstream.get(key) is not None:
+            faults.add(f"{upstream['at']}.{key}", "goes with a group; a server has its own in its address")
+    if not upstream.get("servers", True):
+        faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
+
+
+def _host_server(upstream: Upstream, group: str, host: str, inventory: Inventory, faults: Faults) -> Server:
     variables = inventory.hostvars[host]
-    place = f"{upstream['at']}.group '{upstream['group']}', host {host}"
-    address = _host_address(upstream, host, variables, place, faults)
+    place = f"{upstream['at']}.group '{group}', host {host}"
+    schema.host_variables(variables, f"host {host}", faults)
     parameters: dict[str, t.Any] = {}
     if "websockets_server" in variables:
-        parameters = schema.server_parameters(variables["websockets_server"], f"{place}, websockets_server", faults)
-    return None if address is None else Server(place, address, parameters)
+        parameters = schema.server_parameters(variables["websockets_server"], f"host {host}, websockets_server", faults)
+        # What does not go with this very pool is a fault of its own.
+        parameters["at"] = f"{place}, websockets_server"
+    address = _host_address(upstream, host, variables, place, faults)
+    return Server(place, address or _UNKNOWN, parameters)
 
 
 def _host_address(
     upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults
 ) -> Address | None:
-    number, name = upstream["port"], upstream["address"] or "ansible_host"
+    number, name = upstream.get("port"), upstream.get("address", "") or "ansible_host"
     if isinstance(number, str):
         number = _host_port(number, upstream["at"], variables, place, faults)
-    given = variables.get(name, host if name == "ansible_host" else None)
-    if given is None:
+    if "address" not in upstream:
+        return None
+    if name not in variables and name != "ansible_host":
         faults.add(place, f"has no variable '{name}', which {upstream['at']}.address names")
         return None
+    given = variables.get(name, host)
     plain = addresses.host_address(given) if isinstance(given, str) else None
     if plain is None:
         faults.add(f"{place}, {name}", f"{shown(given)} is neither a host name nor an address")

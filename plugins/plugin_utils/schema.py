@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, snippets, values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, described, did_you_mean, kind, member
 
 _NOTHING: t.Mapping[str, str] = types.MappingProxyType({})
 
@@ -89,6 +89,11 @@ class Key:
     default: t.Any = ...
 
 
+def has_http2(site: Site) -> bool:
+    """Whether a site speaks HTTP/2: to nginx it is a matter of the whole site since 1.25.1, and so it is here."""
+    return site.get("http2") == "on" or any(listen.http2 for listen in site.get("listen", ()))
+
+
 def upstreams(value: object, path: str, faults: Faults) -> tuple[Upstream, ...]:
     return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, _upstream))
 
@@ -102,6 +107,13 @@ def server_parameters(value: object, path: str, faults: Faults) -> dict[str, t.A
     return _object(value, path, faults, SERVER_PARAMETERS)
 
 
+def host_variables(names: t.Iterable[str], place: str, faults: Faults) -> None:
+    """The variables of a backend: a slip in the one that is read would go unseen."""
+    for name in names:
+        if name.startswith("websockets_s") and name not in VARIABLES:
+            faults.add(f"{place}, {name}", f"is not a variable known here{did_you_mean(name, VARIABLES)}")
+
+
 def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
     """All variables of the role, with the defaults of those that are not given."""
     for name in given:
@@ -111,7 +123,8 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
     values.state(completed["websockets_state"], "websockets_state", faults)
     values.absolute_path(completed["websockets_config_path"], "websockets_config_path", faults)
     if completed["websockets_render_dir"] is not None:
-        values.text(completed["websockets_render_dir"], "websockets_render_dir", faults)
+        values.directory(completed["websockets_render_dir"], "websockets_render_dir", faults)
+    server_parameters(completed["websockets_server"], "websockets_server", faults)
     return completed
 
 
@@ -119,7 +132,7 @@ def _objects(
     value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], dict[str, t.Any]]
 ) -> tuple[dict[str, t.Any], ...]:
     if not isinstance(value, list):
-        faults.add(path, f"must be a list, not {kind(value)} ({shown(value)})")
+        faults.add(path, f"must be a list, not {described(value)}")
         return ()
     return tuple(check(item, f"{path}[{index}]", faults) for index, item in enumerate(value))
 
@@ -130,12 +143,11 @@ def _object(
     """The sound keys of an object, so that one fault in it hides no other; the faulty ones are noted and left out."""
     fields: dict[str, t.Any] = {"at": path}
     if not isinstance(value, t.Mapping):
-        faults.add(path, f"must be a mapping, not {kind(value)} ({shown(value)})")
+        faults.add(path, f"must be a mapping, not {described(value)}")
         return fields
     for name in value:
         if name not in keys:
-            hint = f": {owned[name]}" if name in owned else did_you_mean(str(name), keys)
-            faults.add(f"{path}.{name}", f"is not a key known here{hint}")
+            faults.add(member(path, name), f"is not a key known here{_hint(name, keys, owned)}")
     for name, key in keys.items():
         if name in value:
             completed = key.check(value[name], f"{path}.{name}", faults)
@@ -146,6 +158,13 @@ def _object(
         else:
             fields[name] = key.default
     return fields
+
+
+def _hint(name: object, keys: t.Mapping[str, Key], owned: t.Mapping[str, str]) -> str:
+    if name in owned:
+        return f": {owned[str(name)]}"
+    near = did_you_mean(str(name), keys)
+    return near if near or "directives" not in keys else ": what has no key goes into 'directives'"
 
 
 def _upstream(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
@@ -185,8 +204,8 @@ def _server(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
     if isinstance(value, t.Mapping):
         return _object(value, path, faults, SERVER)
     if not isinstance(value, str):
-        faults.add(path, f"must be an address or a mapping, not {kind(value)} ({shown(value)})")
-        return {}
+        faults.add(path, f"must be an address or a mapping, not {described(value)}")
+        return {"at": path}
     address = addresses.server(value, path, faults)
     return {**_object({}, path, faults, SERVER_PARAMETERS), **({"address": address} if address else {})}
 
@@ -233,10 +252,14 @@ def _mapping(
         return None
     found: dict[str, str] = {}
     for name, item in value.items():
+        # A name that is none may be a secret in the wrong place.
+        if not values.is_header_name(name):
+            faults.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
+            continue
         checked = check(item, f"{path}.{name}", faults)
-        if values.header_name(name, path, faults) and checked is not None:
-            if name.lower() in map(str.lower, found):
-                faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+        if name.lower() in map(str.lower, found):
+            faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+        if checked is not None:
             found[str(name)] = checked
     return found
 
@@ -282,7 +305,7 @@ UPSTREAM = {
     "balance": Key(values.balance, default=("least_conn",)),
     "zone": Key(values.zone, default=None),
     # nginx's own default was 0 before 1.29.7, and has been 32 since.
-    "keepalive": Key(values.count, default=32),
+    "keepalive": Key(values.connections, default=32),
     "resolver": Key(addresses.resolver, default=None),
     "directives": Key(snippets.snippet(snippets.UPSTREAM), default=()),
 }

@@ -10,7 +10,7 @@ import textwrap
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import syntax, values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, kind, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, described, shown
 
 _OWN_KEY = "the key '{}' is for it"
 
@@ -20,7 +20,13 @@ UPSTREAM = {
     "server": _OWN_KEY.format("servers"),
     **{name: _OWN_KEY.format(name) for name in ("zone", "keepalive", "resolver")},
 }
-SITE = {name: _OWN_KEY.format(name) for name in ("listen", "server_name", "http2", "access_log")}
+SITE = {
+    **{name: _OWN_KEY.format(name) for name in ("listen", "server_name", "http2", "access_log")},
+    # Each location has its own, so on the site they would be without effect.
+    "proxy_set_header": "the key 'headers' of a location is for it",
+    "proxy_read_timeout": "the key 'proxy_read_timeout' of a location is for it",
+    "proxy_http_version": "it is always 1.1, for WebSockets need it",
+}
 LOCATION = {
     "proxy_set_header": _OWN_KEY.format("headers"),
     "proxy_http_version": "it is always 1.1, for WebSockets need it",
@@ -41,7 +47,7 @@ def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Faults], tup
     def check(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
         given = [value] if isinstance(value, str) else value
         if not isinstance(given, list):
-            faults.add(path, f"must be a string or a list of strings, not {kind(value)} ({shown(value)})")
+            faults.add(path, f"must be a string or a list of strings, not {described(value)}")
             return None
         texts = values.each(given, path, faults, values.block)
         if texts is None:

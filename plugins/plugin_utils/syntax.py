@@ -16,8 +16,10 @@ _READ_AS_ESCAPE = re.compile(r"\\(?=[\\\"'tnr\t\n\r]|\Z)")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 _SPACES = " \t\r\n"
 # nginx has no way to write a dollar sign that starts no variable.
+_VARIABLE_NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|[1-9](?![0-9]))"
+_CAPTURE = re.compile(r"\$\{?[1-9]")
 _BRACED_VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
-_DOLLARS = re.compile(r"(?:[^$]|\$[A-Za-z0-9_]+|\$\{[A-Za-z0-9_]+\})*")
+_DOLLARS = re.compile(rf"(?:[^$]|\${_VARIABLE_NAME}|\$\{{{_VARIABLE_NAME}\}})*")
 
 
 class SyntaxFault(ValueError):
@@ -45,6 +47,11 @@ def quoted(value: str) -> str:
 def variables_are_sound(value: str) -> bool:
     """Whether every dollar sign starts a variable: $name or ${name}."""
     return _DOLLARS.fullmatch(value) is not None
+
+
+def has_capture(value: str) -> bool:
+    """Whether a sound value has one of the variables $1 to $9."""
+    return _CAPTURE.search(value) is not None
 
 
 def words(text: str) -> list[str]:

@@ -11,14 +11,14 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import syntax
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, kind, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, described, did_you_mean, kind, shown
 
 # RFC 1123 section 2.1, and the underscore that container and inventory names use.
 HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # https://nginx.org/en/docs/syntax.html: a time that nginx counts in seconds, and one that it counts in milliseconds.
 SECONDS = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?")))
 _MILLISECONDS = re.compile(rf"(?=[0-9])(?:{SECONDS.pattern})?(?:[0-9]{{1,9}}ms)?")
-_SIZE = re.compile(r"[0-9]{1,9}[kKmM]?")
+_SIZE = re.compile(r"[1-9][0-9]{0,5}[kKmM]?")
 _LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 
 _SERVER_NAME = re.compile(
@@ -26,7 +26,8 @@ _SERVER_NAME = re.compile(
 )
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]+")
+# nginx's proxy_headers_hash_bucket_size is 64 bytes, 16 of them its own.
+_HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,46}")
 _LOCATION = re.compile(r"(?:(=|\^~|~\*|~) *)?([^\x00-\x1f\x7f]+)")
 # nginx compares locations with a path that has none of these any more.
 _NEVER_MATCHES = re.compile(r"\?|//|/\.\.?(?:/|$)")
@@ -37,12 +38,28 @@ _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s\x00-\x20\x7f]+")
 _REQUEST_PATH = re.compile(r"/[!-\"$-~]*")
+_LOG_FORMAT = re.compile(
+    rf"|[A-Za-z0-9_-]+(?: (?:buffer={_SIZE.pattern}|gzip(?:=[1-9])?|flush=(?:{_MILLISECONDS.pattern})|if=.+))*"
+)
+_STICKY = {
+    "cookie": re.compile(
+        rf"[A-Za-z0-9_-]+(?: (?:expires=(?:max|{SECONDS.pattern})|domain=\S+|path=\S+|samesite=\S+|httponly|secure))*"
+    ),
+    "route": re.compile(r"\$\S+(?: \$\S+)*"),
+    "learn": re.compile(
+        r"(?=.*\bcreate=)(?=.*\blookup=)(?=.*\bzone=)(?:(?:(?:create|lookup)=\$\S+|zone=[A-Za-z0-9_.-]+:[0-9]+[kKmM]"
+        rf"|timeout=(?:{SECONDS.pattern})|header|sync)(?: |$))+"
+    ),
+}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _TEXT_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 REDIRECTS = (301, 302, 303, 307, 308)
 _STATUS = range(200, 600)
 # A word may fill nginx's buffer of 4096 bytes (src/core/ngx_conf_file.c) even where each byte is escaped.
 _LONGEST_WORD = 2000
+# RFC 1035 section 2.3.4.
+_LONGEST_NAME = 253
+_MOST_CONNECTIONS = 65535
 
 STATES = ("present", "absent")
 BALANCES = ("round_robin", "least_conn", "ip_hash", "random", "hash", "sticky", "least_time")
@@ -107,7 +124,9 @@ def one_or_more(
     if not value:
         faults.add(path, f"is empty: {need}")
         return None
-    return each(value, path, faults, check)
+    # The sound ones alone, so that one fault hides no other.
+    items = [check(item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+    return tuple(item for item in items if item is not None) or None
 
 
 def text(value: object, path: str, faults: Faults) -> str | None:
@@ -135,7 +154,7 @@ def line(value: object, path: str, faults: Faults) -> str | None:
     if given is None:
         return None
     if _CONTROL.search(given):
-        faults.add(path, f"{shown(repr(given)[1:-1])} has a control character")
+        faults.add(path, f"{shown(given)} has a control character")
     elif not syntax.variables_are_sound(given):
         faults.add(path, f"{shown(given)} has a '$' that starts no variable, and nginx cannot write one as text")
     else:
@@ -195,7 +214,7 @@ def variable_name(value: object, path: str, faults: Faults) -> str | None:
 def boolean(value: object, path: str, faults: Faults) -> bool | None:
     if isinstance(value, bool):
         return value
-    faults.add(path, f"must be true or false, not {kind(value)} ({shown(value)})")
+    faults.add(path, f"must be true or false, not {described(value)}")
     return None
 
 
@@ -217,6 +236,15 @@ def port(value: object, path: str, faults: Faults) -> int | None:
 def count(value: object, path: str, faults: Faults) -> int | None:
     """A number that may be 0."""
     return _at_least(0, value, path, faults)
+
+
+def connections(value: object, path: str, faults: Faults) -> int | None:
+    """A number of connections that a worker could hold."""
+    number = _at_least(0, value, path, faults)
+    if number is None or number <= _MOST_CONNECTIONS:
+        return number
+    faults.add(path, f"{number} is out of range: at most {_MOST_CONNECTIONS}")
+    return None
 
 
 def positive(value: object, path: str, faults: Faults) -> int | None:
@@ -245,6 +273,14 @@ def absolute_path(value: object, path: str, faults: Faults) -> str | None:
     return None
 
 
+def directory(value: object, path: str, faults: Faults) -> str | None:
+    given = text(value, path, faults)
+    if given != "":
+        return given
+    faults.add(path, "is empty: name a folder")
+    return None
+
+
 def milliseconds(value: object, path: str, faults: Faults) -> str | None:
     """A time of a directive that takes milliseconds too."""
     return _time(_MILLISECONDS, "90, 90s, 30m, 1h30m, 500ms", value, path, faults)
@@ -256,6 +292,7 @@ def seconds(value: object, path: str, faults: Faults) -> str | None:
 
 
 def size(value: object, path: str, faults: Faults) -> str | None:
+    """The size of a buffer: not 0, and not more than nginx could ever have."""
     return _number_with_unit(_SIZE, "a size as nginx writes it: 512, 4k, 1m", value, path, faults)
 
 
@@ -323,8 +360,12 @@ def _wrong_balance(method: str, rest: tuple[str, ...]) -> str:
             return "is not 'hash KEY' or 'hash KEY consistent'"
         return "" if "$" in rest[0] else "has a key without a variable: all clients would go to one server"
     if method == "sticky":
-        known = rest and rest[0] in ("cookie", "route", "learn") and len(rest) > 1
-        return "" if known else "is not 'sticky cookie NAME …', 'sticky route $VARIABLE …' or 'sticky learn …'"
+        form = _STICKY.get(rest[0]) if rest else None
+        return (
+            ""
+            if form and form.fullmatch(" ".join(rest[1:]))
+            else "is not 'sticky cookie NAME …', 'sticky route $VARIABLE …' or 'sticky learn …'"
+        )
     if rest in _PLAIN_BALANCES[method]:
         return ""
     allowed = ", ".join(f"'{' '.join((method, *words))}'" for words in sorted(_PLAIN_BALANCES[method]))
@@ -342,6 +383,10 @@ def access_log(value: object, path: str, faults: Faults) -> tuple[str, ...] | No
         faults.add(path, f"{shown(value)} is not off, and does not start with an absolute path or syslog:server=")
     elif any("$" in word and not word.startswith("if=") for word in found):
         faults.add(path, f"{shown(value)} has a variable, which is allowed in if= alone")
+    elif not _LOG_FORMAT.fullmatch(" ".join(found[1:])):
+        faults.add(
+            path, f"{shown(value)} is not PATH, or PATH FORMAT with buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
+        )
     else:
         return found
     return None
@@ -399,8 +444,8 @@ def location_path(value: object, path: str, faults: Faults) -> LocationPath | No
     return location
 
 
-def header_name(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_HEADER_NAME, "a header's name: letters, digits, '-' and '_' only", value, path, faults)
+def is_header_name(value: object) -> bool:
+    return isinstance(value, str) and _HEADER_NAME.fullmatch(value) is not None
 
 
 def matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
@@ -421,14 +466,18 @@ def one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) -> 
 
 def _server_name(value: object, path: str, faults: Faults) -> str | None:
     forms = "a host name, *.domain, .domain, name.*, ~regex or '_'"
-    return matching(_SERVER_NAME, f"a server name: {forms}", value, path, faults)
+    given = matching(_SERVER_NAME, f"a server name: {forms}", value, path, faults)
+    if given is None or given.startswith("~") or len(given) <= _LONGEST_NAME:
+        return given
+    faults.add(path, f"{shown(given)} is longer than the {_LONGEST_NAME} characters of a host name")
+    return None
 
 
 def _string(refused: re.Pattern[str], value: object, path: str, faults: Faults, *, show: bool) -> str | None:
     if not isinstance(value, str):
-        faults.add(path, f"must be a string, not {kind(value)}" + (f" ({shown(value)})" if show else ""))
+        faults.add(path, f"must be a string, not {described(value) if show else kind(value)}")
     elif refused.search(value):
-        faults.add(path, f"{shown(repr(value)[1:-1])} has a control character" if show else "has a control character")
+        faults.add(path, f"{shown(value)} has a control character" if show else "has a control character")
     else:
         return str(value)
     return None
@@ -437,7 +486,7 @@ def _string(refused: re.Pattern[str], value: object, path: str, faults: Faults, 
 def _integer(value: object, path: str, faults: Faults) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool):
         return int(value)
-    faults.add(path, f"must be an integer, not {kind(value)} ({shown(value)})")
+    faults.add(path, f"must be an integer, not {described(value)}")
     return None
 
 
@@ -456,10 +505,9 @@ def _time(pattern: re.Pattern[str], examples: str, value: object, path: str, fau
 
 
 def _number_with_unit(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 999_999_999:
-        return str(value)
-    if isinstance(value, str) and pattern.fullmatch(value):
-        return str(value)
+    given = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
+    if given is not None and pattern.fullmatch(given):
+        return given
     faults.add(path, f"{shown(value)} is not {meaning}")
     return None
 

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import has_http2
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
@@ -99,8 +100,7 @@ def check(found: t.Iterable[Need], nginx: Version, faults: Faults) -> None:
 
 def differ(upstreams: t.Iterable[Upstream], sites: t.Iterable[Site]) -> bool:
     """Whether one nginx reads another text than another nginx, for the same variables."""
-    http2 = any(site["http2"] == "on" or any(listen.http2 for listen in site["listen"]) for site in sites)
-    return http2 or any(upstream["keepalive"] == 0 for upstream in upstreams)
+    return any(map(has_http2, sites)) or any(upstream["keepalive"] == 0 for upstream in upstreams)
 
 
 def _dotted(since: tuple[int, int, int]) -> str:

@@ -24,7 +24,7 @@ def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
     environment.filters["hash"] = lambda text, algorithm: hashlib.new(algorithm, text.encode()).hexdigest()
     source = (ROOT / "roles/websockets/templates/websockets.conf.j2").read_text().split("\n", 1)[1]
     return environment.from_string(source).render(
-        ansible_managed="Ansible managed",
+        ansible_managed=inventory.get("ansible_managed", "Ansible managed"),
         __websockets_model=model,
         **{**schema.VARIABLES, **variables},
     )

@@ -99,3 +99,9 @@ def test_the_file_looks_hand_made(websocket: bool | str) -> None:
     assert "\n\n\n" not in text
     assert text.endswith("}\n")
     assert not text.endswith("\n\n")
+
+
+def test_no_line_of_ansible_managed_leaves_its_comment(tmp_path: Path) -> None:
+    text = render(SEED, ansible_managed="Managed by ops\nlisten_here; do not edit")
+    assert "# Managed by ops\n# listen_here; do not edit\n" in text
+    assert {item["directive"] for item in blocks(text, tmp_path)} == {"#", "map", "upstream", "server"} - {"#"}

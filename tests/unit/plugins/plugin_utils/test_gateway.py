@@ -26,7 +26,7 @@ INVENTORY = Inventory(
         "chat10": {"chat_port": 9010},
         "spare1": {"ansible_host": "192.0.2.10", "websockets_server": {"backup": True, "weight": 2}},
         "wrong1": {"ansible_host": "192.0.2.11", "websockets_server": {"weight": "2", "dwon": True}},
-        "wrong2": {"ansible_host": "192.0.2.12", "websockets_server": 0},
+        "wrong2": {"ansible_host": "192.0.2.12", "websockets_server": 0, "websockets_sever": {}},
     },
 )
 
@@ -300,11 +300,12 @@ def test_a_host_of_a_group_brings_its_own_parameters() -> None:
 
 
 def test_the_parameters_of_all_hosts_are_checked() -> None:
-    at = "websockets_upstreams[0].group 'wrong', host"
-    assert faults_of([{"name": "ws-backend", "group": "wrong", "port": 9000}], [SITE]) == [
-        f"{at} wrong1, websockets_server.dwon: is not a key known here (did you mean 'down'?)",
-        f"{at} wrong1, websockets_server.weight: must be an integer, not a string ('2')",
-        f"{at} wrong2, websockets_server: must be a mapping, not an integer (0)",
+    pools = [{"name": name, "group": "wrong", "port": 9000} for name in ("ws-backend", "other")]
+    assert faults_of(pools, [SITE]) == [
+        "host wrong1, websockets_server.dwon: is not a key known here (did you mean 'down'?)",
+        "host wrong1, websockets_server.weight: must be an integer, not a string ('2')",
+        "host wrong2, websockets_sever: is not a variable known here (did you mean 'websockets_server'?)",
+        "host wrong2, websockets_server: must be a mapping, not an integer (0)",
     ]
 
 
@@ -693,13 +694,13 @@ def test_an_unused_upstream_is_a_warning() -> None:
         ({"directives": "hash $x;"}, ".directives: has 'hash': the key 'balance' is for it"),
         ({"directives": ["a;", "server b:1;"]}, ".directives: has 'server': the key 'servers' is for it"),
         ({"directives": "a b"}, ".directives: has no ';' at its end: 'a b'"),
-        ({"directives": {"a": 1}}, ".directives: must be a string or a list of strings, not a mapping ({'a': 1})"),
+        ({"directives": {"a": 1}}, ".directives: must be a string or a list of strings, not a mapping"),
         ({"zone": "16k"}, ".zone: '16k' is too small for nginx: 32k is the least"),
         ({"zone": 64}, ".zone: must be a string, not an integer (64)"),
         ({"keepalive": True}, ".keepalive: must be an integer, not a boolean (True)"),
         (
             {"group": "nobody", "port": 1, "servers": []},
-            ": the pool is empty: give it servers, or a group with hosts and a port",
+            ": the pool is empty: the group 'nobody' has no hosts",
         ),
         ({"group": "chat", "port": 1, "address": "x-y"}, ".address: 'x-y' is not the name of a host variable"),
     ],
@@ -731,7 +732,7 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
         ),
         ({"listen": [80, 80]}, ".listen: '80' is listed more than once"),
         ({"locations": []}, ".locations: is empty: a site needs at least one location"),
-        ({"locations": {}}, ".locations: must be a list, not a mapping ({})"),
+        ({"locations": {}}, ".locations: must be a list, not a mapping"),
         ({"locations": ["/"]}, ".locations[0]: must be a mapping, not a string ('/')"),
         ({"location": []}, ".location: is not a key known here (did you mean 'locations'?)"),
         ({"locations": [{"path": "/"}]}, ".locations[0]: needs one of the keys upstream, proxy_pass, root and return"),
@@ -984,7 +985,7 @@ def test_a_name_is_taken_by_its_short_form_too() -> None:
 
 def test_zones_have_one_pool_each() -> None:
     assert faults_of([pool(zone="other 64k"), pool(name="other")], [SITE]) == [
-        "websockets_upstreams[1].zone: 'other' is the zone of websockets_upstreams[0] already"
+        "websockets_upstreams[1]: 'other' is the zone of websockets_upstreams[0] already"
     ]
 
 
@@ -992,7 +993,7 @@ def test_one_message_has_every_fault_even_where_they_pile_up() -> None:
     pools = [pool(balance="x", extra=1), pool(servers=[])]
     sites = [{"listen": 99999, "locations": [location(upstream="nowhere", websocket=1)]}, None]
     assert faults_of(pools, sites) == [
-        "websockets_upstreams[0].extra: is not a key known here",
+        "websockets_upstreams[0].extra: is not a key known here: what has no key goes into 'directives'",
         "websockets_upstreams[0].balance: 'x' is not one of round_robin, least_conn, ip_hash, random, hash, sticky,"
         " least_time",
         "websockets_sites[0]: needs the key 'server_name'",
@@ -1029,7 +1030,7 @@ def test_the_plain_variables_are_checked_too() -> None:
 
 def test_variables_of_the_wrong_type_are_refused() -> None:
     assert faults_of({}, "x") == [
-        "websockets_upstreams: must be a list, not a mapping ({})",
+        "websockets_upstreams: must be a list, not a mapping",
         "websockets_sites: must be a list, not a string ('x')",
     ]
 
@@ -1059,6 +1060,206 @@ def test_the_status_is_told_nowhere_else(listen: t.Any, fault: str) -> None:
 def test_no_site_has_the_port_of_the_status() -> None:
     assert faults_of([POOL], [site(listen=[80, 6455])]) == [
         "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
+    ]
+
+
+LONG = ".".join(["a" * 60] * 5)
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "sites", "faults"),
+    [
+        pytest.param(
+            [POOL],
+            [site(server_name=LONG)],
+            [f"websockets_sites[0].server_name: '{LONG[:56]}... is longer than the 253 characters of a host name"],
+            id="a name that no host can have",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations={"probe": {"headers": {"Cookie": "secret"}}})],
+            ["websockets_sites[0].locations: must be a list, not a mapping"],
+            id="a secret in the wrong type",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(probe={"headers": {"Cookie: secret": "x"}})])],
+            [
+                "websockets_sites[0].locations[0].probe.headers: has a key that is no header's name:"
+                " up to 46 letters, digits, '-' and '_'"
+            ],
+            id="a secret as a name",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(headers={"X-" + "a" * 45: "b"})])],
+            [
+                "websockets_sites[0].locations[0].headers: has a key that is no header's name:"
+                " up to 46 letters, digits, '-' and '_'"
+            ],
+            id="a header that nginx has no bucket for",
+        ),
+        pytest.param(
+            [POOL],
+            [site(listen="443 ssl http2"), site(listen="443 ssl", server_name="b")],
+            ["websockets_sites[1].listen: 443 has no http2, and http2 in websockets_sites[0]"],
+            id="one address with and without HTTP/2",
+        ),
+        pytest.param(
+            [POOL],
+            [site(directives="proxy_set_header A b; proxy_read_timeout 5m;")],
+            [
+                "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' of a location is for it",
+                "websockets_sites[0].directives: has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location"
+                " is for it",
+            ],
+            id="lines of a site that its locations would not inherit",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "return": "200 $5 or $10"}])],
+            [
+                "websockets_sites[0].locations[0].return: '200 $5 or $10' has a '$' that starts no variable, and nginx"
+                " cannot write one as text"
+            ],
+            id="a price",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "return": "200 $5"}, location(path="/a", headers={"X": "${1}"})])],
+            [
+                "websockets_sites[0].locations[0].return: '$5' has a capture, and no regular expression to take it"
+                " from",
+                "websockets_sites[0].locations[1].headers.X: '${1}' has a capture, and no regular expression to take it"
+                " from",
+            ],
+            id="captures of nothing",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend:80"}])],
+            [
+                "websockets_sites[0].locations[0].proxy_pass: 'WS-Backend' is an upstream, whose servers have ports:"
+                " write none here"
+            ],
+            id="a pool in another case",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(proxy_buffers="8 1k"), location(path="/a", proxy_buffer_size=0)])],
+            [
+                "websockets_sites[0].locations[1].proxy_buffer_size: 0 is not a size as nginx writes it: 512, 4k, 1m",
+                "websockets_sites[0].locations[0].proxy_buffers: '8 1k' is too little: the buffers but one must hold"
+                " twice the larger of proxy_buffer_size and one buffer, 8192 bytes",
+            ],
+            id="buffers beside nginx's own",
+        ),
+        pytest.param(
+            [
+                pool(resolver="::1"),
+                pool(name="b", resolver="127.0.0.1:0"),
+                pool(name="c", resolver="a ipv4=off ipv6=off"),
+            ],
+            [SITE],
+            [
+                "websockets_upstreams[0].resolver: '::1' is neither a name server nor valid=TIME, ipv4=on|off or"
+                " ipv6=on|off",
+                "websockets_upstreams[1].resolver: '127.0.0.1:0' is neither a name server nor valid=TIME, ipv4=on|off"
+                " or ipv6=on|off",
+                "websockets_upstreams[2].resolver: has ipv4=off and ipv6=off: no address is left",
+            ],
+            id="name servers that are none",
+        ),
+        pytest.param(
+            [
+                pool(name=f"p{i}", balance=f"sticky {words}")
+                for i, words in enumerate(("route foo", "cookie s s", "learn x"))
+            ],
+            [],
+            [
+                f"websockets_upstreams[{i}].balance: 'sticky {words}' is not 'sticky cookie NAME …', 'sticky route"
+                " $VARIABLE …' or 'sticky learn …'"
+                for i, words in enumerate(("route foo", "cookie s s", "learn x"))
+            ],
+            id="sticky as nginx does not know it",
+        ),
+        pytest.param(
+            [{"name": "ws-backend", "group": "nope", "port": "80"}, {"name": "b", "group": "nope"}],
+            [SITE],
+            [
+                "websockets_upstreams[0].port: must be an integer or the name of a host variable, not '80'",
+                "websockets_upstreams[0].group: 'nope' is not a group of the inventory",
+                "websockets_upstreams[1]: the group 'nope' needs the key 'port'",
+                "websockets_upstreams[1].group: 'nope' is not a group of the inventory",
+            ],
+            id="a group with two faults",
+        ),
+        pytest.param(
+            [pool(servers=["bad", {"address": "worse", "backup": True}])],
+            [SITE],
+            [
+                "websockets_upstreams[0].servers[0]: 'bad' is no address with a port: write it as bad:PORT",
+                "websockets_upstreams[0].servers[1].address: 'worse' is no address with a port: write it as worse:PORT",
+                "websockets_upstreams[0].servers[1].backup: does not go with balance: ip_hash",
+            ],
+            id="servers with faults of two kinds",
+        ),
+        pytest.param(
+            [POOL],
+            [site(listen=["80 foo", "443 http2", 81]), site(listen=[81, "x"])],
+            [
+                "websockets_sites[0].listen[0]: 'foo' is not a parameter known here: default_server, ssl, http2,"
+                " backlog, bind, deferred, fastopen, ipv6only, rcvbuf, reuseport, sndbuf, so_keepalive are",
+                "websockets_sites[1].listen[1]: 'x' is no address with a port: write it as x:PORT",
+                "websockets_sites[1]: 'ws.serverlab.ca' on 81 is served by websockets_sites[0] already",
+                "websockets_sites[0].listen: http2 on 443 needs ssl beside it",
+            ],
+            id="the sound ones of a list with a fault",
+        ),
+        pytest.param(
+            [{**POOL, "nmae": "x", "name": 3}],
+            [SITE],
+            [
+                "websockets_upstreams[0].nmae: is not a key known here (did you mean 'name'?)",
+                "websockets_upstreams[0].name: must be a string, not an integer (3)",
+            ],
+            id="no false alarm about a pool whose name is unknown",
+        ),
+        pytest.param(
+            [POOL],
+            [site(access_log="/a.log combined banana=1")],
+            [
+                "websockets_sites[0].access_log: '/a.log combined banana=1' is not PATH, or PATH FORMAT with"
+                " buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
+            ],
+            id="a log with an unknown word",
+        ),
+    ],
+)
+def test_faults_that_were_missed_once(upstreams: t.Any, sites: t.Any, faults: list[str]) -> None:
+    assert faults_of(upstreams, sites) == faults
+
+
+def test_what_was_refused_once_although_nginx_takes_it() -> None:
+    sound([POOL], [site(server_name="~^\\d$"), site(server_name="~^\\D$")])
+    sound([POOL], [site(listen=[80, "[::1]:80 ipv6only=off"])])
+    busy = {"proxy_buffers": "2 16k", "directives": "proxy_busy_buffers_size 16k;"}
+    sound([POOL], [site(locations=[location(**busy)])])
+    sound([POOL], [site(locations=[location(path="~ ^/(a)", headers={"X": "$1"}, probe=False)])])
+
+
+def test_http2_is_a_matter_of_the_whole_site() -> None:
+    assert site_lines("1.22.1", listen=["443 ssl http2", "8443 ssl"])[:2] == [
+        "listen 443 ssl http2;",
+        "listen 8443 ssl http2;",
+    ]
+
+
+def test_a_gateways_own_parameters_as_a_server_are_checked() -> None:
+    _model, faults = check([POOL], [SITE], websockets_server={"wieght": 3}, websockets_render_dir="")
+    assert faults == [
+        "websockets_render_dir: is empty: name a folder",
+        "websockets_server.wieght: is not a key known here (did you mean 'weight'?)",
     ]
 
 

@@ -119,7 +119,7 @@ def _end_of_quotes(text: str, start: int) -> int:
         if text[at] == text[start]:
             return at
         # With the indentation of the file a line break would change the value.
-        if text[at] == "\n":
+        if "\n" in (text[at], text[at + 1 : at + 2] if text[at] == "\\" else ""):
             raise SyntaxFault("has a quote that is not closed on its line")
         at += 2 if text[at] == "\\" else 1
     raise SyntaxFault("has a quote that is not closed")
@@ -136,6 +136,9 @@ def _end_of_word(text: str, start: int) -> int:
             raise SyntaxFault("has a '${' that starts no variable")
         elif text[at] in _SPACES + ";{":
             return at
+        elif text[at].isspace():
+            # As pasted from a page: most programs would end the word there.
+            raise SyntaxFault(f"has a space outside quotes that is none to nginx, U+{ord(text[at]):04X}")
         elif text[at] == "}":
             raise SyntaxFault("has a '}' inside a word without quotes")
         elif text[at] == "\\" and text[at + 1 : at + 2] in ("", *_SPACES):

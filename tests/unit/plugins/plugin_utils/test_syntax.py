@@ -79,6 +79,8 @@ def test_whole_lines_name_their_directives(text: str, names: list[str]) -> None:
         ("{ }", "has a '{' without a directive before it"),
         ('a "b;', "has a quote that is not closed"),
         ('a "b\nc";', "has a quote that is not closed on its line"),
+        ('a "b\\\nc";', "has a quote that is not closed on its line"),
+        ("a b\u00a0c;", "has a space outside quotes that is none to nginx, U+00A0"),
         ('a "b"c;', "has 'c' right after a closing quote"),
         ("a b\\", "has a backslash at the end of a word"),
         ("a b\\ c;", "has a backslash at the end of a word"),

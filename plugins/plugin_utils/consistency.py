@@ -15,27 +15,27 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream, has_http2
 
 # https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
-_PAGE = "4k"
 _METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
+# nginx's own proxy_buffer_size is a page of memory.
+_PAGE = "4k"
 
 
 def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
     names: dict[str, str] = {}
     zones: dict[str, str] = {}
     for upstream in upstreams:
-        if "name" in upstream:
-            # To nginx the case of a pool's name makes no difference, and that of a zone's name does.
-            first = names.setdefault(upstream["name"].lower(), upstream["at"])
-            if first != upstream["at"]:
-                faults.add(f"{upstream['at']}.name", f"{shown(upstream['name'])} is the name of {first} already")
-            if first != upstream["at"]:
-                continue
-            zone = upstream.get("zone")
-            name = (zone and zone.name) or upstream["name"]
-            first = zones.setdefault(name, upstream["at"])
-            if first != upstream["at"]:
-                place = f"{upstream['at']}.zone" if zone else upstream["at"]
-                faults.add(place, f"{shown(name)} is the zone of {first} already")
+        if "name" not in upstream:
+            continue
+        at, name, zone = upstream["at"], upstream["name"], upstream.get("zone")
+        # To nginx the case of a pool's name makes no difference, and that of a zone's name does.
+        first = names.setdefault(name.lower(), at)
+        if first != at:
+            faults.add(f"{at}.name", f"{shown(name)} is the name of {first} already")
+            continue
+        zone_name = (zone and zone.name) or name
+        first = zones.setdefault(zone_name, at)
+        if first != at:
+            faults.add(f"{at}.zone" if zone else at, f"{shown(zone_name)} is the zone of {first} already")
 
 
 def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:

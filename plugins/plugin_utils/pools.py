@@ -50,7 +50,7 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
 
 
 def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
-    """The servers of the pool's group; none where a key that they need is missing or has a fault."""
+    """One server for each host of the pool's group."""
     at, group = upstream["at"], upstream.get("group")
     if group is None:
         if "group" in upstream:

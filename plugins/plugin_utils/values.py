@@ -59,7 +59,6 @@ _STATUS = range(200, 600)
 _LONGEST_WORD = 2000
 # RFC 1035 section 2.3.4.
 _LONGEST_NAME = 253
-_MOST_CONNECTIONS = 65535
 
 STATES = ("present", "absent")
 BALANCES = ("round_robin", "least_conn", "ip_hash", "random", "hash", "sticky", "least_time")
@@ -226,29 +225,21 @@ def on_off(value: object, path: str, faults: Faults) -> str | None:
 
 
 def port(value: object, path: str, faults: Faults) -> int | None:
-    number = _integer(value, path, faults)
-    if number is None or 1 <= number <= 65535:
-        return number
-    faults.add(path, f"{number} is out of range: ports are 1 to 65535")
-    return None
+    return _within(1, 65535, value, path, faults)
 
 
 def count(value: object, path: str, faults: Faults) -> int | None:
     """A number that may be 0."""
-    return _at_least(0, value, path, faults)
+    return _within(0, 999_999_999, value, path, faults)
+
+
+def positive(value: object, path: str, faults: Faults) -> int | None:
+    return _within(1, 999_999_999, value, path, faults)
 
 
 def connections(value: object, path: str, faults: Faults) -> int | None:
     """A number of connections that a worker could hold."""
-    number = _at_least(0, value, path, faults)
-    if number is None or number <= _MOST_CONNECTIONS:
-        return number
-    faults.add(path, f"{number} is out of range: at most {_MOST_CONNECTIONS}")
-    return None
-
-
-def positive(value: object, path: str, faults: Faults) -> int | None:
-    return _at_least(1, value, path, faults)
+    return _within(0, 65535, value, path, faults)
 
 
 def port_or_variable(value: object, path: str, faults: Faults) -> int | str | None:
@@ -483,18 +474,13 @@ def _string(refused: re.Pattern[str], value: object, path: str, faults: Faults, 
     return None
 
 
-def _integer(value: object, path: str, faults: Faults) -> int | None:
-    if isinstance(value, int) and not isinstance(value, bool):
+def _within(least: int, most: int, value: object, path: str, faults: Faults) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        faults.add(path, f"must be an integer, not {described(value)}")
+    elif not least <= value <= most:
+        faults.add(path, f"{shown(value)} is out of range: {least} to {most}")
+    else:
         return int(value)
-    faults.add(path, f"must be an integer, not {described(value)}")
-    return None
-
-
-def _at_least(least: int, value: object, path: str, faults: Faults) -> int | None:
-    number = _integer(value, path, faults)
-    if number is None or least <= number <= 999_999_999:
-        return number
-    faults.add(path, f"{shown(number)} is out of range: at least {least}, and no more than nine digits")
     return None
 
 

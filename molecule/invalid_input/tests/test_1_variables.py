@@ -31,7 +31,7 @@ FAULTY = {
 MESSAGE = """\
         The variables of faulty have faults:
         - websockets_upstream: is not a variable of the role (did you mean 'websockets_upstreams'?)
-        - websockets_upstreams[1].servers[0]: 70000 is out of range: ports are 1 to 65535
+        - websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
         - websockets_sites[1].listne: is not a key known here (did you mean 'listen'?)
         - websockets_sites[1]: needs the key 'listen'
         - websockets_sites[1].locations[0].websocket: must be true, false or required, not 1

@@ -95,11 +95,11 @@ def has_http2(site: Site) -> bool:
 
 
 def upstreams(value: object, path: str, faults: Faults) -> tuple[Upstream, ...]:
-    return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, _upstream))
+    return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, _upstream) or ())
 
 
 def sites(value: object, path: str, faults: Faults) -> tuple[Site, ...]:
-    return t.cast("tuple[Site, ...]", _objects(value, path, faults, _site))
+    return t.cast("tuple[Site, ...]", _objects(value, path, faults, _site) or ())
 
 
 def server_parameters(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
@@ -130,10 +130,10 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
 
 def _objects(
     value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], dict[str, t.Any]]
-) -> tuple[dict[str, t.Any], ...]:
+) -> tuple[dict[str, t.Any], ...] | None:
     if not isinstance(value, list):
         faults.add(path, f"must be a list, not {described(value)}")
-        return ()
+        return None
     return tuple(check(item, f"{path}[{index}]", faults) for index, item in enumerate(value))
 
 
@@ -193,7 +193,7 @@ def _location(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
     return location
 
 
-def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...]:
+def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...] | None:
     if isinstance(value, list) and not value:
         faults.add(path, "is empty: a site needs at least one location")
     return _objects(value, path, faults, _location)
@@ -211,9 +211,7 @@ def _server(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
 
 
 def _servers(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...] | None:
-    before = len(faults.lines)
-    found = _objects(value, path, faults, _server)
-    return found if found or len(faults.lines) == before else None
+    return _objects(value, path, faults, _server)
 
 
 def _headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:

@@ -84,8 +84,6 @@ def _balance_lines(words: tuple[str, ...]) -> list[str]:
 
 
 def _server_line(server: Server) -> str:
-    if not server.parameters:
-        return f"server {server.address};"
     words = ["server", str(server.address)]
     for name in SERVER_PARAMETERS:
         value = server.parameters.get(name)

@@ -214,15 +214,6 @@ def _servers(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any]
     return _objects(value, path, faults, _server)
 
 
-def _headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
-    """Request headers to the backend; nginx reads variables in their values."""
-    found = _mapping(value, path, faults, values.line)
-    for name in found or {}:
-        if name.lower() in _OWN_HEADERS:
-            faults.add(f"{path}.{name}", "is not to be set: nginx frames the request, and passes on WebSockets alone")
-    return found
-
-
 def _probe(value: object, path: str, faults: Faults) -> bool | dict[str, t.Any] | None:
     if isinstance(value, bool):
         return value
@@ -233,33 +224,31 @@ def _probe(value: object, path: str, faults: Faults) -> bool | dict[str, t.Any] 
     return _object(value, path, faults, PROBE)
 
 
-def _probe_headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
-    """Headers of the proof. They may hold a token, so no message shows their values."""
-    found = _mapping(value, path, faults, values.secret)
-    for name in found or {}:
-        if name.lower() in _OWN_PROBE_HEADERS:
-            faults.add(f"{path}.{name}", "is not to be set: it is the handshake's own, or has a key")
-    return found
+def _headers(
+    check: t.Callable[[object, str, Faults], str | None], refused: t.Collection[str], why: str
+) -> t.Callable[[object, str, Faults], dict[str, str] | None]:
+    """The check of headers, given that of their values, and those that are not to be set."""
 
+    def headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
+        if not isinstance(value, t.Mapping):
+            faults.add(path, f"must be a mapping, not {kind(value)}")
+            return None
+        found: dict[str, str] = {}
+        for name, item in value.items():
+            # A name that is none may be a secret in the wrong place.
+            if not values.is_header_name(name):
+                faults.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
+                continue
+            checked = check(item, f"{path}.{name}", faults)
+            if name.lower() in refused:
+                faults.add(f"{path}.{name}", f"is not to be set: {why}")
+            if name.lower() in map(str.lower, found):
+                faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+            if checked is not None:
+                found[str(name)] = checked
+        return found
 
-def _mapping(
-    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], str | None]
-) -> dict[str, str] | None:
-    if not isinstance(value, t.Mapping):
-        faults.add(path, f"must be a mapping, not {kind(value)}")
-        return None
-    found: dict[str, str] = {}
-    for name, item in value.items():
-        # A name that is none may be a secret in the wrong place.
-        if not values.is_header_name(name):
-            faults.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
-            continue
-        checked = check(item, f"{path}.{name}", faults)
-        if name.lower() in map(str.lower, found):
-            faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
-        if checked is not None:
-            found[str(name)] = checked
-    return found
+    return headers
 
 
 _OWN_HEADERS = ("connection", "upgrade", "content-length", "transfer-encoding")
@@ -320,7 +309,10 @@ SITE = {
 _PROXIED = {
     "strip_prefix": Key(values.boolean, default=False),
     "websocket": Key(values.websocket, default=None),
-    "headers": Key(_headers, default={}),
+    # nginx reads variables in their values.
+    "headers": Key(
+        _headers(values.line, _OWN_HEADERS, "nginx frames the request, and passes on WebSockets alone"), default={}
+    ),
     "proxy_connect_timeout": Key(values.milliseconds, default=None),
     "proxy_send_timeout": Key(values.milliseconds, default=None),
     "proxy_read_timeout": Key(values.milliseconds, default=None),
@@ -346,7 +338,8 @@ PROBE = {
     "path": Key(values.request_path, default=None),
     "origin": Key(values.origin, default=None),
     "subprotocol": Key(values.subprotocol, default=None),
-    "headers": Key(_probe_headers, default={}),
+    # They may hold a token, so no message shows their values.
+    "headers": Key(_headers(values.secret, _OWN_PROBE_HEADERS, "it is the handshake's own, or has a key"), default={}),
     "message": Key(values.block, default=None),
     "expect": Key(values.block, default=None),
 }

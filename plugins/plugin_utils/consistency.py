@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, syntax, values
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, snippets, syntax, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
@@ -200,8 +200,7 @@ def _check_backend(location: Location, pools: t.Collection[str] | None, faults: 
 def _check_buffers(location: Location, faults: Faults) -> None:
     """nginx keeps twice the larger buffer busy, and wants one more than that free."""
     size, buffers = location.get("proxy_buffer_size"), location.get("proxy_buffers")
-    lines = "\n".join(location.get("directives", ()))
-    if not buffers or "proxy_busy_buffers_size" in syntax.statements(lines):
+    if not buffers or snippets.has(location.get("directives", ()), "proxy_busy_buffers_size"):
         return
     number, each = int(buffers.split()[0]), values.bytes_of(buffers.split()[1])
     largest = max(each, values.bytes_of(size or _PAGE))

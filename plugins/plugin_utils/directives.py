@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import snippets
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
@@ -17,7 +18,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
     Upstream,
     has_http2,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import quoted, statements
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import quoted
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import REDIRECTS, bytes_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
@@ -150,8 +151,7 @@ def _type_lines(location: Location) -> list[str]:
     answers = returned is not None and returned.text is not None and returned.status not in REDIRECTS
     if not answers and location["websocket"] != "required":
         return []
-    given = "default_type" in statements("\n".join(location["directives"]))
-    return [] if given else ["default_type text/plain;"]
+    return [] if snippets.has(location["directives"], "default_type") else ["default_type text/plain;"]
 
 
 def _proxy_lines(location: Location) -> list[str]:

@@ -178,9 +178,9 @@ def _names(
 
 
 def _resolving(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> set[str]:
-    """The pools that may have no server until nginx has resolved one."""
+    """The names, in lower case, of the pools that may have no server until nginx has resolved one."""
     return {
-        upstream["name"]
+        upstream["name"].lower()
         for upstream in upstreams
         if any(server.parameters.get("resolve") for server in servers[upstream["at"]])
     }

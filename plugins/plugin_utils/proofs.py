@@ -41,7 +41,7 @@ class Proof(t.TypedDict):
 
 
 def proofs(site: Site, resolving: t.Collection[str]) -> list[Proof]:
-    """The proofs of a site, given the names of the pools that nginx resolves while it runs."""
+    """The proofs of a site, given the names, in lower case, of the pools that nginx resolves while it runs."""
     return [_proof(site, location, resolving) for location in site["locations"] if _is_proven(site, location)]
 
 
@@ -113,7 +113,8 @@ def _probe(location: Location) -> Probe:
 
 def _pool(location: Location) -> str:
     url = location["proxy_pass"]
-    return url.address.host if url else location["upstream"] or ""
+    # To nginx the case of a pool's name makes no difference.
+    return (url.address.host if url else location["upstream"] or "").lower()
 
 
 def _path(location: Location) -> str:

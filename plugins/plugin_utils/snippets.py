@@ -41,6 +41,11 @@ LOCATION = {
 }
 
 
+def has(lines: t.Iterable[str], name: str) -> bool:
+    """Whether checked lines have a directive on their uppermost level."""
+    return name in syntax.statements("\n".join(lines))
+
+
 def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Faults], tuple[str, ...] | None]:
     """The check of a block's key 'directives', given what the block's other keys say."""
 

@@ -15,10 +15,10 @@ _NEEDS_QUOTES = re.compile(r"[\s;{}\"'#]|^$")
 _READ_AS_ESCAPE = re.compile(r"\\(?=[\\\"'tnr\t\n\r]|\Z)")
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", '"': '"', "'": "'", "\\": "\\"}
 _SPACES = " \t\r\n"
-# nginx has no way to write a dollar sign that starts no variable.
 _VARIABLE_NAME = r"(?:[A-Za-z_][A-Za-z0-9_]*|[1-9](?![0-9]))"
 _CAPTURE = re.compile(r"\$\{?[1-9]")
 _BRACED_VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
+# nginx has no way to write a dollar sign that starts no variable.
 _DOLLARS = re.compile(rf"(?:[^$]|\${_VARIABLE_NAME}|\$\{{{_VARIABLE_NAME}\}})*")
 
 

@@ -20,6 +20,8 @@ EXAMPLES = (ROOT / "docs/examples.md").read_text().split("## Several teams, one 
 TEAMS = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", EXAMPLES, re.DOTALL)]
 HOSTS: dict[str, dict[str, t.Any]] = {
     "ws_gateways": {"hosts": {"gateway1.example.com": {}, "gateway2.example.com": {}}},
+    # Nothing answers there: whatever the inventory says of this machine, it is not connected to.
+    "machines": {"hosts": {"localhost": {"ansible_connection": "ssh", "ansible_port": 1}}},
     "chat_backends": {"hosts": {"chat2": {"ansible_host": "192.0.2.2"}, "chat1": {"ansible_host": "192.0.2.1"}}},
 }
 

@@ -357,6 +357,9 @@ def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> Non
     assert [name["name"] for name in model["names"]] == ["b.example"]
     # A pool that is being resolved has no servers at first.
     assert model["proofs"][0]["wait"] > 0
+    pools = [pool(balance="least_conn", servers=servers, resolver="127.0.0.53")]
+    by_url = sound(pools, [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend"}])])
+    assert by_url["proofs"][0]["wait"] > 0
 
 
 def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:

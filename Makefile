@@ -49,6 +49,8 @@ build: .venv/site
 
 bench: .venv/test
 	$(BIN)/python tests/bench/model.py
+	tests/podman.sh
+	$(BIN)/python tests/bench/unchanged.py
 
 clean:
 	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \

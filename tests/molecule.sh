@@ -3,11 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 logs=.cache/molecule
-packages=(podman runc mmdebstrap netavark aardvark-dns iproute2 iptables)
 
-if ! dpkg-query --show "${packages[@]}" >/dev/null 2>&1; then
-    tests/apt-install.sh /var/lib/wsfleet-make.packages "${packages[@]}"
-fi
+tests/podman.sh
 scenarios=("$@")
 if [ $# = 0 ]; then
     for file in molecule/*/molecule.yml; do scenarios+=("$(basename "$(dirname "$file")")"); done

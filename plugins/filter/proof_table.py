@@ -12,11 +12,19 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Prints what M(wsfleet.nginx.config_transaction) proved as a table, one line for each route of each gateway.
+positional: _input, actions
 options:
   _input:
     description: The RV(wsfleet.nginx.config_transaction#module:proofs) of each gateway, by the gateway's name.
     type: dict
     required: true
+  actions:
+    description:
+      - The RV(wsfleet.nginx.config_transaction#module:actions) of each gateway, by the gateway's name. They are printed
+        above the table, one line for each gateway where anything was done.
+    type: dict
+    default: {}
+    version_added: 0.3.0
 """
 
 EXAMPLES = """

@@ -21,13 +21,13 @@ _LARGEST_CONFIGURATION = 1024 * 1024
 
 
 @contextmanager
-def tree(root: Path, files: t.Mapping[Path, bytes | None]) -> t.Iterator[Path]:
+def tree(root: Path, files: t.Mapping[Path, bytes | None], directory: Path) -> t.Iterator[Path]:
     """A copy of the configuration directory in which the given files are new, changed, or (None) missing.
 
-    Only root can read it, and it is gone at the end. What needs no change is linked, not copied, so that keys stay
-    where they are.
+    Only root can read it, and it is gone from the directory at the end. What needs no change is linked, not copied, so
+    that keys stay where they are.
     """
-    copy = Path(tempfile.mkdtemp(prefix="nginx-candidate-"))
+    copy = Path(tempfile.mkdtemp(prefix="candidate-", dir=directory))
     try:
         _link(root, root, copy, set(files), above=())
         for path, content in files.items():
@@ -42,9 +42,9 @@ def tree(root: Path, files: t.Mapping[Path, bytes | None]) -> t.Iterator[Path]:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def test(build: nginx.Build, files: t.Mapping[Path, bytes | None]) -> nginx.Verdict:
+def test(build: nginx.Build, files: t.Mapping[Path, bytes | None], directory: Path) -> nginx.Verdict:
     """What nginx says of the configuration with the given files in it, in the words of the live paths."""
-    with tree(build.root, files) as copy:
+    with tree(build.root, files, directory) as copy:
         verdict = nginx.test(build, copy / build.configuration.name)
         here, there = str(copy), str(build.root)
         return nginx.Verdict(

@@ -2,13 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that change together: written beside their places, renamed into them, and put back as they were."""
+"""Files that change together: all made ready beside their places, then renamed into them, and put back as they were."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import stat
-import tempfile
 import typing as t
 from contextlib import suppress
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def read(path: Path) -> Content | None:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             return Content(file.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
 
 
@@ -48,47 +48,120 @@ def plan(wanted: t.Mapping[Path, Content | None]) -> list[Change]:
     return [change for change in found if change.before != change.after]
 
 
-def apply(changes: t.Sequence[Change]) -> None:
-    """Make all changes, or none: where one fails, those before it are taken back, and the error goes on."""
-    for number, change in enumerate(changes):
+def write(path: Path, content: Content) -> None:
+    """Whoever opens the file, whenever, finds the old bytes or the new, and a power cut keeps one of them."""
+    _stage(path, content)
+    _rename(_new(path), path)
+
+
+def prepare(changes: t.Sequence[Change], earlier: t.Mapping[Path, Content | None]) -> None:
+    """Make new and earlier files ready beside their places, so that neither swap nor restore needs room on the disk.
+
+    An OSError names the file that could not be made ready; nothing has changed then.
+    """
+    for change in changes:
         try:
-            _put(change.path, change.after)
+            if earlier[change.path] is not None and read(_old(change.path)) != earlier[change.path]:
+                _keep(change.path)
+            if change.after is not None:
+                _stage(change.path, change.after)
         except OSError as error:
-            restore(changes[:number])
             raise OSError(error.errno, error.strerror, str(change.path)) from error
 
 
-def restore(changes: t.Sequence[Change]) -> None:
-    for change in reversed(changes):
-        _put(change.path, change.before)
+def swap(changes: t.Sequence[Change]) -> None:
+    """Make the changes one after the other. Call after prepare()."""
+    for change in changes:
+        if change.after is None:
+            remove(change.path)
+        else:
+            _rename(_new(change.path), change.path)
 
 
-def _put(path: Path, content: Content | None) -> None:
-    """Whoever opens the file, whenever, finds the old bytes or the new, and a power cut keeps one of them."""
-    if content is None:
-        with suppress(FileNotFoundError):
-            path.unlink()
-    else:
-        _replace(path, content)
-    directory = os.open(path.parent, os.O_RDONLY)
+def restore(earlier: t.Mapping[Path, Content | None]) -> None:
+    """Put the earlier files back, last change first; those that prepare() kept take no room."""
+    for path, content in reversed(list(earlier.items())):
+        if read(path) == content:
+            continue
+        if content is None:
+            remove(path)
+        elif read(_old(path)) == content:
+            _rename(_old(path), path)
+        else:
+            write(path, content)
+
+
+def clean(paths: t.Iterable[Path]) -> None:
+    """Remove what was made ready beside the given files."""
+    for path in paths:
+        for beside in (_new(path), _old(path)):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                beside.unlink()
+
+
+def make_directory(path: Path, mode: int) -> None:
+    """Make a directory in one that is there."""
+    if not path.is_dir():
+        path.mkdir(mode=mode, exist_ok=True)
+        _sync(path.parent)
+
+
+def remove(path: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        path.unlink()
+        _sync(path.parent)
+
+
+# The leading dot keeps both out of nginx's include patterns.
+def _new(path: Path) -> Path:
+    return path.parent / f".{path.name}.new"
+
+
+def _old(path: Path) -> Path:
+    return path.parent / f".{path.name}.old"
+
+
+def _keep(path: Path) -> None:
+    """Give the file a second name, or where the file system has no hard links, a copy."""
+    kept = _old(path)
+    with suppress(FileNotFoundError):
+        kept.unlink()
     try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        os.link(path, kept, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(path, kept)
+        with suppress(OSError):
+            shutil.chown(kept, path.stat().st_uid, path.stat().st_gid)
+    _sync(path.parent)
 
 
-def _replace(path: Path, content: Content) -> None:
-    # The leading dot keeps the staged file out of nginx's include patterns.
-    descriptor, staged = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _stage(path: Path, content: Content) -> None:
+    make_directory(path.parent, 0o755)
+    staged = _new(path)
+    with suppress(FileNotFoundError):
+        staged.unlink()
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        # A file may hold a secret: nobody else reads it until it has its mode.
+        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content.data)
             file.flush()
             os.fchown(file.fileno(), *content.owner)
             os.fchmod(file.fileno(), content.mode)
             os.fsync(file.fileno())
-        Path(staged).replace(path)
-    except BaseException:
+    except OSError:
         with suppress(FileNotFoundError):
-            Path(staged).unlink()
+            staged.unlink()
         raise
+
+
+def _rename(source: Path, target: Path) -> None:
+    source.replace(target)
+    _sync(target.parent)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -50,7 +50,7 @@ def held(address: str) -> list[Program] | None:
     if not _in_use(host.strip("[]"), int(port)):
         return None
     programs = []
-    for program in _listening_programs(int(port)):
+    for program in listening(int(port)):
         # On a gateway that serves already it is nginx, and the thousands of descriptors of its workers need no look.
         if program.name == "nginx":
             return None
@@ -87,8 +87,8 @@ def _in_use(host: str, port: int) -> bool:
     return False
 
 
-def _listening_programs(port: int) -> t.Iterator[Program]:
-    """In the order of their process ids, so that a master comes before its workers."""
+def listening(port: int) -> t.Iterator[Program]:
+    """The programs that listen on a port, by their process ids, so that a master comes before its workers."""
     sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:

@@ -6,79 +6,180 @@
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Outcome, Request
 from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_http, probe_websocket
 
 _PROOFS_AT_ONCE = 32
 _SECONDS = 5.0
+_BACKEND_SECONDS = 3.0
 _PAUSE = 0.2
 # nginx's own words for a backend that it could not reach, or that gave no answer.
-_NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+_PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
+
+Proof = t.Mapping[str, t.Any]
 
 
-def prove_all(proofs: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """Prove every route, side by side; the results are in the order of the proofs."""
+@dataclass(frozen=True)
+class Answer:
+    """What came back: the HTTP status, if there was one, and why it is no proof, or nothing where it is one."""
+
+    status: int | None
+    failure: str
+
+    @property
+    def is_silence(self) -> bool:
+        return self.failure.startswith("timed out")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A proof and how it went; for one that failed, what each backend answers when it is asked directly."""
+
+    proof: Proof
+    answer: Answer
+    proven: str
+    milliseconds: float | None
+    backends: t.Mapping[str, Answer] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.answer.failure)
+
+    @property
+    def route(self) -> str:
+        return route(self.proof)
+
+    def plain(self) -> dict[str, t.Any]:
+        """As the module returns it."""
+        return {
+            "site": self.proof["site"],
+            "path": self.proof["path"],
+            "status": self.answer.status,
+            "proven": self.proven,
+            "failure": self.answer.failure,
+            "milliseconds": self.milliseconds,
+        }
+
+
+def route(proof: Proof) -> str:
+    """What tells one route from another, in this configuration and the one before."""
+    return f"{proof['connect_to']} {proof['site']} {proof['path']}"
+
+
+def prove_all(proofs: t.Sequence[Proof], patience: float = 0.0) -> list[Result]:
+    """Prove every route, side by side; the results are in the order of the proofs.
+
+    One that fails is tried again for the seconds of patience, or for those that it asks for where these are more:
+    another server of the pool may answer, and one that has just started needs a moment.
+    """
+    return _side_by_side(lambda proof: _prove(proof, patience), proofs)
+
+
+def ask_backends(results: t.Sequence[Result]) -> list[Result]:
+    """The results, those that failed with what the backends of the route answer when they are asked directly."""
+    asked = [(number, address) for number, result in enumerate(results) if result.failed for address in _known(result)]
+    answers = _side_by_side(lambda pair: _ask(results[pair[0]].proof, pair[1]), asked)
+    backends: dict[int, dict[str, Answer]] = {}
+    for (number, address), answer in zip(asked, answers):
+        backends.setdefault(number, {})[address] = answer
+    return [replace(result, backends=backends.get(number, {})) for number, result in enumerate(results)]
+
+
+_Item = t.TypeVar("_Item")
+_Found = t.TypeVar("_Found")
+
+
+def _side_by_side(ask: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) -> list[_Found]:
     with ThreadPoolExecutor(max_workers=_PROOFS_AT_ONCE) as pool:
-        return list(pool.map(_prove, proofs))
+        return list(pool.map(ask, items))
 
 
-def _prove(proof: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    request = Request(
-        url=proof["url"],
-        connect_to=proof["connect_to"],
-        headers={name: str(value) for name, value in (proof.get("headers") or {}).items()},
+def _prove(proof: Proof, patience: float) -> Result:
+    deadline = time.monotonic() + max(patience, proof.get("wait") or 0)
+    result = _proved_once(proof)
+    while result.failed and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        result = _proved_once(proof)
+    return result
+
+
+def _proved_once(proof: Proof) -> Result:
+    request = _request(proof, proof["url"], proof["connect_to"], _SECONDS)
+    try:
+        outcome, proven, failure = _JUDGES[proof["websocket"]](request, proof)
+    except ValueError as error:
+        outcome, proven, failure = Outcome(), "", str(error)
+    answer = Answer(outcome.status, failure)
+    return Result(proof, answer, "" if failure else proven, outcome.handshake_ms)
+
+
+def _known(result: Result) -> list[str]:
+    return list((result.proof.get("backends") or {}).get("addresses", ()))
+
+
+def _ask(proof: Proof, address: str) -> Answer:
+    """The same handshake or request, past nginx; why it failed is told without the address."""
+    request = _request(proof, proof["backends"]["url"], address, _BACKEND_SECONDS, proof["backends"].get("headers"))
+    try:
+        if proof["websocket"]:
+            outcome, _proven, failure = _websocket(request, proof)
+        else:
+            outcome = probe_http(request)
+            failure = outcome.failure or _unavailable(outcome, proof)
+    except ValueError as error:
+        return Answer(None, str(error))
+    return Answer(outcome.status, _PEER.sub(" ", failure).strip())
+
+
+def _request(
+    proof: Proof, url: str, connect_to: str, seconds: float, more: t.Mapping[str, t.Any] | None = None
+) -> Request:
+    return Request(
+        url=url,
+        connect_to=connect_to,
+        headers={name: str(value) for name, value in {**(proof.get("headers") or {}), **(more or {})}.items()},
         origin=proof.get("origin"),
         subprotocols=proof.get("subprotocols") or (),
-        timeout=_SECONDS,
+        timeout=seconds,
         # The proof is one of the route; the name on the certificate may not lead here yet.
         validate_certs=False,
     )
-    deadline = time.monotonic() + (proof.get("wait") or 0)
-    outcome, proven, failure = _judged(request, proof)
-    while failure and time.monotonic() < deadline:
-        time.sleep(_PAUSE)
-        outcome, proven, failure = _judged(request, proof)
-    return {
-        "site": proof["site"],
-        "path": proof["path"],
-        "status": outcome.status,
-        "proven": "" if failure else proven,
-        "failure": failure,
-        "milliseconds": outcome.handshake_ms,
-    }
 
 
 _Verdict = t.Tuple[Outcome, str, str]
 
 
-def _judged(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
-    try:
-        return _JUDGES[proof["websocket"]](request, proof)
-    except ValueError as error:
-        return Outcome(), "", str(error)
+def _words(outcome: Outcome) -> str:
+    """Why a handshake failed; what a status means for this route is told with the variables that change it."""
+    if outcome.failure and outcome.status not in (None, 101):
+        return f"answered {outcome.status} {outcome.reason}".rstrip()
+    return outcome.failure or ""
 
 
-def _websocket(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
+def _websocket(request: Request, proof: Proof) -> _Verdict:
     message, expect = proof.get("send"), proof.get("expect")
     outcome = probe_websocket(request, message=message, expect=expect)
     exchanged = ", message" if message is not None or expect is not None else ""
-    return outcome, f"handshake{exchanged}", outcome.failure or ""
+    return outcome, f"handshake{exchanged}", _words(outcome)
 
 
-def _websocket_only(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
-    outcome, proven, _failure = _websocket(request, proof)
+def _websocket_only(request: Request, proof: Proof) -> _Verdict:
+    outcome, proven, failure = _websocket(request, proof)
     plain = probe_http(request)
-    failure = outcome.failure or plain.failure or ""
+    failure = failure or plain.failure or ""
     if not failure and plain.status != 426:
         failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
     return outcome, f"{proven}, 426 to plain HTTP", failure
 
 
-def _plain(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
+def _plain(request: Request, proof: Proof) -> _Verdict:
     """The request asks for an upgrade too: to the backend it is plain HTTP all the same."""
     outcome = probe_http(request, upgrade=True)
     failure = outcome.failure or ""
@@ -86,12 +187,17 @@ def _plain(request: Request, proof: t.Mapping[str, t.Any]) -> _Verdict:
         failure = "the upgrade was passed on, although websocket is false"
     elif not failure and proof.get("status") not in (None, outcome.status):
         failure = f"answered {outcome.status} {outcome.reason}, not {proof['status']}"
-    elif proof.get("status") is None and outcome.status in _NO_BACKEND:
-        failure = f"answered {outcome.status} {_NO_BACKEND[outcome.status]}: no server of the pool gave an answer"
+    elif not failure:
+        failure = _unavailable(outcome, proof)
     return outcome, "plain HTTP, upgrade not passed on", failure
 
 
-_JUDGES: dict[bool | str, t.Callable[[Request, t.Mapping[str, t.Any]], _Verdict]] = {
+def _unavailable(outcome: Outcome, proof: Proof) -> str:
+    no_answer = proof.get("status") is None and outcome.status in NO_BACKEND
+    return f"answered {outcome.status} {NO_BACKEND[outcome.status or 0]}" if no_answer else ""
+
+
+_JUDGES: dict[bool | str, t.Callable[[Request, Proof], _Verdict]] = {
     True: _websocket,
     "required": _websocket_only,
     False: _plain,

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import nginx
@@ -15,22 +17,38 @@ class ServiceError(Exception):
     """The service manager refused; its own words are the message."""
 
 
+# The test of sd_booted(3).
+_SYSTEMD = Path("/run/systemd/system")
+DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
+
+
+def has_systemd() -> bool:
+    return _SYSTEMD.is_dir()
+
+
 def start(build: nginx.Build) -> None:
-    _run(_command(build, "start", alone=[build.binary]))
+    if has_systemd():
+        _run(["systemctl", "start", "nginx.service"])
+    elif Path("/etc/init.d/nginx").is_file():
+        _run(["/etc/init.d/nginx", "start"])
+    else:
+        _run([build.binary])
 
 
-def reload(build: nginx.Build) -> None:
-    """Ask the master to load the files. That it was asked does not mean that it did: see live.fingerprint."""
-    _run(_command(build, "reload", alone=[build.binary, "-s", "reload"]))
+def reload(master: int) -> None:
+    """Ask the master to load the files. That it was asked does not mean that it did: see live.fingerprint.
+
+    The signal reaches it whoever started it, and does not depend on what a service manager believes.
+    """
+    try:
+        os.kill(master, signal.SIGHUP)
+    except ProcessLookupError as error:
+        raise ServiceError(f"nginx, process {master}, has ended") from error
 
 
-def _command(build: nginx.Build, verb: str, alone: list[str]) -> list[str]:
-    # The test of sd_booted(3).
-    if Path("/run/systemd/system").is_dir():
-        return ["systemctl", verb, "nginx.service"]
-    if Path("/etc/init.d/nginx").is_file():
-        return ["/etc/init.d/nginx", verb]
-    return alone
+def reload_units() -> None:
+    """Have systemd read its files again; the running nginx keeps what it was started with."""
+    _run(["systemctl", "daemon-reload"])
 
 
 def _run(command: list[str]) -> None:

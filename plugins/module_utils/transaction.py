@@ -2,23 +2,37 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One deploy: test the candidate, swap the files, go live; or leave files and nginx as they were."""
+"""One deploy: test the candidate, swap the files, go live; then keep it, or put files and nginx back as they were."""
 
 from __future__ import annotations
 
 import re
 import time
 import typing as t
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import candidate, files, host, live, nginx, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils import (
+    candidate,
+    files,
+    host,
+    live,
+    nginx,
+    origins,
+    service,
+    state,
+)
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _LIVE_SECONDS = 15.0
 _GAVE_UP = "still could not bind()"
 _UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
-_POLL_SECONDS = 0.05
+_TAKEN = re.compile(r"bind\(\) to \S+:(\d+) failed \(98:")
+_POLL_SECONDS = 0.02
 _LARGEST_LOG = 1024 * 1024
+
+Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
 class TransactionError(Exception):
@@ -29,21 +43,60 @@ class _NotLive(Exception):
     """nginx did not take over the new configuration."""
 
 
-class Transaction:
-    """The wanted files of an installed nginx, and the address at which its configuration tells which one is live."""
+@dataclass(frozen=True)
+class Goal:
+    """What is to be live.
 
-    def __init__(self, build: nginx.Build, wanted: t.Mapping[Path, files.Content | None], live_address: str) -> None:
-        self._build = build
-        self._wanted = wanted
-        self._address = live_address
+    Own files are the configuration itself; one of them holds the fingerprint that nginx then returns at the live
+    address. Those beside them are files of the host that it needs changed: nginx.conf and the service's drop-in.
+    """
+
+    own: Files
+    beside: Files
+    live_address: str
+    # Which variables to blame.
+    sources: t.Mapping[Path, origins.Source] = field(default_factory=dict)
+    # Whether it is what was live before the last deploy.
+    is_previous: bool = False
+
+
+class Transaction:
+    """The way of an installed nginx to a goal, given what is kept on the host, and a directory for the time being."""
+
+    def __init__(self, build: nginx.Build, goal: Goal, kept: state.State, scratch: Path) -> None:
+        self._build, self._goal, self._state, self._scratch = build, goal, kept, scratch
+        self._own, self._address = goal.own, goal.live_address
+        self._wanted = {**goal.beside, **goal.own}
         self._master = nginx.master_pid(build)
-        self._fingerprint = live.fingerprint(live_address)
-        self.changes = files.plan(wanted)
+        self._fingerprint = live.fingerprint(goal.live_address)
+        self.changes = files.plan(self._wanted)
+        # A run that was killed may have changed files already: the way back leads to those before it.
+        self._unfinished = kept.journal()
+        self._earlier = {path: self._before(path) for path in self._wanted}
 
     @property
     def needed(self) -> bool:
-        """Whether a file is not as wanted, or the running nginx is not what the files say."""
-        return bool(self.changes) or not self._is_live(self._fingerprint)
+        """Whether a file is not as wanted, or the running nginx is not what the files say, or cannot be known to be."""
+        return bool(self.changes) or not self._is_live(self._fingerprint) or self._unfinished is not None
+
+    @property
+    def can_return(self) -> bool:
+        """Whether there was a configuration before this one."""
+        return self._is_replaced and any(self._earlier[path] is not None for path in self._own)
+
+    @property
+    def _is_replaced(self) -> bool:
+        return any(self._earlier[path] != content for path, content in self._wanted.items())
+
+    @property
+    def known_proofs(self) -> state.Proofs:
+        """Those of the configuration that was deployed last."""
+        return self._state.proofs()
+
+    @property
+    def passed(self) -> list[str]:
+        """The routes that were proven before a run that was killed."""
+        return self._unfinished.passed if self._unfinished else []
 
     @property
     def actions(self) -> list[str]:
@@ -52,7 +105,7 @@ class Transaction:
             return []
         done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.changes]
         if self._master:
-            done.append("reloaded nginx")
+            done += ["reloaded nginx"] if self._must_reload else []
         elif self._is_present:
             done.append("started nginx")
         return done
@@ -61,76 +114,189 @@ class Transaction:
         """Have nginx test the candidate; its warnings, or a TransactionError with its own words."""
         if not self.needed:
             return []
-        outside = [str(path) for path in self._wanted if self._build.root not in path.parents]
+        outside = [str(path) for path in self._own if self._build.root not in path.parents]
         if outside:
             raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
         if self._fingerprint and not self._master:
             raise TransactionError(
                 f"nginx runs, but its process id is not in {self._build.pid_file}; nothing was changed"
             )
-        contents = {path: content.data if content else None for path, content in self._wanted.items()}
-        try:
-            verdict = candidate.test(self._build, contents)
-        except OSError as error:
-            raise TransactionError(f"cannot stage the candidate: {error}; nothing was changed") from error
+        verdict = self._candidate(self._wanted)
         if not verdict.accepted:
-            raise TransactionError(self._rejection(verdict))
-        present = [str(path) for path, content in self._wanted.items() if content]
+            raise self._rejection(verdict)
+        present = [str(path) for path, content in self._own.items() if content]
         unread = [path for path in present if path not in verdict.files]
         if unread:
             including = f"{self._build.configuration} and the files it includes"
             raise TransactionError(f"nginx would not read {', '.join(unread)}: no include in {including} covers it")
+        self.changes = self._ordered(self.changes, {})
         return verdict.messages
 
-    def run(self) -> list[str]:
-        """Swap the files and go live; the actions that this took. Call after test()."""
-        if not self.needed:
-            return []
+    def run(self, passed: t.Sequence[str]) -> list[str]:
+        """Swap the files and go live; the actions that this took. Call after test(); passed are routes, for a run that
+        has to go on where this one is killed.
+        """
         actions = self.actions
-        try:
-            files.apply(self.changes)
-        except OSError as error:
-            raise TransactionError(f"cannot write {error.filename}: {error.strerror}; nothing was changed") from error
+        self._swap(passed)
         try:
             self._go_live()
         except (_NotLive, service.ServiceError, nginx.NginxError) as error:
-            raise TransactionError(f"{error}\n{self._undo()}") from error
+            raise TransactionError(f"{error}\n{self.undo()}") from error
         return actions
+
+    def commit(self, proofs: state.Proofs) -> None:
+        """Keep what is live."""
+        try:
+            self._settle(proofs)
+        except OSError as error:
+            raise TransactionError(
+                f"nginx serves the new configuration, but cannot write {error.filename}: {error.strerror}; "
+                "the next run ends this deploy"
+            ) from error
+
+    def undo(self) -> str:
+        """Put the earlier files back; what is live now, in words."""
+        try:
+            files.restore(self._earlier)
+        except OSError as error:
+            return f"The earlier files could not be put back: {error}"
+        # systemd reads its files again some day; nginx does not wait for it.
+        with suppress(service.ServiceError, nginx.NginxError):
+            self._load_units()
+        said = self._go_back()
+        self._state.forget()
+        files.clean(self._wanted)
+        return said
+
+    def _settle(self, proofs: state.Proofs) -> None:
+        if not self._is_present:
+            self._state.remove()
+        else:
+            self._state.set_proofs(proofs)
+            if self._is_replaced and not self._goal.is_previous:
+                self._state.commit()
+            self._state.forget()
+            if self._goal.is_previous:
+                self._state.undone()
+        files.clean(self._wanted)
+
+    def _before(self, path: Path) -> files.Content | None:
+        now = files.read(path)
+        return self._unfinished.earlier(path, now) if self._unfinished else now
 
     @property
     def _is_present(self) -> bool:
-        return any(content is not None for content in self._wanted.values())
+        return any(content is not None for content in self._own.values())
+
+    @property
+    def _must_reload(self) -> bool:
+        of_nginx = any(change.path != service.DROP_IN for change in self.changes)
+        return of_nginx or not self._is_live(self._fingerprint) or self._unfinished is not None
 
     def _is_live(self, fingerprint: str | None) -> bool:
         """Each version of the files holds its own fingerprint, so the one that answers is the one that holds it."""
         if fingerprint is None or not self._is_present:
             return fingerprint is None and not self._is_present
-        return any(content and fingerprint.encode() in content.data for content in self._wanted.values())
+        return any(content and fingerprint.encode() in content.data for content in self._own.values())
 
-    def _rejection(self, verdict: nginx.Verdict) -> str:
-        words = "\n".join(verdict.messages)
+    def _candidate(self, wanted: Files) -> nginx.Verdict:
+        contents = {
+            path: content.data if content else None
+            for path, content in wanted.items()
+            if self._build.root in path.parents
+        }
+        try:
+            return candidate.test(self._build, contents, self._scratch)
+        except OSError as error:
+            raise TransactionError(f"cannot stage the candidate: {error}; nothing was changed") from error
+
+    def _rejection(self, verdict: nginx.Verdict) -> TransactionError:
         if nginx.test(self._build, self._build.configuration).accepted:
-            return f"nginx rejects the new configuration; nothing was changed:\n{words}"
-        return f"nginx rejects the configuration that this host had before this deploy; nothing was changed:\n{words}"
+            head, words = "nginx rejects the new configuration; nothing was changed:", self._explained(verdict.messages)
+        else:
+            head = "nginx rejects the configuration that this host had before this deploy; nothing was changed:"
+            words = verdict.messages
+        return TransactionError("\n".join([head, *words]))
+
+    def _explained(self, messages: list[str]) -> list[str]:
+        for path, content in self._own.items():
+            text = content.data.decode("utf-8", "replace") if content else ""
+            messages = origins.explained(messages, path, text, self._goal.sources.get(path, origins.Source()))
+        return messages
+
+    def _ordered(self, changes: list[files.Change], done: Files) -> list[files.Change]:
+        """The changes in an order in which nginx takes the files after each of them, for a run may end at any."""
+        order = self._order(changes, done)
+        if order is None:
+            names = ", ".join(str(change.path) for change in changes)
+            raise TransactionError(
+                f"nginx takes these files together only, and a deploy that is cut short could leave one of them "
+                f"without the other: {names}; nothing was changed. Deploy what they share first."
+            )
+        return order
+
+    def _order(self, changes: list[files.Change], done: Files) -> list[files.Change] | None:
+        if len(changes) < 2:
+            return changes
+        for change in changes:
+            now = {**done, change.path: change.after}
+            if self._build.root not in change.path.parents or self._candidate(now).accepted:
+                rest = self._order([other for other in changes if other is not change], now)
+                if rest is not None:
+                    return [change, *rest]
+        return None
+
+    def _swap(self, passed: t.Sequence[str]) -> None:
+        original = self._earlier.get(self._build.configuration)
+        try:
+            if original is not None:
+                self._state.keep_original(self._build.configuration, original)
+            self._state.begin(self._earlier, self._wanted, self.known_proofs, passed)
+            files.prepare(self.changes, self._earlier)
+        except OSError as error:
+            self._abandon()
+            raise TransactionError(
+                f"cannot write {self._named(error.filename)}: {error.strerror}; nothing was changed"
+            ) from error
+        try:
+            files.swap(self.changes)
+            self._load_units()
+        except (OSError, service.ServiceError, nginx.NginxError) as error:
+            raise TransactionError(f"cannot change the files: {error}\n{self.undo()}") from error
+
+    def _named(self, file: str) -> str:
+        at = self._goal.sources.get(Path(file), origins.Source()).at
+        return f"{file} ({at})" if at else file
+
+    def _abandon(self) -> None:
+        if self._unfinished is None:
+            self._state.forget()
+            files.clean(self._wanted)
+
+    def _load_units(self) -> None:
+        if any(change.path == service.DROP_IN for change in self.changes):
+            service.reload_units()
 
     def _go_live(self) -> None:
         log = _ErrorLog(self._build.error_log)
         workers = nginx.accepting_workers(self._master) if self._master else set()
         if self._master:
-            service.reload(self._build)
+            if not self._must_reload:
+                return
+            service.reload(self._master)
         elif self._is_present:
             self._remove_dead_sockets()
             try:
                 service.start(self._build)
             except service.ServiceError as error:
-                raise _NotLive(_reason(str(error), log.errors())) from error
+                raise _NotLive(self._reason(str(error), log)) from error
         else:
             return
         self._wait(workers, log)
 
     def _remove_dead_sockets(self) -> None:
         """A killed nginx leaves its Unix sockets behind, as 1.18 does when it is stopped, and then does not start."""
-        for content in self._wanted.values():
+        for content in self._own.values():
             for path in _UNIX_LISTEN.findall(content.data.decode("utf-8", "replace") if content else ""):
                 host.remove_dead_socket(Path(path))
 
@@ -145,32 +311,52 @@ class Transaction:
 
         _until(lambda: taken_over() or given_up())
         if not taken_over():
-            raise _NotLive(_reason("nginx did not take over the new configuration", log.errors()))
+            raise _NotLive(self._reason("nginx did not take over the new configuration", log))
+
+    def _reason(self, what: str, log: _ErrorLog) -> str:
+        telling = list(dict.fromkeys(error for error in log.errors() if _GAVE_UP not in error))
+        lines = [f"{what}:" if telling else what, *self._explained(telling)]
+        if any(self._is_in_own_way(error) for error in telling):
+            lines.append("nginx itself holds that port for another address: give it up in a deploy of its own, first.")
+        return "\n".join(lines)
+
+    def _is_in_own_way(self, error: str) -> bool:
+        """Whether nginx asks for 192.0.2.1:80, say, while it listens on *:80: it opens new sockets before it closes
+        old ones.
+        """
+        taken = _TAKEN.search(error)
+        return taken is not None and any(program.pid == self._master for program in host.listening(int(taken.group(1))))
 
     def _still_accepting(self, workers: set[int]) -> bool:
         master = nginx.master_pid(self._build)
         return bool(workers & nginx.accepting_workers(master)) if master else False
 
-    def _undo(self) -> str:
-        """Put the earlier files back; what is live now, in words."""
-        try:
-            files.restore(self.changes)
-        except OSError as error:
-            return f"The earlier files could not be put back: {error}"
+    def _go_back(self) -> str:
         master = nginx.master_pid(self._build)
         if master is None:
             return "The earlier files are back; nginx does not run" + (", as before." if self._master is None else ".")
         workers: set[int] = set()
         try:
-            # Without a fingerprint from before nothing tells whether nginx took the new files over.
-            if self._fingerprint is None or live.fingerprint(self._address) != self._fingerprint:
+            if not self._never_left:
                 workers = nginx.accepting_workers(master)
-                service.reload(self._build)
+                service.reload(master)
         except service.ServiceError as error:
             return f"The earlier files are back, but nginx may not serve them: {error}"
-        if _until(lambda: live.fingerprint(self._address) == self._fingerprint and not self._still_accepting(workers)):
+        if _until(lambda: self._was_live(live.fingerprint(self._address)) and not self._still_accepting(workers)):
             return "The earlier files are back, and nginx serves them."
         return "The earlier files are back, but nginx does not serve them: its error log tells why."
+
+    @property
+    def _never_left(self) -> bool:
+        """Whether nginx is known to serve what it served before: one fingerprint for both would tell nothing."""
+        tells = self._fingerprint is not None and not self._is_live(self._fingerprint)
+        return tells and live.fingerprint(self._address) == self._fingerprint
+
+    def _was_live(self, fingerprint: str | None) -> bool:
+        if fingerprint is None:
+            return self._fingerprint is None or self._unfinished is not None
+        held = any(content and fingerprint.encode() in content.data for content in self._earlier.values())
+        return held or fingerprint == self._fingerprint
 
 
 def _until(reached: t.Callable[[], bool]) -> bool:
@@ -204,8 +390,3 @@ class _ErrorLog:
 def _is_final(error: str) -> bool:
     """Whether nginx has given up; it tries a port that is taken again and again, and says so at the end."""
     return "bind()" not in error or _GAVE_UP in error
-
-
-def _reason(what: str, errors: list[str]) -> str:
-    telling = list(dict.fromkeys(error for error in errors if _GAVE_UP not in error))
-    return "\n".join([f"{what}:" if telling else what, *telling])

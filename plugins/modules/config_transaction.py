@@ -15,17 +15,28 @@ description:
   - Brings files of nginx's configuration to the wanted content and the running nginx to serve them, or leaves both as
     they were.
   - The candidate is tested with C(nginx -t) inside a copy of the whole configuration before a live file changes. Files
-    are renamed into place. nginx is reloaded, never restarted, so that open WebSockets survive, and started where it
-    does not run.
+    are renamed into place, several of them in an order in which nginx takes what is there after each. nginx is
+    reloaded, never restarted, so that open WebSockets survive, and started where it does not run.
   - A reload that fails is silent. So the configuration itself has to tell which one is live, on O(live_address). Where
     the new one does not go live, the earlier files are put back and the module fails with nginx's own words.
-  - Where the files are as wanted and live, nothing is done.
+  - Then every route is proven, and O(policy) says what follows where one is not.
+  - Where the files are as wanted and live, nothing is done but the proofs. A run after one that was killed ends what
+    that one began, or undoes it.
+  - The files before each of the last ten deploys are kept in C(/var/lib/wsfleet-nginx), for root alone to read.
 options:
+  state:
+    description:
+      - V(present) deploys O(files).
+      - V(previous) brings back all files as they were before the last deploy, and proves the routes of that time.
+        Again, it goes back one more deploy.
+    type: str
+    choices: [present, previous]
+    default: present
+    version_added: 0.3.0
   files:
-    description: The files of the transaction.
+    description: The files of the transaction. Needed with O(state=present).
     type: list
     elements: dict
-    required: true
     suboptions:
       path:
         description: Where the file is. nginx must include it.
@@ -43,6 +54,75 @@ options:
         type: str
         choices: [present, absent]
         default: present
+      at:
+        description: The variable that names the file, for the message where it cannot be written.
+        type: str
+        default: ""
+        version_added: 0.3.0
+      blocks:
+        description:
+          - The places in the operator's variables that the file's C(upstream) and C(server) blocks come from, in their
+            order, for the message where nginx rejects one of their lines.
+        type: list
+        elements: str
+        default: []
+        version_added: 0.3.0
+  nginx_conf:
+    description:
+      - What sockets need of the main and events contexts, which only C(nginx.conf) itself can hold. All else in that
+        file stays as it is.
+    type: dict
+    version_added: 0.3.0
+    suboptions:
+      directives:
+        description:
+          - The values of C(worker_processes), C(worker_rlimit_nofile), C(worker_shutdown_timeout) and
+            C(worker_connections). A limit that was higher before the first deploy stays.
+        type: dict
+        default: {}
+      state:
+        description:
+          - V(managed) sets them. The file as it was before is kept in C(/var/lib/wsfleet-nginx/nginx.conf).
+          - V(checked) only warns of a limit that is lower.
+          - V(restored) takes back what V(managed) has set.
+        type: str
+        choices: [managed, checked, restored]
+        default: managed
+      at:
+        description: The variable that the limits come from, for messages.
+        type: str
+        default: ""
+  drop_in:
+    description:
+      - A file of systemd for the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
+        nginx is next started or stopped. Where systemd does not run, nothing is written.
+    type: dict
+    version_added: 0.3.0
+    suboptions:
+      content:
+        description: The whole content. Needed with O(drop_in.state=present).
+        type: str
+      state:
+        description: Whether the file is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+      at:
+        description: The variable that the file comes from, for messages.
+        type: str
+        default: ""
+  policy:
+    description:
+      - What follows where a route is not proven. Each time it is told which, why, and what to do.
+      - V(rollback) puts the earlier files back if the deploy is at fault. It is where a route was proven before and is
+        not now, and where a new route is not proven although a backend takes the same handshake when it is asked
+        directly. The module fails either way.
+      - V(fail) fails, V(warn) warns, and both keep the files, which nginx accepted.
+      - V(skip) proves nothing.
+    type: str
+    choices: [rollback, fail, warn, skip]
+    default: rollback
+    version_added: 0.3.0
   live_address:
     description:
       - Where the running nginx answers V(GET /) with a fingerprint, as V(HOST:PORT) or V([V6]:PORT). It should be an
@@ -54,7 +134,7 @@ options:
   proofs:
     description:
       - The routes to prove at the end, whether or not anything changed. All are run at once, each within 5 seconds.
-      - A route without its proof fails the module. The files, which nginx accepted, stay.
+      - One that fails is tried again for a second, as a pool may have servers of several kinds.
     type: list
     elements: dict
     default: []
@@ -115,6 +195,24 @@ options:
         description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
         type: str
         version_added: 0.2.0
+      backends:
+        description: Where the route leads, to tell a fault of the deploy from one of a backend.
+        type: dict
+        version_added: 0.3.0
+        suboptions:
+          url:
+            description: What nginx asks them for, as in O(proofs[].url).
+            type: str
+            required: true
+          addresses:
+            description: The addresses of some of them, as V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH).
+            type: list
+            elements: str
+            required: true
+          headers:
+            description: Headers that nginx adds to the request. They never appear in logs or results.
+            type: dict
+            default: {}
       wait:
         description:
           - For how many seconds a proof that fails is tried again.
@@ -127,7 +225,7 @@ attributes:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
     support: full
   diff_mode:
-    description: Shows each file that changes.
+    description: Shows each file that changes, C(nginx.conf) and the drop-in included.
     support: full
   platform:
     description: Signals nginx and reads C(/proc).
@@ -160,6 +258,11 @@ EXAMPLES = r"""
       - path: /etc/nginx/conf.d/00-websockets.conf
         state: absent
     live_address: 127.0.0.1:6455
+
+- name: Go back to the configuration before the last deploy
+  wsfleet.nginx.config_transaction:
+    state: previous
+    live_address: 127.0.0.1:6455
 """
 
 RETURN = r"""
@@ -169,11 +272,15 @@ actions:
   elements: str
   returned: always
   sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+undone:
+  description: Whether the deploy was undone because of its proofs.
+  type: bool
+  returned: always
 proofs:
   description: One result for each of O(proofs), in their order.
   type: list
   elements: dict
-  returned: when all proofs passed, which in check mode are not made
+  returned: when nothing failed. In check mode and with O(policy=skip) no proof is made.
   contains:
     site:
       description: The site's name.
@@ -185,9 +292,12 @@ proofs:
       description: The HTTP status of the answer, or nothing where there was none.
       type: int
     proven:
-      description: What was proven.
+      description: What was proven, or nothing.
       type: str
       sample: handshake
+    failure:
+      description: Why the route is not proven, with O(policy=warn).
+      type: str
     milliseconds:
       description: Milliseconds from the start of the connection to the answer.
       type: float
@@ -199,11 +309,24 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, nginx, proofs, transaction
+from ansible_collections.wsfleet.nginx.plugins.module_utils import (
+    capacity,
+    deploy,
+    files,
+    main_context,
+    nginx,
+    origins,
+    service,
+    state,
+    transaction,
+)
+
+Wanted = t.Dict[Path, t.Optional[files.Content]]
 
 
-def wanted_files(module: AnsibleModule) -> dict[Path, files.Content | None]:
-    wanted: dict[Path, files.Content | None] = {}
+def own_files(module: AnsibleModule) -> Wanted:
+    """The files of the configuration."""
+    wanted: Wanted = {}
     for item in module.params["files"]:
         # One name for one file: "conf.d/../conf.d/x" is "conf.d/x".
         path = Path(os.path.normpath(item["path"]))
@@ -220,6 +343,54 @@ def wanted_files(module: AnsibleModule) -> dict[Path, files.Content | None]:
     return wanted
 
 
+def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Source]:
+    found = {
+        Path(os.path.normpath(item["path"])): origins.Source(item["at"], item["blocks"])
+        for item in module.params["files"] or []
+    }
+    for path, option in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
+        if module.params[option]:
+            found[path] = origins.Source(module.params[option]["at"])
+    return found
+
+
+def files_beside(module: AnsibleModule, build: nginx.Build, kept: state.State) -> Wanted:
+    """The files of the host that the configuration needs changed."""
+    wanted: Wanted = {}
+    given, drop_in = module.params["nginx_conf"], module.params["drop_in"]
+    now = files.read(build.configuration)
+    if given and given["state"] != "checked" and now:
+        # The byte order of a text is not nginx's concern: what is not UTF-8 passes through as it is.
+        text = now.data.decode("utf-8", "surrogateescape")
+        original = kept.original(build.configuration)
+        before = main_context.values(original.data.decode("utf-8", "surrogateescape") if original else text)
+        directives = {name: before.get(name) for name in main_context.DIRECTIVES} if original else {}
+        if given["state"] == "managed":
+            directives = capacity.raised(given["directives"], before)
+        edited = main_context.edited(text, directives).encode("utf-8", "surrogateescape")
+        wanted[build.configuration] = files.Content(edited, now.mode, now.owner)
+    if drop_in and service.has_systemd():
+        content = files.Content(drop_in["content"].encode(), 0o644) if drop_in["state"] == "present" else None
+        wanted[service.DROP_IN] = content
+    return wanted
+
+
+def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
+    given, now = module.params["nginx_conf"], files.read(build.configuration)
+    if not given or given["state"] == "restored" or not now:
+        return
+    master = nginx.master_pid(build)
+    workers = sorted(nginx.accepting_workers(master)) if master else []
+    try:
+        there = main_context.values(now.data.decode("utf-8", "surrogateescape"))
+    except main_context.MainContextError as error:
+        # It is nobody's business here but that of those who manage it.
+        module.warn(f"{build.configuration}: {error}")
+        return
+    for found in capacity.shortfalls(given["directives"], there, capacity.open_files(workers[0]) if workers else None):
+        module.warn(f"{given['at'] or build.configuration}: {found}")
+
+
 def shown(change: files.Change) -> dict[str, str]:
     def text(content: files.Content | None) -> str:
         return content.data.decode("utf-8", "replace") if content else ""
@@ -232,35 +403,94 @@ def shown(change: files.Change) -> dict[str, str]:
     }
 
 
-def prove(module: AnsibleModule, result: dict[str, t.Any]) -> None:
-    results = proofs.prove_all(module.params["proofs"])
-    failed = [
-        f"- {result['site']} {result['path']}{f' ({at})' if at else ''}: {result['failure']}"
-        for proof, result in zip(module.params["proofs"], results)
-        if result["failure"]
-        for at in [proof["at"]]
-    ]
-    if failed:
-        live = "nginx serves the new configuration" if result["changed"] else "nginx serves the configuration"
-        module.fail_json(msg="\n".join([f"{live}, but not every route is proven:", *failed]), **result)
-    result["proofs"] = results
+def last_deploy(kept: state.State) -> state.Entry:
+    entry = kept.last()
+    if entry is None:
+        raise transaction.TransactionError("there is no deploy to go back from: this host keeps none")
+    return entry
+
+
+def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted]:
+    """The files of the configuration as they were before a deploy, and those beside them."""
+    beside = {path: content for path, content in entry.before.items() if path in (service.DROP_IN, build.configuration)}
+    own = {path: content for path, content in entry.before.items() if path not in beside}
+    if not any(own.values()):
+        raise transaction.TransactionError(
+            f"the deploy of {entry.time} was the first one: there is no configuration before it to go back to"
+        )
+    return own, beside
+
+
+def go(module: AnsibleModule, scratch: Path) -> None:
+    kept = state.State(module.params["live_address"])
+    proofs, policy = module.params["proofs"], module.params["policy"]
+    previous = module.params["state"] == "previous"
+    if not previous and module.check_mode and nginx.find_binary() is None:
+        module.warn("nginx is not installed yet, so it could not test the candidate")
+        changes = files.plan(own_files(module))
+        module.exit_json(changed=True, undone=False, actions=[], diff=[shown(change) for change in changes])
+    build = nginx.installed()
+    if previous:
+        entry = last_deploy(kept)
+        own, beside = previous_files(build, entry)
+        # Never back to what the operator flees from.
+        proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy
+    else:
+        own, beside = own_files(module), files_beside(module, build, kept)
+    goal = transaction.Goal(own, beside, module.params["live_address"], sources(module, build), previous)
+    deal = transaction.Transaction(build, goal, kept, scratch)
+    result = {"changed": deal.needed, "undone": False, "diff": [shown(change) for change in deal.changes]}
+    for message in deal.test():
+        module.warn(f"nginx: {message}")
+    if module.check_mode:
+        module.exit_json(actions=deal.actions, **result)
+    report = deploy.run(deal, proofs, policy)
+    if report.undone:
+        module.fail_json(msg=report.failure, changed=False, undone=True)
+    warn_of_limits(module, build)
+    result["actions"] = report.actions
+    if report.failure and policy != "warn":
+        module.fail_json(msg=report.failure, **result)
+    if report.failure:
+        module.warn(report.failure)
+    module.exit_json(proofs=[proven.plain() for proven in report.results], **result)
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["present", "previous"], "default": "present"},
             "files": {
                 "type": "list",
                 "elements": "dict",
-                "required": True,
                 "options": {
                     "path": {"type": "path", "required": True},
                     "content": {"type": "str"},
                     "mode": {"type": "str", "default": "0644"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                    "at": {"type": "str", "default": ""},
+                    "blocks": {"type": "list", "elements": "str", "default": []},
                 },
                 "required_if": [("state", "present", ("content",))],
             },
+            "nginx_conf": {
+                "type": "dict",
+                "options": {
+                    "directives": {"type": "dict", "default": {}},
+                    "state": {"type": "str", "choices": ["managed", "checked", "restored"], "default": "managed"},
+                    "at": {"type": "str", "default": ""},
+                },
+            },
+            "drop_in": {
+                "type": "dict",
+                "options": {
+                    "content": {"type": "str"},
+                    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                    "at": {"type": "str", "default": ""},
+                },
+                "required_if": [("state", "present", ("content",))],
+            },
+            "policy": {"type": "str", "choices": list(deploy.POLICIES), "default": "rollback"},
             "live_address": {"type": "str", "required": True},
             "proofs": {
                 "type": "list",
@@ -279,28 +509,32 @@ def main() -> None:
                     "headers": {"type": "dict", "default": {}, "no_log": True},
                     "send": {"type": "str"},
                     "expect": {"type": "str"},
+                    "backends": {
+                        "type": "dict",
+                        "options": {
+                            "url": {"type": "str", "required": True},
+                            "addresses": {"type": "list", "elements": "str", "required": True},
+                            "headers": {"type": "dict", "default": {}, "no_log": True},
+                        },
+                    },
                     "wait": {"type": "float", "default": 0},
                 },
             },
         },
+        required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
-    wanted = wanted_files(module)
     try:
-        if module.check_mode and nginx.find_binary() is None:
-            module.warn("nginx is not installed yet, so it could not test the candidate")
-            module.exit_json(changed=True, actions=[], diff=[shown(change) for change in files.plan(wanted)])
-        deploy = transaction.Transaction(nginx.installed(), wanted, module.params["live_address"])
-        result = {"changed": deploy.needed, "diff": [shown(change) for change in deploy.changes]}
-        for message in deploy.test():
-            module.warn(f"nginx: {message}")
-        if module.check_mode:
-            module.exit_json(actions=deploy.actions, **result)
-        result["actions"] = deploy.run()
-    except (nginx.NginxError, transaction.TransactionError, OSError) as error:
+        with state.locked() as scratch:
+            go(module, scratch)
+    except (
+        nginx.NginxError,
+        transaction.TransactionError,
+        main_context.MainContextError,
+        state.Busy,
+        OSError,
+    ) as error:
         module.fail_json(msg=str(error))
-    prove(module, result)
-    module.exit_json(**result)
 
 
 if __name__ == "__main__":

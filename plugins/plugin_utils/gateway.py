@@ -12,6 +12,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     addresses,
     consistency,
     directives,
+    limits,
     pools,
     proofs,
     schema,
@@ -24,6 +25,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory, Server
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
+
+
+_STATUS = "websockets_status_listen"
 
 
 class UpstreamBlock(t.TypedDict):
@@ -68,6 +72,11 @@ class Model(t.TypedDict):
     listening: list[Listening]
     names: list[Name]
     proofs: list[proofs.Proof]
+    # The places of all upstream and server blocks of the file, in their order.
+    blocks: list[str]
+    # The directives of nginx.conf, and the drop-in of the service.
+    nginx_conf: dict[str, str]
+    drop_in: str
     warnings: list[str]
 
 
@@ -80,6 +89,8 @@ class _Checked(t.NamedTuple):
     status: Address
     nginx: Version
     needs: list[versions.Need]
+    capacity: int
+    shutdown_timeout: str
 
 
 def gateway_model(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> Model | None:
@@ -92,7 +103,7 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
     given = schema.variables(variables, faults)
     upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
     sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
-    status = addresses.loopback(given["websockets_status_listen"], "websockets_status_listen", faults)
+    status = addresses.loopback(given[_STATUS], _STATUS, faults)
     nginx = versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
     servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in upstreams}
     needs = [need for upstream in upstreams for need in versions.needs(upstream, servers[upstream["at"]])]
@@ -109,7 +120,8 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
 
     if faults.lines or status is None:
         return None
-    return _Checked(upstreams, sites, servers, status, nginx, needs)
+    capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
+    return _Checked(upstreams, sites, servers, status, nginx, needs, capacity, timeout)
 
 
 def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
@@ -121,7 +133,7 @@ def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | No
 def _model(checked: _Checked) -> Model:
     upstreams, sites, servers, nginx = checked.upstreams, checked.sites, checked.servers, checked.nginx
     locations = [location for site in sites for location in site["locations"]]
-    resolving = _resolving(upstreams, servers)
+    by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
@@ -134,8 +146,11 @@ def _model(checked: _Checked) -> Model:
         ],
         sites=[_site_block(site, nginx) for site in sites],
         listening=_listening(sites, checked.status),
-        names=_names(servers.values(), locations, {upstream["name"].lower() for upstream in upstreams}),
-        proofs=[proof for site in sites for proof in proofs.proofs(site, resolving)],
+        names=_names(servers.values(), locations, by_name),
+        proofs=[proof for site in sites for proof in proofs.proofs(site, by_name)],
+        blocks=[*(upstream["at"] for upstream in upstreams), *(site["at"] for site in sites), _STATUS],
+        nginx_conf=limits.directives(checked.capacity, checked.shutdown_timeout),
+        drop_in=limits.drop_in(checked.capacity, checked.shutdown_timeout),
         warnings=[
             *_unused(upstreams, locations),
             *_down(upstreams, servers),
@@ -155,7 +170,7 @@ def _site_block(site: Site, nginx: Version) -> SiteBlock:
 
 
 def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
-    places: dict[str, str] = {str(status): "websockets_status_listen"}
+    places: dict[str, str] = {str(status): _STATUS}
     for site in sites:
         for listen in site["listen"]:
             places.setdefault(str(listen.address), f"{site['at']}.listen")
@@ -175,15 +190,6 @@ def _names(
         if url and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
-
-
-def _resolving(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> set[str]:
-    """The names, in lower case, of the pools that may have no server until nginx has resolved one."""
-    return {
-        upstream["name"].lower()
-        for upstream in upstreams
-        if any(server.parameters.get("resolve") for server in servers[upstream["at"]])
-    }
 
 
 def _unused(upstreams: t.Sequence[Upstream], locations: t.Sequence[Location]) -> t.Iterator[str]:

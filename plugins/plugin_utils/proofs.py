@@ -10,7 +10,11 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
+
+# The servers of each pool by its name in lower case, as nginx takes it.
+Pools = t.Mapping[str, t.Sequence[Server]]
 
 # Where a listen on every address can be reached.
 _LOOPBACK = {"": "127.0.0.1", "::": "::1"}
@@ -18,6 +22,16 @@ _LOOPBACK = {"": "127.0.0.1", "::": "::1"}
 _RESOLVING_SECONDS = 6.0
 # nginx's own status for closing the connection without an answer.
 _NO_ANSWER = 444
+# Enough to tell whose fault it is where a route is not proven.
+_MOST_BACKENDS = 8
+
+
+class Backends(t.TypedDict):
+    """Where a route leads, and what nginx asks for there."""
+
+    url: str
+    addresses: list[str]
+    headers: dict[str, str]
 
 
 class Proof(t.TypedDict):
@@ -37,12 +51,13 @@ class Proof(t.TypedDict):
     subprotocols: list[str]
     send: str | None
     expect: str | None
+    backends: Backends | None
     wait: float
 
 
-def proofs(site: Site, resolving: t.Collection[str]) -> list[Proof]:
-    """The proofs of a site, given the names, in lower case, of the pools that nginx resolves while it runs."""
-    return [_proof(site, location, resolving) for location in site["locations"] if _is_proven(site, location)]
+def proofs(site: Site, pools: Pools) -> list[Proof]:
+    """The proofs of a site."""
+    return [_proof(site, location, pools) for location in site["locations"] if _is_proven(site, location)]
 
 
 def with_headers(
@@ -82,7 +97,7 @@ def _unnamed(site: Site) -> str:
     return "" if named else f"{site['at']}.server_name has no name but expressions: list one that they match"
 
 
-def _proof(site: Site, location: Location, resolving: t.Collection[str]) -> Proof:
+def _proof(site: Site, location: Location, pools: Pools) -> Proof:
     listen = site["listen"][0]
     probe = _probe(location)
     scheme = ("ws" if location["websocket"] else "http") + ("s" if listen.ssl else "")
@@ -102,8 +117,43 @@ def _proof(site: Site, location: Location, resolving: t.Collection[str]) -> Proo
         subprotocols=[subprotocol] if subprotocol else [],
         send=probe.get("message"),
         expect=probe.get("expect"),
-        wait=_RESOLVING_SECONDS if _pool(location) in resolving else 0,
+        backends=_backends(site, location, pools),
+        # A pool that nginx resolves while it runs may have no server until it has resolved one.
+        wait=_RESOLVING_SECONDS if any(s.parameters.get("resolve") for s in pools.get(_pool(location), ())) else 0,
     )
+
+
+def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
+    url = location["proxy_pass"]
+    secure = url is not None and url.scheme == "https"
+    addresses = [server.address for server in pools.get(_pool(location), ()) if not server.parameters.get("down")]
+    if url and _pool(location) not in pools:
+        addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
+    if not addresses:
+        return None
+    # What holds a variable is for nginx alone to complete.
+    headers = {name: value for name, value in location["headers"].items() if "$" not in value}
+    host = next((headers.pop(name) for name in list(headers) if name.lower() == "host"), _request_host(site))
+    scheme = ("ws" if location["websocket"] else "http") + ("s" if secure else "")
+    return Backends(
+        url=f"{scheme}://{host}{_backend_path(location)}",
+        addresses=[str(address) for address in addresses[:_MOST_BACKENDS]],
+        headers=headers,
+    )
+
+
+def _with_port(address: Address, secure: bool) -> Address:
+    return Address(host=address.host, port=443 if secure else 80)
+
+
+def _backend_path(location: Location) -> str:
+    """The path that nginx asks a backend for: with a path behind the pool that replaces the location's own."""
+    asked, url = _path(location), location["proxy_pass"]
+    replacement = "/" if location["strip_prefix"] else url.uri if url else ""
+    own = urllib.parse.quote(location["path"].path)
+    if not replacement or location["path"].is_regex or not asked.startswith(own):
+        return asked
+    return replacement + asked[len(own) :]
 
 
 def _probe(location: Location) -> Probe:

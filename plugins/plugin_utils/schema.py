@@ -120,8 +120,8 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
         if name not in VARIABLES:
             faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
     completed = {**VARIABLES, **given}
-    values.state(completed["websockets_state"], "websockets_state", faults)
-    values.absolute_path(completed["websockets_config_path"], "websockets_config_path", faults)
+    for name, check in _SCALARS.items():
+        completed[name] = check(completed[name], name, faults)
     if completed["websockets_render_dir"] is not None:
         values.directory(completed["websockets_render_dir"], "websockets_render_dir", faults)
     server_parameters(completed["websockets_server"], "websockets_server", faults)
@@ -266,6 +266,22 @@ VARIABLES: dict[str, t.Any] = {
     "websockets_config_path": "/etc/nginx/conf.d/00-websockets.conf",
     "websockets_nginx_version": None,
     "websockets_render_dir": None,
+    "websockets_probe_policy": "rollback",
+    "websockets_capacity": 4096,
+    "websockets_worker_shutdown_timeout": "1h",
+    "websockets_manage_nginx_conf": True,
+    "websockets_manage_service": True,
+}
+
+# Variables of one value each; what has its own place is checked there.
+_SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
+    "websockets_state": values.state,
+    "websockets_config_path": values.absolute_path,
+    "websockets_probe_policy": values.probe_policy,
+    "websockets_capacity": values.capacity,
+    "websockets_worker_shutdown_timeout": values.milliseconds,
+    "websockets_manage_nginx_conf": values.boolean,
+    "websockets_manage_service": values.boolean,
 }
 
 SERVER_PARAMETERS = {

@@ -18,6 +18,7 @@ HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # https://nginx.org/en/docs/syntax.html: a time that nginx counts in seconds, and one that it counts in milliseconds.
 SECONDS = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?")))
 _MILLISECONDS = re.compile(rf"(?=[0-9])(?:{SECONDS.pattern})?(?:[0-9]{{1,9}}ms)?")
+_UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1, "": 1, "ms": 0.001}
 _SIZE = re.compile(r"[1-9][0-9]{0,5}[kKmM]?")
 _LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 
@@ -61,6 +62,9 @@ _LONGEST_WORD = 2000
 _LONGEST_NAME = 253
 
 STATES = ("present", "absent")
+PROBE_POLICIES = ("rollback", "fail", "warn", "skip")
+# Beyond that nginx would need more memory for its connections alone than hosts have.
+_MOST_SOCKETS = 10_000_000
 BALANCES = ("round_robin", "least_conn", "ip_hash", "random", "hash", "sticky", "least_time")
 _PLAIN_BALANCES: dict[str, set[tuple[str, ...]]] = {
     "round_robin": {()},
@@ -256,6 +260,14 @@ def state(value: object, path: str, faults: Faults) -> str | None:
     return one_of(STATES, value, path, faults)
 
 
+def probe_policy(value: object, path: str, faults: Faults) -> str | None:
+    return one_of(PROBE_POLICIES, value, path, faults)
+
+
+def capacity(value: object, path: str, faults: Faults) -> int | None:
+    return _within(1, _MOST_SOCKETS, value, path, faults)
+
+
 def absolute_path(value: object, path: str, faults: Faults) -> str | None:
     given = plain_text(value, path, faults)
     if given is None or _ABSOLUTE_PATH.fullmatch(given):
@@ -280,6 +292,12 @@ def milliseconds(value: object, path: str, faults: Faults) -> str | None:
 def seconds(value: object, path: str, faults: Faults) -> str | None:
     """A time of a directive that takes whole seconds only."""
     return _time(SECONDS, "90, 90s, 30m, 1h30m", value, path, faults)
+
+
+def seconds_of(given: str) -> float:
+    """The seconds of a time that was checked."""
+    parts = re.findall(r"([0-9]+)(ms|[wdhms]?)", given)
+    return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
 def size(value: object, path: str, faults: Faults) -> str | None:

@@ -40,7 +40,7 @@ def test_the_readme_shows_seven_lines_and_the_file_they_render() -> None:
 
 
 def test_the_readme_shows_the_faults_that_two_slips_make() -> None:
-    shown = re.findall(r"^      - (websockets_.*)$", README, re.MULTILINE)
+    shown = re.findall(r"^      - (websockets_\S*: .*)$", README, re.MULTILINE)
     (site,) = SEED["websockets_sites"]
     slips = {"server_name": site["server_name"], "listne": 3000, "locations": [{"path": "/", "upstream": "ws-backnd"}]}
     assert gateway_model({**SEED, "websockets_sites": [slips]}, {}, {})["faults"] == shown

@@ -5,23 +5,65 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import stat
+import typing as t
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import files
+
+Files = t.Dict[Path, t.Optional[files.Content]]
+
+as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 
 
 def content(text: str, mode: int = 0o644) -> files.Content:
     return files.Content(data=text.encode(), mode=mode, owner=(os.getuid(), os.getgid()))
 
 
+def placed(path: Path, text: str, mode: int = 0o644) -> files.Content:
+    path.write_text(text)
+    path.chmod(mode)
+    return content(text, mode)
+
+
+def made_ready(wanted: Files) -> tuple[list[files.Change], Files]:
+    """The changes, ready to be swapped, and the earlier files."""
+    changes = files.plan(wanted)
+    earlier = {path: files.read(path) for path in wanted}
+    files.prepare(changes, earlier)
+    return changes, earlier
+
+
+def swapped(wanted: Files) -> Files:
+    changes, earlier = made_ready(wanted)
+    files.swap(changes)
+    return earlier
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+@contextmanager
+def room_for(size: int) -> t.Iterator[None]:
+    """No file can grow beyond that many bytes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
 def test_only_files_that_are_not_as_wanted_are_planned(tmp_path: Path) -> None:
     same, other, missing, gone = (tmp_path / name for name in ("same", "other", "missing", "gone"))
-    same.write_text("a")
-    other.write_text("a")
     for path in (same, other):
-        path.chmod(0o644)
+        placed(path, "a")
     changes = files.plan({same: content("a"), other: content("b"), missing: content("c"), gone: None})
     assert changes == [
         files.Change(path=other, before=content("a"), after=content("b")),
@@ -31,57 +73,264 @@ def test_only_files_that_are_not_as_wanted_are_planned(tmp_path: Path) -> None:
 
 def test_a_mode_that_is_not_as_wanted_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_text("a")
-    path.chmod(0o600)
-    assert len(files.plan({path: content("a", 0o640)})) == 1
-    files.apply(files.plan({path: content("a", 0o640)}))
-    assert files.plan({path: content("a", 0o640)}) == []
+    placed(path, "a", 0o600)
+    wanted: Files = {path: content("a", 0o640)}
+    assert len(files.plan(wanted)) == 1
+    earlier = swapped(wanted)
+    assert files.plan(wanted) == []
+    files.restore(earlier)
+    assert files.read(path) == content("a", 0o600)
 
 
-def test_changes_are_applied_and_restored_byte_for_byte(tmp_path: Path) -> None:
+def test_a_path_below_a_file_is_none() -> None:
+    assert files.read(Path(__file__) / "below") is None
+
+
+def test_making_ready_changes_nothing_yet(tmp_path: Path) -> None:
+    changed, removed, created = (tmp_path / name for name in ("changed", "removed", "created"))
+    before = {path: placed(path, "before") for path in (changed, removed)}
+    made_ready({changed: content("after"), removed: None, created: content("new")})
+    assert {path: files.read(path) for path in (changed, removed)} == before
+    assert not created.exists()
+    assert names(tmp_path) == [".changed.new", ".changed.old", ".created.new", ".removed.old", "changed", "removed"]
+
+
+def test_changes_are_made_and_restored_byte_for_byte(tmp_path: Path) -> None:
     changed, removed, created = (tmp_path / name for name in ("changed", "removed", "created"))
     changed.write_bytes(b"before \xff\n")
     changed.chmod(0o600)
-    removed.write_text("kept")
-    changes = files.plan({changed: content("after"), removed: None, created: content("new")})
-    files.apply(changes)
-    assert changed.read_text() == "after"
-    assert changed.stat().st_mode & 0o777 == 0o644
-    assert not removed.exists()
-    assert created.read_text() == "new"
-    files.restore(changes)
+    placed(removed, "kept", 0o640)
+    wanted: Files = {changed: content("after"), removed: None, created: content("new", 0o400)}
+    earlier = swapped(wanted)
+    assert {path: files.read(path) for path in wanted} == wanted
+    files.restore(earlier)
+    assert {path: files.read(path) for path in wanted} == earlier
     assert changed.read_bytes() == b"before \xff\n"
-    assert changed.stat().st_mode & 0o777 == 0o600
+    assert stat.S_IMODE(changed.stat().st_mode) == 0o600
     assert removed.read_text() == "kept"
     assert not created.exists()
 
 
-def test_nothing_is_left_changed_where_one_change_fails(tmp_path: Path) -> None:
-    first = tmp_path / "first"
-    first.write_text("before")
-    changes = files.plan({first: content("after"), tmp_path / "no such directory" / "file": content("x")})
-    with pytest.raises(OSError, match="no such directory/file"):
-        files.apply(changes)
-    assert first.read_text() == "before"
-    assert [path.name for path in tmp_path.iterdir()] == ["first"]
+def test_a_single_file_is_written_with_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    path = tmp_path / "new directory" / "file"
+    files.write(path, content("a", 0o600))
+    files.write(path, content("b", 0o640))
+    assert files.read(path) == content("b", 0o640)
+    assert names(path.parent) == ["file"]
+
+
+def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
+    files.remove(tmp_path / "nothing")
+    files.remove(tmp_path / "nothing" / "below")
+
+
+def test_nothing_is_changed_where_one_file_has_no_room(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    before = placed(first, "before")
+    wanted: Files = {first: content("after"), second: content("x" * 5000)}
+    changes = files.plan(wanted)
+    with room_for(1000), pytest.raises(OSError, match="File too large") as raised:
+        files.prepare(changes, {first: before, second: None})
+    assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(second))
+    assert files.read(first) == before
+    assert names(tmp_path) == [".first.new", ".first.old", "first"]
+    files.clean(wanted)
+    assert names(tmp_path) == ["first"]
+
+
+def test_nothing_is_changed_where_one_directory_cannot_be_made(tmp_path: Path) -> None:
+    first, blocked = tmp_path / "first", tmp_path / "a file" / "file"
+    before = placed(first, "before")
+    placed(blocked.parent, "in the way")
+    wanted: Files = {first: content("after"), blocked: content("x")}
+    with pytest.raises(OSError, match="a file/file") as raised:
+        made_ready(wanted)
+    assert raised.value.filename == str(blocked)
+    assert files.read(first) == before
+    files.clean(wanted)
+    assert names(tmp_path) == ["a file", "first"]
+
+
+def test_a_directory_that_is_missing_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "service.d" / "limits.conf"
+    earlier = swapped({path: content("a")})
+    assert files.read(path) == content("a")
+    assert stat.S_IMODE(path.parent.stat().st_mode) & 0o755 == 0o755
+    files.restore(earlier)
+    assert not path.exists()
 
 
 def test_an_open_reader_keeps_the_old_bytes(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_text("before")
+    placed(path, "before")
     with path.open() as reader:
-        files.apply(files.plan({path: content("after")}))
+        swapped({path: content("after")})
         assert reader.read() == "before"
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_restoring_needs_no_room(tmp_path: Path) -> None:
+    changed, removed, created = (tmp_path / name for name in ("changed", "removed", "created"))
+    placed(changed, "before", 0o600)
+    placed(removed, "kept")
+    inodes = [path.stat().st_ino for path in (changed, removed)]
+    earlier = swapped({changed: content("after"), removed: None, created: content("new")})
+    with room_for(0):
+        files.restore(earlier)
+    assert {path: files.read(path) for path in earlier} == earlier
+    assert [path.stat().st_ino for path in (changed, removed)] == inodes
+
+
+def test_what_was_kept_and_lost_is_written_again(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    placed(path, "before", 0o600)
+    earlier = swapped({path: content("after")})
+    files.clean([path])
+    files.restore(earlier)
+    assert files.read(path) == content("before", 0o600)
+
+
+def test_what_was_kept_of_another_time_is_not_put_back(tmp_path: Path) -> None:
+    path, kept = tmp_path / "file", tmp_path / ".file.old"
+    placed(path, "before")
+    placed(kept, "long ago")
+    earlier = swapped({path: content("after")})
+    assert files.read(kept) == content("before")
+    placed(kept, "somebody's")
+    files.restore(earlier)
+    assert files.read(path) == content("before")
+
+
+def test_what_a_killed_run_kept_is_kept_on(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    placed(path, "before")
+    inode = path.stat().st_ino
+    earlier = swapped({path: content("of the killed run")})
+    changes = files.plan({path: content("after")})
+    files.prepare(changes, earlier)
+    files.swap(changes)
+    assert files.read(path) == content("after")
+    files.restore(earlier)
+    assert files.read(path) == content("before")
+    assert path.stat().st_ino == inode
+
+
+def test_a_file_is_kept_as_a_copy_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "file"
+    placed(path, "before", 0o640)
+    earlier = swapped({path: content("after")})
+    assert files.read(tmp_path / ".file.old") == content("before", 0o640)
+    with room_for(0):
+        files.restore(earlier)
+    assert files.read(path) == content("before", 0o640)
+
+
+def test_the_last_change_is_restored_first(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in ("b", "a", "c")]
+    for path in paths:
+        placed(path, "before")
+    earlier = swapped({path: content("after") for path in paths})
+    # A directory cannot be renamed over: here the restoring ends.
+    paths[1].unlink()
+    (paths[1] / "in the way").mkdir(parents=True)
+    with pytest.raises(OSError, match="directory"):
+        files.restore(earlier)
+    assert (paths[0].read_text(), paths[2].read_text()) == ("after", "before")
+
+
+def test_a_link_becomes_a_file_and_a_link_again(tmp_path: Path) -> None:
+    target, path = tmp_path / "available" / "site", tmp_path / "enabled" / "site"
+    for directory in (target.parent, path.parent):
+        directory.mkdir()
+    placed(target, "before")
+    path.symlink_to("../available/site")
+    earlier = swapped({path: content("after")})
+    assert not path.is_symlink()
+    assert target.read_text() == "before"
+    files.restore(earlier)
+    assert os.readlink(path) == "../available/site"
+    assert path.read_text() == "before"
+    files.clean([path])
+    assert names(path.parent) == ["site"]
+
+
+def test_a_link_that_was_removed_is_a_link_again(tmp_path: Path) -> None:
+    target, path = tmp_path / "target", tmp_path / "link"
+    placed(target, "before")
+    path.symlink_to(target)
+    earlier = swapped({path: None})
+    assert not path.is_symlink()
+    assert target.exists()
+    files.restore(earlier)
+    assert os.readlink(path) == str(target)
+
+
+def test_cleaning_removes_what_is_beside_the_files_and_nothing_else(tmp_path: Path) -> None:
+    wanted: Files = {tmp_path / "file": content("after"), tmp_path / "gone": None}
+    for path in wanted:
+        placed(path, "before")
+    placed(tmp_path / ".other.old", "somebody's")
+    made_ready(wanted)
+    files.clean([*wanted, tmp_path / "nothing" / "below", tmp_path / "file" / "below"])
+    assert names(tmp_path) == [".other.old", "file", "gone"]
+    assert (tmp_path / "file").read_text() == "before"
+
+
+def test_nobody_else_can_read_a_file_before_it_has_its_mode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    modes: list[int] = []
+    chmod = os.fchmod
+
+    def watched(descriptor: int, mode: int) -> None:
+        modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        chmod(descriptor, mode)
+
+    monkeypatch.setattr(os, "fchmod", watched)
+    path = tmp_path / "file"
+    placed(tmp_path / ".file.new", "left by a killed run", 0o666)
+    umask = os.umask(0)
+    try:
+        made_ready({path: content("secret", 0o600)})
+    finally:
+        os.umask(umask)
+    assert modes == [0o600]
+    assert files.read(tmp_path / ".file.new") == content("secret", 0o600)
+
+
+def test_a_link_in_the_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    placed(other, "somebody's")
+    (tmp_path / ".file.new").symlink_to(other)
+    swapped({tmp_path / "file": content("after")})
+    assert other.read_text() == "somebody's"
+    assert not (tmp_path / "file").is_symlink()
+
+
+@as_root
 def test_a_file_of_another_owner_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
-    path.write_text("a")
-    path.chmod(0o644)
+    placed(path, "a", 0o640)
     os.chown(path, 1, 1)
-    changes = files.plan({path: content("a")})
-    files.apply(changes)
+    earlier = swapped({path: content("a", 0o640)})
     assert (path.stat().st_uid, path.stat().st_gid) == (0, 0)
-    files.restore(changes)
+    files.clean([path])
+    files.restore(earlier)
     assert (path.stat().st_uid, path.stat().st_gid) == (1, 1)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+@as_root
+def test_a_copy_keeps_the_owner_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    path = tmp_path / "file"
+    placed(path, "a")
+    os.chown(path, 1, 1)
+    made_ready({path: content("b")})
+    assert files.read(tmp_path / ".file.old") == files.Content(b"a", 0o644, (1, 1))

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import http
+import socket
 import threading
+import time
 import typing as t
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import proofs
@@ -33,21 +36,69 @@ def backend(plain: http.HTTPStatus | None = None, upgrade: http.HTTPStatus | Non
         thread.join()
 
 
-def prove(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any]:
+@contextmanager
+def conversation(answer: t.Callable[[socket.socket], None]) -> t.Iterator[int]:
+    """A server that speaks no HTTP but what the function does with each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve_all() -> None:
+            while True:
+                try:
+                    connection, _peer = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    answer(connection)
+
+        thread = threading.Thread(target=serve_all)
+        thread.start()
+        yield listening.getsockname()[1]
+        # close() alone does not wake up accept().
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def hang(connection: socket.socket) -> None:
+    """Take everything, say nothing, until the other side has had enough."""
+    with suppress(ConnectionError):
+        while connection.recv(65536):
+            pass
+
+
+def hang_up(connection: socket.socket) -> None:
+    connection.recv(65536)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def proof(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any]:
     scheme = "ws" if websocket else "http"
-    (result,) = proofs.prove_all(
-        [
-            {
-                "site": "a.example",
-                "path": "/x",
-                "url": f"{scheme}://a.example:{port}/x",
-                "connect_to": f"127.0.0.1:{port}",
-                "websocket": websocket,
-                **options,
-            }
-        ]
-    )
+    return {
+        "site": "a.example",
+        "path": "/x",
+        "url": f"{scheme}://a.example:{port}/x",
+        "connect_to": f"127.0.0.1:{port}",
+        "websocket": websocket,
+        **options,
+    }
+
+
+def prove(port: int, websocket: bool | str, patience: float = 0.0, **options: t.Any) -> proofs.Result:
+    (result,) = proofs.prove_all([proof(port, websocket, **options)], patience)
     return result
+
+
+def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: t.Any) -> t.Mapping[str, proofs.Answer]:
+    """What the backends of a route answer that nothing serves."""
+    scheme = "ws" if websocket else "http"
+    led = {"url": f"{scheme}://a.example/y", "addresses": list(addresses), **backends}
+    (result,) = proofs.ask_backends([prove(port, websocket, backends=led)])
+    return result.backends
 
 
 @pytest.mark.parametrize(
@@ -68,18 +119,19 @@ def test_a_route_that_answers_as_it_should_is_proven(
 ) -> None:
     with backend(plain, upgrade) as port:
         result = prove(port, websocket)
-    assert (result["status"], result["proven"], result["failure"]) == (status, proven, "")
-    assert result["milliseconds"] > 0
+    assert (result.answer, result.proven, result.failed) == (proofs.Answer(status, ""), proven, False)
+    assert result.milliseconds
+    assert result.milliseconds > 0
 
 
 @pytest.mark.parametrize(
     ("websocket", "plain", "upgrade", "failure"),
     [
-        (True, None, http.HTTPStatus.OK, "answered 200 OK: a plain HTTP answer"),
+        (True, None, http.HTTPStatus.OK, "answered 200 OK"),
         ("required", http.HTTPStatus.OK, None, "a plain request was answered 200 OK, not 426 Upgrade Required"),
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "answered 403 Forbidden"),
         (False, None, None, "the upgrade was passed on, although websocket is false"),
-        (False, None, http.HTTPStatus.BAD_GATEWAY, "answered 502 Bad Gateway: no server of the pool gave an answer"),
+        (False, None, http.HTTPStatus.BAD_GATEWAY, "answered 502 Bad Gateway"),
     ],
 )
 def test_a_route_that_answers_otherwise_is_not(
@@ -87,29 +139,93 @@ def test_a_route_that_answers_otherwise_is_not(
 ) -> None:
     with backend(plain, upgrade) as port:
         result = prove(port, websocket)
-    assert failure in result["failure"]
-    assert result["proven"] == ""
+    assert failure in result.answer.failure
+    assert (result.proven, result.failed) == ("", True)
 
 
-def test_a_route_where_nothing_listens_is_not() -> None:
+def test_a_route_where_nothing_listens_is_not(closed_port: int) -> None:
+    result = prove(closed_port, False)
+    assert "refused" in result.answer.failure
+    assert (result.answer.status, result.milliseconds) == (None, None)
+
+
+def test_a_route_that_hangs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_SECONDS", 0.2)
+    with conversation(hang) as port:
+        result = prove(port, True)
+    assert "timed out after 0.2 s" in result.answer.failure
+    assert result.answer.status is None
+
+
+def test_a_handshake_that_fails_is_told_without_advice() -> None:
+    with backend(upgrade=http.HTTPStatus.FORBIDDEN) as port:
+        assert prove(port, True).answer == proofs.Answer(403, "answered 403 Forbidden")
+
+
+def test_a_proof_that_cannot_be_asked_is_not_proven_and_stops_no_other(closed_port: int) -> None:
     with backend() as port:
-        pass
-    result = prove(port, False)
-    assert "refused" in result["failure"]
-    assert result["status"] is None
+        broken = proof(port, True, headers={"Upgrade": "h2c"})
+        first, second = proofs.prove_all([broken, proof(port, True)])
+    assert "'Upgrade' cannot be set here" in first.answer.failure
+    assert first.answer.status is None
+    assert second.proven == "handshake"
+
+
+def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
+    with backend() as port:
+        result = prove(port, True, at="sites[0].locations[0]")
+        assert result.plain() == {
+            "site": "a.example",
+            "path": "/x",
+            "status": 101,
+            "proven": "handshake",
+            "failure": "",
+            "milliseconds": result.milliseconds,
+        }
+        assert result.route == f"127.0.0.1:{port} a.example /x"
+    assert prove(port, True).plain()["failure"] == prove(port, True).answer.failure != ""
+
+
+@pytest.mark.parametrize("other", [{"site": "b.example"}, {"path": "/z"}, {"connect_to": "127.0.0.2:80"}])
+def test_a_route_is_another_one_on_another_site_path_or_address(other: dict[str, str]) -> None:
+    assert proofs.route(proof(80, True)) != proofs.route(proof(80, True, **other))
+    assert proofs.route(proof(80, True)) == proofs.route(proof(80, False, origin="https://a.example", wait=1))
+
+
+def test_many_routes_are_proven_side_by_side_and_in_their_order() -> None:
+    def slow(connection: ServerConnection, request: Request) -> Response | None:
+        time.sleep(0.2)
+        return None
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=slow) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        started = time.monotonic()
+        results = proofs.prove_all([proof(port, True, path=f"/{number}") for number in range(20)])
+        seconds = time.monotonic() - started
+        server.shutdown()
+        thread.join()
+    assert [result.proof["path"] for result in results] == [f"/{number}" for number in range(20)]
+    assert not any(result.failed for result in results)
+    assert seconds < 2
+
+
+def test_without_proofs_there_are_no_results() -> None:
+    assert proofs.ask_backends(proofs.prove_all([])) == []
 
 
 @pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "answered 503 Service Unavailable, not 200")])
 def test_a_route_may_be_told_what_to_answer(status: int, failure: str) -> None:
     with backend(http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
-        assert prove(port, False, status=status)["failure"] == failure
+        assert prove(port, False, status=status).answer == proofs.Answer(503, failure)
 
 
 def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> None:
-    asked: list[Request] = []
+    requests: list[Request] = []
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
-        asked.append(request)
+        requests.append(request)
         return None
 
     def converse(connection: ServerConnection) -> None:
@@ -119,21 +235,30 @@ def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> Non
     with serve(converse, "127.0.0.1", 0, process_request=answer, subprotocols=[Subprotocol("chat")]) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        ask = {"origin": "https://a.example", "headers": {"X-Token": "secret"}, "subprotocols": ["chat"], "send": "hi"}
+        ask: dict[str, t.Any] = {
+            "origin": "https://a.example",
+            "headers": {"X-Token": "secret"},
+            "subprotocols": ["chat"],
+            "send": "hi",
+        }
         port = server.socket.getsockname()[1]
         heard = prove(port, True, **ask, expect="you said hi")
-        silent = prove(port, True, **ask, expect="you said ho")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(proofs, "_SECONDS", 0.5)
+            silent = prove(port, True, **ask, expect="you said ho")
         server.shutdown()
         thread.join()
-    assert heard["proven"] == "handshake, message"
-    assert "the last text message that came was" in silent["failure"]
-    assert [(item.headers["Origin"], item.headers["X-Token"]) for item in asked] == [
+    assert heard.proven == "handshake, message"
+    assert "the last text message that came was" in silent.answer.failure
+    assert [(item.headers["Origin"], item.headers["X-Token"]) for item in requests] == [
         ("https://a.example", "secret")
     ] * 2
 
 
-def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time() -> None:
-    statuses = iter([http.HTTPStatus.BAD_GATEWAY] * 3)
+@contextmanager
+def late_backend(bad_gateways: int) -> t.Iterator[int]:
+    """A WebSocket server that answers 502 to the first requests."""
+    statuses = iter([http.HTTPStatus.BAD_GATEWAY] * bad_gateways)
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
         status = next(statuses, None)
@@ -142,8 +267,129 @@ def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time() -> N
     with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        port = server.socket.getsockname()[1]
-        assert "answered 502 Bad Gateway" in prove(port, True)["failure"]
-        assert prove(port, True, wait=5)["proven"] == "handshake"
+        yield server.socket.getsockname()[1]
         server.shutdown()
         thread.join()
+
+
+@pytest.mark.parametrize(
+    ("patience", "options"), [(0.0, {"wait": 5}), (5.0, {}), (5.0, {"wait": None}), (5.0, {"wait": 0})]
+)
+def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time(
+    patience: float, options: dict[str, t.Any]
+) -> None:
+    with late_backend(2) as port:
+        assert prove(port, True, patience, **options).proven == "handshake"
+
+
+def test_a_route_is_asked_once_without_patience() -> None:
+    with late_backend(1) as port:
+        assert "answered 502 Bad Gateway" in prove(port, True).answer.failure
+        assert prove(port, True).proven == "handshake"
+
+
+def test_patience_has_an_end() -> None:
+    with late_backend(1000) as port:
+        started = time.monotonic()
+        assert prove(port, True, 0.3).answer.status == 502
+        assert 0.3 <= time.monotonic() - started < 3
+
+
+def test_backends_of_routes_that_fail_are_asked_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
+    with backend() as good, backend(upgrade=http.HTTPStatus.OK) as plain, conversation(hang_up) as gone, conversation(
+        hang
+    ) as hung:
+        ports = {"good": good, "plain": plain, "gone": gone, "hung": hung, "closed": closed_port}
+        answers = asked(closed_port, *(f"127.0.0.1:{port}" for port in ports.values()))
+    found = {name: answers[f"127.0.0.1:{port}"] for name, port in ports.items()}
+    assert list(answers) == [f"127.0.0.1:{port}" for port in ports.values()]
+    assert found["good"] == proofs.Answer(101, "")
+    assert found["plain"] == proofs.Answer(200, "answered 200 OK")
+    assert found["gone"] == proofs.Answer(None, "closed the connection before the answer")
+    assert "timed out after 0.3 s" in found["hung"].failure
+    assert found["hung"].status is None
+    assert found["closed"] == proofs.Answer(None, "refused the connection: nothing listens there")
+
+
+def test_backends_that_hang_fail_in_the_same_words(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
+    with conversation(hang) as one, conversation(hang) as other:
+        answers = asked(closed_port, f"127.0.0.1:{one}", f"127.0.0.1:{other}")
+    assert len(set(answers.values())) == 1
+
+
+def test_a_backend_on_a_unix_socket_is_told_without_its_path(closed_port: int, tmp_path: Path) -> None:
+    address = f"unix:{tmp_path}/nothing"
+    assert asked(closed_port, address) == {address: proofs.Answer(None, "does not exist")}
+
+
+@pytest.mark.parametrize("status", [http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND])
+def test_a_backend_of_a_plain_route_is_asked_without_an_upgrade(closed_port: int, status: http.HTTPStatus) -> None:
+    with backend(status, http.HTTPStatus.GONE) as port:
+        answers = asked(closed_port, f"127.0.0.1:{port}", websocket=False)
+    assert answers == {f"127.0.0.1:{port}": proofs.Answer(status, "")}
+
+
+def test_a_backend_of_a_plain_route_fails_with_a_status_that_is_no_proof(closed_port: int) -> None:
+    with backend(http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
+        answers = asked(closed_port, f"127.0.0.1:{port}", websocket=False)
+    assert answers[f"127.0.0.1:{port}"].failure
+
+
+def test_a_backend_that_does_not_say_what_is_expected_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_SECONDS", 0.3)
+    monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
+    with backend() as port:
+        address = f"127.0.0.1:{port}"
+        led = {"url": "ws://a.example/", "addresses": [address]}
+        (result,) = proofs.ask_backends([prove(port, True, send="hi", expect="ho", backends=led)])
+    assert result.failed
+    assert result.backends[address].failure
+
+
+def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
+    requests: list[Request] = []
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        requests.append(request)
+        return None
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.socket.getsockname()[1]}"
+        led = {"url": "ws://backend.example/y", "addresses": [address], "headers": {"X-Tenant": "a"}}
+        options: dict[str, t.Any] = {"headers": {"X-Token": "secret"}, "origin": "https://a.example", "backends": led}
+        (result,) = proofs.ask_backends([prove(closed_port, True, **options)])
+        server.shutdown()
+        thread.join()
+    assert result.backends == {address: proofs.Answer(101, "")}
+    (request,) = requests
+    names = ("Host", "X-Tenant", "X-Token", "Origin")
+    assert [request.headers[name] for name in names] == ["backend.example", "a", "secret", "https://a.example"]
+    assert request.path == "/y"
+
+
+def test_a_backend_that_cannot_be_asked_is_told_so(closed_port: int) -> None:
+    answers = asked(closed_port, "127.0.0.1:80", headers={"Upgrade": "h2c"})
+    assert "'Upgrade' cannot be set here" in answers["127.0.0.1:80"].failure
+
+
+def test_each_failed_route_gets_the_answers_of_its_own_backends(closed_port: int) -> None:
+    def led(port: int) -> dict[str, t.Any]:
+        return {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
+
+    with backend() as good, backend(upgrade=http.HTTPStatus.FORBIDDEN) as bad:
+        results = proofs.ask_backends(
+            proofs.prove_all(
+                [
+                    proof(closed_port, True, backends=led(good)),
+                    proof(good, True, backends=led(bad)),
+                    proof(closed_port, True, backends=led(bad)),
+                    proof(closed_port, True, backends=None),
+                ]
+            )
+        )
+    assert [[answer.status for answer in result.backends.values()] for result in results] == [[101], [], [403], []]
+    assert [result.proven for result in results] == ["", "handshake", "", ""]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import limits
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.gateway import Model, gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
@@ -129,9 +130,15 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             "subprotocols": [],
             "send": None,
             "expect": None,
+            "backends": {
+                "url": "ws://ws.serverlab.ca/",
+                "addresses": ["server01:3000", "server02:3000", "server03:3000"],
+                "headers": {},
+            },
             "wait": 0,
         }
     ]
+    assert model["blocks"] == ["websockets_upstreams[0]", "websockets_sites[0]", "websockets_status_listen"]
     assert model["warnings"] == []
 
 
@@ -145,6 +152,9 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "listening": [STATUS],
         "names": [],
         "proofs": [],
+        "blocks": ["websockets_status_listen"],
+        "nginx_conf": limits.directives(4096, "1h"),
+        "drop_in": limits.drop_in(4096, "1h"),
         "warnings": [],
     }
     assert sound([], []) == nothing
@@ -562,6 +572,64 @@ def test_a_proof_asks_what_its_probe_says() -> None:
         "ho",
     )
     assert "secret" not in str(proof)
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "addresses"),
+    [
+        ({}, "ws://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        ({"websocket": False}, "http://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        (
+            {"path": "/a b/", "strip_prefix": True, "probe": {"path": "/a%20b/c?d=e"}},
+            "ws://ws.serverlab.ca/c?d=e",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "http://h.example/b/"},
+            "ws://ws.serverlab.ca/b/",
+            ["h.example:80"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "https://h.example"},
+            "wss://ws.serverlab.ca/a/",
+            ["h.example:443"],
+        ),
+        ({"upstream": None, "proxy_pass": "http://[2001:db8::1]:81/"}, "ws://ws.serverlab.ca/", ["[2001:db8::1]:81"]),
+        ({"upstream": None, "proxy_pass": "http://unix:/run/b:/c"}, "ws://ws.serverlab.ca/c", ["unix:/run/b"]),
+        (
+            {"upstream": None, "proxy_pass": "http://WS-backend/c"},
+            "ws://ws.serverlab.ca/c",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "~ ^/r/[0-9]+$", "probe": {"path": "/r/1"}},
+            "ws://ws.serverlab.ca/r/1",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+    ],
+)
+def test_a_proof_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
+    route = {name: value for name, value in location(**keys).items() if value is not None}
+    (proof,) = sound([POOL], [site(locations=[route])])["proofs"]
+    assert proof["backends"] == {"url": url, "addresses": addresses, "headers": {}}
+
+
+def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
+    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example"}
+    (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["url"] == "ws://internal.example/"
+    assert proof["backends"]["headers"] == {"X-Tenant": "a"}
+
+
+def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:
+    servers = [{"address": "a:1", "down": True}, *(f"b:{number}" for number in range(1, 21))]
+    (proof,) = sound([pool(servers=servers, balance="least_conn")], [site()])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["addresses"] == [f"b:{number}" for number in range(1, 9)]
+    (nowhere,) = sound([pool(servers=servers[:1])], [site()])["proofs"]
+    (returned,) = sound([], [site(locations=[{"path": "/", "return": 404}])])["proofs"]
+    assert (nowhere["backends"], returned["backends"]) == (None, None)
 
 
 def test_a_redirect_is_proven_by_its_status_and_a_closed_door_not_at_all() -> None:
@@ -1023,11 +1091,24 @@ def test_a_slip_in_the_name_of_a_variable_is_no_default() -> None:
 
 def test_the_plain_variables_are_checked_too() -> None:
     faults = Faults()
-    variables = {"websockets_state": "presnt", "websockets_config_path": "00-websockets.conf"}
+    variables = {
+        "websockets_state": "presnt",
+        "websockets_config_path": "00-websockets.conf",
+        "websockets_probe_policy": "rolback",
+        "websockets_capacity": 0,
+        "websockets_worker_shutdown_timeout": "1 hour",
+        "websockets_manage_nginx_conf": "no",
+        "websockets_manage_service": 1,
+    }
     assert gateway_model(variables, INVENTORY, faults) is None
     assert faults.lines == [
         "websockets_state: 'presnt' is not one of present, absent (did you mean 'present'?)",
         "websockets_config_path: '00-websockets.conf' is not an absolute path",
+        "websockets_probe_policy: 'rolback' is not one of rollback, fail, warn, skip (did you mean 'rollback'?)",
+        "websockets_capacity: 0 is out of range: 1 to 10000000",
+        "websockets_worker_shutdown_timeout: '1 hour' is not a time as nginx writes it: 90, 90s, 30m, 1h30m, 500ms",
+        "websockets_manage_nginx_conf: must be true or false, not a string ('no')",
+        "websockets_manage_service: must be true or false, not an integer (1)",
     ]
 
 

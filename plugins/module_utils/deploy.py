@@ -1,0 +1,76 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A transaction and its proofs: made, proven, and kept or undone as the operator's policy says."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import verdict
+from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import Proof, Result, ask_backends, prove_all, route
+from ansible_collections.wsfleet.nginx.plugins.module_utils.transaction import Transaction
+
+POLICIES = ("rollback", "fail", "warn", "skip")
+# Once more, and with a pool of several servers a few times: least_conn tries them by turns.
+_PATIENCE = 1.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was done, in an operator's words, and what is wrong with it."""
+
+    actions: list[str] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    failure: str = ""
+    undone: bool = False
+
+
+def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Report:
+    """Deploy and prove; call after the transaction's test(). A TransactionError where nginx does not go live."""
+    known = {route(proof) for proof in transaction.known_proofs}
+    passed = set(transaction.passed)
+    revocable = policy == "rollback" and transaction.can_return
+    if revocable:
+        passed |= {result.route for result in prove_all(proofs) if not result.failed}
+    actions = transaction.run(sorted(passed)) if transaction.needed else []
+    results = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
+    failed = [result for result in results if result.failed]
+    broken = [result for result in failed if verdict.is_deploys(result, passed=passed, known=known)]
+    if revocable and broken:
+        others = [result for result in failed if result not in broken]
+        said = _undone(transaction, proofs, passed)
+        head = [f"This deploy is undone: with it {_counted(failed, results)}.", f"Live now: {said}", "What to fix:"]
+        return Report(failure="\n".join([*head, *verdict.told(broken + others, passed)]), undone=True)
+    transaction.commit([dict(proof) for proof in proofs])
+    if not failed:
+        return Report(actions, results)
+    head = [f"{_counted(failed, results).capitalize()}.", f"Live now: {_kept(transaction, revocable)}", "What to fix:"]
+    return Report(actions, results, "\n".join([*head, *verdict.told(failed, passed)]))
+
+
+def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
+    return f"{len(failed)} of {len(results)} routes {'is' if len(failed) == 1 else 'are'} not proven"
+
+
+def _kept(transaction: Transaction, revocable: bool) -> str:
+    if not transaction.needed:
+        return "the configuration that was live before this run."
+    why = ""
+    if revocable:
+        why = ": it is not at fault"
+    elif not transaction.can_return:
+        why = ": there is none to return to"
+    return f"the new configuration. It stays{why}."
+
+
+def _undone(transaction: Transaction, proofs: t.Sequence[Proof], passed: t.Collection[str]) -> str:
+    said = transaction.undo()
+    again = prove_all([proof for proof in proofs if route(proof) in passed], _PATIENCE)
+    failed = [verdict.place(result) for result in again if result.failed]
+    said = f"{said[0].lower()}{said[1:]}"
+    if failed:
+        return f"{said} Even so, not proven any more: {', '.join(failed)}."
+    return f"{said} What was proven before is proven again." if again else said

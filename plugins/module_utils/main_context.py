@@ -1,0 +1,196 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A few directives of the main and events contexts, set in an nginx.conf whose every other byte stays as it is."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+DIRECTIVES = ("worker_processes", "worker_rlimit_nofile", "worker_shutdown_timeout", "worker_connections")
+_EVENTS = ("events",)
+
+# As ngx_conf_read_token in src/core/ngx_conf_file.c: a '#', a '}' or a quote inside a word is a part of it, and so is
+# the brace of '${'. Only what is neither a space nor the start of a whole token is left for the last group.
+_TOKEN = re.compile(
+    r"""
+    (?P<comment> \#[^\n]* )
+    | (?P<mark> [;{}] )
+    | (?P<word>
+        (?: "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' ) (?=[ \t\r\n;{)])
+        | (?!["']) (?: \\. | \$\{ | [^ \t\r\n;{\\] )+
+    )
+    | (?P<fault> [^ \t\r\n] )
+    """,
+    re.DOTALL | re.VERBOSE,
+)
+_REST_OF_LINE = re.compile(r"[ \t\r]*(?:#[^\n]*)?\n")
+_BLANK_REST_OF_LINE = re.compile(r"[ \t\r]*(?:\n|\Z)")
+_END_OF_BLOCK = re.compile(r"[ \t]*\}")
+
+
+class MainContextError(Exception):
+    """nginx.conf could not be understood."""
+
+
+class _Directive(t.NamedTuple):
+    """Where a directive is: its name after those of the blocks around it, and its place in the text."""
+
+    path: tuple[str, ...]
+    start: int
+    # From its first argument to its last one.
+    value: slice
+    # After its ';' or '{'.
+    end: int
+    mark: str
+
+
+def values(text: str) -> dict[str, str]:
+    """What the text sets of DIRECTIVES in the right context, as it is written there (with quotes, if any)."""
+    return {name: text[found.value] for name, found in _settings(text).items()}
+
+
+def edited(text: str, wanted: t.Mapping[str, str | None]) -> str:
+    """The text with each of the given directives set to a value, as it is written in the file, or (None) removed.
+
+    With the values from before, and None for what was missing, the same call gives the text from before.
+    """
+    _events(text)
+    for name in DIRECTIVES:
+        if name in wanted:
+            text = _with(text, name, wanted[name])
+    return text
+
+
+def _with(text: str, name: str, value: str | None) -> str:
+    settings = _settings(text)
+    if name not in settings:
+        return text if value is None else _inserted(text, name, f"{name} {value};")
+    if value is None:
+        return _without(text, settings[name])
+    place = settings[name].value
+    return text[: place.start] + value + text[place.stop :]
+
+
+def _inserted(text: str, name: str, statement: str) -> str:
+    directives = _directives(text)
+    if _path(name)[:-1] == _EVENTS:
+        inside = [found for found in directives if found.path[:-1] == _EVENTS]
+        return _inserted_after(text, _events(text), _indentation(text, inside[0]) if inside else "    ", statement)
+    relatives = [found for found in _settings(text).values() if len(found.path) == 1]
+    if relatives:
+        last = max(relatives, key=lambda found: found.end)
+        return _inserted_after(text, last, _indentation(text, last), statement)
+    at = _start_of_line(text, directives[0])
+    return text[:at] + _indentation(text, directives[0]) + statement + _newline(text) + text[at:]
+
+
+def _inserted_after(text: str, directive: _Directive, indentation: str, statement: str) -> str:
+    rest = _REST_OF_LINE.match(text, directive.end)
+    if rest:
+        return text[: rest.end()] + indentation + statement + _newline(text) + text[rest.end() :]
+    # The next line may be in another block, or there is none.
+    space = " " if _END_OF_BLOCK.match(text, directive.end) else ""
+    return f"{text[: directive.end]} {statement}{space}{text[directive.end :]}"
+
+
+def _without(text: str, directive: _Directive) -> str:
+    start_of_line = _start_of_line(text, directive)
+    blank = _BLANK_REST_OF_LINE.match(text, directive.end)
+    if blank and not text[start_of_line : directive.start].strip(" \t"):
+        return text[:start_of_line] + text[blank.end() :]
+    before, after = text[: directive.start], text[directive.end :]
+    # An insertion into an empty block put a space on both sides.
+    if before.endswith("{ ") and after.startswith(" ") and _END_OF_BLOCK.match(after):
+        return before[:-1] + after[1:]
+    if before.endswith(" "):
+        return before[:-1] + after
+    return before + (after[1:] if after.startswith(" ") else after)
+
+
+def _start_of_line(text: str, directive: _Directive) -> int:
+    return text.rfind("\n", 0, directive.start) + 1
+
+
+def _indentation(text: str, directive: _Directive) -> str:
+    line = text[_start_of_line(text, directive) : directive.start]
+    return line[: len(line) - len(line.lstrip(" \t"))]
+
+
+def _newline(text: str) -> str:
+    return "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
+
+
+def _path(name: str) -> tuple[str, ...]:
+    return (*_EVENTS, name) if name == "worker_connections" else (name,)
+
+
+def _settings(text: str) -> dict[str, _Directive]:
+    directives = _directives(text)
+    settings = {name: _only(text, directives, _path(name)) for name in DIRECTIVES}
+    for name, found in settings.items():
+        if found and (found.mark != ";" or found.value.start == found.value.stop):
+            raise MainContextError(f"line {_line(text, found.start)}: {name} needs a value and then a ';'")
+    return {name: found for name, found in settings.items() if found}
+
+
+def _events(text: str) -> _Directive:
+    events = _only(text, _directives(text), _EVENTS)
+    if not events or events.mark != "{":
+        raise MainContextError(
+            "there is no events { } block: nginx needs one, and if it comes from an include, it must be moved into this"
+            " file, as worker_connections is set in it"
+        )
+    return events
+
+
+def _only(text: str, directives: list[_Directive], path: tuple[str, ...]) -> _Directive | None:
+    found = [directive for directive in directives if directive.path == path]
+    if len(found) > 1:
+        lines = f"lines {_line(text, found[0].start)} and {_line(text, found[1].start)}"
+        raise MainContextError(f"{lines} both have {path[-1]}, which nginx accepts only once")
+    return found[0] if found else None
+
+
+def _directives(text: str) -> list[_Directive]:
+    """Every directive on every level, in the order of the text."""
+    directives: list[_Directive] = []
+    blocks: list[_Directive] = []
+    words: list[re.Match[str]] = []
+    for token in _TOKEN.finditer(text):
+        mark = token["mark"]
+        if token["fault"] or (mark and bool(words) == (mark == "}")) or (mark == "}" and not blocks):
+            raise MainContextError(f"line {_line(text, token.start())}: {_fault(token[0])}")
+        if token["word"]:
+            words.append(token)
+        elif mark == "}":
+            blocks.pop()
+        elif mark:
+            directives.append(_directive(words, token, blocks[-1].path if blocks else ()))
+            blocks += directives[-1:] if mark == "{" else []
+            words = []
+    if words:
+        raise MainContextError(f"line {_line(text, words[0].start())}: {words[0][0]} has no ';' at its end")
+    if blocks:
+        raise MainContextError(f"line {_line(text, blocks[-1].start)}: the block {blocks[-1].path[-1]} is not closed")
+    return directives
+
+
+def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str, ...]) -> _Directive:
+    name, *arguments = words
+    # nginx takes a name in quotes, too.
+    path = (*block, name[0].strip("\"'"))
+    value = slice(arguments[0].start() if arguments else name.end(), words[-1].end())
+    return _Directive(path, name.start(), value, mark.end(), mark[0])
+
+
+def _fault(found: str) -> str:
+    if found in ("'", '"'):
+        return f"the quote {found} is not closed, or no space follows it"
+    return f"unexpected {found}"
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1

@@ -1,0 +1,222 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What deploys keep on a host: the journal of the one that runs, the way back from those before, and a lock."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+import typing as t
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import files
+
+DIRECTORY = Path("/var/lib/wsfleet-nginx")
+_RUN_DIRECTORY = Path("/run/wsfleet-nginx")
+# How many deploys can be undone.
+_HISTORY = 10
+_LOCK_SECONDS = 120
+_POLL_SECONDS = 0.1
+
+Proofs = t.List[t.Dict[str, t.Any]]
+Files = t.Mapping[Path, t.Optional[files.Content]]
+
+
+class Busy(Exception):
+    """Another deploy runs on this host."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One deploy: the files before it, digests of those after it, and which routes were there and proven before.
+
+    A file has several digests where the deploy took over from others that were killed.
+    """
+
+    before: dict[Path, files.Content | None]
+    after: dict[Path, list[str | None]]
+    time: str
+    # Of the configuration before.
+    proofs: Proofs
+    # The routes that were proven before, as proofs.route() tells them.
+    passed: list[str]
+
+    def earlier(self, path: Path, now: files.Content | None) -> files.Content | None:
+        """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
+        return self.before[path] if path in self.before and digest(now) in self.after[path] else now
+
+
+def digest(content: files.Content | None) -> str | None:
+    return None if content is None else hashlib.sha256(content.data).hexdigest()
+
+
+class State:
+    """The state of one configuration of nginx among several that a host may have."""
+
+    def __init__(self, name: str, directory: Path = DIRECTORY) -> None:
+        self.directory = directory
+        self._own = directory / name
+        self._journal = self._own / "journal"
+        self._deployed = self._own / "deployed"
+
+    def journal(self) -> Entry | None:
+        """The deploy that was begun and not ended."""
+        return _entry(self._journal)
+
+    def begin(
+        self, earlier: Files, wanted: Files, proofs: t.Sequence[dict[str, t.Any]] = (), passed: t.Sequence[str] = ()
+    ) -> None:
+        """From here on the way back is known: to the earlier files, and to the proofs of that configuration."""
+        unfinished = self.journal()
+        # Files of a run that was killed may be there still where this one is killed too.
+        others = unfinished.after if unfinished else {}
+        after = {path: [digest(content), *others.get(path, [])] for path, content in wanted.items()}
+        self._make()
+        _write(self._journal, _plain(Entry(dict(earlier), after, _now(), list(proofs), list(passed))))
+
+    def commit(self) -> None:
+        """The deploy is done; from now on it can be undone."""
+        if not self._journal.exists():
+            return
+        numbers = self._numbers()
+        self._journal.replace(self._own / f"{numbers[-1] + 1 if numbers else 1:06}")
+        for number in numbers[: -_HISTORY + 1]:
+            self._past(number).unlink()
+
+    def forget(self) -> None:
+        """The deploy was undone."""
+        with suppress(FileNotFoundError):
+            self._journal.unlink()
+
+    def last(self) -> Entry | None:
+        """The last deploy that was done."""
+        numbers = self._numbers()
+        return _entry(self._past(numbers[-1])) if numbers else None
+
+    def undone(self) -> None:
+        """The last deploy that was done is undone."""
+        self._past(self._numbers()[-1]).unlink()
+
+    def proofs(self) -> Proofs:
+        """The proofs of the configuration that was deployed last."""
+        try:
+            found = json.loads(self._deployed.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return []
+        return t.cast(Proofs, found) if isinstance(found, list) else []
+
+    def set_proofs(self, proofs: Proofs) -> None:
+        if proofs != self.proofs():
+            self._make()
+            _write(self._deployed, proofs)
+
+    def original(self, path: Path) -> files.Content | None:
+        """A file as it was before the first deploy, if it was kept."""
+        return files.read(self.directory / path.name)
+
+    def keep_original(self, path: Path, content: files.Content) -> None:
+        if self.original(path) is None:
+            self._make()
+            files.write(self.directory / path.name, content)
+
+    def remove(self) -> None:
+        """Nothing is deployed any more; what another configuration of this host needs stays."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self._own)
+            if not any(entry.is_dir() for entry in self.directory.iterdir()):
+                shutil.rmtree(self.directory)
+
+    def _make(self) -> None:
+        # Secrets may be in there: each directory is root's alone from the start.
+        for directory in (self.directory, self._own):
+            files.make_directory(directory, 0o700)
+
+    def _numbers(self) -> list[int]:
+        if not self._own.is_dir():
+            return []
+        return sorted(int(path.name) for path in self._own.iterdir() if path.name.isdigit())
+
+    def _past(self, number: int) -> Path:
+        return self._own / f"{number:06}"
+
+
+@contextmanager
+def locked(directory: Path = _RUN_DIRECTORY) -> t.Iterator[Path]:
+    """Wait until no other deploy runs on this host; a directory for what need not outlive this one."""
+    directory.mkdir(mode=0o700, exist_ok=True)
+    with (directory / "lock").open("w") as file:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise Busy(
+                        f"another deploy has run on this host for {_LOCK_SECONDS} seconds; nothing was changed"
+                    ) from error
+                time.sleep(_POLL_SECONDS)
+        # A deploy that was killed had no chance to do so.
+        for left in directory.iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left)
+        yield directory
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+
+
+def _write(path: Path, value: object) -> None:
+    """It may hold headers with tokens, so nobody but root reads it."""
+    owner = (os.geteuid(), os.getegid())
+    files.write(path, files.Content(json.dumps(value, indent=1).encode(), 0o600, owner))
+
+
+def _plain(entry: Entry) -> dict[str, t.Any]:
+    return {
+        "time": entry.time,
+        "files": [
+            {"path": str(path), "before": _plain_content(before), "after": entry.after[path]}
+            for path, before in entry.before.items()
+        ],
+        "proofs": entry.proofs,
+        "passed": entry.passed,
+    }
+
+
+def _plain_content(content: files.Content | None) -> dict[str, t.Any] | None:
+    if content is None:
+        return None
+    text = content.data.decode("utf-8", "surrogateescape")
+    return {"data": text, "mode": f"{content.mode:04o}", "owner": list(content.owner)}
+
+
+def _entry(path: Path) -> Entry | None:
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        return Entry(
+            before={Path(file["path"]): _content(file["before"]) for file in plain["files"]},
+            after={Path(file["path"]): file["after"] for file in plain["files"]},
+            time=plain["time"],
+            proofs=plain["proofs"],
+            passed=plain["passed"],
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        # There is none, or none that could lead back.
+        return None
+
+
+def _content(plain: dict[str, t.Any] | None) -> files.Content | None:
+    if plain is None:
+        return None
+    user, group = plain["owner"]
+    return files.Content(plain["data"].encode("utf-8", "surrogateescape"), int(plain["mode"], 8), (user, group))

@@ -1,0 +1,165 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx's messages, followed to the variables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import origins
+
+FILE = Path("/etc/nginx/conf.d/gateway.conf")
+TEXT = """\
+# From the variables.
+server_tokens off;
+map $http_upgrade $websocket_upgrade {
+    default   "";
+}
+
+upstream chat {
+    least_conn;
+    server 10.0.0.1:80;
+}
+
+server {
+    listen 80;
+    listen 127.0.0.1:8080;
+    server_name a.example;
+    if ($slow) {
+        return 503;
+    }
+
+    location / {
+        proxy_pass http://chat;
+    }
+
+    location = /only {
+        return 204;
+    }
+}
+
+server {
+    listen [::]:443 ssl;
+    listen unix:/run/a.sock;
+    server_name b.example;
+}
+
+# Tells a deploy which configuration is live.
+server {
+    listen 127.0.0.1:8099;
+
+    location / {
+        return 200 "x";
+    }
+}
+"""
+SOURCE = origins.Source("websockets_sites", ["upstreams[0]", "sites[0]", "sites[1]"])
+
+
+def line_number(line: str, which: int = 0) -> int:
+    return [number for number, text in enumerate(TEXT.splitlines(), 1) if text == line][which]
+
+
+def explained(message: str) -> list[str]:
+    first, *rest = origins.explained([message], FILE, TEXT, SOURCE)
+    assert first == message
+    return rest
+
+
+@pytest.mark.parametrize(
+    ("line", "which", "origin"),
+    [
+        ("upstream chat {", 0, "upstreams[0]"),
+        ("    least_conn;", 0, "upstreams[0]"),
+        ("    server 10.0.0.1:80;", 0, "upstreams[0]"),
+        # nginx names this line where an upstream has no server.
+        ("}", 1, "upstreams[0]"),
+        ("server {", 0, "sites[0]"),
+        ("    server_name a.example;", 0, "sites[0]"),
+        ("        return 503;", 0, "sites[0]"),
+        ("    location / {", 0, "sites[0].locations[0]"),
+        ("        proxy_pass http://chat;", 0, "sites[0].locations[0]"),
+        ("    }", 1, "sites[0].locations[0]"),
+        ("    location = /only {", 0, "sites[0].locations[1]"),
+        ("        return 204;", 0, "sites[0].locations[1]"),
+        ("server {", 1, "sites[1]"),
+        ("    server_name b.example;", 0, "sites[1]"),
+        ("}", 3, "sites[1]"),
+    ],
+)
+def test_a_line_is_followed_to_the_block_it_is_in(line: str, which: int, origin: str) -> None:
+    message = f'[emerg] "x" directive is invalid in {FILE}:{line_number(line, which)}'
+    assert explained(message) == [f"That is {line.strip()!r}, from {origin}."]
+
+
+@pytest.mark.parametrize(
+    ("line", "which"),
+    [
+        ("server_tokens off;", 0),
+        ('    default   "";', 0),
+        ("# Tells a deploy which configuration is live.", 0),
+        # The server for the fingerprint is nobody's variable.
+        ("    listen 127.0.0.1:8099;", 0),
+        ('        return 200 "x";', 0),
+        ("}", 4),
+    ],
+)
+def test_a_line_outside_the_operators_blocks_is_shown_alone(line: str, which: int) -> None:
+    message = f"[emerg] unknown directive in {FILE}:{line_number(line, which)}"
+    assert explained(message) == [f"That is {line.strip()!r}."]
+
+
+@pytest.mark.parametrize(
+    ("address", "line", "origin"),
+    [
+        ("0.0.0.0:80", "listen 80;", "sites[0]"),
+        ("127.0.0.1:8080", "listen 127.0.0.1:8080;", "sites[0]"),
+        ("[::]:443", "listen [::]:443 ssl;", "sites[1]"),
+        ("unix:/run/a.sock", "listen unix:/run/a.sock;", "sites[1]"),
+    ],
+)
+def test_an_address_that_is_taken_is_followed_to_its_listen(address: str, line: str, origin: str) -> None:
+    message = f"[emerg] bind() to {address} failed (98: Address already in use)"
+    assert explained(message) == [f"That is {line!r}, from {origin}."]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[emerg] host not found in upstream",
+        "[emerg] unknown directive in /etc/nginx/nginx.conf:2",
+        f"[emerg] unknown directive in {FILE}.bak:2",
+        f"[emerg] unknown directive in {FILE}:0",
+        f"[emerg] unexpected end of file in {FILE}:4711",
+        f"[emerg] in {FILE}:2 there is more to say",
+        "[emerg] bind() to 0.0.0.0:8 failed (98: Address already in use)",
+        "[emerg] bind() to 127.0.0.1:80 failed (98: Address already in use)",
+        "[emerg] still could not bind()",
+    ],
+)
+def test_a_message_about_something_else_is_left_alone(message: str) -> None:
+    assert explained(message) == []
+
+
+def test_each_message_is_followed_by_its_line() -> None:
+    messages = [f"[warn] a in {FILE}:2", "[emerg] b", f"[emerg] c in {FILE}:{line_number('    least_conn;')}"]
+    assert origins.explained(messages, FILE, TEXT, SOURCE) == [
+        messages[0],
+        "That is 'server_tokens off;'.",
+        messages[1],
+        messages[2],
+        "That is 'least_conn;', from upstreams[0].",
+    ]
+
+
+def test_a_file_without_known_blocks_has_its_lines_shown() -> None:
+    message = f"[emerg] unknown directive in {FILE}:{line_number('    least_conn;')}"
+    assert origins.explained([message], FILE, TEXT, origins.Source()) == [message, "That is 'least_conn;'."]
+
+
+@pytest.mark.parametrize(("source", "line"), [(SOURCE, "That is '}'."), (origins.Source(), "That is '}'.")])
+def test_a_closing_brace_before_the_first_block_is_nobodys(source: origins.Source, line: str) -> None:
+    message = f"[emerg] unknown directive in {FILE}:{line_number('}')}"
+    assert origins.explained([message], FILE, TEXT, source) == [message, line]

@@ -1,0 +1,352 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What deploys keep on a host."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import time
+import typing as t
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state
+
+NAME = "127.0.0.1:8099"
+GATEWAY, OTHER = Path("/etc/nginx/conf.d/gateway.conf"), Path("/etc/nginx/conf.d/other.conf")
+CONFIGURATION = Path("/etc/nginx/nginx.conf")
+
+
+def content(data: bytes, mode: int = 0o644) -> files.Content:
+    return files.Content(data=data, mode=mode, owner=(os.getuid(), os.getgid()))
+
+
+def begin(kept: state.State, number: int) -> None:
+    """Begin the deploy that writes that number into the file, which holds the one before."""
+    kept.begin({GATEWAY: content(b"%d" % (number - 1))}, {GATEWAY: content(b"%d" % number)})
+
+
+def deployed(kept: state.State, *numbers: int) -> None:
+    for number in numbers:
+        begin(kept, number)
+        kept.commit()
+
+
+def number_of(entry: state.Entry | None) -> int | None:
+    before = entry.before[GATEWAY] if entry else None
+    return int(before.data) + 1 if before else None
+
+
+def numbers(kept: state.State) -> list[int]:
+    """The deploys that can be undone, the last one first."""
+    found: list[int] = []
+    while True:
+        number = number_of(kept.last())
+        if number is None:
+            return found
+        found.append(number)
+        kept.undone()
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> state.State:
+    return state.State(NAME, tmp_path / "kept")
+
+
+def test_nothing_is_known_of_a_new_host(kept: state.State) -> None:
+    assert (kept.journal(), kept.last(), kept.proofs(), kept.original(CONFIGURATION)) == (None, None, [], None)
+    kept.commit()
+    kept.forget()
+    kept.remove()
+    assert not kept.directory.exists()
+
+
+def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_path: Path) -> None:
+    before = {GATEWAY: content(b"before", 0o600), OTHER: None, CONFIGURATION: files.Content(b"", 0o644, (0, 33))}
+    after = {GATEWAY: content(b"after"), OTHER: content(b""), CONFIGURATION: None}
+    proofs = [{"site": "a.example", "path": "/", "headers": {"X-Token": "secret"}}]
+    state.State(NAME, tmp_path / "kept").begin(before, after, proofs, ["127.0.0.1:80 a.example /"])
+    kept = state.State(NAME, tmp_path / "kept")
+    begun = kept.journal()
+    assert begun
+    assert list(begun.before) == [GATEWAY, OTHER, CONFIGURATION]
+    assert begun.before == before
+    assert begun.after == {path: [state.digest(given)] for path, given in after.items()}
+    assert (begun.proofs, begun.passed) == (proofs, ["127.0.0.1:80 a.example /"])
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", begun.time)
+    assert kept.last() is None
+
+
+def test_a_deploy_that_is_done_can_be_undone(kept: state.State) -> None:
+    deployed(kept, 1, 2)
+    assert kept.journal() is None
+    assert number_of(kept.last()) == 2
+    kept.undone()
+    assert number_of(kept.last()) == 1
+    kept.undone()
+    assert kept.last() is None
+
+
+def test_a_deploy_that_was_undone_is_forgotten(kept: state.State) -> None:
+    deployed(kept, 1)
+    begin(kept, 2)
+    kept.forget()
+    assert kept.journal() is None
+    assert number_of(kept.last()) == 1
+
+
+def test_a_deploy_that_was_begun_anew_is_the_one_in_the_journal(kept: state.State) -> None:
+    begin(kept, 1)
+    begin(kept, 2)
+    assert number_of(kept.journal()) == 2
+    kept.commit()
+    assert numbers(kept) == [2]
+
+
+def test_ten_deploys_can_be_undone(kept: state.State) -> None:
+    deployed(kept, *range(1, 11))
+    assert numbers(kept) == list(range(10, 0, -1))
+
+
+def test_the_oldest_deploys_go_and_the_numbers_go_on(kept: state.State, tmp_path: Path) -> None:
+    deployed(kept, *range(1, 13))
+    own = tmp_path / "kept" / NAME
+    assert sorted(path.name for path in own.iterdir()) == [f"{number:06}" for number in range(3, 13)]
+    kept.undone()
+    deployed(kept, 13)
+    assert numbers(kept) == [13, *range(11, 2, -1)]
+
+
+def test_the_deploy_after_the_999999th_is_the_last_one(kept: state.State, tmp_path: Path) -> None:
+    deployed(kept, 1)
+    own = tmp_path / "kept" / NAME
+    (own / "000001").rename(own / "999999")
+    deployed(kept, 2)
+    assert numbers(kept) == [2, 1]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        bytes(range(256)),
+        "caf\u00e9 \U0001f600 \u2028\n".encode(),
+        # Latin-1, and what looks like halves of a surrogate pair.
+        b"caf\xe9",
+        "\U0001f600".encode() + b"\xff",
+        b"\xed\xa0\xbd\xed\xb8\x80",
+        b"# \r\n\0",
+    ],
+)
+def test_each_byte_of_a_file_comes_back(kept: state.State, data: bytes) -> None:
+    before = content(data, 0o4751)
+    kept.begin({GATEWAY: before}, {GATEWAY: None})
+    assert t.cast(state.Entry, kept.journal()).before == {GATEWAY: before}
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+def test_nobody_else_reads_what_is_kept(tmp_path: Path, umask: int) -> None:
+    kept = state.State(NAME, tmp_path / "kept")
+    earlier = os.umask(umask)
+    try:
+        deployed(kept, 1)
+        begin(kept, 2)
+        kept.set_proofs([{"headers": {"X-Token": "secret"}}])
+        with state.locked(tmp_path / "run"):
+            pass
+    finally:
+        os.umask(earlier)
+    for directory in (tmp_path / "kept", tmp_path / "kept" / NAME, tmp_path / "run"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
+    found = list((tmp_path / "kept" / NAME).iterdir())
+    assert sorted(path.name for path in found) == ["000001", "deployed", "journal"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in found} == {0o600}
+
+
+BEFORE, AFTER, THEIRS = content(b"before"), content(b"after"), content(b"somebody else's")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "now", "earlier"),
+    [
+        # The run was killed after the change,
+        (BEFORE, AFTER, AFTER, BEFORE),
+        (None, AFTER, AFTER, None),
+        (BEFORE, None, None, BEFORE),
+        # before it,
+        (BEFORE, AFTER, BEFORE, BEFORE),
+        (None, AFTER, None, None),
+        (BEFORE, None, BEFORE, BEFORE),
+        # and somebody else changed the file since.
+        (BEFORE, AFTER, THEIRS, THEIRS),
+        (BEFORE, AFTER, None, None),
+        (None, AFTER, THEIRS, THEIRS),
+        (BEFORE, None, THEIRS, THEIRS),
+    ],
+)
+def test_the_way_back_leads_to_before_the_deploy_but_keeps_what_is_somebody_elses(
+    before: files.Content | None, after: files.Content | None, now: files.Content | None, earlier: files.Content | None
+) -> None:
+    killed = state.Entry({GATEWAY: before}, {GATEWAY: [state.digest(after)]}, "", [], [])
+    assert killed.earlier(GATEWAY, now) == earlier
+
+
+def test_the_way_back_leads_past_all_deploys_that_were_killed(kept: state.State) -> None:
+    kept.begin({GATEWAY: BEFORE}, {GATEWAY: AFTER})
+    kept.begin({GATEWAY: BEFORE}, {GATEWAY: content(b"another goal")})
+    killed = t.cast(state.Entry, kept.journal())
+    for now in (BEFORE, AFTER, content(b"another goal")):
+        assert killed.earlier(GATEWAY, now) == BEFORE
+    assert killed.earlier(GATEWAY, THEIRS) == THEIRS
+
+
+def test_a_file_that_the_deploy_did_not_know_is_as_it_is() -> None:
+    assert state.Entry({GATEWAY: None}, {GATEWAY: [None]}, "", [], []).earlier(OTHER, THEIRS) == THEIRS
+
+
+@pytest.mark.parametrize("damaged", [b"", b"\0" * 100, b'{"time": "', b"\xff\xfe", b"null\n}", b"null", b"[]", b"{}"])
+def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, damaged: bytes) -> None:
+    deployed(kept, 1)
+    begin(kept, 2)
+    kept.set_proofs([{"site": "a.example"}])
+    for name in ("journal", "000001", "deployed"):
+        (tmp_path / "kept" / NAME / name).write_bytes(damaged)
+    assert (kept.journal(), kept.last(), kept.proofs()) == (None, None, [])
+    begin(kept, 3)
+    kept.commit()
+    assert number_of(kept.last()) == 3
+
+
+def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Path) -> None:
+    kept.set_proofs([])
+    assert kept.proofs() == []
+    proofs = [{"site": "a.example", "path": "/x", "websocket": "required", "wait": 0.5, "status": None}]
+    kept.set_proofs(proofs)
+    assert state.State(NAME, tmp_path / "kept").proofs() == proofs
+    assert kept.last() is None
+
+
+def test_proofs_that_did_not_change_are_not_written_again(kept: state.State, tmp_path: Path) -> None:
+    kept.set_proofs([{"site": "a.example"}])
+    inode = (tmp_path / "kept" / NAME / "deployed").stat().st_ino
+    kept.set_proofs([{"site": "a.example"}])
+    assert (tmp_path / "kept" / NAME / "deployed").stat().st_ino == inode
+
+
+def test_the_original_of_a_file_is_kept_once_for_all_configurations(kept: state.State) -> None:
+    original = content(b"caf\xe9", 0o640)
+    kept.keep_original(CONFIGURATION, original)
+    kept.keep_original(CONFIGURATION, content(b"managed"))
+    other = state.State("127.0.0.1:8098", kept.directory)
+    other.keep_original(CONFIGURATION, content(b"managed"))
+    assert kept.original(CONFIGURATION) == other.original(CONFIGURATION) == original
+    assert kept.original(GATEWAY) is None
+
+
+def test_each_configuration_has_its_own_deploys(kept: state.State) -> None:
+    other = state.State("127.0.0.1:8098", kept.directory)
+    deployed(kept, 1)
+    deployed(other, 2)
+    begin(kept, 3)
+    assert other.journal() is None
+    assert (number_of(kept.last()), number_of(other.last())) == (1, 2)
+
+
+def test_what_another_configuration_needs_stays(kept: state.State) -> None:
+    other = state.State("127.0.0.1:8098", kept.directory)
+    original = content(b"original")
+    kept.keep_original(CONFIGURATION, original)
+    deployed(kept, 1)
+    deployed(other, 2)
+    kept.remove()
+    assert kept.last() is None
+    assert (number_of(other.last()), other.original(CONFIGURATION)) == (2, original)
+    other.remove()
+    assert not kept.directory.exists()
+    other.remove()
+
+
+@contextmanager
+def deploy_elsewhere(directory: Path) -> t.Iterator[subprocess.Popen[str]]:
+    """Another process that holds the lock until it is told to end, or killed."""
+    script = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from ansible_collections.wsfleet.nginx.plugins.module_utils import state\n"
+        "with state.locked(Path(sys.argv[1])) as scratch:\n"
+        "    (scratch / 'candidate').mkdir()\n"
+        "    (scratch / 'candidate' / 'key').write_text('secret')\n"
+        "    print('locked', flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(directory)],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "locked\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_deploy_waits_for_another_one(tmp_path: Path) -> None:
+    entered = threading.Event()
+
+    def enter() -> None:
+        with state.locked(tmp_path / "run"):
+            entered.set()
+
+    with deploy_elsewhere(tmp_path / "run") as other:
+        thread = threading.Thread(target=enter)
+        thread.start()
+        assert not entered.wait(0.3)
+        other.communicate("\n")
+        assert entered.wait(5)
+        thread.join()
+
+
+def test_a_deploy_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "_LOCK_SECONDS", 0.2)
+    with deploy_elsewhere(tmp_path / "run"):
+        started = time.monotonic()
+        with pytest.raises(state.Busy, match="nothing was changed"), state.locked(tmp_path / "run"):
+            pytest.fail("two deploys at once")
+        assert 0.2 <= time.monotonic() - started < 5
+        # What the other one works with is left alone.
+        assert (tmp_path / "run" / "candidate" / "key").exists()
+
+
+def test_what_a_killed_deploy_left_is_removed_at_the_next_one(tmp_path: Path) -> None:
+    run, elsewhere = tmp_path / "run", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "file").touch()
+    with deploy_elsewhere(run) as other:
+        other.kill()
+        other.wait()
+    assert (run / "candidate" / "key").exists()
+    (run / "link").symlink_to(elsewhere)
+    with state.locked(run) as scratch:
+        assert scratch == run
+        assert not (run / "candidate").exists()
+        assert (elsewhere / "file").exists()
+
+
+def test_a_deploy_that_failed_lets_the_next_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state, "_LOCK_SECONDS", 0.2)
+    with pytest.raises(KeyError), state.locked(tmp_path / "run"):
+        raise KeyError
+    with state.locked(tmp_path / "run"):
+        pass

@@ -1,0 +1,215 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is at fault where a route is not proven, and what to do about it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import verdict
+from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import Answer, Result
+
+GOOD = Answer(101, "")
+REFUSED = Answer(None, "refused the connection: nothing listens there")
+HUNG = Answer(None, "timed out after 3 s")
+BAD_GATEWAY = Answer(502, "answered 502 Bad Gateway")
+FORBIDDEN = Answer(403, "answered 403 Forbidden")
+NOT_FOUND = Answer(404, "answered 404 Not Found")
+
+ONE, TWO = "10.0.0.1:80", "10.0.0.2:80"
+
+
+def failed(
+    answer: Answer,
+    backends: t.Mapping[str, Answer] | None = None,
+    websocket: bool | str = True,
+    path: str = "/x",
+    at: str = "sites[0].locations[0]",
+) -> Result:
+    proof = {"at": at, "site": "a.example", "path": path, "connect_to": "127.0.0.1:80", "websocket": websocket}
+    return Result(proof, answer, "", 1.0, backends or {})
+
+
+ROUTE = failed(FORBIDDEN).route
+
+
+def advice(result: Result) -> str:
+    """The one line behind that of the failure."""
+    _failure, line = verdict.told([result], [])
+    assert line.startswith("  ")
+    return line.strip()
+
+
+@pytest.mark.parametrize(
+    ("answer", "backends", "is_backends"),
+    [
+        # A route that nginx answers itself has none.
+        (NOT_FOUND, {}, False),
+        # They all fail, each in its way.
+        (BAD_GATEWAY, {ONE: REFUSED}, True),
+        (BAD_GATEWAY, {ONE: REFUSED, TWO: HUNG}, True),
+        (NOT_FOUND, {ONE: FORBIDDEN}, True),
+        # One of them answers what came through nginx.
+        (FORBIDDEN, {ONE: FORBIDDEN}, True),
+        (FORBIDDEN, {ONE: GOOD, TWO: FORBIDDEN}, True),
+        (BAD_GATEWAY, {ONE: BAD_GATEWAY, TWO: GOOD}, True),
+        # One takes the handshake, and none answers so.
+        (FORBIDDEN, {ONE: GOOD}, False),
+        (BAD_GATEWAY, {ONE: GOOD, TWO: REFUSED}, False),
+        (FORBIDDEN, {ONE: GOOD, TWO: NOT_FOUND}, False),
+        # The same status, but no failure.
+        (Answer(200, "answered 200 OK, not 204"), {ONE: Answer(200, "")}, False),
+    ],
+)
+def test_an_answer_is_the_backends_where_they_fail_or_answer_so_themselves(
+    answer: Answer, backends: dict[str, Answer], is_backends: bool
+) -> None:
+    assert verdict.is_backends(failed(answer, backends)) is is_backends
+
+
+def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_fault() -> None:
+    assert not verdict.is_backends(failed(REFUSED, {ONE: GOOD, TWO: REFUSED}))
+
+
+@pytest.mark.parametrize(
+    ("result", "passed", "known", "is_deploys"),
+    [
+        # It was proven before, whatever its backends answer now.
+        (failed(FORBIDDEN, {ONE: GOOD}), True, True, True),
+        (failed(BAD_GATEWAY, {ONE: REFUSED}), True, True, True),
+        (failed(FORBIDDEN, {ONE: FORBIDDEN}), True, False, True),
+        (failed(NOT_FOUND), True, True, True),
+        # It is new, and a backend would serve it.
+        (failed(BAD_GATEWAY, {ONE: GOOD}), False, False, True),
+        (failed(BAD_GATEWAY, {ONE: REFUSED, TWO: GOOD}), False, False, True),
+        # It is new, and nginx answers it alone.
+        (failed(NOT_FOUND, websocket=False), False, False, True),
+        # It is new, and its backends do not serve it.
+        (failed(BAD_GATEWAY, {ONE: REFUSED, TWO: REFUSED}), False, False, False),
+        (failed(FORBIDDEN, {ONE: FORBIDDEN, TWO: GOOD}), False, False, False),
+        # It failed before as well.
+        (failed(BAD_GATEWAY, {ONE: GOOD}), False, True, False),
+        (failed(NOT_FOUND), False, True, False),
+    ],
+)
+def test_a_route_that_was_proven_or_that_a_backend_would_serve_is_the_deploys(
+    result: Result, passed: bool, known: bool, is_deploys: bool
+) -> None:
+    other = "127.0.0.1:80 b.example /x"
+    routes = {"passed": {other, ROUTE} if passed else {other}, "known": {other, ROUTE} if known else {other}}
+    assert verdict.is_deploys(result, **routes) is is_deploys
+
+
+def test_a_failure_is_told_with_its_variable_and_whether_the_route_was_proven_before() -> None:
+    result = failed(NOT_FOUND, websocket=False)
+    line = "- sites[0].locations[0] (a.example /x): answered 404 Not Found"
+    assert verdict.told([result], []) == [line]
+    assert verdict.told([result], {ROUTE}) == [f"{line}, and was proven before"]
+
+
+@pytest.mark.parametrize("proof", [{"at": ""}, {"at": None}, {}])
+def test_a_route_without_a_variable_is_told_by_its_site_and_path(proof: dict[str, t.Any]) -> None:
+    result = Result({"site": "a.example", "path": "/x", **proof}, NOT_FOUND, "", 1.0)
+    assert verdict.place(result) == "a.example /x"
+
+
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (200, "websocket: false"),
+        (204, "websocket: false"),
+        (302, "the other place goes into probe.path"),
+        (400, "probe.subprotocol"),
+        (401, "credentials: they go into probe.headers"),
+        (403, "an Origin that it accepts goes into probe.origin"),
+        (404, "the path of its WebSocket goes into probe.path"),
+        (405, "websocket: false"),
+        (418, "it refuses the handshake"),
+        (426, "it saw no upgrade"),
+        (429, "it limits its clients"),
+        (500, "its own log tells why"),
+        (503, "its own log tells why"),
+        (600, "it does not take the handshake"),
+    ],
+)
+def test_an_answer_that_is_the_backends_own_is_told_with_what_would_change_it(status: int, hint: str) -> None:
+    answer = Answer(status, f"answered {status}")
+    line = advice(failed(answer, {ONE: answer}))
+    assert line.startswith(f"asked directly, {ONE} answers the same: ")
+    assert hint in line
+
+
+def test_backends_that_answer_the_same_are_told_apart_from_others() -> None:
+    line = advice(failed(FORBIDDEN, {ONE: FORBIDDEN, TWO: GOOD, "10.0.0.3:80": FORBIDDEN}))
+    assert line.startswith("asked directly, 10.0.0.1:80, 10.0.0.3:80 answer the same: ")
+
+
+def test_a_plain_route_is_not_told_to_be_one() -> None:
+    assert "websocket: false" not in advice(failed(NOT_FOUND, {ONE: NOT_FOUND}, websocket=False))
+
+
+def test_a_bad_gateway_is_told_with_the_addresses_that_refuse() -> None:
+    line = advice(failed(BAD_GATEWAY, {ONE: REFUSED, TWO: REFUSED}))
+    assert line == f"asked directly: {ONE}, {TWO} refused the connection: nothing listens there"
+
+
+def test_backends_that_fail_in_different_ways_are_told_by_these() -> None:
+    line = advice(failed(BAD_GATEWAY, {ONE: REFUSED, TWO: HUNG, "unix:/run/a": REFUSED}))
+    assert line == (
+        f"asked directly: {ONE}, unix:/run/a refused the connection: nothing listens there; {TWO} timed out after 3 s"
+    )
+
+
+def test_a_backend_that_answers_well_points_at_nginx() -> None:
+    line = advice(failed(Answer(400, "answered 400 Bad Request"), {ONE: REFUSED, TWO: GOOD}))
+    assert line.startswith(f"asked directly, {TWO} answers as wanted, so nginx is in the way: look at ")
+    assert f"{ONE}, {TWO} answer as wanted" in advice(failed(BAD_GATEWAY, {ONE: GOOD, TWO: GOOD}))
+
+
+@pytest.mark.parametrize(("status", "hint"), [(401, "probe.headers"), (403, "probe.origin"), (400, "this location")])
+def test_what_nginx_itself_refuses_is_told_with_what_would_change_it(status: int, hint: str) -> None:
+    assert hint in advice(failed(Answer(status, f"answered {status}"), {ONE: GOOD}))
+
+
+def test_a_backend_that_answers_well_is_not_among_those_that_fail() -> None:
+    assert ONE not in advice(failed(HUNG, {ONE: GOOD, TWO: HUNG}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "websocket", "lines"),
+    [
+        (FORBIDDEN, True, 2),
+        (FORBIDDEN, "required", 2),
+        (FORBIDDEN, False, 1),
+        (BAD_GATEWAY, True, 1),
+        (REFUSED, True, 1),
+    ],
+)
+def test_without_backends_only_a_known_status_of_a_handshake_has_a_hint(
+    answer: Answer, websocket: bool | str, lines: int
+) -> None:
+    assert len(verdict.told([failed(answer, websocket=websocket)], [])) == lines
+
+
+def test_many_routes_are_told_short() -> None:
+    def lines(count: int) -> list[str]:
+        results = [failed(NOT_FOUND, websocket=False, path=f"/{n}", at=f"locations[{n}]") for n in range(count)]
+        return verdict.told(results, [])
+
+    assert len(lines(3)) == 3
+    assert lines(4)[:3] == lines(3)
+    assert lines(4)[3:] == ["- and 1 more: locations[3] (a.example /3)"]
+    (rest,) = lines(500)[3:]
+    assert rest.startswith("- and 497 more: locations[3] (a.example /3), locations[4]")
+    assert rest.endswith("locations[6] (a.example /6) and 493 more")
+
+
+def test_many_addresses_are_told_short() -> None:
+    def line(count: int) -> str:
+        return advice(failed(BAD_GATEWAY, {f"10.0.0.{number}:80": REFUSED for number in range(count)}))
+
+    assert line(4).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 refused")
+    assert line(5).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 and 1 more refused")
+    assert "and 96 more refused" in line(100)

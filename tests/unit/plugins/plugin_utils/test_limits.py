@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx's limits and the unit's drop-in, from the capacity."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import limits
+
+
+def test_a_websocket_takes_two_connections_of_one_worker() -> None:
+    assert limits.directives(4096, "1h") == {
+        "worker_processes": "auto",
+        "worker_rlimit_nofile": "9216",
+        "worker_shutdown_timeout": "1h",
+        "worker_connections": "8704",
+    }
+
+
+def test_the_unit_may_open_as_many_files_and_is_stopped_with_quit() -> None:
+    assert (
+        limits.drop_in(100, "90s")
+        == """\
+# By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
+[Service]
+LimitNOFILE=1224
+# A stop lets open sockets end by themselves, as a reload does, and nginx closes those that do not in time.
+ExecStop=
+KillMode=mixed
+KillSignal=SIGQUIT
+TimeoutStopSec=120s
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("timeout", "stop"),
+    [("0", "infinity"), ("1500ms", "32s"), ("1h30m", "5430s"), ("1w 1d", "691230s"), ("20", "50s")],
+)
+def test_systemd_waits_longer_than_nginx(timeout: str, stop: str) -> None:
+    assert f"TimeoutStopSec={stop}\n" in limits.drop_in(1, timeout)

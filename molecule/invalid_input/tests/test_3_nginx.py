@@ -108,12 +108,13 @@ def test_a_route_that_is_not_proven_fails_the_host() -> None:
     pools = [POOL, {"name": "down", "servers": ["127.0.0.1:9"]}]
     run = site({"websockets_upstreams": pools, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
-    assert "nginx serves the new configuration, but not every route is proven:" in run.output
+    assert "2 of 3 routes are not proven." in run.output
+    assert "Live now: the new configuration. It stays: there is none to return to." in run.output
     place = "websockets_sites[0].locations"
-    not_found = "ws.serverlab.ca:8080/ws/ at 127.0.0.1:8080 answered 404 Not Found"
-    assert f"- ws.serverlab.ca /ws/ ({place}[1]): {not_found}" in run.output
-    no_answer = "answered 502 Bad Gateway: no server of the pool gave an answer"
-    assert f"- ws.serverlab.ca /down/ ({place}[2]): {no_answer}" in run.output
+    assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
+    assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output
+    assert f"- {place}[2] (ws.serverlab.ca /down/): answered 502 Bad Gateway" in run.output
+    assert "asked directly: 127.0.0.1:9 refused the connection: nothing listens there" in run.output
     assert not site(SERVED).failed
 
 

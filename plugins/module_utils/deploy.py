@@ -34,7 +34,9 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
     passed = set(transaction.passed)
     revocable = policy == "rollback" and transaction.can_return
     if revocable:
-        passed |= {result.route for result in prove_all(proofs) if not result.failed}
+        # The path of a new route may have led elsewhere before, so that its proof says nothing of this route.
+        old = [proof for proof in proofs if not known or route(proof) in known]
+        passed |= {result.route for result in prove_all(old) if not result.failed}
     actions = transaction.run(sorted(passed)) if transaction.needed else []
     results = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
     failed = [result for result in results if result.failed]

@@ -140,6 +140,26 @@ class Gateway:
         """Run a command on the gateway that has to succeed."""
         return str(self.console.check_output(command))
 
+    def path(self, path: str) -> Path:
+        """A file of the gateway, as this machine reaches it."""
+        return Path(f"/proc/{self._inspection['State']['Pid']}/root{path}")
+
+    @property
+    def master(self) -> int:
+        """The process id of nginx's master."""
+        return int(self.path("/run/nginx.pid").read_text())
+
+    @property
+    def fingerprint(self) -> str:
+        """Which configuration nginx serves, in its own words."""
+        inside = self.open_socket(6455, "127.0.0.1")
+        return self.request("GET", "/", sock=inside).body.decode().strip()
+
+    def echoes(self, path: str = "/") -> bool:
+        """Whether a WebSocket opens and what is sent comes back."""
+        with self.websocket(path) as connection:
+            return echoes(connection)
+
 
 def _enter_network(namespace: str) -> None:
     """Move the calling thread, and no other, into a network namespace."""
@@ -150,12 +170,24 @@ def _enter_network(namespace: str) -> None:
             raise OSError(number, os.strerror(number), namespace)
 
 
-def gateways() -> list[Gateway]:
-    """Return the gateways of the scenario, each with its first site, from its inventory."""
-    hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["ws_gateways"]["hosts"]
+def echoes(connection: ClientConnection, message: str = "Is anybody there?") -> bool:
+    """Whether what is sent comes back."""
+    connection.send(message)
+    return connection.recv(TIMEOUT) == message
+
+
+def group_variables() -> dict[str, Any]:
+    """Return the variables of the scenario's groups."""
     variables: dict[str, Any] = {}
     for file in sorted((INVENTORY / "group_vars").rglob("*.yml")):
         variables.update(yaml.safe_load(file.read_text()))
+    return variables
+
+
+def gateways() -> list[Gateway]:
+    """Return the gateways of the scenario, each with its first site, from its inventory."""
+    hosts = yaml.safe_load((INVENTORY / "hosts.yml").read_text())["ws_gateways"]["hosts"]
+    variables = group_variables()
     # A list of sites may be composed of several; they follow each other by name.
     lists = [value for name, value in sorted(variables.items()) if "_sites" in name and isinstance(value, list)]
     server_name, listen = (_first(lists[0][0][key]) for key in ("server_name", "listen"))

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import typing as t
 from pathlib import Path
+
+import yaml
 
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 INVENTORIES = (
@@ -23,6 +26,18 @@ class Run(t.NamedTuple):
 
     failed: bool
     output: str
+
+    def changed(self, host: str) -> int:
+        """How many tasks changed something on a host."""
+        found = re.search(rf"^{host} +: .*\bchanged=(\d+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return int(found.group(1))
+
+    def message(self, host: str) -> str:
+        """What the task says that failed on a host."""
+        found = re.search(rf"^fatal: \[{host}\]: FAILED! => *\n((?: .*\n)+)", self.output, re.MULTILINE)
+        assert found, self.output
+        return str(yaml.safe_load(found.group(1))["msg"])
 
 
 def site(

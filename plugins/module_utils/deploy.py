@@ -62,7 +62,7 @@ def _kept(transaction: Transaction, revocable: bool) -> str:
         return "the configuration that was live before this run."
     why = ""
     if revocable:
-        why = ": it is not at fault"
+        why = ": the fault is not the deploy's"
     elif not transaction.can_return:
         why = ": there is none to return to"
     return f"the new configuration. It stays{why}."

@@ -94,9 +94,8 @@ def restore(earlier: t.Mapping[Path, Content | None]) -> None:
 def clean(paths: t.Iterable[Path]) -> None:
     """Remove what was made ready beside the given files."""
     for path in paths:
-        for beside in (_new(path), _old(path)):
-            with suppress(FileNotFoundError, NotADirectoryError):
-                beside.unlink()
+        _discard(_new(path))
+        _discard(_old(path))
 
 
 def make_directory(path: Path, mode: int) -> None:
@@ -121,11 +120,16 @@ def _old(path: Path) -> Path:
     return path.parent / f".{path.name}.old"
 
 
+def _discard(path: Path) -> None:
+    # A read-only file system refuses to remove even what is not there.
+    if os.path.lexists(path):
+        path.unlink()
+
+
 def _keep(path: Path) -> None:
     """Give the file a second name, or where the file system has no hard links, a copy."""
     kept = _old(path)
-    with suppress(FileNotFoundError):
-        kept.unlink()
+    _discard(kept)
     try:
         os.link(path, kept, follow_symlinks=False)
     except OSError:
@@ -138,8 +142,7 @@ def _keep(path: Path) -> None:
 def _stage(path: Path, content: Content) -> None:
     make_directory(path.parent, 0o755)
     staged = _new(path)
-    with suppress(FileNotFoundError):
-        staged.unlink()
+    _discard(staged)
     try:
         # A file may hold a secret: nobody else reads it until it has its mode.
         with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
@@ -149,8 +152,7 @@ def _stage(path: Path, content: Content) -> None:
             os.fchmod(file.fileno(), content.mode)
             os.fsync(file.fileno())
     except OSError:
-        with suppress(FileNotFoundError):
-            staged.unlink()
+        _discard(staged)
         raise
 
 

@@ -28,6 +28,8 @@ def has_systemd() -> bool:
 
 def start(build: nginx.Build) -> None:
     if has_systemd():
+        # In cgroups of version 1 it may have missed the end of a killed nginx, and wait for it: so it looks again.
+        reload_units()
         _run(["systemctl", "start", "nginx.service"])
     elif Path("/etc/init.d/nginx").is_file():
         _run(["/etc/init.d/nginx", "start"])

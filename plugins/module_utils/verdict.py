@@ -10,8 +10,9 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BACKEND, Answer, Result
 
-# What is shown of many.
+# What is shown of many: a message has fewer than ten lines.
 _ROUTES = 3
+_ROUTES_OF_MORE = 2
 _ADDRESSES = 4
 _PLAIN = "it speaks plain HTTP there: websocket: false, or the path of its WebSocket in probe.path"
 _HINTS = {
@@ -53,12 +54,14 @@ def is_deploys(result: Result, *, passed: t.Collection[str], known: t.Collection
 def told(failed: t.Sequence[Result], passed: t.Collection[str]) -> list[str]:
     """What failed and what to do about it, in two lines for each of the first routes."""
     lines: list[str] = []
-    for result in failed[:_ROUTES]:
-        before = ", and was proven before" if result.route in passed else ""
+    shown = len(failed) if len(failed) <= _ROUTES else _ROUTES_OF_MORE
+    for result in failed[:shown]:
+        before = ", but was proven before this deploy" if result.route in passed else ""
         lines.append(f"- {place(result)}: {result.answer.failure}{before}")
         lines += [f"  {line}" for line in _advice(result)]
-    if len(failed) > _ROUTES:
-        lines.append(f"- and {len(failed) - _ROUTES} more: {_some([place(result) for result in failed[_ROUTES:]])}")
+    if failed[shown:]:
+        names = [result.proof.get("at") or place(result) for result in failed[shown:]]
+        lines.append(f"- and {len(names)} more: {_some(names)}")
     return lines
 
 

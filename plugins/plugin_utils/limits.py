@@ -16,6 +16,8 @@ _CONNECTIONS_PER_SOCKET = 2
 _OTHER_CONNECTIONS = 512
 # Files that are no connections: logs, certificates while they are read, answers that are buffered on the disk.
 _OTHER_FILES = 512
+# systemd's own default. With a lower one a reload could not raise the limit of the workers later.
+_HARD_LIMIT = 524_288
 # What nginx itself needs to end after its last socket.
 _STOP_SECONDS = 30
 
@@ -38,14 +40,16 @@ def drop_in(capacity: int, shutdown_timeout: str) -> str:
     """The drop-in of nginx's systemd unit."""
     seconds = seconds_of(shutdown_timeout)
     stop = f"{math.ceil(seconds) + _STOP_SECONDS}s" if seconds else "infinity"
-    files = directives(capacity, shutdown_timeout)["worker_rlimit_nofile"]
+    files = int(directives(capacity, shutdown_timeout)["worker_rlimit_nofile"])
     return f"""\
 # By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
 [Service]
-LimitNOFILE={files}
+LimitNOFILE={files}:{max(files, _HARD_LIMIT)}
 # A stop lets open sockets end by themselves, as a reload does, and nginx closes those that do not in time.
 ExecStop=
-KillMode=mixed
-KillSignal=SIGQUIT
+ExecStop=-/bin/sh -c 'kill -s QUIT $MAINPID && while kill -s 0 $MAINPID 2>/dev/null; do sleep 0.2; done'
+# Workers whose master was killed hold the ports, so they end at once, or nginx could not start again.
+KillMode=control-group
+KillSignal=SIGTERM
 TimeoutStopSec={stop}
 """

@@ -109,7 +109,7 @@ def test_a_route_that_is_not_proven_fails_the_host() -> None:
     run = site({"websockets_upstreams": pools, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
     assert "2 of 3 routes are not proven." in run.output
-    assert "Live now: the new configuration. It stays: it is not at fault." in run.output
+    assert "Live now: the new configuration. It stays: the fault is not the deploy's." in run.output
     place = "websockets_sites[0].locations"
     assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
     assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output

@@ -24,11 +24,13 @@ def test_the_unit_may_open_as_many_files_and_is_stopped_with_quit() -> None:
         == """\
 # By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
 [Service]
-LimitNOFILE=1224
+LimitNOFILE=1224:524288
 # A stop lets open sockets end by themselves, as a reload does, and nginx closes those that do not in time.
 ExecStop=
-KillMode=mixed
-KillSignal=SIGQUIT
+ExecStop=-/bin/sh -c 'kill -s QUIT $MAINPID && while kill -s 0 $MAINPID 2>/dev/null; do sleep 0.2; done'
+# Workers whose master was killed hold the ports, so they end at once, or nginx could not start again.
+KillMode=control-group
+KillSignal=SIGTERM
 TimeoutStopSec=120s
 """
     )

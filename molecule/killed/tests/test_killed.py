@@ -1,0 +1,249 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys that alternate between two configurations, most of them ended by SIGKILL at a random moment.
+
+What runs is what Ansible sent for the role's task: the playbook, which takes seconds, is run once for each of the two.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import traceback
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pytest
+from gateway import TIMEOUT, Gateway, echoes, gateways, group_variables
+from playbook import site
+
+SEED = 6455
+KILLS = 50
+# Enough of them to prove something.
+LEAST_JOURNALS = 5
+
+(SITE,) = group_variables()["websockets_sites"]
+(LOCATION,) = SITE["locations"]
+# They differ in the site and in the limits, so that each deploy is one of several files.
+CONFIGURATIONS = [
+    {
+        "websockets_sites": [{**SITE, "locations": [{**LOCATION, "proxy_read_timeout": timeout}]}],
+        "websockets_capacity": capacity,
+    }
+    for timeout, capacity in (("10m", 3000), ("20m", 4000))
+]
+# Nothing listens there, so that it is undone.
+BAD = {"websockets_upstreams": [{"name": "echo", "servers": ["server01:3999"]}], "websockets_capacity": 5000}
+FILES = (
+    "/etc/nginx/conf.d/00-websockets.conf",
+    "/etc/nginx/nginx.conf",
+    "/etc/systemd/system/nginx.service.d/50-wsfleet.conf",
+)
+JOURNAL = "/var/lib/wsfleet-nginx/127.0.0.1:6455/journal"
+LEFT_BEHIND = (
+    "find /etc/nginx /etc/systemd/system/nginx.service.d -name '.?*';"
+    "find /var/lib/wsfleet-nginx -name journal; find /run/wsfleet-nginx -mindepth 1 -type d; ls -d /tmp/candidate-*"
+)
+BAD_PROGRAM = "/root/deploy-bad.py"
+SENT = "find /root/.ansible/tmp -name AnsiballZ_config_transaction.py"
+
+Contents = Mapping[str, "bytes | None"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """One of the two configurations: the program that deploys it, and the files as they are then."""
+
+    program: str
+    files: Contents
+
+
+@dataclass
+class Kills:
+    """What became of a gateway."""
+
+    phases: Counter[str] = field(default_factory=Counter)
+    journals: int = 0
+    recoveries: int = 0
+    ways_back: int = 0
+    fault: str = ""
+
+
+def contents(gateway: Gateway) -> Contents:
+    paths = {name: gateway.path(name) for name in FILES}
+    return {name: path.read_bytes() if path.exists() else None for name, path in paths.items()}
+
+
+def run(gateway: Gateway, version: Version, seconds: float | None = None) -> str:
+    """Run a deploy, for no longer than the given time; what it printed."""
+    limit = f"timeout --foreground --signal KILL {seconds:.3f} " if seconds is not None else ""
+    # Processes that outlive it would hold a pipe open.
+    gateway.console.run(f"{limit}python3 {version.program} >/root/printed 2>&1")
+    return gateway.path("/root/printed").read_text()
+
+
+def wait_for_stragglers(gateway: Gateway) -> None:
+    """Until what a killed deploy has started is over."""
+    deadline = time.monotonic() + TIMEOUT
+    while any(is_straggler(title) for title in titles(gateway)):
+        assert time.monotonic() < deadline, f"still running: {titles(gateway)}"
+        time.sleep(0.02)
+
+
+def is_straggler(title: str) -> bool:
+    return title.startswith(("/usr/sbin/nginx ", "systemctl ", "python3 /root/"))
+
+
+def titles(gateway: Gateway) -> list[str]:
+    found = []
+    for process in gateway.path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(process.read_text(errors="replace").replace("\0", " "))
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return found
+
+
+def phase(gateway: Gateway, before: Contents, version: Version) -> str:
+    """How far a killed deploy got."""
+    now = contents(gateway)
+    if gateway.fingerprint in str(version.files[FILES[0]]):
+        return "live, not yet committed" if gateway.path(JOURNAL).exists() else "done"
+    if now == version.files:
+        return "all files in place"
+    if now != before:
+        return "some files in place"
+    return "journal written" if gateway.path(JOURNAL).exists() else "nothing written"
+
+
+def assert_serves(gateway: Gateway, versions: list[Version]) -> None:
+    gateway.run("nginx -t")
+    assert gateway.echoes()
+    assert any(gateway.fingerprint in str(version.files[FILES[0]]) for version in versions)
+    now = contents(gateway)
+    for name in FILES:
+        assert now[name] in [version.files[name] for version in versions], name
+
+
+def recover(gateway: Gateway, version: Version) -> None:
+    """A run that is not killed ends with the wanted configuration, live, and nothing beside it."""
+    printed = run(gateway, version)
+    answer = json.loads(printed)
+    assert not answer.get("failed"), printed
+    assert [proof["proven"] for proof in answer["proofs"]] == ["handshake"], printed
+    assert contents(gateway) == version.files
+    assert gateway.fingerprint in str(version.files[FILES[0]])
+    assert gateway.console.run(LEFT_BEHIND).stdout == ""
+
+
+def go_back(gateway: Gateway, bad: str, last: Version) -> None:
+    """A deploy that fails leads to the last configuration that was proven, not to what a killed one left."""
+    printed = run(gateway, Version(bad, {}))
+    assert json.loads(printed)["undone"], printed
+    assert contents(gateway) == last.files
+    assert gateway.fingerprint in str(last.files[FILES[0]])
+    assert gateway.console.run(LEFT_BEHIND).stdout == ""
+
+
+def kill_often(gateway: Gateway, versions: list[Version]) -> Kills:
+    kills = Kills()
+    chance = random.Random(f"{SEED} {gateway.name}")
+    what = "the first run"
+    try:
+        master = gateway.master
+        durations = []
+        for version in versions * 2:
+            start = time.monotonic()
+            run(gateway, version)
+            durations.append(time.monotonic() - start)
+            assert contents(gateway) == version.files
+        usual = min(durations)
+        wanted, last = 0, versions[-1]
+        with gateway.websocket("/") as connection:
+            for number in range(KILLS):
+                before, version = contents(gateway), versions[wanted]
+                seconds = chance.uniform(0, usual)
+                what = f"kill {number} of {version.program} after {seconds:.3f} s"
+                run(gateway, version, seconds)
+                wait_for_stragglers(gateway)
+                what += f", {phase(gateway, before, version)}"
+                kills.phases[phase(gateway, before, version)] += 1
+                kills.journals += gateway.path(JOURNAL).exists()
+                assert_serves(gateway, versions)
+                assert gateway.master == master
+                assert echoes(connection)
+                if not gateway.path(JOURNAL).exists() and contents(gateway) == version.files:
+                    last = version
+                # Now and then one is killed after another, with the same goal or with the other. The way back is worth
+                # a look where it is not where the files are.
+                weights = [2, 2, 1] if gateway.path(JOURNAL).exists() else [4, 0, 2]
+                (then,) = chance.choices(["recover", "go back", "kill again"], weights)
+                wanted = chance.randrange(2)
+                if then == "recover":
+                    recover(gateway, version)
+                    kills.recoveries += 1
+                    last, wanted = version, 1 - versions.index(version)
+                elif then == "go back":
+                    what += f", and then {BAD_PROGRAM}"
+                    go_back(gateway, BAD_PROGRAM, last)
+                    kills.ways_back += 1
+                    wanted = 1 - versions.index(last)
+        recover(gateway, versions[wanted])
+    except Exception:
+        kills.fault = f"{what}:\n{traceback.format_exc()}"
+    return kills
+
+
+@pytest.fixture(scope="module")
+def versions() -> dict[str, list[Version]]:
+    """Each configuration as a deploy of the role leaves it, with the program that Ansible has sent."""
+    found: dict[str, list[Version]] = {gateway.name: [] for gateway in gateways()}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANSIBLE_KEEP_REMOTE_FILES", "1")
+        for number, variables in enumerate([*CONFIGURATIONS, BAD]):
+            program = f"/root/deploy-{number}.py" if variables is not BAD else BAD_PROGRAM
+            for gateway in gateways():
+                gateway.run("rm -rf /root/.ansible/tmp")
+            deploy = site(variables, arguments=["--limit", "ws_gateways"])
+            assert deploy.failed == (variables is BAD), deploy.output
+            for gateway in gateways():
+                gateway.run(f"cp $({SENT}) {program}")
+                if variables is not BAD:
+                    found[gateway.name].append(Version(program, contents(gateway)))
+    return found
+
+
+@pytest.fixture(scope="module")
+def kills(versions: dict[str, list[Version]]) -> dict[str, Kills]:
+    names = [gateway.name for gateway in gateways()]
+    with ThreadPoolExecutor() as pool:
+        return dict(
+            zip(names, pool.map(lambda gateway: kill_often(gateway, versions[gateway.name]), gateways()), strict=True)
+        )
+
+
+def test_after_each_kill_nginx_serves_and_the_next_deploy_recovers(gateway: Gateway, kills: dict[str, Kills]) -> None:
+    assert kills[gateway.name].fault == "", kills[gateway.name].fault
+
+
+def test_the_kills_hit_deploys_in_all_phases(
+    gateway: Gateway, kills: dict[str, Kills], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = kills[gateway.name]
+    phases = ", ".join(f"{count} {name}" for name, count in found.phases.most_common())
+    with capsys.disabled():
+        print(f"\n{gateway.name}, seed {SEED}: {phases}; {found.journals} journals left", end=", ")
+        print(f"{found.recoveries} recoveries, {found.ways_back} ways back")
+    assert found.phases.total() >= KILLS
+    assert found.journals >= LEAST_JOURNALS
+    assert found.phases["nothing written"] > 0
+
+
+@pytest.mark.usefixtures("kills")
+def test_the_inventorys_configuration_comes_back() -> None:
+    again = site({}, arguments=["--limit", "ws_gateways"])
+    assert not again.failed, again.output

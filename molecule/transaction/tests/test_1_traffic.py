@@ -1,0 +1,279 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Deploys of every kind under hundreds of open WebSockets, none of which notices."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pytest
+from gateway import TIMEOUT, Gateway, gateways, group_variables
+from playbook import Run, site
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+GATEWAYS = gateways()
+SOCKETS = {"gateway-bookworm": 500, "gateway-sid": 50}
+# Seconds between two messages of a socket.
+INTERVAL = 2.0
+OPENED_AT_ONCE = 50
+NOTHING = "0" * 64
+
+VARIABLES = group_variables()
+(SITE,) = VARIABLES["websockets_sites"]
+OTHER = {**SITE, "server_name": "other.example", "listen": 3001}
+LIMITS = ("/etc/nginx/nginx.conf", "/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
+
+
+class Traffic:
+    """WebSockets through one gateway; each sends numbered messages and has to hear each of them once and in order."""
+
+    def __init__(self, gateway: Gateway, number: int) -> None:
+        self.faults: list[str] = []
+        self.heard = 0
+        self.open = 0
+        self.number = number
+        self._gateway = gateway
+        self._ending = False
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._converse()))
+
+    def start(self) -> None:
+        """Return when all of them are open."""
+        self._thread.start()
+        deadline = time.monotonic() + 60
+        while self.open < self.number:
+            assert not self.faults, self.faults[:5]
+            assert time.monotonic() < deadline, f"{self.open} of {self.number} sockets opened"
+            time.sleep(0.1)
+
+    def end(self) -> None:
+        """Return when each has heard all that it sent and is closed."""
+        self._ending = True
+        if self._thread.is_alive():
+            self._thread.join()
+
+    async def _converse(self) -> None:
+        turns = asyncio.Semaphore(OPENED_AT_ONCE)
+        await asyncio.gather(*(self._tell_faults(number, turns) for number in range(self.number)))
+
+    async def _tell_faults(self, number: int, turns: asyncio.Semaphore) -> None:
+        try:
+            async with turns:
+                gateway = self._gateway
+                uri = f"ws://{gateway.server_name}:{gateway.port}/a/"
+                connection = await connect(
+                    uri, host=gateway.address, port=gateway.port, proxy=None, compression=None, ping_interval=None
+                )
+            self.open += 1
+            await self._send_and_hear(connection, number)
+        except Exception as error:
+            self.faults.append(f"{time.strftime('%X')} socket {number}: {error!r}")
+
+    async def _send_and_hear(self, connection: ClientConnection, number: int) -> None:
+        hearing = asyncio.create_task(self._hear(connection, number))
+        sent = 0
+        while not self._ending and not hearing.done():
+            await connection.send(f"{number} {sent}")
+            sent += 1
+            await asyncio.sleep(INTERVAL)
+        # What comes twice comes at once.
+        await asyncio.sleep(INTERVAL)
+        assert not hearing.done(), await hearing
+        await connection.close()
+        heard = await asyncio.wait_for(hearing, TIMEOUT)
+        assert heard == sent, f"{heard} of {sent} messages came back"
+
+    async def _hear(self, connection: ClientConnection, number: int) -> int:
+        heard = 0
+        try:
+            async for message in connection:
+                assert message == f"{number} {heard}", f"{message!r} came back, not '{number} {heard}'"
+                heard += 1
+                self.heard += 1
+        except ConnectionClosed as error:
+            raise AssertionError(f"dropped: {error}") from error
+        return heard
+
+
+class Deploys:
+    """Runs of playbooks on both gateways, and what holds after each of them."""
+
+    def __init__(self, traffic: Sequence[Traffic]) -> None:
+        self.done = 0
+        self._traffic = traffic
+        self._masters = {gateway.name: gateway.master for gateway in GATEWAYS}
+
+    def change(self, variables: Mapping[str, Any], *, file: bool = True, fails: bool = False, **options: Any) -> Run:
+        """Deploy what changes every gateway, and its file too; fails tells whether the run does so all the same."""
+        before = [configuration(gateway) for gateway in GATEWAYS]
+        run = self.run(variables, fails=fails, **options)
+        for gateway, earlier in zip(GATEWAYS, before, strict=True):
+            assert fails or run.changed(gateway.name) == 1, run.output
+            assert (configuration(gateway) != earlier) == file
+        self.done += 1
+        return run
+
+    def run(
+        self, variables: Mapping[str, Any], *, fails: bool = False, arguments: Sequence[str] = (), **options: Any
+    ) -> Run:
+        """Run a playbook, whose end every socket has to see."""
+        run = site(variables, arguments=["--limit", "ws_gateways", *arguments], **options)
+        assert run.failed == fails, run.output
+        for gateway in GATEWAYS:
+            assert gateway.fingerprint in configuration(gateway).decode()
+            assert gateway.master == self._masters[gateway.name]
+            assert gateway.echoes()
+        for traffic in self._traffic:
+            assert not traffic.faults, "\n".join(traffic.faults[:5])
+        return run
+
+
+def configuration(gateway: Gateway) -> bytes:
+    return gateway.path(gateway.configuration).read_bytes()
+
+
+def lasting(seconds: int, **more: Any) -> dict[str, Any]:
+    """A harmless change."""
+    locations = [{**location, "proxy_read_timeout": f"{seconds}s"} for location in SITE["locations"]]
+    return {"websockets_sites": [{**SITE, "locations": locations}], **more}
+
+
+def open_files(gateway: Gateway) -> set[str]:
+    """The limits of the workers that accept connections."""
+    found = set()
+    for process in gateway.path("/proc").glob("[0-9]*"):
+        title = (process / "cmdline").read_text()
+        if title.startswith("nginx: worker") and "shutting down" not in title:
+            limits = (process / "limits").read_text().splitlines()
+            found |= {line.split()[3] for line in limits if line.startswith("Max open files")}
+    return found
+
+
+@pytest.fixture(scope="module")
+def traffic() -> Iterator[list[Traffic]]:
+    started = [Traffic(gateway, SOCKETS[gateway.name]) for gateway in GATEWAYS]
+    try:
+        for one in started:
+            one.start()
+        yield started
+    finally:
+        for one in started:
+            one.end()
+
+
+@pytest.fixture(scope="module")
+def deploys(traffic: list[Traffic]) -> Deploys:
+    return Deploys(traffic)
+
+
+def test_routes_pools_and_sites_change(deploys: Deploys) -> None:
+    pools = VARIABLES["websockets_upstreams"]
+    one_server = {"websockets_upstreams": [{**pools[0], "servers": ["server01:3000"]}, *pools[1:]]}
+    for variables in (
+        lasting(601),
+        lasting(602),
+        one_server,
+        lasting(603, **one_server),
+        {"websockets_sites": [SITE, OTHER]},
+        {"websockets_sites": [OTHER, SITE]},
+        {},
+    ):
+        deploys.change(variables)
+
+
+def test_rollbacks_go_back_deploy_by_deploy_and_the_inventory_comes_back(deploys: Deploys) -> None:
+    versions = [[configuration(gateway) for gateway in GATEWAYS]]
+    for seconds in (611, 612):
+        deploys.change(lasting(seconds))
+        versions.append([configuration(gateway) for gateway in GATEWAYS])
+    for earlier in (versions[1], versions[0]):
+        deploys.change({}, playbook="wsfleet.nginx.rollback")
+        assert [configuration(gateway) for gateway in GATEWAYS] == earlier
+    deploys.change(lasting(613))
+
+
+def test_a_larger_capacity_needs_one_deploy_and_no_restart(deploys: Deploys) -> None:
+    small = [open_files(gateway) for gateway in GATEWAYS]
+    assert small == [{"9216"}] * 2
+    deploys.change(lasting(621, websockets_capacity=8000))
+    assert [open_files(gateway) for gateway in GATEWAYS] == [{"17024"}] * 2
+    for gateway in GATEWAYS:
+        text = gateway.path(LIMITS[0]).read_text()
+        assert "worker_rlimit_nofile 17024;" in text
+        assert "worker_connections 16512;" in text
+        # Debian's own.
+        assert "include /etc/nginx/modules-enabled/*.conf;" in text
+        assert "include /etc/nginx/conf.d/*.conf;" in text
+        assert "include /etc/nginx/sites-enabled/*;" in text
+    deploys.change({})
+    assert [open_files(gateway) for gateway in GATEWAYS] == small
+
+
+def test_a_limit_that_is_too_low_is_warned_of_where_nginx_conf_is_not_ours(deploys: Deploys) -> None:
+    before = [gateway.path(LIMITS[0]).read_bytes() for gateway in GATEWAYS]
+    run = deploys.run(
+        {"websockets_manage_nginx_conf": False, "websockets_manage_service": False, "websockets_capacity": 8000}
+    )
+    assert [gateway.path(LIMITS[0]).read_bytes() for gateway in GATEWAYS] == before
+    assert "[WARNING]: websockets_capacity: worker_connections is 8704, and 16512 are needed" in run.output
+    assert "a worker of the running nginx may open 9216 files, and 17024 are needed" in run.output
+
+
+def test_what_was_edited_by_hand_is_shown_and_put_right(deploys: Deploys) -> None:
+    paths = [gateway.path(path) for gateway in GATEWAYS for path in (gateway.configuration, LIMITS[0])]
+    before = [path.read_bytes() for path in paths]
+    for gateway in GATEWAYS:
+        gateway.run(f"sed -i 's/listen 3000;/listen 3009;/' {gateway.configuration}")
+        gateway.run(f"sed -i 's/worker_connections 8704;/worker_connections 99;/' {LIMITS[0]}")
+    run = deploys.change({}, arguments=["--diff"])
+    for line in ("-    listen 3009;", "+    listen 3000;", "-\tworker_connections 99;", "+\tworker_connections 8704;"):
+        assert run.output.count(line) == 2, run.output
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_what_is_live_and_not_in_the_file_is_replaced(deploys: Deploys) -> None:
+    for gateway in GATEWAYS:
+        live, file = gateway.fingerprint, gateway.configuration
+        gateway.run(f"sed -i 's/{live}/{NOTHING}/' {file} && kill -HUP $(cat /run/nginx.pid)")
+        deadline = time.monotonic() + TIMEOUT
+        while gateway.fingerprint != NOTHING and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert gateway.fingerprint == NOTHING
+        gateway.run(f"sed -i 's/{NOTHING}/{live}/' {file}")
+    deploys.change({}, file=False)
+
+
+def test_the_policy_says_what_follows_where_a_route_is_not_proven(deploys: Deploys) -> None:
+    def leading_nowhere(place: int, policy: str) -> dict[str, Any]:
+        locations = [*SITE["locations"]]
+        locations[place] = {**locations[place], "upstream": "nothing"}
+        return {"websockets_sites": [{**SITE, "locations": locations}], "websockets_probe_policy": policy}
+
+    warned = deploys.change(leading_nowhere(2, "warn"))
+    assert "[WARNING]: 1 of 4 routes is not proven." in warned.output
+    assert "- websockets_sites[0].locations[2] (ws.example /b/): answered 502 Bad Gateway" in warned.output
+    failed = deploys.change(leading_nowhere(3, "fail"), fails=True)
+    for gateway in GATEWAYS:
+        message = failed.message(gateway.name)
+        assert "websockets_sites[0].locations[3] (ws.example /c/): answered 502 Bad Gateway" in message
+        assert "server02:3999 refused the connection" in message
+        assert "Live now: the new configuration." in message
+    skipped = deploys.change(leading_nowhere(2, "skip"))
+    assert "502" not in skipped.output
+    assert "101  handshake" in warned.output
+    assert "101  handshake" not in skipped.output
+    deploys.change({})
+
+
+def test_no_socket_was_dropped_and_no_message_lost_or_repeated(deploys: Deploys, traffic: list[Traffic]) -> None:
+    assert deploys.done >= 20
+    for one in traffic:
+        one.end()
+        assert not one.faults, "\n".join(one.faults[:5])
+        # Deploys take longer than the pause between two messages.
+        assert one.heard > one.number * deploys.done

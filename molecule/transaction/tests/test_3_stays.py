@@ -1,0 +1,137 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stays after a deploy whose backends fail, after the role has left, and after its first deploy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from gateway import TIMEOUT, Gateway, echoes, group_variables
+from playbook import Run, site
+from websockets.exceptions import ConnectionClosed
+
+(SITE,) = group_variables()["websockets_sites"]
+NGINX_CONF = "/etc/nginx/nginx.conf"
+DROP_IN = "/etc/systemd/system/nginx.service.d/50-wsfleet.conf"
+STATE = "/var/lib/wsfleet-nginx"
+# Shown in one look.
+MOST_LINES = 10
+THEIRS = "/etc/nginx/conf.d/zz-theirs.conf"
+
+
+def deploy(bookworm: Gateway, variables: dict[str, Any], **options: Any) -> Run:
+    return site(variables, arguments=["--limit", bookworm.name], **options)
+
+
+def with_new(*locations: dict[str, Any]) -> dict[str, Any]:
+    return {"websockets_sites": [{**SITE, "locations": [*SITE["locations"], *locations]}]}
+
+
+def route(pool: str, **more: Any) -> dict[str, Any]:
+    return {"path": f"/{pool}/", "upstream": pool, **more}
+
+
+def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookworm: Gateway) -> None:
+    pools = ("plain", "credentials", "origin", "path", "subprotocol", "silent", "closing", "nothing")
+    before, fingerprint = bookworm.path(bookworm.configuration).read_bytes(), bookworm.fingerprint
+    with bookworm.websocket("/a/") as connection:
+        added = deploy(bookworm, with_new(*(route(pool) for pool in pools)))
+        assert echoes(connection)
+    assert added.failed
+    message = added.message(bookworm.name)
+    assert message.startswith("8 of 12 routes are not proven.\nLive now: the new configuration. It stays"), message
+    assert len(message.splitlines()) < MOST_LINES, message
+    assert "- websockets_sites[0].locations[4] (ws.example /plain/): answered 200 OK" in message
+    assert "it speaks plain HTTP there: websocket: false" in message
+    assert "- websockets_sites[0].locations[5] (ws.example /credentials/): answered 401 Unauthorized" in message
+    assert "it wants credentials: they go into probe.headers" in message
+    others = ", ".join(f"websockets_sites[0].locations[{number}]" for number in range(6, 10))
+    assert message.endswith(f"- and 6 more: {others} and 2 more")
+    assert "proven before" not in message
+    after = bookworm.path(bookworm.configuration).read_bytes()
+    assert after != before
+    assert bookworm.fingerprint != fingerprint
+    assert bookworm.fingerprint.encode() in after
+    assert bookworm.echoes("/b/")
+
+    wanted = with_new(
+        route("plain", websocket=False),
+        route("credentials", probe={"headers": {"Authorization": "Bearer sesame"}}),
+        route("origin", probe={"origin": "https://app.example"}),
+        route("path", probe={"path": "/path/socket"}),
+        route("subprotocol", probe={"subprotocol": "v2"}),
+    )
+    healed = deploy(bookworm, wanted)
+    assert not healed.failed, healed.output
+    assert healed.changed(bookworm.name) == 1
+
+
+def test_systemd_knows_what_nginx_needs(bookworm: Gateway) -> None:
+    shown = bookworm.run("systemctl show nginx --property LimitNOFILESoft,TimeoutStopUSec").splitlines()
+    # An hour for the sockets, and what nginx itself needs.
+    assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=1h 30s"}
+
+
+@pytest.fixture
+def theirs(bookworm: Gateway) -> Iterator[Gateway]:
+    """A site of somebody else's."""
+    bookworm.path(THEIRS).write_text('server { listen 8088; location / { return 200 "theirs"; } }')
+    bookworm.run("kill -HUP $(cat /run/nginx.pid)")
+    yield bookworm.site("theirs.example", 8088)
+    bookworm.path(THEIRS).unlink()
+    bookworm.run("kill -HUP $(cat /run/nginx.pid)")
+
+
+def test_without_the_role_only_its_own_is_gone(bookworm: Gateway, theirs: Gateway) -> None:
+    run = deploy(bookworm, {"websockets_state": "absent"})
+    assert not run.failed, run.output
+    # As the package brought it.
+    recorded = bookworm.run(f"dpkg-query --show --showformat='${{Conffiles}}\\n' nginx-common | grep ' {NGINX_CONF} '")
+    assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
+    for path in (bookworm.configuration, DROP_IN, STATE):
+        assert not bookworm.path(path).exists()
+    assert bookworm.run("systemctl show nginx --property DropInPaths").strip() == "DropInPaths="
+    assert theirs.request("GET", "/").body == b"theirs"
+    for port in (bookworm.port, 6455):
+        with pytest.raises(ConnectionRefusedError):
+            bookworm.open_socket(port, "127.0.0.1")
+
+
+def test_before_the_first_deploy_there_is_nothing_to_go_back_to(bookworm: Gateway) -> None:
+    first = deploy(bookworm, {"websockets_worker_shutdown_timeout": "3s"})
+    assert not first.failed, first.output
+    paths = [bookworm.path(path) for path in (bookworm.configuration, NGINX_CONF, DROP_IN)]
+    before, fingerprint = [path.read_bytes() for path in paths], bookworm.fingerprint
+    back = deploy(bookworm, {}, playbook="wsfleet.nginx.rollback")
+    assert back.failed
+    message = back.message(bookworm.name)
+    assert "was the first one: there is no configuration before it to go back to" in message
+    assert [path.read_bytes() for path in paths] == before
+    assert bookworm.fingerprint == fingerprint
+    assert bookworm.echoes()
+
+
+def test_a_stop_waits_for_open_sockets_no_longer_than_it_has_to(bookworm: Gateway) -> None:
+    with bookworm.websocket("/a/") as connection:
+        assert echoes(connection)
+        start = time.monotonic()
+        bookworm.run("systemctl stop nginx")
+        # worker_shutdown_timeout is 3 s here.
+        assert 2 < time.monotonic() - start < TIMEOUT
+        with pytest.raises(ConnectionClosed):
+            connection.recv(TIMEOUT)
+    assert bookworm.run("systemctl show nginx --property Result").strip() == "Result=success"
+
+
+def test_nginx_that_was_stopped_by_hand_is_started(bookworm: Gateway) -> None:
+    bookworm.run("systemctl stop nginx")
+    again = deploy(bookworm, {})
+    assert not again.failed, again.output
+    assert again.changed(bookworm.name) == 1
+    assert "started nginx" in again.output
+    assert bookworm.echoes()
+    assert deploy(bookworm, {}).changed(bookworm.name) == 0

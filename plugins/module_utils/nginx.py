@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,18 +142,26 @@ def master_pid(build: Build) -> int | None:
 
 def accepting_workers(master: int) -> set[int]:
     """The workers of a master that still accept connections: all but those that are shutting down."""
-    found = set()
+    return {worker for worker, parent in _accepting_workers() if parent == master}
+
+
+def orphans() -> set[int]:
+    """The workers that still accept connections and have no master any more, for it was killed."""
+    return {worker for worker, parent in _accepting_workers() if not _command_line(parent).startswith("nginx: master")}
+
+
+def _accepting_workers() -> t.Iterator[tuple[int, int]]:
+    """Each with its parent."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
+        pid = int(stat.parent.name)
+        title = _command_line(pid)
+        if not title.startswith("nginx: worker process") or "shutting down" in title:
+            continue
         try:
             # The name in brackets may hold anything; the fields after it are plain: state, parent, ...
-            parent = int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            yield pid, int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
         except (OSError, IndexError, ValueError):
             continue
-        pid = int(stat.parent.name)
-        title = _command_line(pid) if parent == master else ""
-        if title.startswith("nginx: worker process") and "shutting down" not in title:
-            found.add(pid)
-    return found
 
 
 def _command_line(pid: int) -> str:

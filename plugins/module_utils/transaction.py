@@ -6,7 +6,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import time
 import typing as t
 from contextlib import suppress
@@ -69,6 +71,8 @@ class Transaction:
         self._wanted = {**goal.beside, **goal.own}
         self._master = nginx.master_pid(build)
         self._fingerprint = live.fingerprint(goal.live_address)
+        # A configuration that answers without a master is that of workers whose master was killed.
+        self._orphans = nginx.orphans() if self._fingerprint and not self._master else set()
         self.changes = files.plan(self._wanted)
         # A run that was killed may have changed files already: the way back leads to those before it.
         self._unfinished = kept.journal()
@@ -77,7 +81,7 @@ class Transaction:
     @property
     def needed(self) -> bool:
         """Whether a file is not as wanted, or the running nginx is not what the files say, or cannot be known to be."""
-        return bool(self.changes) or not self._is_live(self._fingerprint) or self._unfinished is not None
+        return bool(self.changes or self._orphans or self._unfinished) or not self._is_live(self._fingerprint)
 
     @property
     def can_return(self) -> bool:
@@ -117,7 +121,7 @@ class Transaction:
         outside = [str(path) for path in self._own if self._build.root not in path.parents]
         if outside:
             raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
-        if self._fingerprint and not self._master:
+        if self._fingerprint and not self._master and not self._orphans:
             raise TransactionError(
                 f"nginx runs, but its process id is not in {self._build.pid_file}; nothing was changed"
             )
@@ -285,6 +289,7 @@ class Transaction:
                 return
             service.reload(self._master)
         elif self._is_present:
+            self._end_orphans()
             self._remove_dead_sockets()
             try:
                 service.start(self._build)
@@ -293,6 +298,13 @@ class Transaction:
         else:
             return
         self._wait(workers, log)
+
+    def _end_orphans(self) -> None:
+        """They give up the ports, and keep their open WebSockets."""
+        for worker in self._orphans:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGQUIT)
+        _until(lambda: not nginx.orphans())
 
     def _remove_dead_sockets(self) -> None:
         """A killed nginx leaves its Unix sockets behind, as 1.18 does when it is stopped, and then does not start."""

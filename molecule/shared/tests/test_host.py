@@ -39,6 +39,9 @@ def test_debians_own_site_still_answers(gateway: Gateway) -> None:
 def test_a_killed_nginx_starts_again(gateway: Gateway) -> None:
     if "listen unix:" in gateway.console.file(gateway.configuration).content_string:
         pytest.skip("a killed nginx leaves its Unix socket behind, and does not start until that is removed")
+    if not gateway.has_systemd:
+        pytest.skip("its workers go on, and nothing but a deploy would end them")
     gateway.run("kill -KILL $(cat /run/nginx.pid)")
-    gateway.run("timeout 20 sh -c 'until service nginx start; do sleep 0.2; done'")
+    # In cgroups of version 1 systemd does not see by itself that the last process has ended, and would wait for that.
+    gateway.run("timeout 20 sh -c 'until systemctl daemon-reload && timeout 3 service nginx start; do sleep 0.2; done'")
     assert gateway.request("GET", "/").status in (200, 426)

@@ -76,6 +76,20 @@ def test_systemd_knows_what_nginx_needs(bookworm: Gateway) -> None:
     assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=1h 30s"}
 
 
+def test_a_master_that_was_killed_is_replaced_and_sockets_stay_where_workers_do(gateway: Gateway) -> None:
+    """systemd ends the workers of a dead master; without it they go on, hold the ports, and nobody reloads them."""
+    with gateway.websocket("/a/") as connection:
+        assert echoes(connection)
+        gateway.run("kill -KILL $(cat /run/nginx.pid)")
+        again = deploy(gateway, {})
+        assert not again.failed, again.output
+        assert "started nginx" in again.output
+        if not gateway.has_systemd:
+            assert echoes(connection)
+    assert gateway.echoes()
+    assert deploy(gateway, {}).changed(gateway.name) == 0
+
+
 @pytest.fixture
 def theirs(bookworm: Gateway) -> Iterator[Gateway]:
     """A site of somebody else's."""

@@ -91,7 +91,8 @@ def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
         return
     for item in listening:
         programs = None if item["address"].startswith("unix:") else host.held(item["address"])
-        if programs is not None:
+        # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
+        if programs or (programs is not None and not nginx.orphans()):
             holders = ", ".join(f"{program.name}, process {program.pid}" for program in programs)
             yield f"{item['at']}: {item['address']} is taken by {holders or 'another program'}"
     reasons = host.unresolved([item["name"] for item in names])

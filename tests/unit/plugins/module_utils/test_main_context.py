@@ -135,7 +135,7 @@ MISPLACED = _block(
 @st.composite
 def files(draw: st.DrawFn) -> str:
     there = draw(st.sets(st.sampled_from(main_context.DIRECTIVES)))
-    inside = [draw(OTHERS) for _ in range(draw(st.integers(0, 2)))]
+    inside = [draw(OTHERS) for _other in range(draw(st.integers(0, 2)))]
     if draw(st.booleans()):
         inside.append(draw(_statement("worker_processes", SETTINGS)))
     if "worker_connections" in there:

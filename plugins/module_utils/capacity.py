@@ -17,8 +17,19 @@ Directives = t.Mapping[str, t.Optional[str]]
 
 
 def raised(wanted: Directives, original: t.Mapping[str, str]) -> dict[str, str | None]:
-    """The wanted directives, with no limit below the one that was there before the first deploy."""
-    return {name: _larger(value, original.get(name)) if name in _LIMITS else value for name, value in wanted.items()}
+    """The wanted directives, with no limit below the one that was there before the first deploy.
+
+    A worker keeps as many files beyond its connections.
+    """
+    found = dict(wanted)
+    more = 0
+    for name in _LIMITS:
+        value = found.get(name)
+        if value is not None:
+            limit = max(_number(value) + more, _number(original.get(name)))
+            more = limit - _number(value)
+            found[name] = str(limit)
+    return found
 
 
 def shortfalls(wanted: Directives, now: t.Mapping[str, str], open_files: int | None) -> list[str]:
@@ -42,10 +53,6 @@ def open_files(pid: int) -> int | None:
     # proc(5): "Max open files            1024                 524288               files"
     soft = next((line.split()[3] for line in lines if line.startswith("Max open files")), "")
     return int(soft) if soft.isdigit() else None
-
-
-def _larger(value: str | None, original: str | None) -> str | None:
-    return value if value is None else str(max(_number(value), _number(original)))
 
 
 def _number(value: str | None) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import verdict
 from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import Proof, Result, ask_backends, prove_all, route
+from ansible_collections.wsfleet.nginx.plugins.module_utils.state import Deployed
 from ansible_collections.wsfleet.nginx.plugins.module_utils.transaction import Transaction
 
 POLICIES = ("rollback", "fail", "warn", "skip")
@@ -30,12 +31,14 @@ class Report:
 
 def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Report:
     """Deploy and prove; call after the transaction's test(). A TransactionError where nginx does not go live."""
-    known = {route(proof) for proof in transaction.known_proofs}
+    before = transaction.deployed.proofs
+    known = {route(proof) for proof in before}
+    routes = {route(proof) for proof in proofs}
+    # As they were proven before, for a deploy may change a proof too. The path of a new route may have led elsewhere.
+    old: t.Sequence[Proof] = [proof for proof in before if route(proof) in routes] if before else proofs
     passed = set(transaction.passed)
     revocable = policy == "rollback" and transaction.can_return
     if revocable:
-        # The path of a new route may have led elsewhere before, so that its proof says nothing of this route.
-        old = [proof for proof in proofs if not known or route(proof) in known]
         passed |= {result.route for result in prove_all(old) if not result.failed}
     actions = transaction.run(sorted(passed)) if transaction.needed else []
     results = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
@@ -43,10 +46,11 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
     broken = [result for result in failed if verdict.is_deploys(result, passed=passed, known=known)]
     if revocable and broken:
         others = [result for result in failed if result not in broken]
-        said = _undone(transaction, proofs, passed)
+        said = _undone(transaction, old, passed)
         head = [f"This deploy is undone: with it {_counted(failed, results)}.", f"Live now: {said}", "What to fix:"]
         return Report(failure="\n".join([*head, *verdict.told(broken + others, passed)]), undone=True)
-    transaction.commit([dict(proof) for proof in proofs])
+    proven = sorted(result.route for result in results if not result.failed)
+    transaction.commit(Deployed([dict(proof) for proof in proofs], proven))
     if not failed:
         return Report(actions, results)
     head = [f"{_counted(failed, results).capitalize()}.", f"Live now: {_kept(transaction, revocable)}", "What to fix:"]

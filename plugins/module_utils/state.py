@@ -30,6 +30,13 @@ Proofs = t.List[t.Dict[str, t.Any]]
 Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
+class Deployed(t.NamedTuple):
+    """The proofs of a configuration, and the routes that they proved when it was deployed."""
+
+    proofs: Proofs
+    passed: list[str]
+
+
 class Busy(Exception):
     """Another deploy runs on this host."""
 
@@ -105,18 +112,20 @@ class State:
         """The last deploy that was done is undone."""
         self._past(self._numbers()[-1]).unlink()
 
-    def proofs(self) -> Proofs:
-        """The proofs of the configuration that was deployed last."""
+    def deployed(self) -> Deployed:
+        """What is known of the configuration that was deployed last."""
         try:
-            found = json.loads(self._deployed.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            return []
-        return t.cast(Proofs, found) if isinstance(found, list) else []
+            plain = json.loads(self._deployed.read_text(encoding="utf-8"))
+            proofs, passed = plain["proofs"], plain["passed"]
+            whole = all(key in proof for proof in proofs for key in ("site", "path", "connect_to"))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return Deployed([], [])
+        return Deployed(proofs, passed) if whole else Deployed([], [])
 
-    def set_proofs(self, proofs: Proofs) -> None:
-        if proofs != self.proofs():
+    def set_deployed(self, deployed: Deployed) -> None:
+        if deployed != self.deployed():
             self._make()
-            _write(self._deployed, proofs)
+            _write(self._deployed, {"proofs": deployed.proofs, "passed": deployed.passed})
 
     def original(self, path: Path) -> files.Content | None:
         """A file as it was before the first deploy, if it was kept."""
@@ -127,11 +136,13 @@ class State:
             self._make()
             files.write(self.directory / path.name, content)
 
-    def remove(self) -> None:
-        """Nothing is deployed any more; what another configuration of this host needs stays."""
+    def remove(self, *, originals: bool) -> None:
+        """Nothing is deployed any more; what another configuration of this host needs stays, and originals if told."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
-            if not any(entry.is_dir() for entry in self.directory.iterdir()):
+        with suppress(FileNotFoundError):
+            left = list(self.directory.iterdir())
+            if not left or (originals and not any(entry.is_dir() for entry in left)):
                 shutil.rmtree(self.directory)
 
     def _make(self) -> None:

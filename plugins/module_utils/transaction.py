@@ -31,6 +31,8 @@ _LIVE_SECONDS = 15.0
 _GAVE_UP = "still could not bind()"
 _UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
 _TAKEN = re.compile(r"bind\(\) to \S+:(\d+) failed \(98:")
+_FINGERPRINT = re.compile(rb"\b[0-9a-f]{64}\b")
+_DUPLICATE = re.compile(r'"worker_\w+" directive is duplicate')
 _POLL_SECONDS = 0.02
 _LARGEST_LOG = 1024 * 1024
 
@@ -93,14 +95,15 @@ class Transaction:
         return any(self._earlier[path] != content for path, content in self._wanted.items())
 
     @property
-    def known_proofs(self) -> state.Proofs:
-        """Those of the configuration that was deployed last."""
-        return self._state.proofs()
+    def deployed(self) -> state.Deployed:
+        """What is known of the configuration that was deployed last."""
+        return self._state.deployed()
 
     @property
     def passed(self) -> list[str]:
-        """The routes that were proven before a run that was killed."""
-        return self._unfinished.passed if self._unfinished else []
+        """The routes that were proven before where that cannot be seen any more: nginx is down, or a run was killed."""
+        unseen = [] if self._master else self.deployed.passed
+        return unseen + (self._unfinished.passed if self._unfinished else [])
 
     @property
     def actions(self) -> list[str]:
@@ -148,10 +151,10 @@ class Transaction:
             raise TransactionError(f"{error}\n{self.undo()}") from error
         return actions
 
-    def commit(self, proofs: state.Proofs) -> None:
+    def commit(self, deployed: state.Deployed) -> None:
         """Keep what is live."""
         try:
-            self._settle(proofs)
+            self._settle(deployed)
         except OSError as error:
             raise TransactionError(
                 f"nginx serves the new configuration, but cannot write {error.filename}: {error.strerror}; "
@@ -172,17 +175,20 @@ class Transaction:
         files.clean(self._wanted)
         return said
 
-    def _settle(self, proofs: state.Proofs) -> None:
+    def _settle(self, deployed: state.Deployed) -> None:
         if not self._is_present:
-            self._state.remove()
+            self._state.remove(originals=self._build.configuration in self._wanted)
         else:
-            self._state.set_proofs(proofs)
+            self._state.set_deployed(deployed)
             if self._is_replaced and not self._goal.is_previous:
                 self._state.commit()
             self._state.forget()
             if self._goal.is_previous:
                 self._state.undone()
         files.clean(self._wanted)
+        if self._wanted.get(service.DROP_IN, ...) is None:
+            with suppress(OSError):
+                service.DROP_IN.parent.rmdir()
 
     def _before(self, path: Path) -> files.Content | None:
         now = files.read(path)
@@ -226,6 +232,12 @@ class Transaction:
         for path, content in self._own.items():
             text = content.data.decode("utf-8", "replace") if content else ""
             messages = origins.explained(messages, path, text, self._goal.sources.get(path, origins.Source()))
+        if self._build.configuration in self._goal.beside and any(_DUPLICATE.search(message) for message in messages):
+            messages = [
+                *messages,
+                f"{self._build.configuration} gets it from this deploy: take it out of the other file, or leave "
+                "nginx.conf to others with websockets_manage_nginx_conf: false.",
+            ]
         return messages
 
     def _ordered(self, changes: list[files.Change], done: Files) -> list[files.Change]:
@@ -255,7 +267,7 @@ class Transaction:
         try:
             if original is not None:
                 self._state.keep_original(self._build.configuration, original)
-            self._state.begin(self._earlier, self._wanted, self.known_proofs, passed)
+            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed)
             files.prepare(self.changes, self._earlier)
         except OSError as error:
             self._abandon()
@@ -365,10 +377,11 @@ class Transaction:
         return tells and live.fingerprint(self._address) == self._fingerprint
 
     def _was_live(self, fingerprint: str | None) -> bool:
+        earlier = [content.data for path, content in self._earlier.items() if content and path in self._own]
         if fingerprint is None:
-            return self._fingerprint is None or self._unfinished is not None
-        held = any(content and fingerprint.encode() in content.data for content in self._earlier.values())
-        return held or fingerprint == self._fingerprint
+            # What was there before this collection tells nothing.
+            return not any(_FINGERPRINT.search(data) for data in earlier)
+        return fingerprint == self._fingerprint or any(fingerprint.encode() in data for data in earlier)
 
 
 def _until(reached: t.Callable[[], bool]) -> bool:

@@ -357,22 +357,44 @@ def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Sou
 def files_beside(module: AnsibleModule, build: nginx.Build, kept: state.State) -> Wanted:
     """The files of the host that the configuration needs changed."""
     wanted: Wanted = {}
-    given, drop_in = module.params["nginx_conf"], module.params["drop_in"]
-    now = files.read(build.configuration)
-    if given and given["state"] != "checked" and now:
-        # The byte order of a text is not nginx's concern: what is not UTF-8 passes through as it is.
-        text = now.data.decode("utf-8", "surrogateescape")
-        original = kept.original(build.configuration)
-        before = main_context.values(original.data.decode("utf-8", "surrogateescape") if original else text)
-        directives = {name: before.get(name) for name in main_context.DIRECTIVES} if original else {}
-        if given["state"] == "managed":
-            directives = capacity.raised(given["directives"], before)
-        edited = main_context.edited(text, directives).encode("utf-8", "surrogateescape")
-        wanted[build.configuration] = files.Content(edited, now.mode, now.owner)
+    drop_in = module.params["drop_in"]
+    edited = edited_nginx_conf(module, build, kept)
+    if edited:
+        wanted[build.configuration] = edited
     if drop_in and service.has_systemd():
         content = files.Content(drop_in["content"].encode(), 0o644) if drop_in["state"] == "present" else None
         wanted[service.DROP_IN] = content
     return wanted
+
+
+def edited_nginx_conf(module: AnsibleModule, build: nginx.Build, kept: state.State) -> files.Content | None:
+    given, now = module.params["nginx_conf"], files.read(build.configuration)
+    if not given or given["state"] == "checked" or not now:
+        return None
+    if build.configuration.is_symlink():
+        module.warn(f"{build.configuration} is a link, and left to whoever keeps the file behind it")
+        return None
+    original = kept.original(build.configuration)
+    try:
+        before = main_context.values(text_of(original or now))
+        directives = {name: before.get(name) for name in main_context.DIRECTIVES} if original else {}
+        if given["state"] == "managed":
+            directives = capacity.raised(given["directives"], before)
+        text = main_context.edited(text_of(now), directives)
+    except main_context.MainContextError as error:
+        if given["state"] == "restored":
+            module.warn(f"{build.configuration} stays as it is: {error}")
+            return None
+        raise transaction.TransactionError(
+            f"{build.configuration}: {error}; nothing was changed. "
+            "websockets_manage_nginx_conf: false leaves that file to others."
+        ) from error
+    return files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
+
+
+def text_of(content: files.Content) -> str:
+    # What is not UTF-8 passes through as it is.
+    return content.data.decode("utf-8", "surrogateescape")
 
 
 def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
@@ -382,7 +404,7 @@ def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
     master = nginx.master_pid(build)
     workers = sorted(nginx.accepting_workers(master)) if master else []
     try:
-        there = main_context.values(now.data.decode("utf-8", "surrogateescape"))
+        there = main_context.values(text_of(now))
     except main_context.MainContextError as error:
         # It is nobody's business here but that of those who manage it.
         module.warn(f"{build.configuration}: {error}")
@@ -412,13 +434,28 @@ def last_deploy(kept: state.State) -> state.Entry:
 
 def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, and those beside them."""
-    beside = {path: content for path, content in entry.before.items() if path in (service.DROP_IN, build.configuration)}
-    own = {path: content for path, content in entry.before.items() if path not in beside}
+    host_files = (service.DROP_IN, build.configuration)
+    own = {path: content for path, content in entry.before.items() if path not in host_files}
+    # What that deploy left alone, and what somebody changed since, is none of its.
+    beside = {
+        path: entry.before[path]
+        for path in host_files
+        if path in entry.before
+        and state.digest(entry.before[path]) != entry.after[path][0]
+        and state.digest(files.read(path)) == entry.after[path][0]
+    }
     if not any(own.values()):
         raise transaction.TransactionError(
             f"the deploy of {entry.time} was the first one: there is no configuration before it to go back to"
         )
     return own, beside
+
+
+def keep_secrets(module: AnsibleModule, proofs: state.Proofs) -> None:
+    """Headers that come from the host itself, and not with the module's options, are not shown either."""
+    for proof in proofs:
+        for headers in (proof.get("headers"), (proof.get("backends") or {}).get("headers")):
+            module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
 def go(module: AnsibleModule, scratch: Path) -> None:
@@ -430,8 +467,10 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         changes = files.plan(own_files(module))
         module.exit_json(changed=True, undone=False, actions=[], diff=[shown(change) for change in changes])
     build = nginx.installed()
+    keep_secrets(module, kept.deployed().proofs)
     if previous:
         entry = last_deploy(kept)
+        keep_secrets(module, entry.proofs)
         own, beside = previous_files(build, entry)
         # Never back to what the operator flees from.
         proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy

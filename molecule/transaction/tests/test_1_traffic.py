@@ -27,6 +27,7 @@ NOTHING = "0" * 64
 VARIABLES = group_variables()
 (SITE,) = VARIABLES["websockets_sites"]
 OTHER = {**SITE, "server_name": "other.example", "listen": 3001}
+THEIRS = "client_body_timeout 33s;"
 LIMITS = ("/etc/nginx/nginx.conf", "/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 
 
@@ -191,9 +192,15 @@ def test_rollbacks_go_back_deploy_by_deploy_and_the_inventory_comes_back(deploys
     for seconds in (611, 612):
         deploys.change(lasting(seconds))
         versions.append([configuration(gateway) for gateway in GATEWAYS])
+    # What somebody else has done since is not undone with them.
+    for gateway in GATEWAYS:
+        gateway.run(f"sed -i 's/^http {{/&\\n{THEIRS}/' {LIMITS[0]}")
     for earlier in (versions[1], versions[0]):
         deploys.change({}, playbook="wsfleet.nginx.rollback")
         assert [configuration(gateway) for gateway in GATEWAYS] == earlier
+    for gateway in GATEWAYS:
+        assert THEIRS in gateway.path(LIMITS[0]).read_text()
+        gateway.run(f"sed -i '/{THEIRS}/d' {LIMITS[0]}")
     deploys.change(lasting(613))
 
 

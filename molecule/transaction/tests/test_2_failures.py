@@ -107,6 +107,13 @@ def test_a_route_that_is_not_proven_any_more_is_undone(bookworm: Gateway, pools:
         assert advice in hint
 
 
+def test_a_proof_that_changes_with_its_route_hides_nothing(bookworm: Gateway) -> None:
+    asked_anew = {**LOCATIONS[1], "upstream": "nothing", "probe": {"subprotocol": "v2"}}
+    message = deployed(bookworm, with_locations(LOCATIONS[0], asked_anew, *LOCATIONS[2:]))
+    assert message.startswith("This deploy is undone: with it 1 of 4 routes is not proven.")
+    assert "answered 502 Bad Gateway, but was proven before this deploy" in message
+
+
 def test_a_new_route_that_the_gateway_itself_breaks_is_undone(bookworm: Gateway) -> None:
     refused = {"path": "/refused/", "upstream": "echo", "directives": "deny all;"}
     astray = {

@@ -149,3 +149,15 @@ def test_nginx_that_was_stopped_by_hand_is_started(bookworm: Gateway) -> None:
     assert "started nginx" in again.output
     assert bookworm.echoes()
     assert deploy(bookworm, {}).changed(bookworm.name) == 0
+
+
+def test_what_was_proven_before_nginx_was_stopped_counts(bookworm: Gateway) -> None:
+    before = bookworm.path(bookworm.configuration).read_bytes()
+    bookworm.run("systemctl stop nginx")
+    moved = [{**location, "upstream": "nothing"} for location in SITE["locations"]]
+    broken = deploy(bookworm, {"websockets_sites": [{**SITE, "locations": moved}]})
+    assert broken.failed
+    assert broken.message(bookworm.name).startswith("This deploy is undone: with it 4 of 4 routes are not proven.")
+    assert bookworm.path(bookworm.configuration).read_bytes() == before
+    assert bookworm.echoes()
+    assert deploy(bookworm, {}).changed(bookworm.name) == 0

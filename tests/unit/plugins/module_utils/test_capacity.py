@@ -22,6 +22,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import capacity
         ({"worker_rlimit_nofile": "900"}, {"worker_rlimit_nofile": "1024"}, {"worker_rlimit_nofile": "1024"}),
         ({"worker_connections": "4096"}, {"worker_connections": "'768'"}, {"worker_connections": "4096"}),
         ({"worker_connections": "4096"}, {"worker_rlimit_nofile": "9000"}, {"worker_connections": "4096"}),
+        (
+            {"worker_connections": "4096", "worker_rlimit_nofile": "4608"},
+            {"worker_connections": "30000"},
+            {"worker_connections": "30000", "worker_rlimit_nofile": "30512"},
+        ),
         # What is no limit, or is to go, is as wanted.
         ({"worker_processes": "2"}, {"worker_processes": "8"}, {"worker_processes": "2"}),
         ({"worker_processes": "auto"}, {"worker_processes": "8"}, {"worker_processes": "auto"}),

@@ -24,6 +24,9 @@ GATEWAY, OTHER = Path("/etc/nginx/conf.d/gateway.conf"), Path("/etc/nginx/conf.d
 CONFIGURATION = Path("/etc/nginx/nginx.conf")
 
 
+PROOF = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+
+
 def content(data: bytes, mode: int = 0o644) -> files.Content:
     return files.Content(data=data, mode=mode, owner=(os.getuid(), os.getgid()))
 
@@ -61,10 +64,10 @@ def kept(tmp_path: Path) -> state.State:
 
 
 def test_nothing_is_known_of_a_new_host(kept: state.State) -> None:
-    assert (kept.journal(), kept.last(), kept.proofs(), kept.original(CONFIGURATION)) == (None, None, [], None)
+    assert (kept.journal(), kept.last(), kept.deployed(), kept.original(CONFIGURATION)) == (None, None, ([], []), None)
     kept.commit()
     kept.forget()
-    kept.remove()
+    kept.remove(originals=True)
     assert not kept.directory.exists()
 
 
@@ -158,7 +161,7 @@ def test_nobody_else_reads_what_is_kept(tmp_path: Path, umask: int) -> None:
     try:
         deployed(kept, 1)
         begin(kept, 2)
-        kept.set_proofs([{"headers": {"X-Token": "secret"}}])
+        kept.set_deployed(state.Deployed([{"headers": {"X-Token": "secret"}}], []))
         with state.locked(tmp_path / "run"):
             pass
     finally:
@@ -215,28 +218,45 @@ def test_a_file_that_the_deploy_did_not_know_is_as_it_is() -> None:
 def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, damaged: bytes) -> None:
     deployed(kept, 1)
     begin(kept, 2)
-    kept.set_proofs([{"site": "a.example"}])
+    kept.set_deployed(state.Deployed([PROOF], []))
     for name in ("journal", "000001", "deployed"):
         (tmp_path / "kept" / NAME / name).write_bytes(damaged)
-    assert (kept.journal(), kept.last(), kept.proofs()) == (None, None, [])
+    assert (kept.journal(), kept.last(), kept.deployed()) == (None, None, ([], []))
     begin(kept, 3)
     kept.commit()
     assert number_of(kept.last()) == 3
 
 
 def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Path) -> None:
-    kept.set_proofs([])
-    assert kept.proofs() == []
-    proofs = [{"site": "a.example", "path": "/x", "websocket": "required", "wait": 0.5, "status": None}]
-    kept.set_proofs(proofs)
-    assert state.State(NAME, tmp_path / "kept").proofs() == proofs
+    kept.set_deployed(state.Deployed([], []))
+    assert kept.deployed() == ([], [])
+    proofs = [{**PROOF, "websocket": "required", "wait": 0.5, "status": None}]
+    kept.set_deployed(state.Deployed(proofs, ["a"]))
+    assert state.State(NAME, tmp_path / "kept").deployed() == (proofs, ["a"])
     assert kept.last() is None
 
 
+@pytest.mark.parametrize("proof", ["{}", "1", '{"site": "a.example"}', "null"])
+def test_proofs_that_could_not_be_made_count_as_none(kept: state.State, tmp_path: Path, proof: str) -> None:
+    deployed(kept, 1)
+    (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"proofs": [{proof}], "passed": []}}')
+    assert kept.deployed() == ([], [])
+
+
+def test_an_original_that_was_not_restored_stays(kept: state.State) -> None:
+    deployed(kept, 1)
+    kept.keep_original(CONFIGURATION, content(b"theirs"))
+    kept.remove(originals=False)
+    assert kept.last() is None
+    assert kept.original(CONFIGURATION) == content(b"theirs")
+    kept.remove(originals=True)
+    assert not kept.directory.exists()
+
+
 def test_proofs_that_did_not_change_are_not_written_again(kept: state.State, tmp_path: Path) -> None:
-    kept.set_proofs([{"site": "a.example"}])
+    kept.set_deployed(state.Deployed([PROOF], []))
     inode = (tmp_path / "kept" / NAME / "deployed").stat().st_ino
-    kept.set_proofs([{"site": "a.example"}])
+    kept.set_deployed(state.Deployed([PROOF], []))
     assert (tmp_path / "kept" / NAME / "deployed").stat().st_ino == inode
 
 
@@ -265,12 +285,12 @@ def test_what_another_configuration_needs_stays(kept: state.State) -> None:
     kept.keep_original(CONFIGURATION, original)
     deployed(kept, 1)
     deployed(other, 2)
-    kept.remove()
+    kept.remove(originals=True)
     assert kept.last() is None
     assert (number_of(other.last()), other.original(CONFIGURATION)) == (2, original)
-    other.remove()
+    other.remove(originals=True)
     assert not kept.directory.exists()
-    other.remove()
+    other.remove(originals=True)
 
 
 @contextmanager

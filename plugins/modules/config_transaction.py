@@ -27,8 +27,8 @@ options:
   state:
     description:
       - V(present) deploys O(files).
-      - V(previous) brings back all files as they were before the last deploy, and proves the routes of that time.
-        Again, it goes back one more deploy.
+      - V(previous) brings back the files that the last deploy changed, and proves the routes of that time. A file of
+        the host that somebody has changed since stays. Again, it goes back one more deploy.
     type: str
     choices: [present, previous]
     default: present

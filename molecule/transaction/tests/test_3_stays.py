@@ -76,6 +76,18 @@ def test_systemd_knows_what_nginx_needs(bookworm: Gateway) -> None:
     assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=1h 30s"}
 
 
+def test_a_stop_gives_open_sockets_half_a_minute(bookworm: Gateway) -> None:
+    """However long they might go on after a reload: no client gets in while nginx is being stopped."""
+    with bookworm.websocket("/a/") as connection:
+        assert echoes(connection)
+        start = time.monotonic()
+        bookworm.run("systemctl restart nginx")
+        assert 25 < time.monotonic() - start < 45
+        with pytest.raises(ConnectionClosed):
+            connection.recv(TIMEOUT)
+    assert bookworm.echoes()
+
+
 def test_a_master_that_was_killed_is_replaced_and_sockets_stay_where_workers_do(gateway: Gateway) -> None:
     """systemd ends the workers of a dead master; without it they go on, hold the ports, and nobody reloads them."""
     with gateway.websocket("/a/") as connection:

@@ -31,6 +31,7 @@ _LIVE_SECONDS = 15.0
 _GAVE_UP = "still could not bind()"
 _UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
 _TAKEN = re.compile(r"bind\(\) to \S+:(\d+) failed \(98:")
+_SILENT = ", and logs no reason: is its master being stopped, or does it not react to signals?"
 _FINGERPRINT = re.compile(rb"\b[0-9a-f]{64}\b")
 _DUPLICATE = re.compile(r'"worker_\w+" directive is duplicate')
 _POLL_SECONDS = 0.02
@@ -335,7 +336,8 @@ class Transaction:
 
         _until(lambda: taken_over() or given_up())
         if not taken_over():
-            raise _NotLive(self._reason("nginx did not take over the new configuration", log))
+            silent = "" if log.errors() else _SILENT
+            raise _NotLive(self._reason(f"nginx did not take over the new configuration{silent}", log))
 
     def _reason(self, what: str, log: _ErrorLog) -> str:
         telling = list(dict.fromkeys(error for error in log.errors() if _GAVE_UP not in error))

@@ -26,10 +26,12 @@ class NginxError(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """An installed nginx: its binary, its version, and the paths that were built in."""
+    """An installed nginx: its binary, its versions, and the paths that were built in."""
 
     binary: str
     version: str
+    # Of OpenSSL, if that is what it does TLS with.
+    openssl: str | None
     configuration: Path
     pid_file: Path | None
     error_log: Path | None
@@ -71,10 +73,19 @@ def installed() -> Build:
     return Build(
         binary=binary,
         version=version.group(1),
+        openssl=openssl_version(answer),
         configuration=configuration,
         pid_file=_named_file("pid", configuration, _built_in(answer, "pid-path")),
         error_log=_named_file("error_log", configuration, _built_in(answer, "error-log-path")),
     )
+
+
+def openssl_version(answer: str) -> str | None:
+    """The version of OpenSSL that nginx runs with, which after an upgrade is not the one it was built with."""
+    # BoringSSL and AWS-LC call themselves "OpenSSL 1.1.1 (compatible; BoringSSL)".
+    libraries = dict(re.findall(r"\b(built|running) with (\S+ [^\s)]+(?: \(compatible)?)", answer))
+    found = re.fullmatch(r"OpenSSL (\d\S*)", libraries.get("running") or libraries.get("built") or "")
+    return found.group(1) if found else None
 
 
 def is_too_old(version: str) -> bool:

@@ -76,6 +76,14 @@ nginx_version:
   type: str
   returned: always
   sample: 1.22.1
+openssl_version:
+  description:
+    - The version of OpenSSL that nginx runs with, which need not be the one that it was built with.
+    - Nothing where there is no nginx, or it does TLS with another library or not at all.
+  type: str
+  returned: always
+  sample: 3.0.15
+  version_added: 0.4.0
 """
 
 import os
@@ -119,13 +127,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    version = nginx.installed().version if nginx.find_binary() else None
+    build = nginx.installed() if nginx.find_binary() else None
     found = list(faults(module.params["listening"], module.params["names"]))
-    if version and nginx.is_too_old(version):
-        found.append(f"nginx {version} is too old: {nginx.OLDEST} or later is needed")
+    if build and nginx.is_too_old(build.version):
+        found.append(f"nginx {build.version} is too old: {nginx.OLDEST} or later is needed")
     if found:
         module.fail_json(msg="\n".join(["This host cannot be the gateway yet; nothing was changed:", *found]))
-    module.exit_json(changed=False, nginx_version=version)
+    module.exit_json(
+        changed=False,
+        nginx_version=build.version if build else None,
+        openssl_version=build.openssl if build else None,
+    )
 
 
 if __name__ == "__main__":

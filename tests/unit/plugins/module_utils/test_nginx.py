@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import nginx
 
 # The first as nginx.org's build prints it, the second as Debian's, the third from an error log.
@@ -22,3 +23,25 @@ def test_messages_are_the_same_whatever_build_prints_them() -> None:
         '[warn] conflicting server name "localhost" on 0.0.0.0:80, ignored',
         "[error] connect() failed (111: Connection refused) while connecting to upstream",
     ]
+
+
+@pytest.mark.parametrize(
+    ("library", "version"),
+    [
+        ("built with OpenSSL 3.0.22 25 Aug 2026\n", "3.0.22"),
+        # Debian 11's; letters come with versions before 3.0.
+        ("built with OpenSSL 1.1.1w  11 Sep 2023\n", "1.1.1w"),
+        ("built with OpenSSL 3.0.11 19 Sep 2023 (running with OpenSSL 3.0.15 3 Sep 2024)\n", "3.0.15"),
+        ("built with OpenSSL 3.5.0-beta1 1 Apr 2025 (running with OpenSSL 3.5.0 8 Apr 2025)\n", "3.5.0"),
+        ("built with OpenSSL 1.1.1w  11 Sep 2023 (running with LibreSSL 3.9.2)\n", None),
+        ("built with LibreSSL 3.9.2\n", None),
+        ("built with OpenSSL 1.1.1 (compatible; AWS-LC 1.29.0)\n", None),
+        ("", None),
+    ],
+)
+def test_the_openssl_that_nginx_runs_with_is_told(library: str, version: str | None) -> None:
+    answer = (
+        f"nginx version: nginx/1.22.1\nbuilt by gcc 12.2.0 (Debian 12.2.0-14)\n{library}TLS SNI support enabled\n"
+        "configure arguments: --with-openssl=../openssl-3.9.9 --conf-path=/etc/nginx/nginx.conf\n"
+    )
+    assert nginx.openssl_version(answer) == version

@@ -32,6 +32,8 @@ NOT_TLS = {
     "UNKNOWN_PROTOCOL",
     "WRONG_VERSION_NUMBER",
 }
+# The PROXY protocol, version 1, section 2.1: a connection that the sender made for itself, as a health check does.
+PROXY_HEADER = b"PROXY UNKNOWN\r\n"
 # X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
 WRONG_NAME = {62, 64}
 
@@ -153,6 +155,8 @@ def connected(request: Request, target: Target, deadline: Deadline) -> Iterator[
     sock, peer = _connect(target.address, deadline)
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
+        if request.proxy_protocol:
+            Connection(sock, peer, deadline).send(PROXY_HEADER, "the answer")
         if target.secure:
             sock = stack.enter_context(_wrap(sock, peer, request, target, deadline))
         yield Connection(sock, peer, deadline)
@@ -259,21 +263,36 @@ def _tls_context(request: Request) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # RFC 6455 needs HTTP/1.1: a server that prefers HTTP/2 must not choose it (RFC 7301).
     context.set_alpn_protocols(["http/1.1"])
+    if request.client_cert is not None:
+        _load_client_certificate(context, request.client_cert, request.client_key)
     if not request.validate_certs:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        return context
-    if request.ca_path is None:
+    elif request.ca_path is None:
         context.load_default_certs()
-        return context
-    try:
-        if Path(request.ca_path).is_dir():
-            context.load_verify_locations(capath=request.ca_path)
-        else:
-            context.load_verify_locations(cafile=request.ca_path)
-    except OSError as exc:
-        raise ProbeError(f"cannot read CA certificates from {request.ca_path}: {_os_words(exc)}") from exc
+    else:
+        _load_authorities(context, request.ca_path)
     return context
+
+
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    try:
+        # Without a password OpenSSL would ask for that of an encrypted key on the terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except OSError as exc:
+        files = " and ".join(path for path in (certificate, key) if path)
+        words = (exc.reason if isinstance(exc, ssl.SSLError) else "") or _os_words(exc)
+        raise ProbeError(f"cannot use the client certificate of {files}: {words}") from exc
+
+
+def _load_authorities(context: ssl.SSLContext, path: str) -> None:
+    try:
+        if Path(path).is_dir():
+            context.load_verify_locations(capath=path)
+        else:
+            context.load_verify_locations(cafile=path)
+    except OSError as exc:
+        raise ProbeError(f"cannot read CA certificates from {path}: {_os_words(exc)}") from exc
 
 
 def _tls_failure(exc: ssl.SSLError, peer: str, name: str) -> str:

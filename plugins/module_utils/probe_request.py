@@ -51,6 +51,11 @@ class Request:
     timeout: float = 5.0
     ca_path: str | None = None
     validate_certs: bool = True
+    # PEM files for a peer that asks for a certificate; one may hold both.
+    client_cert: str | None = None
+    client_key: str | None = None
+    # Whether the peer is told first who connects, as behind a load balancer.
+    proxy_protocol: bool = False
 
 
 @dataclass
@@ -97,6 +102,8 @@ def request_faults(request: Request, schemes: Sequence[str]) -> list[str]:
     if request.origin is not None:
         faults += _value_faults("origin", request.origin)
     faults += _subprotocol_faults(request.subprotocols)
+    if request.client_key is not None and request.client_cert is None:
+        faults.append("client_key: needs client_cert")
     if not 0 < request.timeout <= MAX_TIMEOUT:
         faults.append(f"timeout: must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {request.timeout!r}")
     return faults

@@ -115,7 +115,12 @@ def _prove(proof: Proof, patience: float) -> Result:
 
 
 def _proved_once(proof: Proof) -> Result:
-    request = _request(proof, proof["url"], proof["connect_to"], _SECONDS)
+    request = replace(
+        _request(proof, proof["url"], proof["connect_to"], _SECONDS),
+        client_cert=proof.get("ssl_certificate"),
+        client_key=proof.get("ssl_certificate_key"),
+        proxy_protocol=bool(proof.get("proxy_protocol")),
+    )
     try:
         outcome, proven, failure = _JUDGES[proof["websocket"]](request, proof)
     except ValueError as error:

@@ -195,6 +195,19 @@ options:
         description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
         type: str
         version_added: 0.2.0
+      proxy_protocol:
+        description: Whether nginx expects the PROXY protocol there. The proof begins with C(PROXY UNKNOWN) then.
+        type: bool
+        default: false
+        version_added: 0.4.0
+      ssl_certificate:
+        description: A PEM file of the gateway, the certificate to show where the site asks clients for one.
+        type: path
+        version_added: 0.4.0
+      ssl_certificate_key:
+        description: A PEM file of the gateway, the key of O(proofs[].ssl_certificate) if that does not hold it.
+        type: path
+        version_added: 0.4.0
       backends:
         description: Where the route leads, to tell a fault of the deploy from one of a backend.
         type: dict
@@ -548,6 +561,9 @@ def main() -> None:
                     "headers": {"type": "dict", "default": {}, "no_log": True},
                     "send": {"type": "str"},
                     "expect": {"type": "str"},
+                    "proxy_protocol": {"type": "bool", "default": False},
+                    "ssl_certificate": {"type": "path"},
+                    "ssl_certificate_key": {"type": "path", "no_log": False},
                     "backends": {
                         "type": "dict",
                         "options": {

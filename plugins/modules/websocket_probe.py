@@ -91,6 +91,24 @@ options:
         C(openssl rehash).
       - The default is what the Python of the host trusts.
     type: path
+  client_cert:
+    description:
+      - A PEM file with the certificate to show to a C(wss://) peer that asks for one, and those that lead to its
+        authority. It may hold the key too.
+    type: path
+    version_added: 0.4.0
+  client_key:
+    description:
+      - A PEM file with the key of O(client_cert), if that does not hold it. It must not be encrypted.
+    type: path
+    version_added: 0.4.0
+  proxy_protocol:
+    description:
+      - Whether the peer expects the PROXY protocol, as nginx does with the parameter of that name of C(listen).
+      - The probe begins with C(PROXY UNKNOWN) then, so its own address stays the client's.
+    type: bool
+    default: false
+    version_added: 0.4.0
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return what it would return without.
@@ -161,6 +179,14 @@ EXAMPLES = r"""
   wsfleet.nginx.websocket_probe:
     url: ws://localhost/ws
     connect_to: unix:/run/chat/ws.sock
+
+- name: Prove a gateway behind a load balancer, for clients with certificates
+  wsfleet.nginx.websocket_probe:
+    url: wss://devices.example.com/
+    connect_to: 192.0.2.10:443
+    proxy_protocol: true
+    client_cert: /etc/ssl/device.pem
+    client_key: /etc/ssl/private/device.key
 
 - name: Prove that a foreign origin is refused
   wsfleet.nginx.websocket_probe:
@@ -243,6 +269,9 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "timeout": {"type": "float", "default": 5.0},
     "validate_certs": {"type": "bool", "default": True},
     "ca_path": {"type": "path"},
+    "client_cert": {"type": "path"},
+    "client_key": {"type": "path"},
+    "proxy_protocol": {"type": "bool", "default": False},
 }
 
 

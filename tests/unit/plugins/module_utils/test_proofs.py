@@ -255,6 +255,37 @@ def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> Non
     ] * 2
 
 
+def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its_backend_without() -> None:
+    heard: list[bytes] = []
+
+    def answer(connection: socket.socket) -> None:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += connection.recv(65536)
+        heard.append(request)
+        connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+    with conversation(answer) as port:
+        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
+        proofs.ask_backends([prove(port, True, proxy_protocol=True, backends=led)])
+        prove(port, True, proxy_protocol=False)
+    asked, directly, without = heard
+    assert asked.startswith(b"PROXY UNKNOWN\r\nGET /x HTTP/1.1\r\n")
+    assert directly.startswith(b"GET / HTTP/1.1\r\n")
+    assert without.startswith(b"GET /x HTTP/1.1\r\n")
+
+
+def test_a_route_is_asked_with_the_client_certificate_of_its_probe(tmp_path: Path) -> None:
+    """That it is shown is for the probe to prove; what is given here does not exist."""
+    certificate, key = f"{tmp_path}/none.pem", f"{tmp_path}/none.key"
+    with conversation(hang_up) as port:
+        url = f"wss://a.example:{port}/x"
+        alone = prove(port, True, url=url, ssl_certificate=certificate)
+        both = prove(port, True, url=url, ssl_certificate=certificate, ssl_certificate_key=key)
+    assert f"client certificate of {certificate}: " in alone.answer.failure
+    assert f"client certificate of {certificate} and {key}: " in both.answer.failure
+
+
 @contextmanager
 def late_backend(bad_gateways: int) -> t.Iterator[int]:
     """A WebSocket server that answers 502 to the first requests."""

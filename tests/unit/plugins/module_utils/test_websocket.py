@@ -11,6 +11,7 @@ import contextlib
 import datetime
 import hashlib
 import ipaddress
+import pathlib
 import queue
 import re
 import socket
@@ -819,9 +820,93 @@ def test_a_peer_that_wants_a_client_certificate_is_told(certificate: str) -> Non
     assert "CERTIFICATE_REQUIRED" in (outcome.failure or "")
 
 
+@pytest.fixture(scope="module")
+def demanding_port(certificate: str) -> Iterator[int]:
+    """A server that wants the certificate of its clients."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.load_verify_locations(certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with running(serve(echo, "127.0.0.1", 0, ssl=context)) as port:
+        yield port
+
+
+def test_a_peer_that_wants_a_client_certificate_gets_it(
+    demanding_port: int, certificate: str, tmp_path: pathlib.Path
+) -> None:
+    pem = pathlib.Path(certificate).read_text()
+    key = pem.index("-----BEGIN PRIVATE KEY")
+    (tmp_path / "certificate").write_text(pem[:key])
+    (tmp_path / "key").write_text(pem[key:])
+    url = f"wss://127.0.0.1:{demanding_port}/"
+    both = Request(url, validate_certs=False, client_cert=certificate)
+    apart = Request(url, ca_path=certificate, client_cert=f"{tmp_path}/certificate", client_key=str(tmp_path / "key"))
+    for request in (both, apart):
+        outcome = probe_websocket(request, ping=True)
+        assert (outcome.failure, outcome.upgraded) == (None, True)
+
+
+def test_a_client_certificate_that_cannot_be_read_is_told(tls_port: int, tmp_path: pathlib.Path) -> None:
+    path = f"{tmp_path}/none.pem"
+    outcome = probe_websocket(Request(f"wss://127.0.0.1:{tls_port}/", validate_certs=False, client_cert=path))
+    assert outcome.failure == f"cannot use the client certificate of {path}: No such file or directory"
+
+
+def test_an_encrypted_client_key_is_never_asked_for_on_the_terminal(
+    tls_port: int, certificate: str, tmp_path: pathlib.Path
+) -> None:
+    key = serialization.load_pem_private_key(pathlib.Path(certificate).read_bytes(), None)
+    locked = tmp_path / "locked.pem"
+    locked.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"password"),
+        )
+    )
+    request = Request(
+        f"wss://127.0.0.1:{tls_port}/", validate_certs=False, client_cert=certificate, client_key=str(locked)
+    )
+    outcome = probe_websocket(request)
+    assert (outcome.failure or "").startswith(f"cannot use the client certificate of {certificate} and {locked}: ")
+
+
 def test_ca_certificates_that_cannot_be_read_are_a_failure(tls_port: int, tmp_path: object) -> None:
     outcome = probe_websocket(Request(f"wss://127.0.0.1:{tls_port}/", ca_path=f"{tmp_path}/none.pem"))
     assert outcome.failure == f"cannot read CA certificates from {tmp_path}/none.pem: No such file or directory"
+
+
+# ---- The PROXY protocol ----------------------------------------------------------------------------------------------
+
+
+def test_the_proxy_protocol_comes_before_all_else() -> None:
+    heard = []
+
+    def handle(connection: socket.socket) -> None:
+        heard.append(read_request(connection))
+        connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with raw_server(handle) as port:
+        for told in (True, False):
+            probe_http(Request(f"http://127.0.0.1:{port}/", proxy_protocol=told))
+    assert heard[0].startswith("PROXY UNKNOWN\r\nGET / HTTP/1.1\r\n")
+    assert heard[1].startswith("GET / HTTP/1.1\r\n")
+
+
+def test_the_proxy_protocol_comes_in_plain_text_before_tls(certificate: str) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    heard = []
+
+    def handle(connection: socket.socket) -> None:
+        heard.append(connection.recv(len(b"PROXY UNKNOWN\r\n"), socket.MSG_WAITALL))
+        with context.wrap_socket(connection, server_side=True) as inside:
+            answer("HTTP/1.1 204 No Content")(inside)
+
+    with raw_server(handle) as port:
+        request = Request(f"https://127.0.0.1:{port}/", proxy_protocol=True, ca_path=certificate)
+        assert probe_http(request).status == 204
+    assert heard == [b"PROXY UNKNOWN\r\n"]
 
 
 # ---- probe_http ------------------------------------------------------------------------------------------------------
@@ -863,6 +948,7 @@ def test_plain_http_fails_like_the_other_without_an_answer() -> None:
     ("request_", "told"),
     [
         (Request("http://a.example/"), "url: the scheme must be one of ws, wss, got 'http'"),
+        (Request("wss://a.example/", client_key="/k.pem"), "client_key: needs client_cert"),
         (Request("a.example/ws"), "url: the scheme must be one of ws, wss, got ''"),
         (Request("ws://"), "url: '' is neither a host name nor an IP address"),
         (Request("ws://a..b/"), "url: 'a..b' is neither a host name nor an IP address"),

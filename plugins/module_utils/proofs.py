@@ -189,15 +189,18 @@ def _websocket_only(request: Request, proof: Proof) -> _Verdict:
 
 
 def _plain(request: Request, proof: Proof) -> _Verdict:
-    """The request asks for an upgrade too: to the backend it is plain HTTP all the same."""
-    outcome = probe_http(request, upgrade=True)
+    """A plain request as clients of the route send it, and then a handshake, which must not get through."""
+    outcome = probe_http(request)
     failure = outcome.failure or ""
-    if outcome.status == 101:
-        failure = "the upgrade was passed on, although websocket is false"
-    elif not failure and proof.get("status") not in (None, outcome.status):
+    if not failure and proof.get("status") not in (None, outcome.status):
         failure = f"answered {outcome.status} {outcome.reason}, not {proof['status']}"
-    elif not failure:
-        failure = _unavailable(outcome, proof)
+    failure = failure or _unavailable(outcome, proof)
+    if not failure:
+        handshake = probe_http(request, upgrade=True)
+        if handshake.status == 101:
+            outcome, failure = handshake, "the upgrade was passed on, although websocket is false"
+        elif handshake.failure:
+            failure = f"a handshake was not answered: {handshake.failure}"
     return outcome, "plain HTTP, upgrade not passed on", failure
 
 

@@ -164,7 +164,7 @@ options:
       websocket:
         description:
           - V(true) asks for a handshake, V(required) for a handshake and a 426 to plain HTTP, and V(false) for an
-            answer to plain HTTP that is no upgrade and comes from a backend.
+            answer to plain HTTP that comes from a backend and for one to a handshake that is no upgrade.
         type: raw
         choices: [true, false, required]
         required: true

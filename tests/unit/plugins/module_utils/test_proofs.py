@@ -106,8 +106,10 @@ def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: 
     [
         (True, None, None, 101, "handshake"),
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, None, 101, "handshake, 426 to plain HTTP"),
-        (False, None, http.HTTPStatus.OK, 200, "plain HTTP, upgrade not passed on"),
-        (False, None, http.HTTPStatus.NOT_FOUND, 404, "plain HTTP, upgrade not passed on"),
+        # What refuses the handshake is nginx; that the backend would is not looked for.
+        (False, http.HTTPStatus.OK, http.HTTPStatus.BAD_REQUEST, 200, "plain HTTP, upgrade not passed on"),
+        (False, http.HTTPStatus.NOT_FOUND, http.HTTPStatus.BAD_REQUEST, 404, "plain HTTP, upgrade not passed on"),
+        (False, http.HTTPStatus.OK, http.HTTPStatus.OK, 200, "plain HTTP, upgrade not passed on"),
     ],
 )
 def test_a_route_that_answers_as_it_should_is_proven(
@@ -130,8 +132,8 @@ def test_a_route_that_answers_as_it_should_is_proven(
         (True, None, http.HTTPStatus.OK, "answered 200 OK"),
         ("required", http.HTTPStatus.OK, None, "a plain request was answered 200 OK, not 426 Upgrade Required"),
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "answered 403 Forbidden"),
-        (False, None, None, "the upgrade was passed on, although websocket is false"),
-        (False, None, http.HTTPStatus.BAD_GATEWAY, "answered 502 Bad Gateway"),
+        (False, http.HTTPStatus.OK, None, "the upgrade was passed on, although websocket is false"),
+        (False, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.BAD_REQUEST, "answered 502 Bad Gateway"),
     ],
 )
 def test_a_route_that_answers_otherwise_is_not(
@@ -141,6 +143,21 @@ def test_a_route_that_answers_otherwise_is_not(
         result = prove(port, websocket)
     assert failure in result.answer.failure
     assert (result.proven, result.failed) == ("", True)
+
+
+def test_a_plain_route_that_leaves_a_handshake_without_an_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_SECONDS", 0.3)
+
+    def answer(connection: socket.socket) -> None:
+        if b"Upgrade" in connection.recv(65536):
+            hang(connection)
+        else:
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+
+    with conversation(answer) as port:
+        result = prove(port, False)
+    assert result.answer.failure.startswith("a handshake was not answered: timed out after 0.3 s")
+    assert result.answer.status == 200
 
 
 def test_a_route_where_nothing_listens_is_not(closed_port: int) -> None:
@@ -217,7 +234,7 @@ def test_without_proofs_there_are_no_results() -> None:
 
 @pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "answered 503 Service Unavailable, not 200")])
 def test_a_route_may_be_told_what_to_answer(status: int, failure: str) -> None:
-    with backend(http.HTTPStatus.OK, http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
+    with backend(http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.BAD_REQUEST) as port:
         assert prove(port, False, status=status).answer == proofs.Answer(503, failure)
 
 

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import typing as t
 from contextlib import suppress
@@ -133,26 +132,29 @@ def _keep(path: Path) -> None:
     try:
         os.link(path, kept, follow_symlinks=False)
     except OSError:
-        shutil.copy2(path, kept)
-        with suppress(OSError):
-            shutil.chown(kept, path.stat().st_uid, path.stat().st_gid)
+        content = read(path)
+        assert content is not None
+        _create(kept, content)
     _sync(path.parent)
 
 
 def _stage(path: Path, content: Content) -> None:
     make_directory(path.parent, 0o755)
-    staged = _new(path)
-    _discard(staged)
+    _discard(_new(path))
+    _create(_new(path), content)
+
+
+def _create(path: Path, content: Content) -> None:
     try:
         # A file may hold a secret: nobody else reads it until it has its mode.
-        with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content.data)
             file.flush()
             os.fchown(file.fileno(), *content.owner)
             os.fchmod(file.fileno(), content.mode)
             os.fsync(file.fileno())
     except OSError:
-        _discard(staged)
+        _discard(path)
         raise
 
 

@@ -33,6 +33,16 @@ def explained(messages: t.Sequence[str], path: Path, text: str, source: Source) 
     return [line for message in messages for line in (message, *_origin(message, str(path), lines, source.blocks))]
 
 
+def named(messages: t.Sequence[str], path: Path, source: Source) -> list[str]:
+    """nginx's messages, each that names the file followed by the variable behind it, and by none of its lines."""
+    found = []
+    for message in messages:
+        found.append(message)
+        if source.at and f'"{path}"' in message:
+            found.append(f"That file is from {source.at}.")
+    return found
+
+
 def _origin(message: str, path: str, lines: list[str], blocks: t.Sequence[str]) -> t.Iterator[str]:
     number = _line_number(message, path, lines)
     if 0 < number <= len(lines):

@@ -16,6 +16,7 @@ import typing as t
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import files
 
@@ -31,10 +32,12 @@ Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
 class Deployed(t.NamedTuple):
-    """The proofs of a configuration, and the routes that they proved when it was deployed."""
+    """The proofs of a configuration, the routes that they proved when it was deployed, and what it consists of."""
 
     proofs: Proofs
     passed: list[str]
+    # Each with its digest: what nginx has loaded of them cannot be asked for.
+    secrets: t.Mapping[str, str] = MappingProxyType({})
 
 
 class Busy(Exception):
@@ -55,6 +58,8 @@ class Entry:
     proofs: Proofs
     # The routes that were proven before, as proofs.route() tells them.
     passed: list[str]
+    # Whose content is never shown.
+    secrets: t.Collection[Path] = ()
 
     def earlier(self, path: Path, now: files.Content | None) -> files.Content | None:
         """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
@@ -79,7 +84,12 @@ class State:
         return _entry(self._journal)
 
     def begin(
-        self, earlier: Files, wanted: Files, proofs: t.Sequence[dict[str, t.Any]] = (), passed: t.Sequence[str] = ()
+        self,
+        earlier: Files,
+        wanted: Files,
+        proofs: t.Sequence[dict[str, t.Any]] = (),
+        passed: t.Sequence[str] = (),
+        secrets: t.Collection[Path] = (),
     ) -> None:
         """From here on the way back is known: to the earlier files, and to the proofs of that configuration."""
         unfinished = self.journal()
@@ -87,7 +97,7 @@ class State:
         others = unfinished.after if unfinished else {}
         after = {path: [digest(content), *others.get(path, [])] for path, content in wanted.items()}
         self._make()
-        _write(self._journal, _plain(Entry(dict(earlier), after, _now(), list(proofs), list(passed))))
+        _write(self._journal, _plain(Entry(dict(earlier), after, _now(), list(proofs), list(passed), secrets)))
 
     def commit(self) -> None:
         """The deploy is done; from now on it can be undone."""
@@ -116,16 +126,17 @@ class State:
         """What is known of the configuration that was deployed last."""
         try:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
-            proofs, passed = plain["proofs"], plain["passed"]
-            whole = all(key in proof for proof in proofs for key in ("site", "path", "connect_to"))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            # Releases before 0.4.0 knew no secrets.
+            found = Deployed(plain["proofs"], plain["passed"], dict(plain.get("secrets", {})))
+            whole = all(key in proof for proof in found.proofs for key in ("site", "path", "connect_to"))
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return Deployed([], [])
-        return Deployed(proofs, passed) if whole else Deployed([], [])
+        return found if whole else Deployed([], [])
 
     def set_deployed(self, deployed: Deployed) -> None:
         if deployed != self.deployed():
             self._make()
-            _write(self._deployed, {"proofs": deployed.proofs, "passed": deployed.passed})
+            _write(self._deployed, {**deployed._asdict(), "secrets": dict(deployed.secrets)})
 
     def original(self, path: Path) -> files.Content | None:
         """A file as it was before the first deploy, if it was kept."""
@@ -196,7 +207,12 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
     return {
         "time": entry.time,
         "files": [
-            {"path": str(path), "before": _plain_content(before), "after": entry.after[path]}
+            {
+                "path": str(path),
+                "before": _plain_content(before),
+                "after": entry.after[path],
+                "secret": path in entry.secrets,
+            }
             for path, before in entry.before.items()
         ],
         "proofs": entry.proofs,
@@ -220,6 +236,7 @@ def _entry(path: Path) -> Entry | None:
             time=plain["time"],
             proofs=plain["proofs"],
             passed=plain["passed"],
+            secrets=[Path(file["path"]) for file in plain["files"] if file.get("secret")],
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or none that could lead back.

@@ -21,6 +21,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     host,
     live,
     nginx,
+    order,
     origins,
     service,
     state,
@@ -54,11 +55,13 @@ class Goal:
 
     Own files are the configuration itself; one of them holds the fingerprint that nginx then returns at the live
     address. Those beside them are files of the host that it needs changed: nginx.conf and the service's drop-in.
+    Secrets are certificates with their keys, which nginx finds where the configuration names them.
     """
 
     own: Files
     beside: Files
     live_address: str
+    secrets: Files = field(default_factory=dict)
     # Which variables to blame.
     sources: t.Mapping[Path, origins.Source] = field(default_factory=dict)
     # Whether it is what was live before the last deploy.
@@ -71,7 +74,7 @@ class Transaction:
     def __init__(self, build: nginx.Build, goal: Goal, kept: state.State, scratch: Path) -> None:
         self._build, self._goal, self._state, self._scratch = build, goal, kept, scratch
         self._own, self._address = goal.own, goal.live_address
-        self._wanted = {**goal.beside, **goal.own}
+        self._wanted = {**goal.beside, **goal.own, **goal.secrets}
         self._master = nginx.master_pid(build)
         self._fingerprint = live.fingerprint(goal.live_address)
         # A configuration that answers without a master is that of workers whose master was killed.
@@ -79,12 +82,13 @@ class Transaction:
         self.changes = files.plan(self._wanted)
         # A run that was killed may have changed files already: the way back leads to those before it.
         self._unfinished = kept.journal()
-        self._earlier = {path: self._before(path) for path in self._wanted}
+        begun = self._unfinished.before if self._unfinished else {}
+        self._earlier = {path: self._before(path) for path in {**begun, **self._wanted} if path in self._wanted}
 
     @property
     def needed(self) -> bool:
         """Whether a file is not as wanted, or the running nginx is not what the files say, or cannot be known to be."""
-        return bool(self.changes or self._orphans or self._unfinished) or not self._is_live(self._fingerprint)
+        return bool(self.changes or self._orphans or self._unfinished) or not self._is_loaded
 
     @property
     def can_return(self) -> bool:
@@ -122,7 +126,7 @@ class Transaction:
         """Have nginx test the candidate; its warnings, or a TransactionError with its own words."""
         if not self.needed:
             return []
-        outside = [str(path) for path in self._own if self._build.root not in path.parents]
+        outside = [str(path) for path in (*self._own, *self._goal.secrets) if self._build.root not in path.parents]
         if outside:
             raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
         if self._fingerprint and not self._master and not self._orphans:
@@ -137,7 +141,7 @@ class Transaction:
         if unread:
             including = f"{self._build.configuration} and the files it includes"
             raise TransactionError(f"nginx would not read {', '.join(unread)}: no include in {including} covers it")
-        self.changes = self._ordered(self.changes, {})
+        self.changes = self._ordered()
         return verdict.messages
 
     def run(self, passed: t.Sequence[str]) -> list[str]:
@@ -171,7 +175,12 @@ class Transaction:
         # systemd reads its files again some day; nginx does not wait for it.
         with suppress(service.ServiceError, nginx.NginxError):
             self._load_units()
-        said = self._go_back()
+        try:
+            said = self._go_back()
+        except (_NotLive, service.ServiceError) as error:
+            # The journal stays, for the next run to see to it that nginx serves them: it could not tell by itself that
+            # it does not where only secrets differ.
+            return f"The earlier files are back, but {error}"
         self._state.forget()
         files.clean(self._wanted)
         return said
@@ -180,7 +189,7 @@ class Transaction:
         if not self._is_present:
             self._state.remove(originals=self._build.configuration in self._wanted)
         else:
-            self._state.set_deployed(deployed)
+            self._state.set_deployed(deployed._replace(secrets=self._digests))
             if self._is_replaced and not self._goal.is_previous:
                 self._state.commit()
             self._state.forget()
@@ -202,7 +211,16 @@ class Transaction:
     @property
     def _must_reload(self) -> bool:
         of_nginx = any(change.path != service.DROP_IN for change in self.changes)
-        return of_nginx or not self._is_live(self._fingerprint) or self._unfinished is not None
+        return of_nginx or not self._is_loaded or self._unfinished is not None
+
+    @property
+    def _is_loaded(self) -> bool:
+        """Whether nginx serves these files. Secrets change while the configuration and its fingerprint stay."""
+        return self._is_live(self._fingerprint) and self.deployed.secrets == self._digests
+
+    @property
+    def _digests(self) -> dict[str, str]:
+        return {str(path): str(state.digest(content)) for path, content in self._goal.secrets.items() if content}
 
     def _is_live(self, fingerprint: str | None) -> bool:
         """Each version of the files holds its own fingerprint, so the one that answers is the one that holds it."""
@@ -233,6 +251,8 @@ class Transaction:
         for path, content in self._own.items():
             text = content.data.decode("utf-8", "replace") if content else ""
             messages = origins.explained(messages, path, text, self._goal.sources.get(path, origins.Source()))
+        for path in self._goal.secrets:
+            messages = origins.named(messages, path, self._goal.sources.get(path, origins.Source()))
         if self._build.configuration in self._goal.beside and any(_DUPLICATE.search(message) for message in messages):
             messages = [
                 *messages,
@@ -241,34 +261,29 @@ class Transaction:
             ]
         return messages
 
-    def _ordered(self, changes: list[files.Change], done: Files) -> list[files.Change]:
-        """The changes in an order in which nginx takes the files after each of them, for a run may end at any."""
-        order = self._order(changes, done)
-        if order is None:
-            names = ", ".join(str(change.path) for change in changes)
+    def _ordered(self) -> list[files.Change]:
+        def accepts(step: order.Step, now: Files) -> bool:
+            of_nginx = any(self._build.root in change.path.parents for change in step)
+            return not of_nginx or self._candidate(now).accepted
+
+        found = order.ordered(self.changes, self._goal.secrets, accepts)
+        if found is None:
+            names = ", ".join(str(change.path) for change in self.changes)
             raise TransactionError(
                 f"nginx takes these files together only, and a deploy that is cut short could leave one of them "
                 f"without the other: {names}; nothing was changed. Deploy what they share first."
             )
-        return order
-
-    def _order(self, changes: list[files.Change], done: Files) -> list[files.Change] | None:
-        if len(changes) < 2:
-            return changes
-        for change in changes:
-            now = {**done, change.path: change.after}
-            if self._build.root not in change.path.parents or self._candidate(now).accepted:
-                rest = self._order([other for other in changes if other is not change], now)
-                if rest is not None:
-                    return [change, *rest]
-        return None
+        return found
 
     def _swap(self, passed: t.Sequence[str]) -> None:
         original = self._earlier.get(self._build.configuration)
+        # The way back goes through the same changes.
+        last = {change.path: self._earlier.pop(change.path) for change in self.changes}
+        self._earlier.update(last)
         try:
             if original is not None:
                 self._state.keep_original(self._build.configuration, original)
-            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed)
+            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed, self._goal.secrets)
             files.prepare(self.changes, self._earlier)
         except OSError as error:
             self._abandon()
@@ -362,20 +377,19 @@ class Transaction:
         if master is None:
             return "The earlier files are back; nginx does not run" + (", as before." if self._master is None else ".")
         workers: set[int] = set()
-        try:
-            if not self._never_left:
-                workers = nginx.accepting_workers(master)
-                service.reload(master)
-        except service.ServiceError as error:
-            return f"The earlier files are back, but nginx may not serve them: {error}"
-        if _until(lambda: self._was_live(live.fingerprint(self._address)) and not self._still_accepting(workers)):
-            return "The earlier files are back, and nginx serves them."
-        return "The earlier files are back, but nginx does not serve them: its error log tells why."
+        if not self._never_left:
+            workers = nginx.accepting_workers(master)
+            service.reload(master)
+        if not _until(lambda: self._was_live(live.fingerprint(self._address)) and not self._still_accepting(workers)):
+            raise _NotLive("nginx does not serve them: its error log tells why.")
+        return "The earlier files are back, and nginx serves them."
 
     @property
     def _never_left(self) -> bool:
-        """Whether nginx is known to serve what it served before: one fingerprint for both would tell nothing."""
-        tells = self._fingerprint is not None and not self._is_live(self._fingerprint)
+        """Whether nginx is known to serve what it served before: one fingerprint for both would tell nothing, and what
+        it served at the start of this run may be what a killed one had put there.
+        """
+        tells = self._fingerprint is not None and not self._is_live(self._fingerprint) and not self._unfinished
         return tells and live.fingerprint(self._address) == self._fingerprint
 
     def _was_live(self, fingerprint: str | None) -> bool:
@@ -383,7 +397,8 @@ class Transaction:
         if fingerprint is None:
             # What was there before this collection tells nothing.
             return not any(_FINGERPRINT.search(data) for data in earlier)
-        return fingerprint == self._fingerprint or any(fingerprint.encode() in data for data in earlier)
+        is_earlier = any(fingerprint.encode() in data for data in earlier)
+        return is_earlier or (fingerprint == self._fingerprint and not self._unfinished)
 
 
 def _until(reached: t.Callable[[], bool]) -> bool:

@@ -67,6 +67,30 @@ options:
         elements: str
         default: []
         version_added: 0.3.0
+  secrets:
+    description:
+      - Files of the transaction that are no configuration and that nobody else may read, such as a certificate with its
+        key. They are root's, with the mode C(0600).
+      - The configuration names one by its path from nginx's own directory on, such as
+        C(ssl_certificate conf.d/00-websockets.a.example.pem), so that the candidate is tested with the new one.
+      - Their content is in no diff, result, log or message. A change of it is live once nginx has replaced its workers.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.4.0
+    suboptions:
+      path:
+        description: Where the file is, in nginx's directory and where no C(include) of nginx covers it.
+        type: path
+        required: true
+      content:
+        description: The whole content.
+        type: str
+        required: true
+      at:
+        description: The variable that the file comes from, for messages.
+        type: str
+        default: ""
   nginx_conf:
     description:
       - What sockets need of the main and events contexts, which only C(nginx.conf) itself can hold. All else in that
@@ -238,7 +262,7 @@ attributes:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
     support: full
   diff_mode:
-    description: Shows each file that changes, C(nginx.conf) and the drop-in included.
+    description: Shows each file that changes, C(nginx.conf) and the drop-in included. Of secrets only that they do.
     support: full
   platform:
     description: Signals nginx and reads C(/proc).
@@ -264,6 +288,17 @@ EXAMPLES = r"""
         url: ws://ws.serverlab.ca:3000/
         connect_to: 127.0.0.1:3000
         websocket: true
+
+- name: Deploy a site with its certificate
+  wsfleet.nginx.config_transaction:
+    files:
+      - path: /etc/nginx/conf.d/00-websockets.conf
+        # It holds: ssl_certificate conf.d/00-websockets.pem; ssl_certificate_key conf.d/00-websockets.pem;
+        content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
+    secrets:
+      - path: /etc/nginx/conf.d/00-websockets.pem
+        content: "{{ vaulted_certificate_chain }}{{ vaulted_key }}"
+    live_address: 127.0.0.1:6455
 
 - name: Take it away again
   wsfleet.nginx.config_transaction:
@@ -336,6 +371,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
 
 Wanted = t.Dict[Path, t.Optional[files.Content]]
 
+_HIDDEN = "not shown: a certificate and its key\n"
+_HIDDEN_OTHER = "not shown: another certificate and its key\n"
+
 
 def own_files(module: AnsibleModule) -> Wanted:
     """The files of the configuration."""
@@ -356,11 +394,23 @@ def own_files(module: AnsibleModule) -> Wanted:
     return wanted
 
 
+def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
+    wanted: Wanted = {}
+    for item in module.params["secrets"]:
+        path = Path(os.path.normpath(item["path"]))
+        if path in wanted or path in own:
+            module.fail_json(msg=f"{path} is listed more than once")
+        wanted[path] = files.Content(data=item["content"].encode(), mode=0o600)
+    return wanted
+
+
 def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Source]:
     found = {
         Path(os.path.normpath(item["path"])): origins.Source(item["at"], item["blocks"])
         for item in module.params["files"] or []
     }
+    for item in module.params["secrets"]:
+        found[Path(os.path.normpath(item["path"]))] = origins.Source(item["at"])
     for path, option in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
         if module.params[option]:
             found[path] = origins.Source(module.params[option]["at"])
@@ -426,14 +476,16 @@ def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
-def shown(change: files.Change) -> dict[str, str]:
-    def text(content: files.Content | None) -> str:
-        return content.data.decode("utf-8", "replace") if content else ""
+def shown(change: files.Change, *, hidden: bool = False) -> dict[str, str]:
+    def text(content: files.Content | None, instead: str) -> str:
+        if content is None:
+            return ""
+        return instead if hidden else content.data.decode("utf-8", "replace")
 
     return {
-        "before": text(change.before),
+        "before": text(change.before, _HIDDEN),
         "before_header": str(change.path),
-        "after": text(change.after),
+        "after": text(change.after, _HIDDEN_OTHER if change.before else _HIDDEN),
         "after_header": str(change.path),
     }
 
@@ -445,10 +497,11 @@ def last_deploy(kept: state.State) -> state.Entry:
     return entry
 
 
-def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted]:
-    """The files of the configuration as they were before a deploy, and those beside them."""
+def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted, Wanted]:
+    """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
     host_files = (service.DROP_IN, build.configuration)
-    own = {path: content for path, content in entry.before.items() if path not in host_files}
+    secrets = {path: content for path, content in entry.before.items() if path in entry.secrets}
+    own = {path: content for path, content in entry.before.items() if path not in (*host_files, *secrets)}
     # What that deploy left alone, and what somebody changed since, is none of its.
     beside = {
         path: entry.before[path]
@@ -461,7 +514,22 @@ def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Want
         raise transaction.TransactionError(
             f"the deploy of {entry.time} was the first one: there is no configuration before it to go back to"
         )
-    return own, beside
+    return own, secrets, beside
+
+
+def hide_secrets(module: AnsibleModule, contents: t.Iterable[files.Content | None]) -> None:
+    """What comes from the host itself, and not with the module's options, is not shown either."""
+    for content in contents:
+        text = content.data.decode("utf-8", "replace") if content else ""
+        module.no_log_values.update(found for found in (text, text.strip()) if found)
+
+
+def show_paths(module: AnsibleModule) -> None:
+    """The option is secret as a whole, for a log would hold it in a form that Ansible does not mask. But messages name
+    the files.
+    """
+    for item in module.params["secrets"]:
+        module.no_log_values -= {item["path"], item["at"]}
 
 
 def keep_secrets(module: AnsibleModule, proofs: state.Proofs) -> None:
@@ -477,21 +545,26 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and nginx.find_binary() is None:
         module.warn("nginx is not installed yet, so it could not test the candidate")
-        changes = files.plan(own_files(module))
-        module.exit_json(changed=True, undone=False, actions=[], diff=[shown(change) for change in changes])
+        own = own_files(module)
+        secrets = secret_files(module, own)
+        diff = [shown(change, hidden=change.path in secrets) for change in files.plan({**own, **secrets})]
+        module.exit_json(changed=True, undone=False, actions=[], diff=diff)
     build = nginx.installed()
     keep_secrets(module, kept.deployed().proofs)
     if previous:
         entry = last_deploy(kept)
         keep_secrets(module, entry.proofs)
-        own, beside = previous_files(build, entry)
+        own, secrets, beside = previous_files(build, entry)
+        hide_secrets(module, secrets.values())
         # Never back to what the operator flees from.
         proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
-    goal = transaction.Goal(own, beside, module.params["live_address"], sources(module, build), previous)
+        secrets = secret_files(module, own)
+    goal = transaction.Goal(own, beside, module.params["live_address"], secrets, sources(module, build), previous)
     deal = transaction.Transaction(build, goal, kept, scratch)
-    result = {"changed": deal.needed, "undone": False, "diff": [shown(change) for change in deal.changes]}
+    diff = [shown(change, hidden=change.path in secrets) for change in deal.changes]
+    result = {"changed": deal.needed, "undone": False, "diff": diff}
     for message in deal.test():
         module.warn(f"nginx: {message}")
     if module.check_mode:
@@ -524,6 +597,17 @@ def main() -> None:
                     "blocks": {"type": "list", "elements": "str", "default": []},
                 },
                 "required_if": [("state", "present", ("content",))],
+            },
+            "secrets": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "no_log": True,
+                "options": {
+                    "path": {"type": "path", "required": True},
+                    "content": {"type": "str", "required": True, "no_log": True},
+                    "at": {"type": "str", "default": ""},
+                },
             },
             "nginx_conf": {
                 "type": "dict",
@@ -579,6 +663,7 @@ def main() -> None:
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
+    show_paths(module)
     try:
         with state.locked() as scratch:
             go(module, scratch)

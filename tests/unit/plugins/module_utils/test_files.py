@@ -334,3 +334,24 @@ def test_a_copy_keeps_the_owner_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     os.chown(path, 1, 1)
     made_ready({path: content("b")})
     assert files.read(tmp_path / ".file.old") == files.Content(b"a", 0o644, (1, 1))
+
+
+def test_nobody_else_reads_a_secret_while_it_is_made_ready_or_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def link(*_arguments: object, **_options: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    def fdopen(descriptor: int, mode: str) -> t.IO[bytes]:
+        seen.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return t.cast("t.IO[bytes]", open_descriptor(descriptor, mode))
+
+    seen: list[int] = []
+    open_descriptor = os.fdopen
+    monkeypatch.setattr(os, "link", link)
+    monkeypatch.setattr(os, "fdopen", fdopen)
+    path = tmp_path / "key"
+    placed(path, "a", 0o600)
+    made_ready({path: content("b", 0o600)})
+    assert seen == [0o600, 0o600]
+    assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".key.old", ".key.new")] == [0o600, 0o600]

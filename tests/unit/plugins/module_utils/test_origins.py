@@ -163,3 +163,14 @@ def test_a_file_without_known_blocks_has_its_lines_shown() -> None:
 def test_a_closing_brace_before_the_first_block_is_nobodys(source: origins.Source, line: str) -> None:
     message = f"[emerg] unknown directive in {FILE}:{line_number('}')}"
     assert origins.explained([message], FILE, TEXT, source) == [message, line]
+
+
+def test_a_message_about_a_secret_names_its_variable_and_shows_no_line() -> None:
+    key = Path("/etc/nginx/conf.d/a.pem")
+    messages = [f'[emerg] cannot load certificate "{key}": bad end line', f'[emerg] cannot load "{key}2"', "[warn] a"]
+    assert origins.named(messages, key, origins.Source("sites[0].ssl_certificate")) == [
+        messages[0],
+        "That file is from sites[0].ssl_certificate.",
+        *messages[1:],
+    ]
+    assert origins.named(messages, key, origins.Source()) == messages

@@ -34,22 +34,29 @@ def _no_real_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Host:
-    """Three files and a deploy that changes, creates and removes one each, in this order, in two directories."""
+    """Four files and a deploy that changes, creates and removes one each, and renews a key, in this order, in two
+    directories; and an nginx that has loaded those of before.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         changed, removed = root / "nginx" / "nginx.conf", root / "nginx" / "old.conf"
         created = root / "service.d" / "limits.conf"
+        key = root / "nginx" / "key.pem"
         self.before: Files = {changed: content("before\n", 0o640), created: None, removed: content("old\n")}
         self.after: Files = {changed: content("after " * 20), created: content("created\n", 0o600), removed: None}
         self.next: Files = {changed: content("next\n"), created: None, removed: content("next\n", 0o600)}
-        self.changed = changed
+        for number, version in enumerate((self.before, self.after, self.next)):
+            version[key] = content(f"key {number}\n", 0o600)
+        self.changed, self.key = changed, key
         (root / "nginx").mkdir(parents=True)
         for path, given in self.before.items():
             if given:
                 path.write_bytes(given.data)
                 path.chmod(given.mode)
         self.kept = state.State("gateway", root / "kept")
+        self.kept.set_deployed(self._record(self.before))
+        self.loaded = self.now
 
     @property
     def now(self) -> Files:
@@ -58,18 +65,35 @@ class Host:
     def deploy(self, wanted: Files) -> None:
         """The protocol of a transaction that is kept."""
         if self._swap(wanted):
+            self.reload()
+            self.kept.set_deployed(self._record(wanted))
             self.kept.commit()
         files.clean(wanted)
 
     def begin(self, wanted: Files) -> None:
         """A transaction, up to where its proofs would be made."""
         assert self._swap(wanted)
+        self.reload()
 
     def undo(self) -> None:
         """The protocol of a transaction that is undone, in the run that made it or in the next one."""
         files.restore(self._earlier)
+        self.reload()
         self.kept.forget()
         files.clean(self.before)
+
+    def reload(self) -> None:
+        """nginx loads what is there."""
+        self.loaded = self.now
+
+    def is_called_ok(self, wanted: Files) -> bool:
+        """Whether a run would find nothing to do. Of its files nginx tells only the configuration, by a fingerprint."""
+        tells = self.loaded[self.changed] == wanted[self.changed]
+        done = not files.plan(wanted) and self.kept.journal() is None
+        return done and tells and self.kept.deployed() == self._record(wanted)
+
+    def _record(self, wanted: Files) -> state.Deployed:
+        return state.Deployed([], [], {str(self.key): str(state.digest(wanted[self.key]))})
 
     @property
     def _earlier(self) -> Files:
@@ -85,7 +109,7 @@ class Host:
         original = earlier[self.changed]
         if original is not None:
             self.kept.keep_original(self.changed, original)
-        self.kept.begin(earlier, wanted)
+        self.kept.begin(earlier, wanted, secrets=[self.key])
         files.prepare(changes, earlier)
         files.swap(changes)
         return True
@@ -234,6 +258,11 @@ def in_steps(disk: Disk) -> t.Iterator[None]:
 
         return stepped
 
+    def reload(host: Host) -> None:
+        disk.step("reload", host.root)
+        load(host)
+
+    load = Host.reload
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "open", opened)
         patch.setattr(os, "fsync", fsync)
@@ -244,6 +273,7 @@ def in_steps(disk: Disk) -> t.Iterator[None]:
         patch.setattr(Path, "replace", on_path("rename", Path.replace))
         patch.setattr(Path, "unlink", on_path("unlink", Path.unlink))
         patch.setattr(Path, "mkdir", on_path("mkdir", Path.mkdir))
+        patch.setattr(Host, "reload", reload)
         yield
 
 
@@ -305,7 +335,7 @@ def test_each_file_is_the_old_or_the_new_one_and_they_change_in_order(tmp_path: 
         changed = [given == host.after[path] for path, given in now.items()]
         assert changed == sorted(changed, reverse=True)
         seen.add(sum(changed))
-    assert seen == {0, 1, 2, 3}
+    assert seen == {0, 1, 2, 3, 4}
 
 
 @any_cut
@@ -328,13 +358,16 @@ def test_the_next_run_can_put_everything_back(tmp_path: Path, lost: Lost) -> Non
         assert host.now == host.before
         assert host.kept.journal() is None
         # A journal that was never begun is replaced by the next one, and nobody reads it.
-        assert set(host.left_over) <= {"kept/.nginx.conf.new", "kept/gateway/.journal.new"}
+        names = ("kept/.nginx.conf.new", "kept/gateway/.journal.new", "kept/gateway/.deployed.new")
+        assert set(host.left_over) <= set(names)
 
 
 @utmost_cut
 def test_an_undo_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, undo, lost, before=begin):
         assert all(given in (host.before[path], host.after[path]) for path, given in host.now.items())
+        changed = [given == host.after[path] for path, given in host.now.items()]
+        assert changed == sorted(changed, reverse=True)
         host.undo()
         assert host.now == host.before
         assert host.left_over == []
@@ -364,6 +397,31 @@ def test_the_deploy_after_another_one_can_be_cut_short_and_put_back(tmp_path: Pa
         assert host.now == host.after
 
 
+@pytest.mark.parametrize(
+    ("run", "before"),
+    [(deploy, None), (deploy_next, deploy), (deploy_next, begin), (undo, begin)],
+    ids=["deploy", "next", "other goal", "undo"],
+)
+def test_a_host_is_not_called_ok_before_nginx_has_loaded_its_files_and_keys(
+    tmp_path: Path, run: Run, before: Run | None
+) -> None:
+    called_ok = set()
+    for host in every_cut(tmp_path, run, before=before or (lambda host: None)):
+        for wanted in (host.before, host.after, host.next):
+            if host.is_called_ok(wanted):
+                assert host.loaded == wanted
+                called_ok.add(wanted[host.key])
+        assert host.kept.journal() or host.loaded == host.now
+    assert called_ok
+
+
+def test_a_key_is_never_readable_by_others_whenever_a_run_ends(tmp_path: Path) -> None:
+    for number, host in enumerate(every_cut(tmp_path, deploy)):
+        found = [path for path in host.root.rglob("*") if path.is_file() and b"key " in path.read_bytes()]
+        assert host.key in found, number
+        assert {path.stat().st_mode & 0o077 for path in found} == {0}
+
+
 def test_bytes_are_synced_before_the_file_gets_its_name_and_the_name_right_after(tmp_path: Path) -> None:
     host = Host(tmp_path)
     disk = Disk(tmp_path, None)
@@ -371,7 +429,7 @@ def test_bytes_are_synced_before_the_file_gets_its_name_and_the_name_right_after
         deploy(host)
     disk.let_go()
     renamed = [number for number, step in enumerate(disk.steps) if step.what == "rename" and step.path.suffix == ".new"]
-    assert len(renamed) == 4
+    assert len(renamed) == 6
     for number in renamed:
         path = disk.steps[number].path
         of_file = [step.what for step in disk.steps[:number] if step.path == path]
@@ -391,5 +449,5 @@ def test_the_way_back_is_on_the_disk_before_the_first_file_changes(tmp_path: Pat
     journal = disk.steps.index(Step("rename", host.root / "kept" / "gateway" / ".journal.new"))
     assert Step("sync", host.root / "kept" / "gateway") in disk.steps[journal:first]
     kept = [number for number, step in enumerate(disk.steps) if step.what == "link"]
-    assert len(kept) == 2
+    assert len(kept) == 3
     assert Step("sync", host.root / "nginx") in disk.steps[kept[-1] : first]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import stat
@@ -21,9 +22,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state
 
 NAME = "127.0.0.1:8099"
 GATEWAY, OTHER = Path("/etc/nginx/conf.d/gateway.conf"), Path("/etc/nginx/conf.d/other.conf")
+KEY = Path("/etc/nginx/conf.d/gateway.pem")
 CONFIGURATION = Path("/etc/nginx/nginx.conf")
 
 
+NOTHING = state.Deployed([], [])
 PROOF = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
 
 
@@ -64,7 +67,7 @@ def kept(tmp_path: Path) -> state.State:
 
 
 def test_nothing_is_known_of_a_new_host(kept: state.State) -> None:
-    assert (kept.journal(), kept.last(), kept.deployed(), kept.original(CONFIGURATION)) == (None, None, ([], []), None)
+    assert (kept.journal(), kept.last(), kept.deployed(), kept.original(CONFIGURATION)) == (None, None, NOTHING, None)
     kept.commit()
     kept.forget()
     kept.remove(originals=True)
@@ -221,7 +224,7 @@ def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, dam
     kept.set_deployed(state.Deployed([PROOF], []))
     for name in ("journal", "000001", "deployed"):
         (tmp_path / "kept" / NAME / name).write_bytes(damaged)
-    assert (kept.journal(), kept.last(), kept.deployed()) == (None, None, ([], []))
+    assert (kept.journal(), kept.last(), kept.deployed()) == (None, None, NOTHING)
     begin(kept, 3)
     kept.commit()
     assert number_of(kept.last()) == 3
@@ -229,18 +232,48 @@ def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, dam
 
 def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Path) -> None:
     kept.set_deployed(state.Deployed([], []))
-    assert kept.deployed() == ([], [])
+    assert kept.deployed() == NOTHING
     proofs = [{**PROOF, "websocket": "required", "wait": 0.5, "status": None}]
-    kept.set_deployed(state.Deployed(proofs, ["a"]))
-    assert state.State(NAME, tmp_path / "kept").deployed() == (proofs, ["a"])
+    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"})
+    kept.set_deployed(deployed)
+    assert state.State(NAME, tmp_path / "kept").deployed() == deployed
     assert kept.last() is None
+
+
+def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Path) -> None:
+    begin(kept, 1)
+    kept.set_deployed(state.Deployed([PROOF], ["a"], {"/etc/nginx/a.pem": "digest"}))
+    for name in ("journal", "deployed"):
+        path = tmp_path / "kept" / NAME / name
+        plain = json.loads(path.read_text())
+        plain.pop("secrets", None)
+        for file in plain.get("files", []):
+            del file["secret"]
+        path.write_text(json.dumps(plain))
+    assert kept.deployed() == state.Deployed([PROOF], ["a"])
+    assert (number_of(kept.journal()), list(t.cast(state.Entry, kept.journal()).secrets)) == (1, [])
+
+
+@pytest.mark.parametrize("secrets", ["null", "1", '"a"', "[1]"])
+def test_a_record_with_damaged_secrets_counts_as_none(kept: state.State, tmp_path: Path, secrets: str) -> None:
+    deployed(kept, 1)
+    text = f'{{"proofs": [], "passed": ["a"], "secrets": {secrets}}}'
+    (tmp_path / "kept" / NAME / "deployed").write_text(text)
+    assert kept.deployed() == NOTHING
+
+
+def test_which_files_are_secret_is_known_of_each_deploy(kept: state.State) -> None:
+    kept.begin({GATEWAY: BEFORE, KEY: None}, {GATEWAY: AFTER, KEY: AFTER}, secrets=[KEY])
+    assert list(t.cast(state.Entry, kept.journal()).secrets) == [KEY]
+    kept.commit()
+    assert list(t.cast(state.Entry, kept.last()).secrets) == [KEY]
 
 
 @pytest.mark.parametrize("proof", ["{}", "1", '{"site": "a.example"}', "null"])
 def test_proofs_that_could_not_be_made_count_as_none(kept: state.State, tmp_path: Path, proof: str) -> None:
     deployed(kept, 1)
     (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"proofs": [{proof}], "passed": []}}')
-    assert kept.deployed() == ([], [])
+    assert kept.deployed() == NOTHING
 
 
 def test_an_original_that_was_not_restored_stays(kept: state.State) -> None:

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An order of changes in which nginx takes the files after each of them, for a run may end at any."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils.files import Change, Content
+
+# Changes that are tried together.
+Step = t.List[Change]
+# Whether nginx takes the files as they are after a step, given all that is done by then.
+Accepts = t.Callable[[Step, t.Mapping[Path, t.Optional[Content]]], bool]
+
+
+def ordered(changes: t.Sequence[Change], secrets: t.Collection[Path], accepts: Accepts) -> list[Change] | None:
+    """The changes in such an order, or None where there is none. secrets are the paths of those that hold keys."""
+    order = _order(_steps(changes, secrets), {}, accepts)
+    return None if order is None else [change for step in order for change in step]
+
+
+def _steps(changes: t.Sequence[Change], secrets: t.Collection[Path]) -> list[Step]:
+    """Each change alone, but those of secrets that cannot depend on each other together: there may be a thousand."""
+    new: Step = []
+    whole: Step = []
+    gone: Step = []
+    alone: list[Step] = []
+    for change in changes:
+        if change.path not in secrets:
+            alone.append([change])
+        elif change.before is None:
+            new.append(change)
+        elif change.after is None:
+            gone.append(change)
+        elif _is_whole(change.before) and _is_whole(change.after):
+            whole.append(change)
+        else:
+            alone.append([change])
+    return [step for step in (new, *alone, whole, gone) if step]
+
+
+def _is_whole(content: Content) -> bool:
+    """Whether it is a certificate with its own key, so that no other file has to change with it."""
+    return b"-----BEGIN CERTIFICATE-----" in content.data and b" PRIVATE KEY-----" in content.data
+
+
+def _order(steps: list[Step], done: t.Mapping[Path, Content | None], accepts: Accepts) -> list[Step] | None:
+    # What comes after the last one was tested before anything changed.
+    if len(steps) < 2:
+        return steps
+    for step in steps:
+        now = {**done, **{change.path: change.after for change in step}}
+        if accepts(step, now):
+            rest = _order([other for other in steps if other is not step], now, accepts)
+            if rest is not None:
+                return [step, *rest]
+    return None

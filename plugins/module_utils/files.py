@@ -60,8 +60,7 @@ def prepare(changes: t.Sequence[Change], earlier: t.Mapping[Path, Content | None
     """
     for change in changes:
         try:
-            if earlier[change.path] is not None and read(_old(change.path)) != earlier[change.path]:
-                _keep(change.path)
+            _keep(change.path, earlier[change.path])
             if change.after is not None:
                 _stage(change.path, change.after)
         except OSError as error:
@@ -91,10 +90,12 @@ def restore(earlier: t.Mapping[Path, Content | None]) -> None:
 
 
 def clean(paths: t.Iterable[Path]) -> None:
-    """Remove what was made ready beside the given files."""
-    for path in paths:
-        _discard(_new(path))
-        _discard(_old(path))
+    """Remove what was made ready beside the given files, for good."""
+    ready = [name for path in paths for name in (_new(path), _old(path)) if os.path.lexists(name)]
+    for name in ready:
+        name.unlink()
+    for directory in dict.fromkeys(name.parent for name in ready):
+        _sync(directory)
 
 
 def make_directory(path: Path, mode: int) -> None:
@@ -125,16 +126,20 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
-def _keep(path: Path) -> None:
-    """Give the file a second name, or where the file system has no hard links, a copy."""
+def _keep(path: Path, content: Content | None) -> None:
+    """Give the earlier file a second name or, where it is not there or the file system has no hard links, a copy."""
     kept = _old(path)
+    if content is None or read(kept) == content:
+        return
     _discard(kept)
-    try:
-        os.link(path, kept, follow_symlinks=False)
-    except OSError:
-        content = read(path)
-        assert content is not None
+    if read(path) != content:
+        # A run that was killed has changed it.
         _create(kept, content)
+    else:
+        try:
+            os.link(path, kept, follow_symlinks=False)
+        except OSError:
+            _create(kept, content)
     _sync(path.parent)
 
 

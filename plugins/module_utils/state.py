@@ -38,6 +38,12 @@ class Deployed(t.NamedTuple):
     passed: list[str]
     # Each with its digest: what nginx has loaded of them cannot be asked for.
     secrets: t.Mapping[str, str] = MappingProxyType({})
+    # Those of the configuration.
+    files: t.Sequence[str] = ()
+
+    def given_up(self, listed: t.Collection[Path]) -> list[Path]:
+        """What is not listed any more."""
+        return [path for path in map(Path, (*self.files, *self.secrets)) if path not in listed]
 
 
 class Busy(Exception):
@@ -64,6 +70,14 @@ class Entry:
     def earlier(self, path: Path, now: files.Content | None) -> files.Content | None:
         """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
         return self.before[path] if path in self.before and digest(now) in self.after[path] else now
+
+    def left_behind(self, listed: t.Collection[Path]) -> dict[Path, files.Content | None]:
+        """What is not listed by the run that goes on: as it was before this one was killed, or gone if it was to go."""
+        return {
+            path: self.earlier(path, files.read(path)) if self.after[path][0] else None
+            for path in self.before
+            if path not in listed
+        }
 
 
 def digest(content: files.Content | None) -> str | None:
@@ -126,9 +140,11 @@ class State:
         """What is known of the configuration that was deployed last."""
         try:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
-            # Releases before 0.4.0 knew no secrets.
-            found = Deployed(plain["proofs"], plain["passed"], dict(plain.get("secrets", {})))
+            # Releases before 0.4.0 knew no secrets, and did not note the files.
+            secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
+            found = Deployed(plain["proofs"], plain["passed"], secrets, own)
             whole = all(key in proof for proof in found.proofs for key in ("site", "path", "connect_to"))
+            whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return Deployed([], [])
         return found if whole else Deployed([], [])

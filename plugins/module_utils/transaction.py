@@ -105,6 +105,13 @@ class Transaction:
         return self._state.deployed()
 
     @property
+    def secrets(self) -> set[Path]:
+        """The files whose content is never shown: that of now, or the one before."""
+        begun = self._unfinished.secrets if self._unfinished else ()
+        known = {*self._goal.secrets, *map(Path, self.deployed.secrets), *begun}
+        return known & set(self._wanted)
+
+    @property
     def passed(self) -> list[str]:
         """The routes that were proven before where that cannot be seen any more: nginx is down, or a run was killed."""
         unseen = [] if self._master else self.deployed.passed
@@ -181,21 +188,24 @@ class Transaction:
             # The journal stays, for the next run to see to it that nginx serves them: it could not tell by itself that
             # it does not where only secrets differ.
             return f"The earlier files are back, but {error}"
-        self._state.forget()
         files.clean(self._wanted)
+        self._state.forget()
         return said
 
     def _settle(self, deployed: state.Deployed) -> None:
+        if self._is_present:
+            own = tuple(str(path) for path, content in self._own.items() if content)
+            self._state.set_deployed(deployed._replace(secrets=self._digests, files=own))
+        # While the journal is there: only that knows the names of files which the next run may not list.
+        files.clean(self._wanted)
         if not self._is_present:
             self._state.remove(originals=self._build.configuration in self._wanted)
         else:
-            self._state.set_deployed(deployed._replace(secrets=self._digests))
             if self._is_replaced and not self._goal.is_previous:
                 self._state.commit()
             self._state.forget()
             if self._goal.is_previous:
                 self._state.undone()
-        files.clean(self._wanted)
         if self._wanted.get(service.DROP_IN, ...) is None:
             with suppress(OSError):
                 service.DROP_IN.parent.rmdir()
@@ -283,7 +293,7 @@ class Transaction:
         try:
             if original is not None:
                 self._state.keep_original(self._build.configuration, original)
-            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed, self._goal.secrets)
+            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed, self.secrets)
             files.prepare(self.changes, self._earlier)
         except OSError as error:
             self._abandon()
@@ -302,8 +312,8 @@ class Transaction:
 
     def _abandon(self) -> None:
         if self._unfinished is None:
-            self._state.forget()
             files.clean(self._wanted)
+            self._state.forget()
 
     def _load_units(self) -> None:
         if any(change.path == service.DROP_IN for change in self.changes):

@@ -34,7 +34,10 @@ options:
     default: present
     version_added: 0.3.0
   files:
-    description: The files of the transaction. Needed with O(state=present).
+    description:
+      - The files of the transaction. Needed with O(state=present).
+      - One that the last deploy to this O(live_address) wrote and that is not listed any more is removed, in the same
+        transaction. So is one of O(secrets).
     type: list
     elements: dict
     suboptions:
@@ -404,6 +407,18 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
     return wanted
 
 
+def retire(build: nginx.Build, kept: state.State, own: Wanted, secrets: Wanted) -> None:
+    """What the last deploy wrote and this one does not list goes with it."""
+    deployed = kept.deployed()
+    for path in deployed.given_up((*own, *secrets, *host_files(build))):
+        (secrets if str(path) in deployed.secrets else own)[path] = None
+
+
+def host_files(build: nginx.Build) -> tuple[Path, Path]:
+    """Those that are not this configuration's, but changed for it."""
+    return service.DROP_IN, build.configuration
+
+
 def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Source]:
     found = {
         Path(os.path.normpath(item["path"])): origins.Source(item["at"], item["blocks"])
@@ -499,13 +514,12 @@ def last_deploy(kept: state.State) -> state.Entry:
 
 def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
-    host_files = (service.DROP_IN, build.configuration)
     secrets = {path: content for path, content in entry.before.items() if path in entry.secrets}
-    own = {path: content for path, content in entry.before.items() if path not in (*host_files, *secrets)}
+    own = {path: content for path, content in entry.before.items() if path not in (*host_files(build), *secrets)}
     # What that deploy left alone, and what somebody changed since, is none of its.
     beside = {
         path: entry.before[path]
-        for path in host_files
+        for path in host_files(build)
         if path in entry.before
         and state.digest(entry.before[path]) != entry.after[path][0]
         and state.digest(files.read(path)) == entry.after[path][0]
@@ -561,9 +575,13 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
+        retire(build, kept, own, secrets)
+    unfinished = kept.journal()
+    if unfinished:
+        beside.update(unfinished.left_behind((*own, *secrets, *host_files(build))))
     goal = transaction.Goal(own, beside, module.params["live_address"], secrets, sources(module, build), previous)
     deal = transaction.Transaction(build, goal, kept, scratch)
-    diff = [shown(change, hidden=change.path in secrets) for change in deal.changes]
+    diff = [shown(change, hidden=change.path in deal.secrets) for change in deal.changes]
     result = {"changed": deal.needed, "undone": False, "diff": diff}
     for message in deal.test():
         module.warn(f"nginx: {message}")

@@ -48,6 +48,9 @@ class Host:
         self.next: Files = {changed: content("next\n"), created: None, removed: content("next\n", 0o600)}
         for number, version in enumerate((self.before, self.after, self.next)):
             version[key] = content(f"key {number}\n", 0o600)
+        # Other files than those: the ones that are not in this list have to go.
+        moved, other_key = root / "nginx" / "moved.conf", root / "nginx" / "other.pem"
+        self.elsewhere: Files = {changed: content("else\n"), moved: content("moved\n"), other_key: content("k", 0o600)}
         self.changed, self.key = changed, key
         (root / "nginx").mkdir(parents=True)
         for path, given in self.before.items():
@@ -60,27 +63,28 @@ class Host:
 
     @property
     def now(self) -> Files:
-        return {path: files.read(path) for path in self.before}
+        return {path: files.read(path) for path in {**self.before, **self.elsewhere}}
 
-    def deploy(self, wanted: Files) -> None:
+    def deploy(self, listed: Files) -> None:
         """The protocol of a transaction that is kept."""
+        wanted = self._wanted(listed)
         if self._swap(wanted):
             self.reload()
-            self.kept.set_deployed(self._record(wanted))
-            self.kept.commit()
+            self.kept.set_deployed(self._record(listed))
         files.clean(wanted)
+        self.kept.commit()
 
     def begin(self, wanted: Files) -> None:
         """A transaction, up to where its proofs would be made."""
-        assert self._swap(wanted)
+        assert self._swap(self._wanted(wanted))
         self.reload()
 
     def undo(self) -> None:
         """The protocol of a transaction that is undone, in the run that made it or in the next one."""
         files.restore(self._earlier)
         self.reload()
+        files.clean(self.now)
         self.kept.forget()
-        files.clean(self.before)
 
     def reload(self) -> None:
         """nginx loads what is there."""
@@ -92,8 +96,20 @@ class Host:
         done = not files.plan(wanted) and self.kept.journal() is None
         return done and tells and self.kept.deployed() == self._record(wanted)
 
-    def _record(self, wanted: Files) -> state.Deployed:
-        return state.Deployed([], [], {str(self.key): str(state.digest(wanted[self.key]))})
+    def whole(self, listed: Files) -> Files:
+        """All files as they are where nothing but these is deployed."""
+        return {path: listed.get(path) for path in self.now}
+
+    def _record(self, listed: Files) -> state.Deployed:
+        there = [path for path, given in listed.items() if given]
+        secrets = {str(path): str(state.digest(listed[path])) for path in there if path.suffix == ".pem"}
+        return state.Deployed([], [], secrets, tuple(str(path) for path in there if path.suffix != ".pem"))
+
+    def _wanted(self, listed: Files) -> Files:
+        """With those that go."""
+        unfinished = self.kept.journal()
+        wanted = {**listed, **dict.fromkeys(self.kept.deployed().given_up(listed))}
+        return {**wanted, **(unfinished.left_behind(wanted) if unfinished else {})}
 
     @property
     def _earlier(self) -> Files:
@@ -105,7 +121,8 @@ class Host:
         changes, unfinished = files.plan(wanted), self.kept.journal()
         if not changes and unfinished is None:
             return False
-        earlier = {path: unfinished.earlier(path, now) if unfinished else now for path, now in self.now.items()}
+        now = {path: files.read(path) for path in wanted}
+        earlier = {path: unfinished.earlier(path, given) if unfinished else given for path, given in now.items()}
         original = earlier[self.changed]
         if original is not None:
             self.kept.keep_original(self.changed, original)
@@ -322,6 +339,10 @@ def deploy_next(host: Host) -> None:
     host.deploy(host.next)
 
 
+def move(host: Host) -> None:
+    host.deploy(host.elsewhere)
+
+
 def undo(host: Host) -> None:
     host.undo()
 
@@ -330,7 +351,7 @@ def undo(host: Host) -> None:
 def test_each_file_is_the_old_or_the_new_one_and_they_change_in_order(tmp_path: Path, lost: Lost) -> None:
     seen = set()
     for host in every_cut(tmp_path, deploy, lost):
-        now = host.now
+        now = {path: host.now[path] for path in host.before}
         assert all(given in (host.before[path], host.after[path]) for path, given in now.items())
         changed = [given == host.after[path] for path, given in now.items()]
         assert changed == sorted(changed, reverse=True)
@@ -342,7 +363,7 @@ def test_each_file_is_the_old_or_the_new_one_and_they_change_in_order(tmp_path: 
 def test_the_next_run_ends_what_was_begun(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy, lost):
         host.deploy(host.after)
-        assert host.now == host.after
+        assert host.now == host.whole(host.after)
         assert host.left_over == []
         assert host.kept.journal() is None
         last = host.kept.last()
@@ -355,7 +376,7 @@ def test_the_next_run_ends_what_was_begun(tmp_path: Path, lost: Lost) -> None:
 def test_the_next_run_can_put_everything_back(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy, lost):
         host.undo()
-        assert host.now == host.before
+        assert host.now == host.whole(host.before)
         assert host.kept.journal() is None
         # A journal that was never begun is replaced by the next one, and nobody reads it.
         names = ("kept/.nginx.conf.new", "kept/gateway/.journal.new", "kept/gateway/.deployed.new")
@@ -365,11 +386,12 @@ def test_the_next_run_can_put_everything_back(tmp_path: Path, lost: Lost) -> Non
 @utmost_cut
 def test_an_undo_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, undo, lost, before=begin):
-        assert all(given in (host.before[path], host.after[path]) for path, given in host.now.items())
-        changed = [given == host.after[path] for path, given in host.now.items()]
+        now = {path: host.now[path] for path in host.before}
+        assert all(given in (host.before[path], host.after[path]) for path, given in now.items())
+        changed = [given == host.after[path] for path, given in now.items()]
         assert changed == sorted(changed, reverse=True)
         host.undo()
-        assert host.now == host.before
+        assert host.now == host.whole(host.before)
         assert host.left_over == []
 
 
@@ -377,40 +399,69 @@ def test_an_undo_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost
 def test_a_run_that_goes_on_with_a_killed_one_may_be_cut_short_as_well(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy, lost, before=begin):
         host.undo()
-        assert host.now == host.before
+        assert host.now == host.whole(host.before)
 
 
 @utmost_cut
 def test_a_run_to_another_goal_than_that_of_a_killed_one_may_be_cut_short_as_well(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy_next, lost, before=begin):
         host.undo()
-        assert host.now == host.before
+        assert host.now == host.whole(host.before)
 
 
 @utmost_cut
 def test_the_deploy_after_another_one_can_be_cut_short_and_put_back(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy_next, lost, before=deploy):
         entry = host.kept.journal()
-        if entry is None and host.now == host.after:
+        if entry is None and host.now == host.whole(host.after):
             continue
         host.undo()
-        assert host.now == host.after
+        assert host.now == host.whole(host.after)
+
+
+@utmost_cut
+@pytest.mark.parametrize("before", [begin, deploy])
+def test_files_that_are_not_listed_any_more_go_after_every_cut(tmp_path: Path, lost: Lost, before: Run) -> None:
+    for host in every_cut(tmp_path, move, lost, before=before):
+        move(host)
+        assert host.now == host.whole(host.elsewhere)
+        assert host.left_over == []
+        last = host.kept.last()
+        assert last
+        goal = host.before if before is begin else host.after
+        assert {path: last.before.get(path) for path in host.now} == host.whole(goal)
+
+
+@utmost_cut
+def test_what_a_killed_run_left_and_the_next_does_not_list_goes(tmp_path: Path, lost: Lost) -> None:
+    for host in every_cut(tmp_path, move, lost):
+        if host.kept.last() is None:
+            host.deploy(host.after)
+            assert host.now == host.whole(host.after)
+            assert host.left_over == []
+
+
+@utmost_cut
+def test_files_that_were_not_listed_any_more_come_back(tmp_path: Path, lost: Lost) -> None:
+    for host in every_cut(tmp_path, move, lost):
+        host.undo()
+        assert host.now == host.whole(host.before)
 
 
 @pytest.mark.parametrize(
     ("run", "before"),
-    [(deploy, None), (deploy_next, deploy), (deploy_next, begin), (undo, begin)],
-    ids=["deploy", "next", "other goal", "undo"],
+    [(deploy, None), (move, deploy), (move, begin), (deploy_next, deploy), (deploy_next, begin), (undo, begin)],
+    ids=["deploy", "move", "moved goal", "next", "other goal", "undo"],
 )
 def test_a_host_is_not_called_ok_before_nginx_has_loaded_its_files_and_keys(
     tmp_path: Path, run: Run, before: Run | None
 ) -> None:
     called_ok = set()
     for host in every_cut(tmp_path, run, before=before or (lambda host: None)):
-        for wanted in (host.before, host.after, host.next):
+        for wanted in (host.before, host.after, host.next, host.elsewhere):
             if host.is_called_ok(wanted):
-                assert host.loaded == wanted
-                called_ok.add(wanted[host.key])
+                assert host.loaded == host.whole(wanted)
+                called_ok.add(wanted[host.changed])
         assert host.kept.journal() or host.loaded == host.now
     assert called_ok
 

@@ -234,7 +234,7 @@ def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Pat
     kept.set_deployed(state.Deployed([], []))
     assert kept.deployed() == NOTHING
     proofs = [{**PROOF, "websocket": "required", "wait": 0.5, "status": None}]
-    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"})
+    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",))
     kept.set_deployed(deployed)
     assert state.State(NAME, tmp_path / "kept").deployed() == deployed
     assert kept.last() is None
@@ -242,24 +242,47 @@ def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Pat
 
 def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Path) -> None:
     begin(kept, 1)
-    kept.set_deployed(state.Deployed([PROOF], ["a"], {"/etc/nginx/a.pem": "digest"}))
+    kept.set_deployed(state.Deployed([PROOF], ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",)))
     for name in ("journal", "deployed"):
         path = tmp_path / "kept" / NAME / name
         plain = json.loads(path.read_text())
-        plain.pop("secrets", None)
-        for file in plain.get("files", []):
-            del file["secret"]
+        if name == "deployed":
+            del plain["secrets"], plain["files"]
+        else:
+            for file in plain["files"]:
+                del file["secret"]
         path.write_text(json.dumps(plain))
     assert kept.deployed() == state.Deployed([PROOF], ["a"])
+    assert kept.deployed().given_up([]) == []
     assert (number_of(kept.journal()), list(t.cast(state.Entry, kept.journal()).secrets)) == (1, [])
 
 
-@pytest.mark.parametrize("secrets", ["null", "1", '"a"', "[1]"])
-def test_a_record_with_damaged_secrets_counts_as_none(kept: state.State, tmp_path: Path, secrets: str) -> None:
+@pytest.mark.parametrize("damage", ['"secrets": null', '"secrets": [1]', '"files": null', '"files": [1]', '"files": 1'])
+def test_a_record_with_a_damaged_list_of_files_counts_as_none(kept: state.State, tmp_path: Path, damage: str) -> None:
     deployed(kept, 1)
-    text = f'{{"proofs": [], "passed": ["a"], "secrets": {secrets}}}'
+    text = f'{{"proofs": [], "passed": ["a"], {damage}}}'
     (tmp_path / "kept" / NAME / "deployed").write_text(text)
     assert kept.deployed() == NOTHING
+
+
+def test_what_is_not_listed_any_more_is_given_up() -> None:
+    deployed = state.Deployed([], [], {str(KEY): "digest"}, (str(GATEWAY), str(OTHER)))
+    assert deployed.given_up([]) == [GATEWAY, OTHER, KEY]
+    assert deployed.given_up([GATEWAY, KEY, CONFIGURATION]) == [OTHER]
+    assert NOTHING.given_up([]) == []
+
+
+def test_what_a_killed_run_wrote_and_the_next_does_not_list_is_as_before_or_gone(tmp_path: Path) -> None:
+    names = ("created", "not yet", "over theirs", "to go", "gone", "listed")
+    created, not_yet, over_theirs, to_go, gone, listed = (tmp_path / name for name in names)
+    before = {created: None, not_yet: None, over_theirs: THEIRS, to_go: BEFORE, gone: BEFORE, listed: BEFORE}
+    after = {path: None if path in (to_go, gone) else AFTER for path in before}
+    for path in (created, over_theirs):
+        files.write(path, AFTER)
+    files.write(to_go, BEFORE)
+    entry = state.Entry(before, {path: [state.digest(given)] for path, given in after.items()}, "", [], [])
+    left = {created: None, not_yet: None, over_theirs: THEIRS, to_go: None, gone: None}
+    assert entry.left_behind([listed]) == left
 
 
 def test_which_files_are_secret_is_known_of_each_deploy(kept: state.State) -> None:

@@ -103,3 +103,16 @@ def test_the_files_before_a_deploy_are_told_apart() -> None:
     entry = state.Entry(before, after, "", [], [], [PEM])
     own, secrets, beside = config_transaction.previous_files(BUILD, entry)
     assert (own, secrets, beside) == ({CONF: content("conf")}, {PEM: content(KEY)}, {})
+
+
+def test_what_the_last_deploy_wrote_and_this_one_does_not_list_goes_with_it(tmp_path: Path) -> None:
+    old, old_key = ROOT / "conf.d" / "old.conf", ROOT / "conf.d" / "old.pem"
+    kept = state.State("127.0.0.1:6455", tmp_path / "kept")
+    # What only happens to be listed as a file once is never removed.
+    written = (str(CONF), str(old), str(BUILD.configuration))
+    kept.set_deployed(state.Deployed([], [], {str(PEM): "digest", str(old_key): "digest"}, written))
+    own: config_transaction.Wanted = {CONF: content("conf")}
+    secrets: config_transaction.Wanted = {PEM: content(KEY)}
+    config_transaction.retire(BUILD, kept, own, secrets)
+    assert own == {CONF: content("conf"), old: None}
+    assert secrets == {PEM: content(KEY), old_key: None}

@@ -71,6 +71,11 @@ class Connection:
         self.deadline = deadline
         self.peer = peer
 
+    @property
+    def certificate(self) -> bytes | None:
+        """What the peer showed, verified or not, in DER; None without TLS."""
+        return self._sock.getpeercert(binary_form=True) if isinstance(self._sock, ssl.SSLSocket) else None
+
     def send(self, data: bytes, awaited: str) -> None:
         """Send all of it, or what the peer takes: one that is gone may have said why, which the next read tells."""
         # SSLSocket.sendall gives every part the whole timeout, hence the loop.

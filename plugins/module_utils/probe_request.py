@@ -69,6 +69,8 @@ class Outcome:
     subprotocol: str | None = None
     handshake_ms: float | None = None
     round_trip_ms: float | None = None
+    # When the certificate of the peer ends, as an ISO 8601 time in UTC; None without TLS.
+    expires: str | None = None
     failure: str | None = None
 
 

@@ -48,6 +48,8 @@ class Result:
     proven: str
     milliseconds: float | None
     backends: t.Mapping[str, Answer] = field(default_factory=dict)
+    # When the certificate that was shown ends.
+    expires: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -66,6 +68,7 @@ class Result:
             "proven": self.proven,
             "failure": self.answer.failure,
             "milliseconds": self.milliseconds,
+            "expires": self.expires,
         }
 
 
@@ -126,7 +129,7 @@ def _proved_once(proof: Proof) -> Result:
     except ValueError as error:
         outcome, proven, failure = Outcome(), "", str(error)
     answer = Answer(outcome.status, failure)
-    return Result(proof, answer, "" if failure else proven, outcome.handshake_ms)
+    return Result(proof, answer, "" if failure else proven, outcome.handshake_ms, expires=outcome.expires)
 
 
 def _known(result: Result) -> list[str]:

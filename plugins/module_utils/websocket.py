@@ -16,6 +16,7 @@ import os
 import time
 from typing import Callable, Iterator, Mapping
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils.certificate import expires
 from ansible_collections.wsfleet.nginx.plugins.module_utils.connection import Connection, Deadline, connected
 from ansible_collections.wsfleet.nginx.plugins.module_utils.frames import (
     CLOSE,
@@ -109,6 +110,7 @@ def _exchange(
     connection: Connection, request: Request, target: Target, extra: Mapping[str, str], outcome: Outcome
 ) -> ResponseHead:
     """Send the request, read the head of the answer, and note it in the outcome."""
+    outcome.expires = expires(connection.certificate)
     connection.send(request_head(target.resource, _request_fields(request, target, extra)), "the answer")
     head = _read_final_head(connection)
     outcome.handshake_ms = connection.deadline.elapsed_ms()

@@ -352,8 +352,16 @@ proofs:
     milliseconds:
       description: Milliseconds from the start of the connection to the answer.
       type: float
+    expires:
+      description:
+        - When the certificate ends that nginx showed, or nothing without TLS. Whether clients trust it is not verified.
+        - The module warns of one that has expired, or does so within 14 days.
+      type: str
+      sample: "2027-01-31T12:00:00Z"
+      version_added: 0.4.0
 """
 
+import datetime
 import os
 import re
 import typing as t
@@ -362,11 +370,13 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     capacity,
+    certificate,
     deploy,
     files,
     main_context,
     nginx,
     origins,
+    proofs,
     service,
     state,
     transaction,
@@ -491,6 +501,12 @@ def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def warn_of_certificates(module: AnsibleModule, results: t.Sequence[proofs.Result]) -> None:
+    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+    for warning in certificate.warnings([(result.proof["site"], result.expires) for result in results], now):
+        module.warn(warning)
+
+
 def shown(change: files.Change, *, hidden: bool = False) -> dict[str, str]:
     def text(content: files.Content | None, instead: str) -> str:
         if content is None:
@@ -546,16 +562,16 @@ def show_paths(module: AnsibleModule) -> None:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def keep_secrets(module: AnsibleModule, proofs: state.Proofs) -> None:
+def keep_secrets(module: AnsibleModule, made: state.Proofs) -> None:
     """Headers that come from the host itself, and not with the module's options, are not shown either."""
-    for proof in proofs:
+    for proof in made:
         for headers in (proof.get("headers"), (proof.get("backends") or {}).get("headers")):
             module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
 def go(module: AnsibleModule, scratch: Path) -> None:
     kept = state.State(module.params["live_address"])
-    proofs, policy = module.params["proofs"], module.params["policy"]
+    wanted_proofs, policy = module.params["proofs"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and nginx.find_binary() is None:
         module.warn("nginx is not installed yet, so it could not test the candidate")
@@ -571,7 +587,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         own, secrets, beside = previous_files(build, entry)
         hide_secrets(module, secrets.values())
         # Never back to what the operator flees from.
-        proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy
+        wanted_proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
@@ -587,10 +603,11 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.warn(f"nginx: {message}")
     if module.check_mode:
         module.exit_json(actions=deal.actions, **result)
-    report = deploy.run(deal, proofs, policy)
+    report = deploy.run(deal, wanted_proofs, policy)
     if report.undone:
         module.fail_json(msg=report.failure, changed=False, undone=True)
     warn_of_limits(module, build)
+    warn_of_certificates(module, report.results)
     result["actions"] = report.actions
     if report.failure and policy != "warn":
         module.fail_json(msg=report.failure, **result)

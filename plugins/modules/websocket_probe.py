@@ -245,6 +245,13 @@ round_trip_ms:
   returned: unless the arguments are refused
   type: float
   sample: 0.846
+expires:
+  description:
+    - When the certificate that the peer showed ends, verified or not; V(null) without TLS or where that failed.
+  returned: unless the arguments are refused
+  type: str
+  sample: "2027-01-31T12:00:00Z"
+  version_added: 0.4.0
 """
 
 import re

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import datetime
 import http
 import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -15,6 +17,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import proofs
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
@@ -198,6 +203,7 @@ def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
             "proven": "handshake",
             "failure": "",
             "milliseconds": result.milliseconds,
+            "expires": None,
         }
         assert result.route == f"127.0.0.1:{port} a.example /x"
     assert prove(port, True).plain()["failure"] == prove(port, True).answer.failure != ""
@@ -441,3 +447,31 @@ def test_each_failed_route_gets_the_answers_of_its_own_backends(closed_port: int
         )
     assert [[answer.status for answer in result.backends.values()] for result in results] == [[101], [], [403], []]
     assert [result.proven for result in results] == ["", "handshake", "", ""]
+
+
+def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_proven(tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.example")])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1)
+        .not_valid_before(datetime.datetime(2020, 1, 1))
+        .not_valid_after(datetime.datetime(2021, 2, 3, 4, 5, 6))
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    pem = tmp_path / "a.pem"
+    pem.write_bytes(
+        signed.public_bytes(serialization.Encoding.PEM) + key.private_bytes(serialization.Encoding.PEM, *plain)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    with serve(lambda connection: None, "127.0.0.1", 0, ssl=context) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        proven = prove(port, True, url=f"wss://a.example:{port}/x")
+        failed = prove(port, False, url=f"https://a.example:{port}/x", status=200)
+        server.shutdown()
+        thread.join()
+    assert (proven.proven, failed.failed) == ("handshake", True)
+    assert proven.plain()["expires"] == failed.plain()["expires"] == "2021-02-03T04:05:06Z"

@@ -22,7 +22,7 @@ from websockets.sync.server import ServerConnection, serve
 
 MODULE = "ansible_collections.wsfleet.nginx.plugins.modules.websocket_probe"
 COLLECTIONS = Path(websocket_probe.__file__).parents[5]
-RETURNED = {"upgraded", "status", "reason", "headers", "subprotocol", "handshake_ms", "round_trip_ms"}
+RETURNED = {"upgraded", "status", "reason", "headers", "subprotocol", "handshake_ms", "round_trip_ms", "expires"}
 # What Ansible adds to every result.
 ADDED = {"changed", "invocation"}
 

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""When a certificate ends. Python tells it only of one that it has verified, which a proof of a route does not do."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import typing as t
+
+# Tags of ASN.1 (X.690 section 8.1.2).
+_SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
+# The version, which certificates of version 1 do not have (RFC 5280 section 4.1).
+_VERSION = 0xA0
+_DIGITS = re.compile(rb"(\d{2,4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
+_ISO = "%Y-%m-%dT%H:%M:%SZ"
+# Time to renew it by hand.
+_SOON = datetime.timedelta(days=14)
+_SITES = 4
+
+
+class _Element(t.NamedTuple):
+    """One element of DER: its tag, and where its content starts and ends."""
+
+    tag: int
+    start: int
+    end: int
+
+
+def expires(der: bytes | None) -> str | None:
+    """The end of a certificate as an ISO 8601 time in UTC; None without one, or with one that cannot be read."""
+    try:
+        return f"{_not_after(der).isoformat()}Z" if der else None
+    except (ValueError, IndexError):
+        return None
+
+
+def warnings(shown: t.Iterable[tuple[str, str | None]], now: datetime.datetime) -> list[str]:
+    """A line for each certificate that has ended or soon does, given the sites with the ends of what they showed."""
+    sites: dict[str, dict[str, None]] = {}
+    for site, end in shown:
+        if end is not None and datetime.datetime.strptime(end, _ISO) <= now + _SOON:
+            sites.setdefault(end, {})[site] = None
+    return [_warning(list(names), end, now) for end, names in sorted(sites.items())]
+
+
+def _warning(names: list[str], end: str, now: datetime.datetime) -> str:
+    more = f" and {len(names) - _SITES} more" if names[_SITES:] else ""
+    place = f"The certificate of {', '.join(names[:_SITES])}{more}"
+    if datetime.datetime.strptime(end, _ISO) <= now:
+        return f"{place} expired at {end}: clients refuse it"
+    return f"{place} expires at {end}: renew it"
+
+
+def _not_after(der: bytes) -> datetime.datetime:
+    """RFC 5280 section 4.1: version, serial number, signature algorithm and issuer come before the validity."""
+    certificate = _element(der, 0, _SEQUENCE)
+    to_be_signed = _element(der, certificate.start, _SEQUENCE)
+    field = _element(der, to_be_signed.start)
+    if field.tag == _VERSION:
+        field = _element(der, field.end)
+    for _number in range(3):
+        field = _element(der, field.end)
+    if field.tag != _SEQUENCE:
+        raise ValueError("there is no validity")
+    end = _element(der, _element(der, field.start).end)
+    return _time(end.tag, der[end.start : end.end])
+
+
+def _element(der: bytes, at: int, tag: int | None = None) -> _Element:
+    """X.690 section 8.1.3: a length below 128 is one byte; else that byte tells how many bytes of length follow it."""
+    if tag is not None and der[at] != tag:
+        raise ValueError(f"there is no element {tag:#x}")
+    length, start = der[at + 1], at + 2
+    if length >= 0x80:
+        start += length - 0x80
+        length = int.from_bytes(der[at + 2 : start], "big")
+    if start + length > len(der):
+        raise ValueError("the element is cut short")
+    return _Element(der[at], start, start + length)
+
+
+def _time(tag: int, content: bytes) -> datetime.datetime:
+    """RFC 5280 section 4.1.2.5: UTCTime has two digits of the year, from 1950 to 2049, GeneralizedTime all four."""
+    found = _DIGITS.fullmatch(content)
+    if not found or len(content) != {_UTC_TIME: 13, _GENERALIZED_TIME: 15}.get(tag):
+        raise ValueError("the time is none that certificates may have")
+    year, month, day, hour, minute, second = (int(digits) for digits in found.groups())
+    if tag == _UTC_TIME:
+        year += 1900 if year >= 50 else 2000
+    return datetime.datetime(year, month, day, hour, minute, second)

@@ -99,6 +99,11 @@ class Connection:
             searched = len(self._buffer)
             self._receive(awaited)
 
+    @property
+    def rest(self) -> bytes:
+        """What came along with the head."""
+        return bytes(self._buffer)
+
     def read_frame(self, awaited: str) -> Frame:
         while True:
             decoded = decode_frame(self._buffer)

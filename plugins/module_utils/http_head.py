@@ -22,6 +22,10 @@ STATUS_LINE = re.compile(r"HTTP/1\.[01] (?P<status>[1-9][0-9]{2})(?: (?P<reason>
 # A recipient may take a bare LF as the end of a line (RFC 9112 section 2.2).
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 
+# nginx tells what it calls 400 only in its page, such as "400 No required SSL certificate was sent".
+ERROR_PAGE_400 = re.compile(rb"<title>400 ([A-Za-z ]{1,80})</title>")
+NO_CERTIFICATE = "SSL certificate"
+
 PLAIN_ANSWER = (
     "a plain HTTP answer: what is behind this path does not speak WebSocket, or the gateway does not pass upgrades on "
     "(websocket: false)"
@@ -41,6 +45,7 @@ STATUS_HINTS = {
     503: "the gateway has no backend that is up, or limits connections",
     504: "the backend did not answer the gateway in time",
 }
+CERTIFICATE_HINT = "it asks its clients for a certificate that it trusts"
 CLASS_HINTS = {
     2: PLAIN_ANSWER,
     3: "a redirect, which WebSocket clients do not follow: probe the place it names",
@@ -148,12 +153,13 @@ def explain_status(head: ResponseHead) -> str:
     answer = f"answered {head.status}"
     if head.reason:
         answer += f" {printable(head.reason)}"
-    hint = STATUS_HINTS.get(head.status) or CLASS_HINTS.get(head.status // 100) or "no WebSocket answer"
+    hint = CERTIFICATE_HINT if NO_CERTIFICATE in head.reason else ""
+    hint = hint or STATUS_HINTS.get(head.status) or CLASS_HINTS.get(head.status // 100) or "no WebSocket answer"
     location = head.headers.get("location")
     if head.status // 100 == 3 and location:
         hint += f" ({quote(location)})"
     version = head.headers.get("sec-websocket-version")
-    if version and head.status in (400, 426):
+    if version and head.status in (400, 426) and "13" not in [one.strip() for one in version.split(",")]:
         # RFC 6455 section 4.4: the peer lists the versions that it speaks.
         hint += f"; it speaks version {quote(version)}, the probe 13"
     return f"{answer}: {hint}"

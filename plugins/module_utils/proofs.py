@@ -12,6 +12,7 @@ import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import NO_CERTIFICATE
 from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Outcome, Request
 from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_http, probe_websocket
 
@@ -22,6 +23,11 @@ _BACKEND_SECONDS = 3.0
 _PAUSE = 0.2
 # nginx's own words for a backend that it could not reach, or that gave no answer.
 NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
+# No site has the name, or its limits are reached: a backend was not asked.
+NOT_ASKED = {421: "Misdirected Request", 429: "Too Many Requests"}
+_LIMITED = 429
+# nginx counts what it lets through by the second, or by the minute, which is too long to wait for.
+_LIMITED_SECONDS = 5.0
 _PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
 
 Proof = t.Mapping[str, t.Any]
@@ -106,15 +112,20 @@ def _side_by_side(ask: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) ->
 
 
 def _prove(proof: Proof, patience: float) -> Result:
-    deadline = time.monotonic() + max(patience, proof.get("wait") or 0)
+    start, seconds = time.monotonic(), max(patience, proof.get("wait") or 0)
     result = _proved_once(proof)
     # One attempt may take all the time, and the next one reaches another server.
     again = patience > 0
-    while result.failed and (again or time.monotonic() < deadline):
+    while result.failed and (again or time.monotonic() < start + _most_seconds(result, seconds)):
         again = False
         time.sleep(_PAUSE)
         result = _proved_once(proof)
     return result
+
+
+def _most_seconds(result: Result, seconds: float) -> float:
+    """The limits of a site count its proofs too, which all come at once."""
+    return max(seconds, _LIMITED_SECONDS) if result.answer.status == _LIMITED else seconds
 
 
 def _proved_once(proof: Proof) -> Result:
@@ -188,6 +199,7 @@ def _websocket_only(request: Request, proof: Proof) -> _Verdict:
     failure = failure or plain.failure or ""
     if not failure and plain.status != 426:
         failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
+        outcome = plain if plain.status == _LIMITED else outcome
     return outcome, f"{proven}, 426 to plain HTTP", failure
 
 
@@ -208,8 +220,12 @@ def _plain(request: Request, proof: Proof) -> _Verdict:
 
 
 def _unavailable(outcome: Outcome, proof: Proof) -> str:
-    no_answer = proof.get("status") is None and outcome.status in NO_BACKEND
-    return f"answered {outcome.status} {NO_BACKEND[outcome.status or 0]}" if no_answer else ""
+    if proof.get("status") is not None:
+        return ""
+    if NO_CERTIFICATE in outcome.reason:
+        return f"answered {outcome.status} {outcome.reason}"
+    words = {**NO_BACKEND, **NOT_ASKED}.get(outcome.status or 0)
+    return f"answered {outcome.status} {words}" if words else ""
 
 
 _JUDGES: dict[bool | str, t.Callable[[Request, Proof], _Verdict]] = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BACKEND, Answer, Result
+from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import NO_CERTIFICATE
+from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BACKEND, NOT_ASKED, Answer, Result
 
 # What is shown of many: a message has fewer than ten lines.
 _ROUTES = 3
@@ -22,14 +23,24 @@ _HINTS = {
     403: "it refuses the client: an Origin that it accepts goes into probe.origin",
     404: "it has nothing there: the path of its WebSocket goes into probe.path; websocket: false if it has none",
     405: _PLAIN,
+    421: "it does not serve the Host that it is sent: the one that it does goes into headers.Host",
     426: "it saw no upgrade that it takes: what else it wants goes into probe.subprotocol or probe.headers",
     429: "it limits its clients",
 }
 # Where nginx itself gives the answer.
 _NGINX_HINTS = {
     401: "credentials for it go into probe.headers",
-    403: "an Origin that it allows goes into probe.origin",
+    403: "one of the site's allowed_origins goes into probe.origin, if it has them",
+    421: "no server_name of a site there is the Host that was asked for: give the site that name, and no Host in "
+    "probe.headers",
+    426: "it took the handshake for none, or a proxy_set_header in directives keeps Upgrade from the backend",
+    429: "the limits of the site count the gateway's own proofs: a higher limit_handshakes_per_client or "
+    "limit_conn_per_client lets them through",
 }
+_CERTIFICATE_HINT = (
+    "the site asks clients for a certificate: one that it accepts goes into probe.ssl_certificate and "
+    "probe.ssl_certificate_key"
+)
 _HINTS_BY_CLASS = {
     2: _PLAIN,
     3: "it redirects, which WebSocket clients do not follow: the other place goes into probe.path",
@@ -78,16 +89,22 @@ def _is_same(direct: Answer, answer: Answer) -> bool:
 
 
 def _advice(result: Result) -> t.Iterator[str]:
+    status = result.answer.status or 0
+    if NO_CERTIFICATE in result.answer.failure:
+        yield _CERTIFICATE_HINT
+        return
     same = [address for address, answer in result.backends.items() if _is_same(answer, result.answer)]
     if same and result.answer.status is not None:
         yield f"asked directly, {_some(same)} {_answers(same)} the same: {_hint(result)}"
+    elif status in NOT_ASKED:
+        yield _NGINX_HINTS[status]
     elif result.backends and is_backends(result):
         yield f"asked directly: {_grouped(result)}"
     elif result.backends:
         good = [address for address, answer in result.backends.items() if not answer.failure]
-        hint = _NGINX_HINTS.get(result.answer.status or 0, "look at the directives of this location and its site")
+        hint = _NGINX_HINTS.get(status, "look at the directives of this location and its site")
         yield f"asked directly, {_some(good)} {_answers(good)} as wanted, so nginx is in the way: {hint}"
-    elif result.answer.status in _HINTS and result.proof["websocket"]:
+    elif status in _HINTS and result.proof["websocket"]:
         yield _hint(result)
 
 
@@ -97,7 +114,7 @@ def _answers(addresses: t.Sequence[str]) -> str:
 
 def _hint(result: Result) -> str:
     status = result.answer.status or 0
-    if not result.proof["websocket"] or status in NO_BACKEND:
+    if status in NO_BACKEND or (not result.proof["websocket"] and status not in NOT_ASKED):
         return "it failed, and its own log tells why"
     return _HINTS.get(status) or _HINTS_BY_CLASS.get(status // 100) or "it does not take the handshake"
 

@@ -14,6 +14,7 @@ import base64
 import contextlib
 import os
 import time
+from dataclasses import replace
 from typing import Callable, Iterator, Mapping
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils.certificate import expires
@@ -29,6 +30,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.frames import (
     explain_close,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import (
+    ERROR_PAGE_400,
     ResponseHead,
     check_upgrade,
     explain_status,
@@ -137,7 +139,8 @@ def _read_final_head(connection: Connection) -> ResponseHead:
         except ProtocolError as exc:
             raise ProtocolError(f"{connection.peer}: {exc}") from exc
         if head.status >= 200 or head.status == 101:
-            return head
+            page = ERROR_PAGE_400.search(connection.rest) if head.status == 400 else None
+            return replace(head, reason=page.group(1).decode("ascii")) if page else head
     raise ProtocolError(f"{connection.peer} sends one interim answer after the other ({head.status})")
 
 

@@ -214,7 +214,9 @@ status:
   type: int
   sample: 101
 reason:
-  description: The reason phrase that came with the status; may be empty.
+  description:
+    - The reason phrase that came with the status; may be empty.
+    - With V(400), what nginx says on its page instead, such as V(No required SSL certificate was sent).
   returned: unless the arguments are refused
   type: str
   sample: Switching Protocols

@@ -139,6 +139,7 @@ def test_a_route_that_answers_as_it_should_is_proven(
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "answered 403 Forbidden"),
         (False, http.HTTPStatus.OK, None, "the upgrade was passed on, although websocket is false"),
         (False, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.BAD_REQUEST, "answered 502 Bad Gateway"),
+        (False, http.HTTPStatus.MISDIRECTED_REQUEST, http.HTTPStatus.BAD_REQUEST, "answered 421 Misdirected Request"),
     ],
 )
 def test_a_route_that_answers_otherwise_is_not(
@@ -310,9 +311,9 @@ def test_a_route_is_asked_with_the_client_certificate_of_its_probe(tmp_path: Pat
 
 
 @contextmanager
-def late_backend(bad_gateways: int) -> t.Iterator[int]:
-    """A WebSocket server that answers 502 to the first requests."""
-    statuses = iter([http.HTTPStatus.BAD_GATEWAY] * bad_gateways)
+def late_backend(number: int, status: http.HTTPStatus = http.HTTPStatus.BAD_GATEWAY) -> t.Iterator[int]:
+    """A WebSocket server that answers so to the first requests, and 426 to plain ones after that."""
+    statuses = iter([status] * number)
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
         status = next(statuses, None)
@@ -347,6 +348,54 @@ def test_patience_has_an_end() -> None:
         started = time.monotonic()
         assert prove(port, True, 0.3).answer.status == 502
         assert 0.3 <= time.monotonic() - started < 3
+
+
+@pytest.mark.parametrize("websocket", [True, "required"])
+def test_a_route_whose_limits_are_reached_is_asked_again_without_patience_too(websocket: bool | str) -> None:
+    with late_backend(3, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
+        assert prove(port, websocket).proven.startswith("handshake")
+
+
+def test_a_plain_request_that_the_limits_refuse_is_made_again() -> None:
+    statuses = iter([http.HTTPStatus.TOO_MANY_REQUESTS] * 3)
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        if "Upgrade" in request.headers:
+            return None
+        return connection.respond(next(statuses, http.HTTPStatus.UPGRADE_REQUIRED), "")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        proven = prove(server.socket.getsockname()[1], "required").proven
+        server.shutdown()
+        thread.join()
+    assert proven == "handshake, 426 to plain HTTP"
+
+
+@pytest.mark.parametrize("websocket", [True, "required", False])
+def test_a_route_whose_limits_stay_reached_is_not_proven(
+    monkeypatch: pytest.MonkeyPatch, websocket: bool | str
+) -> None:
+    monkeypatch.setattr(proofs, "_LIMITED_SECONDS", 0.5)
+    with late_backend(1000, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
+        started = time.monotonic()
+        answer = prove(port, websocket).answer
+        seconds = time.monotonic() - started
+    assert answer == proofs.Answer(429, "answered 429 Too Many Requests")
+    assert 0.5 <= seconds < 3
+
+
+def test_a_plain_route_that_asks_for_a_certificate_is_not_proven() -> None:
+    page = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n"
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + page)
+
+    with conversation(answer) as port:
+        assert prove(port, False).answer == proofs.Answer(400, "answered 400 No required SSL certificate was sent")
+        assert prove(port, True).answer == proofs.Answer(400, "answered 400 No required SSL certificate was sent")
 
 
 def test_backends_of_routes_that_fail_are_asked_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,6 +127,7 @@ def test_a_route_without_a_variable_is_told_by_its_site_and_path(proof: dict[str
         (404, "the path of its WebSocket goes into probe.path"),
         (405, "websocket: false"),
         (418, "it refuses the handshake"),
+        (421, "headers.Host"),
         (426, "it saw no upgrade"),
         (429, "it limits its clients"),
         (500, "its own log tells why"),
@@ -168,9 +169,45 @@ def test_a_backend_that_answers_well_points_at_nginx() -> None:
     assert f"{ONE}, {TWO} answer as wanted" in advice(failed(BAD_GATEWAY, {ONE: GOOD, TWO: GOOD}))
 
 
-@pytest.mark.parametrize(("status", "hint"), [(401, "probe.headers"), (403, "probe.origin"), (400, "this location")])
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (400, "this location"),
+        (401, "probe.headers"),
+        (403, "one of the site's allowed_origins goes into probe.origin"),
+        (421, "no server_name of a site there is the Host"),
+        (426, "a proxy_set_header in directives keeps Upgrade from the backend"),
+        (429, "count the gateway's own proofs: a higher limit_handshakes_per_client or limit_conn_per_client"),
+    ],
+)
 def test_what_nginx_itself_refuses_is_told_with_what_would_change_it(status: int, hint: str) -> None:
     assert hint in advice(failed(Answer(status, f"answered {status}"), {ONE: GOOD}))
+
+
+@pytest.mark.parametrize("websocket", [True, False])
+@pytest.mark.parametrize("backends", [{}, {ONE: GOOD}, {ONE: REFUSED}])
+@pytest.mark.parametrize(("status", "hint"), [(421, "server_name"), (429, "limit_handshakes_per_client")])
+def test_what_no_backend_was_asked_for_is_nginxs_whatever_they_answer(
+    status: int, hint: str, backends: dict[str, Answer], websocket: bool
+) -> None:
+    assert hint in advice(failed(Answer(status, f"answered {status}"), backends, websocket))
+
+
+@pytest.mark.parametrize("status", [421, 429])
+def test_a_plain_route_whose_backend_itself_answers_so_is_told_of_that(status: int) -> None:
+    answer = Answer(status, f"answered {status}")
+    line = advice(failed(answer, {ONE: answer}, websocket=False))
+    assert line.startswith(f"asked directly, {ONE} answers the same: it ")
+    assert "its own log" not in line
+
+
+@pytest.mark.parametrize("websocket", [True, "required", False])
+@pytest.mark.parametrize("backends", [{}, {ONE: GOOD}, {ONE: REFUSED}, {ONE: Answer(400, "answered 400 Bad Request")}])
+def test_a_site_that_asks_for_a_certificate_is_told_with_where_it_goes(
+    backends: dict[str, Answer], websocket: bool | str
+) -> None:
+    answer = Answer(400, "answered 400 No required SSL certificate was sent")
+    assert "goes into probe.ssl_certificate" in advice(failed(answer, backends, websocket))
 
 
 def test_a_backend_that_answers_well_is_not_among_those_that_fail() -> None:

@@ -434,6 +434,41 @@ def test_a_426_names_the_version_that_the_peer_speaks() -> None:
     assert "speaks version '8'" in failure_of(answer("HTTP/1.1 426 Upgrade Required", "Sec-WebSocket-Version: 8"))
 
 
+def test_a_426_of_the_version_that_the_probe_speaks_does_not_blame_that() -> None:
+    told = failure_of(answer("HTTP/1.1 426 Upgrade Required", "Upgrade: websocket", "Sec-WebSocket-Version: 13"))
+    assert "answered 426" in told
+    assert "speaks version" not in told
+    several = failure_of(answer("HTTP/1.1 426 Upgrade Required", "Sec-WebSocket-Version: 8, 13"))
+    assert "speaks version" not in several
+
+
+@pytest.mark.parametrize(
+    ("page", "reason", "told"),
+    [
+        (
+            b"<title>400 No required SSL certificate was sent</title>",
+            "No required SSL certificate was sent",
+            "asks its",
+        ),
+        (b"<title>400 Request Header Or Cookie Too Large</title>", "Request Header Or Cookie Too Large", "malformed"),
+        (b"<title>Oops</title>", "Bad Request", "malformed"),
+        (b"<title>400 \x1b[31m</title>", "Bad Request", "malformed"),
+        (b"", "Bad Request", "malformed"),
+    ],
+)
+def test_a_400_is_told_in_the_words_of_nginxs_page(page: bytes, reason: str, told: str) -> None:
+    with raw_server(answer("HTTP/1.1 400 Bad Request", body=b"<html><head>" + page)) as port:
+        outcome = probe(port)
+    assert outcome.reason == reason
+    assert f"answered 400 {reason}: " in (outcome.failure or "")
+    assert told in (outcome.failure or "")
+
+
+def test_the_page_of_another_status_is_not_read() -> None:
+    with raw_server(answer("HTTP/1.1 403 Forbidden", body=b"<title>400 No required SSL certificate</title>")) as port:
+        assert probe(port).reason == "Forbidden"
+
+
 def test_a_refused_origin_reads_as_one() -> None:
     with running(serve(echo, "127.0.0.1", 0, origins=["https://good.example"])) as port:  # type: ignore[list-item]
         good = probe_websocket(Request(f"ws://127.0.0.1:{port}/", origin="https://good.example"))

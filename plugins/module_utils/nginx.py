@@ -153,20 +153,29 @@ def master_pid(build: Build) -> int | None:
 
 def accepting_workers(master: int) -> set[int]:
     """The workers of a master that still accept connections: all but those that are shutting down."""
-    return {worker for worker, parent in _accepting_workers() if parent == master}
+    return {worker for worker, parent in _workers(accepting=True) if parent == master}
+
+
+def is_stopping(master: int) -> bool:
+    """Whether a master was told to end, and only waits for the open connections of its workers. It hears nothing more:
+    a SIGHUP that comes now is lost.
+    """
+    ending = any(parent == master for _worker, parent in _workers(accepting=False))
+    return ending and not accepting_workers(master)
 
 
 def orphans() -> set[int]:
     """The workers that still accept connections and have no master any more, for it was killed."""
-    return {worker for worker, parent in _accepting_workers() if not _command_line(parent).startswith("nginx: master")}
+    workers = _workers(accepting=True)
+    return {worker for worker, parent in workers if not _command_line(parent).startswith("nginx: master")}
 
 
-def _accepting_workers() -> t.Iterator[tuple[int, int]]:
-    """Each with its parent."""
+def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
+    """Those that accept connections, or those that are shutting down; each with its parent."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         pid = int(stat.parent.name)
         title = _command_line(pid)
-        if not title.startswith("nginx: worker process") or "shutting down" in title:
+        if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
         try:
             # The name in brackets may hold anything; the fields after it are plain: state, parent, ...

@@ -32,6 +32,7 @@ _LIVE_SECONDS = 15.0
 _GAVE_UP = "still could not bind()"
 _UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
 _TAKEN = re.compile(r"bind\(\) to \S+:(\d+) failed \(98:")
+_STOPPING = "nginx, process %s, is being stopped, and still waits for its open WebSockets to close"
 _SILENT = ", and logs no reason: is its master being stopped, or does it not react to signals?"
 _FINGERPRINT = re.compile(rb"\b[0-9a-f]{64}\b")
 _DUPLICATE = re.compile(r'"worker_\w+" directive is duplicate')
@@ -140,6 +141,8 @@ class Transaction:
             raise TransactionError(
                 f"nginx runs, but its process id is not in {self._build.pid_file}; nothing was changed"
             )
+        if self._is_present and self._is_stopping:
+            raise TransactionError(f"{_STOPPING % self._master}; nothing was changed")
         verdict = self._candidate(self._wanted)
         if not verdict.accepted:
             raise self._rejection(verdict)
@@ -357,10 +360,12 @@ class Transaction:
             return self._is_live(live.fingerprint(self._address)) and not self._still_accepting(workers)
 
         def given_up() -> bool:
-            return any(_is_final(error) for error in log.errors())
+            return any(_is_final(error) for error in log.errors()) or self._is_stopping
 
         _until(lambda: taken_over() or given_up())
         if not taken_over():
+            if self._is_stopping:
+                raise _NotLive(_STOPPING % self._master)
             silent = "" if log.errors() else _SILENT
             raise _NotLive(self._reason(f"nginx did not take over the new configuration{silent}", log))
 
@@ -378,6 +383,10 @@ class Transaction:
         taken = _TAKEN.search(error)
         return taken is not None and any(program.pid == self._master for program in host.listening(int(taken.group(1))))
 
+    @property
+    def _is_stopping(self) -> bool:
+        return self._master is not None and nginx.is_stopping(self._master)
+
     def _still_accepting(self, workers: set[int]) -> bool:
         master = nginx.master_pid(self._build)
         return bool(workers & nginx.accepting_workers(master)) if master else False
@@ -386,6 +395,8 @@ class Transaction:
         master = nginx.master_pid(self._build)
         if master is None:
             return "The earlier files are back; nginx does not run" + (", as before." if self._master is None else ".")
+        if nginx.is_stopping(master):
+            return "The earlier files are back; nginx is being stopped."
         workers: set[int] = set()
         if not self._never_left:
             workers = nginx.accepting_workers(master)

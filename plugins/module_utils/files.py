@@ -95,20 +95,20 @@ def clean(paths: t.Iterable[Path]) -> None:
     for name in ready:
         name.unlink()
     for directory in dict.fromkeys(name.parent for name in ready):
-        _sync(directory)
+        sync(directory)
 
 
 def make_directory(path: Path, mode: int) -> None:
     """Make a directory in one that is there."""
     if not path.is_dir():
         path.mkdir(mode=mode, exist_ok=True)
-        _sync(path.parent)
+        sync(path.parent)
 
 
 def remove(path: Path) -> None:
     with suppress(FileNotFoundError, NotADirectoryError):
         path.unlink()
-        _sync(path.parent)
+        sync(path.parent)
 
 
 # The leading dot keeps both out of nginx's include patterns.
@@ -140,7 +140,7 @@ def _keep(path: Path, content: Content | None) -> None:
             os.link(path, kept, follow_symlinks=False)
         except OSError:
             _create(kept, content)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _stage(path: Path, content: Content) -> None:
@@ -165,10 +165,11 @@ def _create(path: Path, content: Content) -> None:
 
 def _rename(source: Path, target: Path) -> None:
     source.replace(target)
-    _sync(target.parent)
+    sync(target.parent)
 
 
-def _sync(directory: Path) -> None:
+def sync(directory: Path) -> None:
+    """Have the names in a directory on the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -40,6 +40,8 @@ class Deployed(t.NamedTuple):
     secrets: t.Mapping[str, str] = MappingProxyType({})
     # Those of the configuration.
     files: t.Sequence[str] = ()
+    # Where it tells its fingerprint.
+    live_address: str = ""
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """What is not listed any more."""
@@ -66,6 +68,8 @@ class Entry:
     passed: list[str]
     # Whose content is never shown.
     secrets: t.Collection[Path] = ()
+    # Where the configuration before tells its fingerprint.
+    live_address: str = ""
 
     def earlier(self, path: Path, now: files.Content | None) -> files.Content | None:
         """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
@@ -85,13 +89,34 @@ def digest(content: files.Content | None) -> str | None:
 
 
 class State:
-    """The state of one configuration of nginx among several that a host may have."""
+    """The state of one configuration of nginx among several that a host may have, by its live address."""
 
     def __init__(self, name: str, directory: Path = DIRECTORY) -> None:
         self.directory = directory
-        self._own = directory / name
-        self._journal = self._own / "journal"
-        self._deployed = self._own / "deployed"
+        self._wanted = self._own = directory / name
+
+    @property
+    def _journal(self) -> Path:
+        return self._own / "journal"
+
+    @property
+    def _deployed(self) -> Path:
+        return self._own / "deployed"
+
+    @property
+    def live_address(self) -> str:
+        """Where the configuration that was deployed last tells its fingerprint."""
+        return self.deployed().live_address or self._own.name
+
+    def take_over(self, listed: t.Collection[Path]) -> None:
+        """Go on with the state of the configuration that has one of these files, for its live address has changed."""
+        if self._own.is_dir() or not self.directory.is_dir():
+            return
+        for found in sorted(path for path in self.directory.iterdir() if path.is_dir()):
+            others = State(found.name, self.directory).deployed().files
+            if any(Path(path) in listed for path in others):
+                self._own = found
+                return
 
     def journal(self) -> Entry | None:
         """The deploy that was begun and not ended."""
@@ -111,7 +136,8 @@ class State:
         others = unfinished.after if unfinished else {}
         after = {path: [digest(content), *others.get(path, [])] for path, content in wanted.items()}
         self._make()
-        _write(self._journal, _plain(Entry(dict(earlier), after, _now(), list(proofs), list(passed), secrets)))
+        entry = Entry(dict(earlier), after, _now(), list(proofs), list(passed), secrets, self.live_address)
+        _write(self._journal, _plain(entry))
 
     def commit(self) -> None:
         """The deploy is done; from now on it can be undone."""
@@ -142,7 +168,7 @@ class State:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
             # Releases before 0.4.0 knew no secrets, and did not note the files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
-            found = Deployed(plain["proofs"], plain["passed"], secrets, own)
+            found = Deployed(plain["proofs"], plain["passed"], secrets, own, str(plain.get("live_address", "")))
             whole = all(key in proof for proof in found.proofs for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -176,6 +202,9 @@ class State:
         # Secrets may be in there: each directory is root's alone from the start.
         for directory in (self.directory, self._own):
             files.make_directory(directory, 0o700)
+        if self._own != self._wanted:
+            self._own = self._own.replace(self._wanted)
+            files.sync(self.directory)
 
     def _numbers(self) -> list[int]:
         if not self._own.is_dir():
@@ -233,6 +262,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         ],
         "proofs": entry.proofs,
         "passed": entry.passed,
+        "live_address": entry.live_address,
     }
 
 
@@ -253,6 +283,7 @@ def _entry(path: Path) -> Entry | None:
             proofs=plain["proofs"],
             passed=plain["passed"],
             secrets=[Path(file["path"]) for file in plain["files"] if file.get("secret")],
+            live_address=str(plain.get("live_address", "")),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or none that could lead back.

@@ -77,7 +77,8 @@ class Transaction:
         self._own, self._address = goal.own, goal.live_address
         self._wanted = {**goal.beside, **goal.own, **goal.secrets}
         self._master = nginx.master_pid(build)
-        self._fingerprint = live.fingerprint(goal.live_address)
+        self._earlier_address = kept.live_address
+        self._fingerprint = live.fingerprint(self._earlier_address)
         # A configuration that answers without a master is that of workers whose master was killed.
         self._orphans = nginx.orphans() if self._fingerprint and not self._master else set()
         self.changes = files.plan(self._wanted)
@@ -198,7 +199,8 @@ class Transaction:
     def _settle(self, deployed: state.Deployed) -> None:
         if self._is_present:
             own = tuple(str(path) for path, content in self._own.items() if content)
-            self._state.set_deployed(deployed._replace(secrets=self._digests, files=own))
+            told = deployed._replace(secrets=self._digests, files=own, live_address=self._address)
+            self._state.set_deployed(told)
         # While the journal is there: only that knows the names of files which the next run may not list.
         files.clean(self._wanted)
         if not self._is_present:
@@ -229,7 +231,8 @@ class Transaction:
     @property
     def _is_loaded(self) -> bool:
         """Whether nginx serves these files. Secrets change while the configuration and its fingerprint stay."""
-        return self._is_live(self._fingerprint) and self.deployed.secrets == self._digests
+        is_there = self._address == self._earlier_address and self._is_live(self._fingerprint)
+        return is_there and self.deployed.secrets == self._digests
 
     @property
     def _digests(self) -> dict[str, str]:
@@ -401,7 +404,11 @@ class Transaction:
         if not self._never_left:
             workers = nginx.accepting_workers(master)
             service.reload(master)
-        if not _until(lambda: self._was_live(live.fingerprint(self._address)) and not self._still_accepting(workers)):
+
+        def returned() -> bool:
+            return self._was_live(live.fingerprint(self._earlier_address)) and not self._still_accepting(workers)
+
+        if not _until(returned):
             raise _NotLive("nginx does not serve them: its error log tells why.")
         return "The earlier files are back, and nginx serves them."
 
@@ -411,7 +418,7 @@ class Transaction:
         it served at the start of this run may be what a killed one had put there.
         """
         tells = self._fingerprint is not None and not self._is_live(self._fingerprint) and not self._unfinished
-        return tells and live.fingerprint(self._address) == self._fingerprint
+        return tells and live.fingerprint(self._earlier_address) == self._fingerprint
 
     def _was_live(self, fingerprint: str | None) -> bool:
         earlier = [content.data for path, content in self._earlier.items() if content and path in self._own]

@@ -154,6 +154,7 @@ options:
     description:
       - Where the running nginx answers V(GET /) with a fingerprint, as V(HOST:PORT) or V([V6]:PORT). It should be an
         address of the loopback interface.
+      - What is kept of a gateway is kept by this address. Where it changes, a gateway is known by O(files[].path).
       - The fingerprint is a SHA-256 in hexadecimal digits that stands word for word in the content of one of O(files),
         and in no other version of it. The hash of the rest of the content does.
     type: str
@@ -580,9 +581,13 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         diff = [shown(change, hidden=change.path in secrets) for change in files.plan({**own, **secrets})]
         module.exit_json(changed=True, undone=False, actions=[], diff=diff)
     build = nginx.installed()
+    if not previous:
+        kept.take_over(own_files(module))
+    live_address = module.params["live_address"]
     keep_secrets(module, kept.deployed().proofs)
     if previous:
         entry = last_deploy(kept)
+        live_address = entry.live_address or live_address
         keep_secrets(module, entry.proofs)
         own, secrets, beside = previous_files(build, entry)
         hide_secrets(module, secrets.values())
@@ -595,7 +600,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     unfinished = kept.journal()
     if unfinished:
         beside.update(unfinished.left_behind((*own, *secrets, *host_files(build))))
-    goal = transaction.Goal(own, beside, module.params["live_address"], secrets, sources(module, build), previous)
+    goal = transaction.Goal(own, beside, live_address, secrets, sources(module, build), previous)
     deal = transaction.Transaction(build, goal, kept, scratch)
     diff = [shown(change, hidden=change.path in deal.secrets) for change in deal.changes]
     result = {"changed": deal.needed, "undone": False, "diff": diff}

@@ -234,7 +234,7 @@ def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Pat
     kept.set_deployed(state.Deployed([], []))
     assert kept.deployed() == NOTHING
     proofs = [{**PROOF, "websocket": "required", "wait": 0.5, "status": None}]
-    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",))
+    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",), NAME)
     kept.set_deployed(deployed)
     assert state.State(NAME, tmp_path / "kept").deployed() == deployed
     assert kept.last() is None
@@ -247,8 +247,9 @@ def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Pat
         path = tmp_path / "kept" / NAME / name
         plain = json.loads(path.read_text())
         if name == "deployed":
-            del plain["secrets"], plain["files"]
+            del plain["secrets"], plain["files"], plain["live_address"]
         else:
+            del plain["live_address"]
             for file in plain["files"]:
                 del file["secret"]
         path.write_text(json.dumps(plain))
@@ -270,6 +271,48 @@ def test_what_is_not_listed_any_more_is_given_up() -> None:
     assert deployed.given_up([]) == [GATEWAY, OTHER, KEY]
     assert deployed.given_up([GATEWAY, KEY, CONFIGURATION]) == [OTHER]
     assert NOTHING.given_up([]) == []
+
+
+def moved(kept: state.State, *listed: Path) -> state.State:
+    """The state that a configuration with these files and another live address goes on with."""
+    found = state.State("127.0.0.1:7000", kept.directory)
+    found.take_over(listed)
+    return found
+
+
+def test_a_configuration_whose_live_address_has_changed_keeps_its_deploys(kept: state.State) -> None:
+    deployed(kept, 1)
+    record = state.Deployed([PROOF], ["a"], {}, (str(GATEWAY),), NAME)
+    kept.set_deployed(record)
+    new = moved(kept, OTHER, GATEWAY)
+    assert (new.deployed(), new.live_address, number_of(new.last())) == (record, NAME, 1)
+    # Nothing has changed yet, for a run may only look.
+    assert [path.name for path in kept.directory.iterdir()] == [NAME]
+    begin(new, 2)
+    assert [path.name for path in kept.directory.iterdir()] == ["127.0.0.1:7000"]
+    assert t.cast(state.Entry, new.journal()).live_address == NAME
+    new.set_deployed(record._replace(live_address="127.0.0.1:7000"))
+    new.commit()
+    again = moved(kept, GATEWAY)
+    assert (again.live_address, numbers(again)) == ("127.0.0.1:7000", [2, 1])
+
+
+def test_a_configuration_without_a_deploy_takes_over_none_of_other_files(kept: state.State) -> None:
+    moved(kept, GATEWAY).remove(originals=True)
+    deployed(kept, 1)
+    kept.set_deployed(state.Deployed([PROOF], ["a"], {str(KEY): "digest"}, (str(GATEWAY),)))
+    new = moved(kept, OTHER, KEY)
+    assert (new.deployed(), new.last(), new.live_address) == (NOTHING, None, "127.0.0.1:7000")
+    begin(new, 7)
+    assert moved(kept, GATEWAY).journal()
+    assert number_of(kept.last()) == 1
+
+
+def test_a_configuration_that_is_taken_away_with_its_new_address_leaves_nothing(kept: state.State) -> None:
+    deployed(kept, 1)
+    kept.set_deployed(state.Deployed([], [], {}, (str(GATEWAY),)))
+    moved(kept, GATEWAY).remove(originals=True)
+    assert not kept.directory.exists()
 
 
 def test_what_a_killed_run_wrote_and_the_next_does_not_list_is_as_before_or_gone(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ class Transaction:
         self._own, self._address = goal.own, goal.live_address
         self._wanted = {**goal.beside, **goal.own, **goal.secrets}
         self._master = nginx.master_pid(build)
+        # What is known of the configuration that was deployed last.
+        self.deployed = kept.deployed()
         self._earlier_address = kept.live_address
         self._fingerprint = live.fingerprint(self._earlier_address)
         # A configuration that answers without a master is that of workers whose master was killed.
@@ -100,11 +102,6 @@ class Transaction:
     @property
     def _is_replaced(self) -> bool:
         return any(self._earlier[path] != content for path, content in self._wanted.items())
-
-    @property
-    def deployed(self) -> state.Deployed:
-        """What is known of the configuration that was deployed last."""
-        return self._state.deployed()
 
     @property
     def secrets(self) -> set[Path]:

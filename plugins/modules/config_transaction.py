@@ -162,7 +162,8 @@ options:
   proofs:
     description:
       - The routes to prove at the end, whether or not anything changed. All are run at once, each within 5 seconds.
-      - One that fails is tried again for a second, as a pool may have servers of several kinds.
+      - One that fails is tried again for a second, as a pool may have servers of several kinds, and one that is
+        answered 429 for 5 seconds, as the limits of a site count its proofs too.
     type: list
     elements: dict
     default: []
@@ -602,7 +603,8 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         beside.update(unfinished.left_behind((*own, *secrets, *host_files(build))))
     goal = transaction.Goal(own, beside, live_address, secrets, sources(module, build), previous)
     deal = transaction.Transaction(build, goal, kept, scratch)
-    diff = [shown(change, hidden=change.path in deal.secrets) for change in deal.changes]
+    hidden = deal.secrets
+    diff = [shown(change, hidden=change.path in hidden) for change in deal.changes]
     result = {"changed": deal.needed, "undone": False, "diff": diff}
     for message in deal.test():
         module.warn(f"nginx: {message}")

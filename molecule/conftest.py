@@ -24,5 +24,7 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
     report = yield
     gateway: Any = item.funcargs.get("gateway")
     if report.when == "call" and report.failed and gateway is not None:
-        report.sections.append((f"nginx on {gateway.name}", gateway.console.run(DIAGNOSIS).stdout))
+        # nginx logs what clients sent as it came.
+        text = gateway.console.run(DIAGNOSIS).stdout_bytes.decode(errors="replace")
+        report.sections.append((f"nginx on {gateway.name}", text))
     return report

@@ -14,7 +14,7 @@ description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
     template prints, what the gateway is asked before a deploy and what proves it afterwards.
   - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
-positional: _input, groups, hostvars, nginx_version
+positional: _input, groups, hostvars, nginx_version, openssl_version
 options:
   _input:
     description: All variables whose names start with C(websockets_), under their names. Another name is a fault.
@@ -33,6 +33,12 @@ options:
       - The version of nginx that was found on the gateway. It takes the place of C(websockets_nginx_version).
       - While neither is known, the variables are checked for the newest nginx.
     type: str
+  openssl_version:
+    description:
+      - The version of OpenSSL that was found on the gateway. It takes the place of C(websockets_openssl_version).
+      - What an OpenSSL may lack is left out while neither is known.
+    type: str
+    version_added: 0.4.0
 notes:
   - Faults do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
 """
@@ -66,19 +72,28 @@ _value:
     nginx_version:
       description: The version that the model is for, or nothing where none is known.
       type: str
+    openssl_version:
+      description: The version of OpenSSL that the model is for, or nothing where none is known.
+      type: str
     depends_on_nginx:
-      description: Whether another version of nginx takes another text, or not all of it.
+      description: Whether another version of nginx or OpenSSL takes another text, or not all of it.
       type: bool
     http:
-      description: The lines of the C(http) block, which only many or long server names need.
+      description: The lines of the C(http) block, the format of the log and the sizes that many or long names need.
       type: list
       elements: str
+    admission:
+      description: The maps of origins and the zones of limits, each as a list of lines.
+      type: list
+      elements: list
     upstreams:
       description: The C(upstream) blocks, each with its C(name) and C(lines).
       type: list
       elements: dict
     sites:
-      description: The C(server) blocks, each with its C(lines) and C(locations), which have a C(path) and C(lines).
+      description:
+        - The C(server) blocks, each with a C(comment), its C(lines) and its C(locations), which have a
+          C(comment), a C(path) and C(lines).
       type: list
       elements: dict
     listening:
@@ -109,10 +124,13 @@ def gateway_model(
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     nginx_version: str | None = None,
+    openssl_version: str | None = None,
 ) -> dict[str, t.Any]:
     faults = Faults()
     if nginx_version is not None:
         variables = {**variables, "websockets_nginx_version": nginx_version}
+    if openssl_version is not None:
+        variables = {**variables, "websockets_openssl_version": openssl_version}
     model = gateway.gateway_model(variables, Inventory(groups=groups, hostvars=hostvars), faults)
     return {"faults": faults.lines, **(model or {})}
 

@@ -36,6 +36,8 @@ _NGINX_HINTS = {
     426: "it took the handshake for none, or a proxy_set_header in directives keeps Upgrade from the backend",
     429: "the limits of the site count the gateway's own proofs: a higher limit_handshakes_per_client or "
     "limit_conn_per_client lets them through",
+    502: "its answer may be larger than proxy_buffer_size, or its certificate not what proxy_ssl_name and "
+    "proxy_ssl_trusted_certificate ask for; nginx's error log tells",
 }
 _CERTIFICATE_HINT = (
     "the site asks clients for a certificate: one that it accepts goes into probe.ssl_certificate and "

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, described, did_you_mean, shown
@@ -20,9 +20,10 @@ _HOST = re.compile(rf"{values.HOST_LABEL}(?:\.{values.HOST_LABEL})*\.?")
 # http://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_pass
 _URL = re.compile(r"(?P<scheme>https?)://(?:(?P<unix>unix:[^:]*):?|(?P<host>[^/]*))(?P<uri>/[!-~]*)?")
 
+_NETWORK = re.compile(r"[0-9A-Fa-f:.]+(?:/[0-9]{1,3})?")
 _RESOLVER_OPTION = re.compile(rf"valid={values.SECONDS.pattern}|ipv[46]=(?:on|off)")
 
-_FLAGS = ("default_server", "ssl", "http2")
+_FLAGS = ("default_server", "ssl", "http2", "proxy_protocol")
 # Options of the socket: https://nginx.org/en/docs/http/ngx_http_core_module.html#listen
 _SOCKET_OPTIONS = {
     "backlog": re.compile(r"backlog=[1-9][0-9]{0,8}"),
@@ -77,6 +78,7 @@ class Listen:
     default_server: bool = False
     ssl: bool = False
     http2: bool = False
+    proxy_protocol: bool = False
     options: tuple[str, ...] = ()
 
 
@@ -87,6 +89,10 @@ class Url:
     scheme: str
     address: Address
     uri: str
+
+    @property
+    def without_uri(self) -> str:
+        return str(replace(self, uri=""))
 
     def __str__(self) -> str:
         where = str(self.address) if self.address.port else self.address.host
@@ -146,6 +152,32 @@ def url(value: object, path: str, faults: Faults) -> Url | None:
         whole = colon and digits.isdigit() and (":" not in host or host.startswith("["))
         address = _address(found["host"], path, faults) if whole else _host(found["host"], path, faults)
     return None if address is None else Url(found["scheme"], address, found["uri"] or "")
+
+
+def balancers(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """One address or network of load balancers, or a list of them."""
+    return values.one_or_more(value, path, faults, _balancer, "list the addresses of the load balancers")
+
+
+def _balancer(value: object, path: str, faults: Faults) -> str | None:
+    """https://nginx.org/en/docs/http/ngx_http_realip_module.html#set_real_ip_from"""
+    given = values.text(value, path, faults)
+    if given is None or given == "unix:":
+        return given
+    try:
+        # nginx takes no mask in the form of an address (10.0.0.0/255.0.0.0), and no zone (fe80::1%eth0).
+        network = ipaddress.ip_network(given if _NETWORK.fullmatch(given) else "")
+    except ValueError as error:
+        strict = "host bits" in str(error)
+        hint = (
+            f": {ipaddress.ip_network(given, strict=False)} is one" if strict else ": 10.0.0.0/8, 2001:db8::1 or unix:"
+        )
+        faults.add(path, f"{shown(given)} is not an address or a network{hint}")
+        return None
+    if network.prefixlen:
+        return given
+    faults.add(path, f"{shown(given)} is everybody: any client could then say that it is another")
+    return None
 
 
 def host_address(host: str) -> str | None:

@@ -6,16 +6,34 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+import urllib.parse
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, snippets, syntax, values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
+    addresses,
+    admission,
+    snippets,
+    syntax,
+    tls,
+    values,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen, Url
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream, has_http2
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
+    Limits,
+    Location,
+    Site,
+    Upstream,
+    has_http2,
+    has_tls,
+)
 
 # https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
 _METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
+# Control characters, $, / and ?: as text they would be something else.
+_NOT_REWRITTEN = re.compile(r"%(?:[01][0-9A-Fa-f]|24|2[Ff]|3[Ff]|7[Ff])")
 # nginx's own proxy_buffer_size is a page of memory.
 _PAGE = "4k"
 
@@ -54,13 +72,16 @@ def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) 
         faults.add(f"{upstream['at']}.resolver", "goes with servers that have resolve: true")
 
 
-def check_sites(sites: t.Sequence[Site], status: Address | None, faults: Faults) -> None:
-    _check_names(sites, faults)
-    _check_sockets(sites, faults)
-    for site in sites:
+def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Address | None, faults: Faults) -> None:
+    _check_names([*sites, *redirects], faults)
+    _check_sockets([*sites, *redirects], faults)
+    for site in [*sites, *redirects]:
         for listen in site.get("listen", ()):
             if status and listen.address.port == status.port:
                 faults.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
+    for site in sites:
+        _check_tls(site, faults)
+        _check_balancers(site, faults)
         _check_listed_once(site, faults)
         _check_http2(site, faults)
         _check_paths(site, faults)
@@ -99,12 +120,20 @@ def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
         for listen in site.get("listen", ()):
             place, address = f"{site['at']}.listen", listen.address.canonical
             first, first_site = firsts.setdefault(address, (listen, site))
-            if listen.ssl != first.ssl:
-                said, before = ("ssl", "no ssl") if listen.ssl else ("no ssl", "ssl")
-                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
-            elif listen.ssl and has_http2(site) != has_http2(first_site):
+            for flag in ("ssl", "proxy_protocol"):
+                has, had = getattr(listen, flag), getattr(first, flag)
+                if has != had:
+                    said, before = (flag, f"no {flag}") if has else (f"no {flag}", flag)
+                    faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
+            if not listen.ssl or not first.ssl:
+                pass
+            elif has_http2(site) != has_http2(first_site):
                 # Before 1.25.1 one site speaks for all on its address, and since then each for itself.
                 said, before = ("http2", "no http2") if has_http2(site) else ("no http2", "http2")
+                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
+            elif site.get("ssl_policy") != first_site.get("ssl_policy"):
+                # The version of TLS is chosen before the name is known, by the default server (nginx before 1.29.2).
+                said, before = f"ssl_policy {site.get('ssl_policy')}", str(first_site.get("ssl_policy"))
                 faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
             if listen.options and owners.setdefault(address, place) != place:
                 faults.add(place, f"the options of {listen.address} are given in {owners[address]} already")
@@ -140,6 +169,66 @@ def _check_http2(site: Site, faults: Faults) -> None:
         faults.add(f"{site['at']}.http2", "needs a listen with ssl")
 
 
+def _check_tls(site: Site, faults: Faults) -> None:
+    at, secure = site["at"], has_tls(site)
+    for key in ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "redirect_http", "hsts"):
+        if site.get(key) and "listen" in site and not secure:
+            faults.add(f"{at}.{key}", "goes with ssl in listen")
+    for key in ("ssl_certificate", "ssl_certificate_key"):
+        if secure and site.get(key, ...) is None:
+            faults.add(at, f"needs the key '{key}', for listen has ssl")
+    if site.get("redirect_http") and secure and all(listen.address.unix for listen in site["listen"] if listen.ssl):
+        faults.add(f"{at}.redirect_http", "needs a port with ssl in listen: a Unix socket has none to redirect to")
+    if site.get("ssl_verify_client") and site.get("ssl_client_certificate", ...) is None:
+        faults.add(f"{at}.ssl_verify_client", "needs the key 'ssl_client_certificate', the authority of its clients")
+    certificate, private = site.get("ssl_certificate"), site.get("ssl_certificate_key")
+    if certificate and private and bool(certificate.path) != bool(private.path):
+        faults.add(
+            f"{at}.ssl_certificate_key", "must be a path where ssl_certificate is one, and a text where it is one"
+        )
+
+
+def check_delivered(sites: t.Sequence[Site], config_path: object, faults: Faults) -> None:
+    """A file for a certificate has the name of its site."""
+    files: dict[str, str] = {}
+    for site in sites:
+        certificate = site.get("ssl_certificate")
+        if certificate is None or certificate.path or "server_name" not in site:
+            continue
+        first = files.setdefault(tls.delivered_path(site, str(config_path)), site["at"])
+        if first != site["at"]:
+            faults.add(f"{site['at']}.ssl_certificate", f"has the file of {first}, whose first name is the same")
+
+
+def _check_balancers(site: Site, faults: Faults) -> None:
+    header = site.get("real_ip_header")
+    spoken = any(listen.proxy_protocol for listen in site.get("listen", ()))
+    if header and site.get("set_real_ip_from", ...) is None:
+        faults.add(
+            f"{site['at']}.real_ip_header", "needs the key 'set_real_ip_from', the addresses it is believed from"
+        )
+    if header == "proxy_protocol" and "listen" in site and not spoken:
+        faults.add(f"{site['at']}.real_ip_header", "needs proxy_protocol in listen")
+
+
+def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iterator[str]:
+    """What is allowed, and leaves a door open that is hardly meant to be."""
+    sticky = {upstream["name"] for upstream in upstreams if upstream["balance"][0] == "ip_hash"}
+    for site in sites:
+        sockets = [location for location in site["locations"] if location["websocket"]]
+        if any(location["allowed_origins"] is None for location in sockets) and site["allowed_origins"] is None:
+            yield (
+                f"{site['at']}: any web page can open WebSockets here with its visitor's cookies: list the origins of "
+                "yours in allowed_origins, or write '*' for all"
+            )
+        if site["set_real_ip_from"] or not any(listen.proxy_protocol for listen in site["listen"]):
+            continue
+        yield f"{site['at']}: the PROXY protocol tells addresses that nothing goes by without set_real_ip_from"
+        for location in site["locations"]:
+            if location["upstream"] in sticky:
+                yield f"{location['at']}: ip_hash of '{location['upstream']}' goes by the load balancer's address"
+
+
 def _check_paths(site: Site, faults: Faults) -> None:
     places: dict[tuple[str, str], str] = {}
     for location in site.get("locations", ()):
@@ -157,22 +246,54 @@ def check_location(location: Location, site: Site, pools: t.Collection[str] | No
     """Check a location, given the names of all pools, or None where not all of them are known."""
     _check_backend(location, pools, faults)
     _check_captures(location, site, faults)
+    _check_handed_over(location, site, faults)
+    _check_admission(location, faults)
+    _check_backend_tls(location, faults)
     _check_buffers(location, faults)
     _check_probe(location, faults)
 
 
 def _check_captures(location: Location, site: Site, faults: Faults) -> None:
-    """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture."""
+    """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture.
+
+    nginx keeps the captures of the expression that it matched last, and the location's own comes after that of limits.
+    """
     path, returned = location.get("path"), location.get("return")
-    if path is None or path.is_regex or any(name.startswith("~") for name in site.get("server_name", ())):
+    if path is None or path.is_regex:
         return
+    fault = "has a capture, and no regular expression to take it from"
+    if any(name.startswith("~") for name in site.get("server_name", ())):
+        if not _has_limits(site) and not _is_rewritten(location):
+            return
+        fault = "is not that of server_name, for limits and rewritten paths have expressions too: name the group"
+        fault += ", as in ~^(?<room>…), and write $room"
     texts = {f"headers.{name}": value for name, value in location.get("headers", {}).items()}
     texts["return"] = (returned and returned.text) or ""
     for key, text in texts.items():
         if syntax.has_capture(text):
-            faults.add(
-                f"{location['at']}.{key}", f"{shown(text)} has a capture, and no regular expression to take it from"
-            )
+            faults.add(f"{location['at']}.{key}", f"{shown(text)} {fault}")
+
+
+def _has_limits(site: Site) -> bool:
+    return any(
+        location.get("websocket") and admission.given(site, location, key)[0]
+        for location in site.get("locations", ())
+        for key in ("limit_conn_per_client", "limit_handshakes_per_client")
+    )
+
+
+def _is_rewritten(location: Location) -> bool:
+    """Whether its handshakes lose a part of their path."""
+    url = location.get("proxy_pass")
+    return location.get("websocket") is True and bool(location.get("strip_prefix") or (url and url.uri))
+
+
+def _check_handed_over(location: Location, site: Site, faults: Faults) -> None:
+    """The status 418 alone is how a location hands its handshakes over to another; with a text nginx sends it."""
+    returned = location.get("return")
+    forks = any(other.get("websocket") is True for other in site.get("locations", ()))
+    if forks and returned and returned.status == 418 and not returned.text:
+        faults.add(f"{location['at']}.return", "418 is of use to nginx itself here: give it a text")
 
 
 def _check_backend(location: Location, pools: t.Collection[str] | None, faults: Faults) -> None:
@@ -185,6 +306,8 @@ def _check_backend(location: Location, pools: t.Collection[str] | None, faults: 
         )
     if path and path.is_regex and url and url.uri:
         faults.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
+    if url and location.get("websocket"):
+        _check_rewritten(url, f"{at}.proxy_pass", faults)
     if not location.get("strip_prefix"):
         return
     if url:
@@ -195,6 +318,30 @@ def _check_backend(location: Location, pools: t.Collection[str] | None, faults: 
         faults.add(
             f"{at}.strip_prefix", f"needs a path that ends with '/': {shown(path.path)} would leave '//' at times"
         )
+
+
+def _check_rewritten(url: Url, place: str, faults: Faults) -> None:
+    """A handshake's path is rewritten as text (ngx_http_rewrite_module), and encoded again on its way."""
+    for code in dict.fromkeys(_NOT_REWRITTEN.findall(url.uri)):
+        faults.add(place, f"has '{code}', which nginx cannot write into the path of a handshake")
+    try:
+        urllib.parse.unquote(url.uri, errors="strict")
+    except UnicodeDecodeError:
+        faults.add(place, "has bytes that are no UTF-8, which nginx cannot write into the path of a handshake")
+
+
+def _check_admission(location: Location, faults: Faults) -> None:
+    plain = location.get("websocket") is False and (location.get("upstream") or location.get("proxy_pass"))
+    for key in Limits.__annotations__:
+        if location.get(key) is not None and plain:
+            faults.add(f"{location['at']}.{key}", "goes with a location that passes WebSockets on")
+
+
+def _check_backend_tls(location: Location, faults: Faults) -> None:
+    url = location.get("proxy_pass")
+    for key in ("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"):
+        if location.get(key) is not None and not (url and url.scheme == "https"):
+            faults.add(f"{location['at']}.{key}", "goes with proxy_pass: https://…")
 
 
 def _check_buffers(location: Location, faults: Faults) -> None:
@@ -217,3 +364,5 @@ def _check_probe(location: Location, faults: Faults) -> None:
         for key in ("subprotocol", "message", "expect"):
             if probe.get(key) is not None:
                 faults.add(f"{location['at']}.probe.{key}", "goes with a location that passes WebSockets on")
+    if isinstance(probe, dict) and bool(probe.get("ssl_certificate")) != bool(probe.get("ssl_certificate_key")):
+        faults.add(f"{location['at']}.probe", "has one of ssl_certificate and ssl_certificate_key: give both")

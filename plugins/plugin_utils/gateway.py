@@ -10,24 +10,30 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     addresses,
+    admission,
     consistency,
     directives,
     limits,
+    locations,
     pools,
     proofs,
     schema,
+    sockets,
+    tls,
     versions,
 )
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 
 if t.TYPE_CHECKING:
-    from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory, Server
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, Upstream
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
 
 _STATUS = "websockets_status_listen"
+_DEFAULT_STATUS = Address("127.0.0.1", 6455)
+_REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 
 
 class UpstreamBlock(t.TypedDict):
@@ -35,14 +41,11 @@ class UpstreamBlock(t.TypedDict):
     lines: list[str]
 
 
-class LocationBlock(t.TypedDict):
-    path: str
-    lines: list[str]
-
-
 class SiteBlock(t.TypedDict):
+    # What it is for, where that is not plain.
+    comment: str
     lines: list[str]
-    locations: list[LocationBlock]
+    locations: list[locations.LocationBlock]
 
 
 class Listening(t.TypedDict):
@@ -64,9 +67,12 @@ class Model(t.TypedDict):
 
     # None while the gateway has not been asked.
     nginx_version: str | None
+    openssl_version: str | None
     # Whether another version takes another text, or not all of it.
     depends_on_nginx: bool
     http: list[str]
+    # The maps and zones of those who may open WebSockets.
+    admission: list[list[str]]
     upstreams: list[UpstreamBlock]
     sites: list[SiteBlock]
     listening: list[Listening]
@@ -91,6 +97,9 @@ class _Checked(t.NamedTuple):
     needs: list[versions.Need]
     capacity: int
     shutdown_timeout: str
+    openssl: tuple[int, int] | None
+    openssl_version: str | None
+    config_path: str
 
 
 def gateway_model(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> Model | None:
@@ -112,7 +121,8 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
     consistency.check_upstreams(upstreams, faults)
     for upstream in upstreams:
         consistency.check_pool(upstream, servers[upstream["at"]], faults)
-    consistency.check_sites(sites, status, faults)
+    consistency.check_sites(sites, tls.redirects(sites), status, faults)
+    consistency.check_delivered(sites, given["websockets_config_path"], faults)
     names = _pool_names(given["websockets_upstreams"], upstreams)
     for site in sites:
         for location in site.get("locations", ()):
@@ -121,7 +131,11 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
     if faults.lines or status is None:
         return None
     capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
-    return _Checked(upstreams, sites, servers, status, nginx, needs, capacity, timeout)
+    openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
+    return _Checked(
+        *(upstreams, sites, servers, status, nginx, needs, capacity, timeout, openssl, text),
+        given["websockets_config_path"],
+    )
 
 
 def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
@@ -132,40 +146,74 @@ def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | No
 
 def _model(checked: _Checked) -> Model:
     upstreams, sites, servers, nginx = checked.upstreams, checked.sites, checked.servers, checked.nginx
-    locations = [location for site in sites for location in site["locations"]]
+    all_locations = [location for site in sites for location in site["locations"]]
     by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
+    label = _label(checked.status)
+    admitted = admission.admissions(sites, checked.capacity, label)
+    servers_of_sites = _server_blocks(checked, admitted, label)
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
+        openssl_version=checked.openssl_version,
         depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
-        http=directives.http_lines(sites),
+        http=directives.http_lines(sites, label),
+        admission=admitted.blocks,
         upstreams=[
             UpstreamBlock(
                 name=upstream["name"], lines=directives.upstream_lines(upstream, servers[upstream["at"]], nginx)
             )
             for upstream in upstreams
         ],
-        sites=[_site_block(site, nginx) for site in sites],
-        listening=_listening(sites, checked.status),
-        names=_names(servers.values(), locations, by_name),
+        sites=[block for _at, block in servers_of_sites],
+        listening=_listening([*sites, *tls.redirects(sites)], checked.status),
+        names=_names(servers.values(), all_locations, by_name),
         proofs=[proof for site in sites for proof in proofs.proofs(site, by_name)],
-        blocks=[*(upstream["at"] for upstream in upstreams), *(site["at"] for site in sites), _STATUS],
+        blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
         nginx_conf=limits.directives(checked.capacity, checked.shutdown_timeout),
         drop_in=limits.drop_in(checked.capacity, checked.shutdown_timeout),
         warnings=[
-            *_unused(upstreams, locations),
+            *_unused(upstreams, all_locations),
             *_down(upstreams, servers),
             *(warning for site in sites for warning in proofs.unproven(site)),
+            *consistency.warnings(upstreams, sites),
         ],
     )
 
 
-def _site_block(site: Site, nginx: Version) -> SiteBlock:
+def _label(status: Address) -> str:
+    """What tells the names of this gateway from those of another one in the same nginx."""
+    return "" if status == _DEFAULT_STATUS else f"_{status.port}"
+
+
+_Server = t.Tuple[str, SiteBlock]
+
+
+def _server_blocks(checked: _Checked, admitted: admission.Admissions, label: str) -> list[_Server]:
+    """The servers of the file in their order, each with the place of the variables it comes from."""
+    redirects = tls.redirects(checked.sites)
+    completed, refusing = sockets.shared([*checked.sites, *redirects])
+    by_place = {site["at"]: site for site in completed}
+    sessions = tls.session_lines(checked.sites, label)
+    secure = directives.Tls(checked.openssl, checked.config_path, sessions)
+    blocks: list[_Server] = []
+    for listens in sockets.by_policy(refusing, checked.sites):
+        lines = directives.refusing_lines(listens, checked.sites, checked.nginx, secure, label)
+        blocks.append(("websockets_sites", SiteBlock(comment=_REFUSES, lines=lines, locations=[])))
+    for site in checked.sites:
+        blocks.append((site["at"], _site_block(by_place[site["at"]], checked.nginx, secure, admitted, label)))
+        redirect = by_place.get(f"{site['at']}.redirect_http")
+        if redirect:
+            lines = directives.redirect_lines(redirect, site, checked.nginx, label)
+            blocks.append((redirect["at"], SiteBlock(comment="", lines=lines, locations=[])))
+    return blocks
+
+
+def _site_block(
+    site: Site, nginx: Version, secure: directives.Tls, admitted: admission.Admissions, label: str
+) -> SiteBlock:
     return SiteBlock(
-        lines=directives.site_lines(site, nginx),
-        locations=[
-            LocationBlock(path=directives.location_path(location), lines=directives.location_lines(location))
-            for location in site["locations"]
-        ],
+        comment="",
+        lines=directives.site_lines(site, nginx, secure, admitted.by_location, label),
+        locations=locations.location_blocks(site, admitted.by_location),
     )
 
 
@@ -178,23 +226,23 @@ def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
 
 
 def _names(
-    servers: t.Iterable[tuple[Server, ...]], locations: t.Sequence[Location], upstreams: t.Collection[str]
+    servers: t.Iterable[tuple[Server, ...]], proxied: t.Sequence[Location], upstreams: t.Collection[str]
 ) -> list[Name]:
     """What nginx looks up when it starts: one name that does not resolve, and it does not."""
     places: dict[str, str] = {}
     for server in (server for pool in servers for server in pool):
         if not server.parameters.get("resolve"):
             places.setdefault(server.address.host, server.at)
-    for location in locations:
+    for location in proxied:
         url = location["proxy_pass"]
         if url and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
 
 
-def _unused(upstreams: t.Sequence[Upstream], locations: t.Sequence[Location]) -> t.Iterator[str]:
-    used = {location["upstream"].lower() for location in locations if location["upstream"]}
-    used |= {location["proxy_pass"].address.host.lower() for location in locations if location["proxy_pass"]}
+def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t.Iterator[str]:
+    used = {location["upstream"].lower() for location in proxied if location["upstream"]}
+    used |= {location["proxy_pass"].address.host.lower() for location in proxied if location["proxy_pass"]}
     for upstream in upstreams:
         if upstream["name"].lower() not in used:
             yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 import urllib.parse
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import admission
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
@@ -53,6 +54,9 @@ class Proof(t.TypedDict):
     expect: str | None
     backends: Backends | None
     wait: float
+    proxy_protocol: bool
+    ssl_certificate: str | None
+    ssl_certificate_key: str | None
 
 
 def proofs(site: Site, pools: Pools) -> list[Proof]:
@@ -75,26 +79,32 @@ def with_headers(
 
 def unproven(site: Site) -> list[str]:
     """The locations that are to be proven, and cannot be."""
-    reason = _unnamed(site) or "no path is known that the expression matches: give probe.path"
     return [
-        f"{location['at']}: is not proven, for {reason}"
+        f"{location['at']}: is not proven, for {_obstacle(site, location)}"
         for location in site["locations"]
-        if location["probe"] is not False and not _is_proven(site, location) and not _closes(location)
+        if location["probe"] is not False and not _closes(location) and _obstacle(site, location)
     ]
 
 
 def _is_proven(site: Site, location: Location) -> bool:
-    return bool(location["probe"] and _path(location) and not _closes(location) and not _unnamed(site))
+    return bool(location["probe"]) and not _closes(location) and not _obstacle(site, location)
+
+
+def _obstacle(site: Site, location: Location) -> str:
+    """Why nothing could be asked that tells whether the route works."""
+    if not any(not name.startswith("~") for name in site["server_name"]):
+        return f"{site['at']}.server_name has no name but expressions: list one that they match"
+    if not _path(location):
+        return "no path is known that the expression matches: give probe.path"
+    shows_none = site["listen"][0].ssl and not _probe(location).get("ssl_certificate")
+    if site["ssl_client_certificate"] and site["ssl_verify_client"] != "optional" and shows_none:
+        return "the site asks for a client's certificate: give probe.ssl_certificate and probe.ssl_certificate_key"
+    return ""
 
 
 def _closes(location: Location) -> bool:
     returned = location["return"]
     return returned is not None and returned.status == _NO_ANSWER
-
-
-def _unnamed(site: Site) -> str:
-    named = any(not name.startswith("~") for name in site["server_name"])
-    return "" if named else f"{site['at']}.server_name has no name but expressions: list one that they match"
 
 
 def _proof(site: Site, location: Location, pools: Pools) -> Proof:
@@ -113,14 +123,24 @@ def _proof(site: Site, location: Location, pools: Pools) -> Proof:
         connect_to=str(_reachable(listen.address)),
         websocket=location["websocket"],
         status=returned.status if returned else None,
-        origin=probe.get("origin"),
+        origin=probe.get("origin") or _origin(site, location),
         subprotocols=[subprotocol] if subprotocol else [],
         send=probe.get("message"),
         expect=probe.get("expect"),
         backends=_backends(site, location, pools),
         # A pool that nginx resolves while it runs may have no server until it has resolved one.
+        proxy_protocol=listen.proxy_protocol,
+        ssl_certificate=probe.get("ssl_certificate"),
+        ssl_certificate_key=probe.get("ssl_certificate_key"),
         wait=_RESOLVING_SECONDS if any(s.parameters.get("resolve") for s in pools.get(_pool(location), ())) else 0,
     )
+
+
+def _origin(site: Site, location: Location) -> str | None:
+    """An origin that may open WebSockets, where one has to be told."""
+    origins, _at = admission.given(site, location, "allowed_origins")
+    told = admission.given(site, location, "allow_missing_origin")[0] is False
+    return origins[0] if location["websocket"] and told and origins and origins != ("*",) else None
 
 
 def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:

@@ -25,12 +25,24 @@ class Probe(t.TypedDict, total=False):
     headers: dict[str, str]
     message: str | None
     expect: str | None
+    ssl_certificate: str | None
+    ssl_certificate_key: str | None
+
+
+class Limits(t.TypedDict, total=False):
+    """What a site says of the clients of its WebSockets, and a location for itself."""
+
+    allowed_origins: tuple[str, ...] | None
+    allow_missing_origin: bool | None
+    limit_conn_per_client: int | None
+    limit_handshakes_per_client: values.Rate | None
+    limit_dry_run: bool | None
 
 
 _Return = t.TypedDict("_Return", {"return": t.Optional[values.Return]}, total=False)
 
 
-class Location(_Return, total=False):
+class Location(_Return, Limits, total=False):
     """websockets_sites[].locations[]. Like all objects here, it has all its keys once no fault was noted."""
 
     at: str
@@ -49,17 +61,32 @@ class Location(_Return, total=False):
     proxy_buffer_size: str | None
     proxy_buffers: str | None
     proxy_request_buffering: str | None
+    proxy_ssl_verify: str | None
+    proxy_ssl_trusted_certificate: str | None
+    proxy_ssl_name: str | None
     probe: bool | Probe
     directives: tuple[str, ...]
 
 
-class Site(t.TypedDict, total=False):
+class Site(Limits, total=False):
     """websockets_sites[]."""
 
     at: str
     server_name: tuple[str, ...]
     listen: tuple[addresses.Listen, ...]
     http2: str | None
+    ssl_certificate: values.Certificate | None
+    ssl_certificate_key: values.Certificate | None
+    ssl_policy: str
+    ssl_buffer_size: str
+    ssl_client_certificate: str | None
+    ssl_verify_client: str | None
+    redirect_http: bool
+    hsts: str | None
+    set_real_ip_from: tuple[str, ...] | None
+    real_ip_header: str | None
+    client_header_timeout: str
+    large_client_header_buffers: str | None
     access_log: tuple[str, ...] | None
     locations: tuple[Location, ...]
     directives: tuple[str, ...]
@@ -92,6 +119,10 @@ class Key:
 def has_http2(site: Site) -> bool:
     """Whether a site speaks HTTP/2: to nginx it is a matter of the whole site since 1.25.1, and so it is here."""
     return site.get("http2") == "on" or any(listen.http2 for listen in site.get("listen", ()))
+
+
+def has_tls(site: Site) -> bool:
+    return any(listen.ssl for listen in site.get("listen", ()))
 
 
 def upstreams(value: object, path: str, faults: Faults) -> tuple[Upstream, ...]:
@@ -265,6 +296,7 @@ VARIABLES: dict[str, t.Any] = {
     "websockets_status_listen": "127.0.0.1:6455",
     "websockets_config_path": "/etc/nginx/conf.d/00-websockets.conf",
     "websockets_nginx_version": None,
+    "websockets_openssl_version": None,
     "websockets_render_dir": None,
     "websockets_probe_policy": "rollback",
     "websockets_capacity": 4096,
@@ -278,6 +310,7 @@ _SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
     "websockets_state": values.state,
     "websockets_config_path": values.absolute_path,
     "websockets_probe_policy": values.probe_policy,
+    "websockets_openssl_version": values.openssl_version,
     "websockets_capacity": values.capacity,
     "websockets_worker_shutdown_timeout": values.milliseconds,
     "websockets_manage_nginx_conf": values.boolean,
@@ -313,10 +346,34 @@ UPSTREAM = {
     "directives": Key(snippets.snippet(snippets.UPSTREAM), default=()),
 }
 
+# A location's own take the place of its site's.
+_LIMITS = {
+    "allowed_origins": Key(values.allowed_origins, default=None),
+    "allow_missing_origin": Key(values.boolean, default=None),
+    "limit_conn_per_client": Key(values.connections, default=None),
+    "limit_handshakes_per_client": Key(values.rate, default=None),
+    "limit_dry_run": Key(values.boolean, default=None),
+}
+
 SITE = {
     "server_name": Key(values.server_names),
     "listen": Key(addresses.listens),
     "http2": Key(values.on_off, default=None),
+    "ssl_certificate": Key(values.certificate, default=None),
+    "ssl_certificate_key": Key(values.private_key, default=None),
+    "ssl_policy": Key(values.ssl_policy, default="intermediate"),
+    # A WebSocket keeps one as long as it lives, and does not use it. Measured: docs/data-path.md.
+    "ssl_buffer_size": Key(values.size, default="1k"),
+    "ssl_client_certificate": Key(values.certificate_path, default=None),
+    "ssl_verify_client": Key(values.ssl_verify_client, default=None),
+    "redirect_http": Key(values.boolean, default=False),
+    "hsts": Key(values.hsts, default=None),
+    "set_real_ip_from": Key(addresses.balancers, default=None),
+    "real_ip_header": Key(values.header_name, default=None),
+    **_LIMITS,
+    # A client that takes its time holds a connection: nginx's own 60s let a few of them hold many.
+    "client_header_timeout": Key(values.milliseconds, default="10s"),
+    "large_client_header_buffers": Key(values.buffers, default=None),
     "access_log": Key(values.access_log, default=None),
     "locations": Key(_locations),
     "directives": Key(snippets.snippet(snippets.SITE), default=()),
@@ -336,6 +393,10 @@ _PROXIED = {
     "proxy_buffer_size": Key(values.size, default=None),
     "proxy_buffers": Key(values.buffers, default=None),
     "proxy_request_buffering": Key(values.on_off, default=None),
+    "proxy_ssl_verify": Key(values.on_off, default=None),
+    "proxy_ssl_trusted_certificate": Key(values.certificate_path, default=None),
+    "proxy_ssl_name": Key(values.host_name, default=None),
+    **_LIMITS,
 }
 
 LOCATION = {
@@ -358,4 +419,6 @@ PROBE = {
     "headers": Key(_headers(values.secret, _OWN_PROBE_HEADERS, "it is the handshake's own, or has a key"), default={}),
     "message": Key(values.block, default=None),
     "expect": Key(values.block, default=None),
+    "ssl_certificate": Key(values.certificate_path, default=None),
+    "ssl_certificate_key": Key(values.certificate_path, default=None),
 }

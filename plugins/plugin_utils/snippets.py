@@ -21,7 +21,33 @@ UPSTREAM = {
     **{name: _OWN_KEY.format(name) for name in ("zone", "keepalive", "resolver")},
 }
 SITE = {
-    **{name: _OWN_KEY.format(name) for name in ("listen", "server_name", "http2", "access_log")},
+    **{
+        name: _OWN_KEY.format(name)
+        for name in (
+            *("listen", "server_name", "http2", "access_log", "client_header_timeout", "large_client_header_buffers"),
+            *(
+                "ssl_certificate",
+                "ssl_certificate_key",
+                "ssl_client_certificate",
+                "ssl_verify_client",
+                "ssl_buffer_size",
+            ),
+            *("set_real_ip_from", "real_ip_header"),
+        )
+    },
+    "real_ip_recursive": "it is on where set_real_ip_from is",
+    **dict.fromkeys(
+        (
+            *("server_tokens", "connection_pool_size", "request_pool_size"),
+            *("ssl_session_cache", "ssl_session_timeout", "ssl_session_tickets"),
+        ),
+        "it is written anyway, and nginx takes it once",
+    ),
+    **{
+        name: _OWN_KEY.format("ssl_policy")
+        for name in ("ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_ecdh_curve")
+    },
+    "recursive_error_pages": "it is on where limits are",
     # Each location has its own, so on the site they would be without effect.
     "proxy_set_header": "the key 'headers' of a location is for it",
     "proxy_read_timeout": "the key 'proxy_read_timeout' of a location is for it",
@@ -31,11 +57,14 @@ LOCATION = {
     "proxy_set_header": _OWN_KEY.format("headers"),
     "proxy_http_version": "it is always 1.1, for WebSockets need it",
     "proxy_ssl_server_name": "it is on where proxy_pass is https",
+    "proxy_ssl_verify_depth": "it is 3 where proxy_ssl_verify is on",
+    "proxy_socket_keepalive": "it is on for WebSockets",
     **{
         name: _OWN_KEY.format(name)
         for name in (
             *("proxy_pass", "root", "return", "client_max_body_size", "proxy_connect_timeout", "proxy_send_timeout"),
             *("proxy_read_timeout", "proxy_buffering", "proxy_buffer_size", "proxy_buffers", "proxy_request_buffering"),
+            *("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"),
         )
     },
 }

@@ -44,6 +44,11 @@ def quoted(value: str) -> str:
     return quote + escaped.replace(quote, f"\\{quote}") + quote
 
 
+def line(*words: str) -> str:
+    """A directive and its arguments."""
+    return f"{' '.join(map(quoted, words))};"
+
+
 def variables_are_sound(value: str) -> bool:
     """Whether every dollar sign starts a variable: $name or ${name}."""
     return _DOLLARS.fullmatch(value) is not None

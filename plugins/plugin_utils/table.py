@@ -28,7 +28,10 @@ def proof_table(
 def _row(gateway: str, proof: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     milliseconds = "" if proof["milliseconds"] is None else f"{proof['milliseconds']:.1f}"
     status = "" if proof["status"] is None else str(proof["status"])
-    return (gateway, proof["site"], proof["path"], status, proof["proven"] or "NOT PROVEN", milliseconds)
+    proven = proof["proven"] or "NOT PROVEN"
+    if proof.get("expires"):
+        proven += f", certificate until {proof['expires'][:10]}"
+    return (gateway, proof["site"], proof["path"], status, proven, milliseconds)
 
 
 def _line(row: t.Sequence[str], widths: t.Sequence[int]) -> str:

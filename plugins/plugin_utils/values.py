@@ -25,6 +25,7 @@ _LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 _SERVER_NAME = re.compile(
     rf"_|(?:\*\.|\.)?{HOST_LABEL}(?:\.{HOST_LABEL})*|{HOST_LABEL}(?:\.{HOST_LABEL})*\.\*|~[^\x00-\x1f\x7f]+"
 )
+_HOST_NAME = re.compile(rf"{HOST_LABEL}(?:\.{HOST_LABEL})*")
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # nginx's proxy_headers_hash_bucket_size is 64 bytes, 16 of them its own.
@@ -38,6 +39,15 @@ _ROUTE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 # https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin
 _ORIGIN = re.compile(r"null|[a-z][a-z0-9+.-]*://[^/\s\x00-\x20\x7f]+")
+# As a browser sends it: in lower case, and without the port that the scheme has anyway.
+_EXACT_ORIGIN = re.compile(r"null|(?!https://\S*:443$|http://\S*:80$)[a-z][a-z0-9+.-]*://[a-z0-9._:\[\]-]+")
+# https://nginx.org/en/docs/http/ngx_http_limit_req_module.html#limit_req_zone
+_RATE = re.compile(r"(?P<number>[1-9][0-9]{0,5})r/[sm](?: burst=(?P<burst>[0-9]{1,6}))?")
+# RFC 6797 section 6.1, and what browsers' own lists ask for.
+_HSTS = re.compile(r"max-age=[0-9]{1,10}(?:; includeSubDomains)?(?:; preload)?")
+# Two years, as in Mozilla's guidelines.
+_HSTS_VALUE = "max-age=63072000"
+_PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----\n.*-----END [A-Z0-9 ]+-----\n*", re.DOTALL)
 _REQUEST_PATH = re.compile(r"/[!-\"$-~]*")
 _LOG_FORMAT = re.compile(
     rf"|[A-Za-z0-9_-]+(?: (?:buffer={_SIZE.pattern}|gzip(?:=[1-9])?|flush=(?:{_MILLISECONDS.pattern})|if=.+))*"
@@ -60,8 +70,12 @@ _STATUS = range(200, 600)
 _LONGEST_WORD = 2000
 # RFC 1035 section 2.3.4.
 _LONGEST_NAME = 253
+# With a scheme and a port beside the name; nginx's maps have buckets for them.
+_LONGEST_ORIGIN = 300
 
 STATES = ("present", "absent")
+SSL_POLICIES = ("intermediate", "modern")
+_OPENSSL = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3}[a-z]{0,2})?(?:-[A-Za-z0-9.-]+)?")
 PROBE_POLICIES = ("rollback", "fail", "warn", "skip")
 # Beyond that nginx would need more memory for its connections alone than hosts have.
 _MOST_SOCKETS = 10_000_000
@@ -96,6 +110,24 @@ class Return:
 
     status: int
     text: str | None = None
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many may come, in nginx's words, and how many of them at once."""
+
+    rate: str
+    burst: int
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A certificate or a key: its path on the gateway, or none where it is a text to be delivered.
+
+    The text itself is not kept, for the model becomes a fact of the host.
+    """
+
+    path: str | None
 
 
 @dataclass(frozen=True)
@@ -202,6 +234,94 @@ def origin(value: object, path: str, faults: Faults) -> str | None:
     return matching(_ORIGIN, "an origin as a browser sends it: https://www.example.com", value, path, faults)
 
 
+def allowed_origins(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """Origins to the letter, or '*' for all; nothing between them, for patterns are how the wrong ones get in."""
+    if value == "*":
+        return ("*",)
+    need = "list the origins of the pages that may open WebSockets, or write '*' for all"
+    if not isinstance(value, list):
+        faults.add(path, f"must be a list or '*', not {described(value)}: {need}")
+        return None
+    found = one_or_more(value, path, faults, _exact_origin, need) or ()
+    # nginx takes no map with the same string twice.
+    for item in dict.fromkeys(item for item in found if found.count(item) > 1):
+        faults.add(path, f"{shown(item)} is listed more than once")
+    return found or None
+
+
+def _exact_origin(value: object, path: str, faults: Faults) -> str | None:
+    meaning = "an origin to the letter, as a browser sends it: https://www.example.com, https://localhost:8443"
+    given = matching(_EXACT_ORIGIN, meaning, value, path, faults)
+    if given is None or len(given) <= _LONGEST_ORIGIN:
+        return given
+    faults.add(path, f"{shown(given)} is longer than the {_LONGEST_ORIGIN} characters of an origin")
+    return None
+
+
+def rate(value: object, path: str, faults: Faults) -> Rate | None:
+    """A rate of nginx, and how many may come at once: by default as many as in one of its units of time."""
+    given = matching(_RATE, "a rate: 5r/s, 30r/m, '5r/s burst=20'", value, path, faults)
+    found = _RATE.fullmatch(given or "")
+    if given is None or found is None:
+        return None
+    return Rate(given.split(" ")[0], int(found["burst"] or found["number"]))
+
+
+def hsts(value: object, path: str, faults: Faults) -> str | None:
+    """The value of Strict-Transport-Security; '' for none."""
+    if isinstance(value, bool):
+        return _HSTS_VALUE if value else ""
+    meaning = "true, false or a value: 'max-age=63072000; includeSubDomains; preload'"
+    return matching(_HSTS, meaning, value, path, faults)
+
+
+def certificate(value: object, path: str, faults: Faults) -> Certificate | None:
+    return _pem_or_path("CERTIFICATE", "a certificate", value, path, faults)
+
+
+def private_key(value: object, path: str, faults: Faults) -> Certificate | None:
+    return _pem_or_path("PRIVATE KEY", "a private key", value, path, faults)
+
+
+def _pem_or_path(label: str, what: str, value: object, path: str, faults: Faults) -> Certificate | None:
+    """A path on the gateway, or a text in PEM. No message shows it, for it may be a key in either place."""
+    given = certificate_path(value, path, Faults())
+    if given:
+        return Certificate(given)
+    if isinstance(value, str) and _PEM.fullmatch(value) and f"{label}-----" in value:
+        return Certificate(None)
+    faults.add(path, f"is neither an absolute path nor {what} in PEM, which begins with '-----BEGIN' and ends its line")
+    return None
+
+
+def ssl_policy(value: object, path: str, faults: Faults) -> str | None:
+    return one_of(SSL_POLICIES, value, path, faults)
+
+
+def ssl_verify_client(value: object, path: str, faults: Faults) -> str | None:
+    """YAML may have read on as a boolean."""
+    return one_of(("on", "optional"), "on" if value is True else value, path, faults)
+
+
+def header_name(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_HEADER_NAME, "a header's name, or proxy_protocol", value, path, faults)
+
+
+def host_name(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_HOST_NAME, "a host name", value, path, faults)
+
+
+def openssl_version(value: object, path: str, faults: Faults) -> tuple[int, int] | None:
+    """The first two numbers of a version of OpenSSL, or none where it is not known."""
+    if value is None:
+        return None
+    found = _OPENSSL.fullmatch(text(value, path, faults) or "") if isinstance(value, str) else None
+    if found is None:
+        faults.add(path, f"{shown(value)} is not a version of OpenSSL, such as '3.5.4'")
+        return None
+    return int(found[1]), int(found[2])
+
+
 def request_path(value: object, path: str, faults: Faults) -> str | None:
     return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, faults)
 
@@ -273,6 +393,14 @@ def absolute_path(value: object, path: str, faults: Faults) -> str | None:
     if given is None or _ABSOLUTE_PATH.fullmatch(given):
         return given
     faults.add(path, f"{shown(given)} is not an absolute path")
+    return None
+
+
+def certificate_path(value: object, path: str, faults: Faults) -> str | None:
+    """A path that no message shows, for it may be a key in the wrong place."""
+    if isinstance(value, str) and _ABSOLUTE_PATH.fullmatch(value) and plain_text(value, path, Faults()):
+        return str(value)
+    faults.add(path, "is not an absolute path")
     return None
 
 

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, shown
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import has_http2
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import has_tls
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
@@ -23,6 +23,7 @@ _BALANCES = {"sticky": (1, 29, 6), "least_time": (1, 31, 0)}
 _SERVER_PARAMETERS = {"resolve": (1, 27, 3), "route": (1, 29, 6), "drain": (1, 29, 6)}
 _RESOLVER_IN_UPSTREAM = (1, 27, 3)
 _HTTP2_DIRECTIVE = (1, 25, 1)
+_REJECT_HANDSHAKE = (1, 19, 4)
 _KEEPALIVE_BY_DEFAULT = (1, 29, 7)
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
@@ -42,6 +43,11 @@ class Version(t.NamedTuple):
     def has_http2_directive(self) -> bool:
         """Whether HTTP/2 is a directive of the server and no longer a parameter of listen."""
         return self >= _HTTP2_DIRECTIVE
+
+    @property
+    def can_reject_handshakes(self) -> bool:
+        """Whether a server can end a TLS handshake without a certificate of its own."""
+        return self >= _REJECT_HANDSHAKE
 
     @property
     def keeps_connections_by_default(self) -> bool:
@@ -100,7 +106,7 @@ def check(found: t.Iterable[Need], nginx: Version, faults: Faults) -> None:
 
 def differ(upstreams: t.Iterable[Upstream], sites: t.Iterable[Site]) -> bool:
     """Whether one nginx reads another text than another nginx, for the same variables."""
-    return any(map(has_http2, sites)) or any(upstream["keepalive"] == 0 for upstream in upstreams)
+    return any(map(has_tls, sites)) or any(upstream["keepalive"] == 0 for upstream in upstreams)
 
 
 def _dotted(since: tuple[int, int, int]) -> str:

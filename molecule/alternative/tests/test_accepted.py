@@ -18,7 +18,8 @@ import strategies
 import yaml
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
 from gateway import Gateway
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import given as over
 from playbook import site
 from rendering import ROOT, render
 
@@ -31,12 +32,17 @@ for file in *.conf; do
 done
 """
 FILES = 100
+# What a gateway of the scenario has, for whatever a file names.
+KEY = re.compile(r"(ssl_certificate_key) (?!data:).*;")
+CERTIFICATE = re.compile(r"(ssl_(?:client_|trusted_)?certificate) (?!data:).*;")
 
 
 def objections(gateway: Gateway, texts: Iterable[str]) -> str:
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
-        for number, text in enumerate(texts):
+        for number, given in enumerate(texts):
+            text = KEY.sub(r"\1 /etc/ssl/private/gateway.pem;", given)
+            text = CERTIFICATE.sub(r"\1 /etc/ssl/certs/gateway.pem;", text)
             entry = tarfile.TarInfo(f"{number}.conf")
             entry.size = len(text.encode())
             tar.addfile(entry, io.BytesIO(text.encode()))
@@ -51,8 +57,13 @@ def version(gateway: Gateway) -> str:
 
 
 def test_the_file_is_the_one_that_is_rendered_without_a_host(gateway: Gateway, version: str, tmp_path: Path) -> None:
+    openssl = re.findall(r"OpenSSL ([0-9.]+)", gateway.console.run("nginx -V").stderr)[-1]
     run = site(
-        {"websockets_render_dir": str(tmp_path), "websockets_nginx_version": version},
+        {
+            "websockets_render_dir": str(tmp_path),
+            "websockets_nginx_version": version,
+            "websockets_openssl_version": openssl,
+        },
         arguments=["--limit", gateway.name],
         playbook="wsfleet.nginx.render",
     )
@@ -64,7 +75,7 @@ def test_the_file_is_the_one_that_is_rendered_without_a_host(gateway: Gateway, v
 def test_whatever_the_variables_say(gateway: Gateway, version: str) -> None:
     texts: list[str] = []
 
-    @given(strategies.gateways(tuple(map(int, version.split(".")))))
+    @over(strategies.gateways(tuple(map(int, version.split(".")))))
     @settings(
         max_examples=FILES,
         deadline=None,
@@ -91,7 +102,7 @@ def test_the_worked_examples(gateway: Gateway, version: str) -> None:
             hosts = block["chat_backends"]["hosts"]
         elif isinstance(block.get("websockets_sites"), list):
             texts.append(rendered(block, version, {name: variables or {} for name, variables in hosts.items()}))
-    assert len(texts) == 7
+    assert len(texts) == 8
     assert objections(gateway, texts) == ""
 
 

@@ -147,10 +147,15 @@ def test_an_unbuffered_request_reaches_the_backend_before_its_body(api: Gateway)
         assert connection.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
 
 
-def test_large_headers_of_an_answer_need_a_large_buffer(api: Gateway) -> None:
+def test_the_headers_of_frameworks_pass_by_default(api: Gateway) -> None:
+    answer = api.request("GET", "/framed/")
+    assert (answer.status, answer.headers["X-Larger"]) == (200, "L" * 3000)
+
+
+def test_larger_headers_of_an_answer_need_a_larger_buffer(api: Gateway) -> None:
     answer = api.request("GET", "/large/")
     assert answer.body == b"large"
-    assert answer.headers["X-Large"] == "l" * 3000
+    assert answer.headers["X-Largest"] == "L" * 3000
     assert api.request("GET", "/too-large/").status == 502
 
 
@@ -190,4 +195,4 @@ def test_a_sites_own_directives_answer_for_a_dead_backend(chat: Gateway) -> None
 
 @pytest.mark.parametrize("path", ["/", "/kept/", "/secure/"])
 def test_an_h2c_upgrade_stops_at_the_gateway(api: Gateway, path: str) -> None:
-    assert api.request("GET", path, headers=H2C).status == 200
+    assert api.request("GET", path, headers=H2C).status == 400

@@ -32,8 +32,8 @@ def any_certificate(*protocols: str) -> ssl.SSLContext:
     return context
 
 
-def tls(gateway: Gateway, port: int, *protocols: str) -> ssl.SSLSocket:
-    return any_certificate(*protocols).wrap_socket(gateway.open_socket(port), server_hostname="secure.example")
+def tls(gateway: Gateway, name: str, port: int, *protocols: str) -> ssl.SSLSocket:
+    return any_certificate(*protocols).wrap_socket(gateway.open_socket(port), server_hostname=name)
 
 
 def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
@@ -106,10 +106,10 @@ def test_the_options_of_a_listen_are_those_of_its_socket(gateway: Gateway) -> No
 
 @pytest.mark.parametrize(("name", "port"), [("secure.example", 8443), ("also-secure.example", 8444)])
 def test_tls_speaks_http_2_and_1(gateway: Gateway, name: str, port: int) -> None:
-    with tls(gateway, port, "h2", "http/1.1") as connection:
+    with tls(gateway, name, port, "h2", "http/1.1") as connection:
         assert connection.selected_alpn_protocol() == "h2"
         assert http2_answer(connection, name) == (200, f"HTTP/2.0 {name}".encode())
-    answer = gateway.site(name, port).request("GET", "/", sock=tls(gateway, port, "http/1.1"))
+    answer = gateway.site(name, port).request("GET", "/", sock=tls(gateway, name, port, "http/1.1"))
     assert answer.body == f"HTTP/1.1 {name}".encode()
 
 

@@ -21,9 +21,11 @@ EXAMPLES = {
     if "```nginx" in section
 }
 
+FOUNDING = yaml.safe_load((ROOT / "inventories/mixed/group_vars/ws_gateways.yml").read_text())
 
-def test_there_are_seven_examples() -> None:
-    assert len(EXAMPLES) == 7
+
+def test_there_are_eight_examples() -> None:
+    assert len(EXAMPLES) == 8
 
 
 @pytest.mark.parametrize("blocks", EXAMPLES.values(), ids=EXAMPLES)
@@ -34,7 +36,9 @@ def test_an_example_renders_to_the_lines_that_it_shows(blocks: list[tuple[str, s
         if language == "nginx":
             groups = {group: list(members) for group, members in hosts.items()}
             hostvars = {name: given or {} for members in hosts.values() for name, given in members.items()}
-            assert gateway_model(variables, groups, hostvars)["warnings"] == []
+            warnings = gateway_model(variables, groups, hostvars)["warnings"]
+            # The second founding configuration is as it was before there were origins.
+            assert warnings == [] or ("allowed_origins" in warnings[0] and variables == FOUNDING)
             assert text in render(variables, groups=groups, hostvars=hostvars)
             continue
         # A later block takes the place of what it defines again.

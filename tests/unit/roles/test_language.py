@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+import urllib.parse
 
 import pytest
 import strategies
@@ -17,9 +19,11 @@ from rendering import render
 
 VERSIONS = [(1, 18, 0), (1, 22, 1), (1, 26, 3), (1, 30, 0)]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-HEADERS = ["Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "Upgrade", "Connection"]
+HEADERS = [
+    *("Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"),
+    *("Upgrade", "Connection"),
+]
 TIMES_AND_SIZES = ("proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout", "proxy_buffer_size")
-LISTS = ("proxy_buffers", "client_max_body_size")
 
 
 def listed(value: t.Any) -> list[t.Any]:
@@ -31,15 +35,220 @@ def listed(value: t.Any) -> list[t.Any]:
 @SLOW
 def test_the_file_says_what_the_variables_say(nginx: strategies.Version, data: st.DataObject) -> None:
     variables = data.draw(strategies.gateways(nginx))
-    file = parse(render(variables))
-    pools, sites = file.named("upstream"), file.named("server")[:-1]
-    assert {directive.name for directive in file.block} <= {"map", "upstream", "server"}
+    text = render(variables)
+    assert strategies.SECRET not in text
+    assert strategies.SECRET not in str(gateway_model(variables, {}, {}))
+    file = parse(text)
+    assert {directive.name for directive in file.block} <= HTTP
+    pools, servers = file.named("upstream"), file.named("server")[:-1]
     assert len(pools) == len(variables["websockets_upstreams"])
-    assert len(sites) == len(variables["websockets_sites"])
     for pool, upstream in zip(pools, variables["websockets_upstreams"]):
         check_pool(pool, upstream, nginx)
-    for server, site in zip(sites, variables["websockets_sites"]):
-        check_site(server, site)
+    check_servers(servers, variables["websockets_sites"])
+    check_sockets(servers)
+    check_definitions(file)
+    for server in servers:
+        check_names(server)
+
+
+@given(variables=strategies.gateways(VERSIONS[-1]))
+@SLOW
+def test_a_request_goes_where_the_variables_say(variables: strategies.Variables) -> None:
+    """Each location's own lines are followed as nginx does: its ifs, its error pages and its try_files."""
+    file = parse(render(variables))
+    maps = {block.args[1]: dict(zip_rows(block)) for block in file.named("map") if "admitted" in block.args[1]}
+    servers = {server.arguments("server_name")[0]: server for server in file.named("server")[:-1] if is_site(server)}
+    for site in variables["websockets_sites"]:
+        server = servers[tuple(listed(site["server_name"]))]
+        for block, location in zip(server.named("location"), proxied_first(server, site)):
+            if location is not None and ("upstream" in location or "proxy_pass" in location):
+                check_requests(server, block, inherited(site, location), maps)
+
+
+def is_site(server: Directive) -> bool:
+    return bool(server.named("server_name")) and bool(server.named("location"))
+
+
+def zip_rows(block: Directive) -> t.Iterator[tuple[str, str]]:
+    for row in block.block:
+        yield row.name, row.args[0]
+
+
+LIMITS = (
+    *("allowed_origins", "allow_missing_origin", "limit_conn_per_client", "limit_handshakes_per_client"),
+    "limit_dry_run",
+)
+
+
+def inherited(site: strategies.Variables, location: strategies.Variables) -> strategies.Variables:
+    return {**{key: site[key] for key in LIMITS if key in site}, **location}
+
+
+def proxied_first(server: Directive, site: strategies.Variables) -> t.Iterator[strategies.Variables | None]:
+    """The variables of each location block, or nothing for those with a name of their own."""
+    locations = iter(site["locations"])
+    for block in server.named("location"):
+        yield None if block.args[0].startswith("@") else next(locations)
+    assert next(locations, None) is None
+
+
+def check_requests(
+    server: Directive, block: Directive, keys: strategies.Variables, maps: dict[str, dict[str, str]]
+) -> None:
+    websocket, origins = keys.get("websocket", True), keys.get("allowed_origins", "*")
+    limits = bool(keys.get("limit_conn_per_client") or keys.get("limit_handshakes_per_client"))
+    plain = "tunnel" if websocket == "required" else "plain"
+    outcomes = {
+        True: {"no upgrade": plain, "other upgrade": "426"},
+        "required": {"no upgrade": "426", "other upgrade": "426"},
+        False: {"no upgrade": plain, "other upgrade": "400"},
+    }[websocket]
+    for request in ("no upgrade", "other upgrade"):
+        counted = limits and websocket is not False and (websocket == "required" or request == "other upgrade")
+        assert outcome(server, block, Request(request, ""), maps) == (outcomes[request], counted)
+    for origin in ("", *strategies.ORIGINS, "https://evil.example"):
+        admitted = origins == "*" or (keys.get("allow_missing_origin", True) if origin == "" else origin in origins)
+        expected = "400" if websocket is False else "tunnel" if admitted else "403"
+        found = outcome(server, block, Request("handshake", origin), maps)
+        assert found == (expected, limits and websocket is not False)
+
+
+class Request(t.NamedTuple):
+    kind: str
+    origin: str
+
+    def variable(self, name: str, maps: dict[str, dict[str, str]]) -> str:
+        websocket = "websocket" if self.kind == "handshake" else ""
+        if name in maps:
+            return maps[name].get(f"{websocket} {self.origin}", maps[name]["default"])
+        known = {"$websocket_upgrade": websocket, "$http_upgrade": "" if self.kind == "no upgrade" else "x"}
+        return known[name]
+
+
+def outcome(server: Directive, block: Directive, request: Request, maps: dict[str, dict[str, str]]) -> tuple[str, bool]:
+    """How a request ends in a location, and whether its client was counted on the way."""
+    named = {found.args[0]: found for found in server.named("location")}
+    counted, handed_over, target = False, False, ""
+    for _step in range(9):
+        status = ""
+        for condition in block.named("if"):
+            if condition.args[0] == "$arg_x" or status:
+                continue
+            name, operator, value = condition.args
+            if (request.variable(name, maps) == value) == (operator == "="):
+                target = next((args[1] for args in condition.arguments("set")), target)
+                (status,) = condition.arguments("return")[0]
+        if status:
+            pages = {args[0]: args[-1] for args in (block if has_pages(block) else server).arguments("error_page")}
+            page = pages.get(status)
+            if page is None:
+                return status, counted
+            # nginx hands a request over once, unless told otherwise.
+            assert not handed_over or block.named("recursive_error_pages") or server.named("recursive_error_pages")
+            handed_over = True
+            block = named[target if page == "$websocket_location" else page]
+        elif block.named("return"):
+            return block.arguments("return")[0][0], counted
+        elif block.named("try_files"):
+            assert block.named("limit_conn") or block.named("limit_req")
+            counted = True
+            block = named[block.arguments("try_files")[0][-1]]
+        else:
+            return "tunnel" if block.named("proxy_socket_keepalive") else "plain", counted
+    raise AssertionError("a request goes in circles")
+
+
+def has_pages(block: Directive) -> bool:
+    return bool(block.named("error_page"))
+
+
+HTTP = {
+    *("map", "upstream", "server", "log_format", "limit_conn_zone", "limit_req_zone"),
+    *("map_hash_bucket_size", "server_names_hash_bucket_size"),
+}
+
+
+def check_servers(servers: list[Directive], sites: list[strategies.Variables]) -> None:
+    """First comes the one that refuses, and after each site its redirect."""
+    left = list(servers)
+    if left and not left[0].named("server_name"):
+        assert left.pop(0).arguments("return") == [("421",)]
+    for site in sites:
+        check_site(left.pop(0), site)
+        if site.get("redirect_http"):
+            check_redirect(left.pop(0), site)
+    assert left == []
+
+
+def check_redirect(server: Directive, site: strategies.Variables) -> None:
+    hosts = {str(listen).split()[0].rpartition(":")[0] for listen in listed(site["listen"])}
+    found = {args[0] for args in server.arguments("listen")}
+    assert found == {f"{host}:80".lstrip(":") for host in hosts if host != "unix"}
+    assert server.arguments("server_name") == [tuple(listed(site["server_name"]))]
+    assert server.arguments("return")[0][0] == "301"
+    assert server.named("location") == []
+
+
+def check_sockets(servers: list[Directive]) -> None:
+    """nginx refuses two listens of one address with options, and takes the first server where none is the default."""
+    listens: dict[str, list[tuple[Directive, set[str]]]] = {}
+    for server in servers:
+        addresses = [args[0] for args in server.arguments("listen")]
+        assert len(addresses) == len(set(addresses))
+        for address, *parameters in server.arguments("listen"):
+            listens.setdefault(address, []).append((server, set(parameters)))
+    flags = {"default_server", "ssl", "http2", "proxy_protocol"}
+    for address, group in listens.items():
+        with_options = [given - flags for _server, given in group if given - flags]
+        assert len(with_options) <= 1
+        keepalive = [option for given in with_options for option in given if option.startswith("so_keepalive=")]
+        assert len(keepalive) == (not address.startswith("unix:"))
+        for flag in ("ssl", "proxy_protocol"):
+            assert len({flag in given for _server, given in group}) == 1
+        defaults = [server for server, given in group if "default_server" in given]
+        assert len(defaults) <= 1
+        default = (defaults or [group[0][0]])[0]
+        names = default.arguments("server_name")
+        assert names == [] or "_" in names[0] or defaults
+
+
+def check_definitions(file: Directive) -> None:
+    """What is used is defined once, and what is defined is used."""
+    everything = list(within(file))
+    zones = [
+        arg for name in ("limit_conn_zone", "limit_req_zone") for args in file.arguments(name) for arg in args[1:2]
+    ]
+    defined = [zone.partition("=")[2].partition(":")[0] for zone in zones]
+    used = {args[0] for name, args in everything if name == "limit_conn"}
+    used |= {args[0].partition("=")[2] for name, args in everything if name == "limit_req"}
+    assert sorted(defined) == sorted(used)
+    maps = [block.args[1] for block in file.named("map")]
+    variables = {word for _name, args in everything for arg in args for word in re.findall(r"\$websocket_\w+", arg)}
+    own = {"$websocket_client", "$websocket_location"}
+    assert len(maps) == len(set(maps))
+    assert variables - own <= set(maps)
+    assert {name for name in maps if "admitted" in name} <= variables
+    formats = [args[0] for args in file.arguments("log_format")]
+    logs = {args[1] for name, args in everything if name == "access_log" and args[1:2] not in ((), ("combined",))}
+    assert formats == sorted(logs)
+
+
+def within(directive: Directive) -> t.Iterator[tuple[str, tuple[str, ...]]]:
+    for inner in directive.block:
+        if inner.name != "map":
+            yield inner.name, inner.args
+        yield from within(inner)
+
+
+def check_names(server: Directive) -> None:
+    """Each location has its name alone, and whatever is handed over to one finds it."""
+    names = [block.args for block in server.named("location")]
+    assert len(names) == len(set(names))
+    for name, args in within(server):
+        target = args[-1] if name in ("error_page", "try_files") or args[:1] == ("$websocket_location",) else ""
+        assert not target.startswith("@") or (target,) in names
+        if name in ("error_page", "return", "set"):
+            assert "$websocket_location" not in args or any(found == "set" for found, _args in within(server))
 
 
 def check_pool(pool: Directive, upstream: strategies.Variables, nginx: strategies.Version) -> None:
@@ -75,38 +284,82 @@ def server_words(server: t.Any) -> set[str]:
 
 
 def check_site(server: Directive, site: strategies.Variables) -> None:
-    assert [" ".join(args) for args in server.arguments("listen")] == [str(value) for value in listed(site["listen"])]
+    for found, value in zip(server.arguments("listen"), listed(site["listen"])):
+        given = str(value).split()
+        assert found[0] == given[0]
+        # One site completes what all say of a socket.
+        assert set(given) <= set(found) <= {*given, "default_server", "so_keepalive=60s:10s:6", "http2"}
+    assert len(server.named("listen")) == len(listed(site["listen"]))
     assert server.arguments("server_name") == [tuple(listed(site["server_name"]))]
     log = site.get("access_log")
-    assert [" ".join(args) for args in server.arguments("access_log")] == (
-        [] if log is None else ["off" if log is False else log]
-    )
-    locations = [block for block in server.named("location") if block.args != ("@down",)]
-    assert len(locations) == len(site["locations"])
-    for block, location in zip(locations, site["locations"]):
-        check_location(block, location)
+    (found_log,) = server.arguments("access_log")
+    if log is None:
+        assert found_log[1].startswith("websockets")
+        assert found_log[0] == f"/var/log/nginx/{found_log[1]}.log"
+    else:
+        assert " ".join(found_log) == (log or "off")
+    assert server.arguments("set_real_ip_from") == [(value,) for value in listed(site.get("set_real_ip_from", []))]
+    timeout = str(site.get("client_header_timeout", "10s")).replace(" ", "")
+    assert server.arguments("client_header_timeout") == [(timeout,)]
+    buffers = site.get("large_client_header_buffers")
+    assert server.arguments("large_client_header_buffers") == ([tuple(buffers.split())] if buffers else [])
+    check_tls(server, site)
+    named = {block.args[0]: block for block in server.named("location") if block.args[0].startswith("@")}
+    entrances = [block for block in server.named("location") if not block.args[0].startswith("@")]
+    assert len(entrances) == len(site["locations"])
+    for number, (block, location) in enumerate(zip(entrances, site["locations"]), 1):
+        others = [named.pop(name) for name in (f"@handshake_{number}", f"@admitted_{number}") if name in named]
+        check_location(block, others, location)
+    assert named.keys() <= {"@down", "@upgrade_required"}
 
 
-def check_location(block: Directive, location: strategies.Variables) -> None:
+def check_tls(server: Directive, site: strategies.Variables) -> None:
+    for key in ("ssl_certificate", "ssl_certificate_key"):
+        given = site.get(key)
+        (found,) = server.arguments(key) or [("",)]
+        delivered = given is not None and not given.startswith("/")
+        assert found == (f"conf.d/00-websockets.{site_name(site)}.pem" if delivered else given or "",)
+    assert bool(server.named("ssl_protocols")) == ("ssl_certificate" in site)
+    asks = site.get("ssl_client_certificate")
+    assert server.arguments("ssl_client_certificate") == ([(asks,)] if asks else [])
+    verify = "optional" if site.get("ssl_verify_client") == "optional" else "on"
+    assert server.arguments("ssl_verify_client") == ([(verify,)] if asks else [])
+    hsts = {False: None, True: "max-age=63072000"}.get(site.get("hsts", False), site.get("hsts"))
+    for block in (server, *server.named("location")):
+        own = block.arguments("add_header")
+        told = [args[1] for args in own if args[0] == "Strict-Transport-Security"]
+        inherits = block is not server and not own
+        assert told == ([hsts] if hsts and not inherits else []), block.args
+
+
+def site_name(site: strategies.Variables) -> str:
+    return str(listed(site["server_name"])[0])
+
+
+def check_location(block: Directive, others: list[Directive], location: strategies.Variables) -> None:
     modifier, path = block.args if len(block.args) == 2 else ("", *block.args)
     assert f"{modifier} {path}".strip(" ") == location["path"].strip(" ") or path == location["path"]
-    for key in TIMES_AND_SIZES:
-        if key in location:
-            assert block.arguments(key) == [(str(location[key]).replace(" ", ""),)]
-    for key in LISTS:
-        if key in location:
-            assert [" ".join(args) for args in block.arguments(key)] == [str(location[key])]
-    for key in ("proxy_buffering", "proxy_request_buffering"):
-        if key in location:
-            assert block.arguments(key) == [("on" if location[key] in (True, "on") else "off",)]
+    passing = [found for found in (block, *others) if found.named("proxy_pass")]
+    for found in passing:
+        for key in TIMES_AND_SIZES:
+            if key in location:
+                assert found.arguments(key) == [(str(location[key]).replace(" ", ""),)]
+        if "proxy_buffers" in location:
+            assert [" ".join(args) for args in found.arguments("proxy_buffers")] == [location["proxy_buffers"]]
+        for key in ("proxy_buffering", "proxy_request_buffering"):
+            if key in location:
+                assert found.arguments(key) == [("on" if location[key] in (True, "on") else "off",)]
+        check_proxy(found, location)
+    # A handshake has no body.
+    if "client_max_body_size" in location and location.get("websocket") != "required":
+        assert block.arguments("client_max_body_size") == [(str(location["client_max_body_size"]),)]
     if "return" in location:
         check_return(block, str(location["return"]))
     elif "root" in location:
         assert block.arguments("root") == [(location["root"],)]
     else:
-        check_proxy(block, location)
-    inside_returns = [] if location.get("websocket") == "required" else block.arguments("return")
-    assert len(inside_returns) == ("return" in location)
+        assert len(passing) == (2 if location.get("websocket", True) is True else 1)
+    assert len(block.named("return")) == ("return" in location)
 
 
 def check_return(block: Directive, value: str) -> None:
@@ -119,8 +372,7 @@ def check_return(block: Directive, value: str) -> None:
 
 
 def check_proxy(block: Directive, location: strategies.Variables) -> None:
-    target = location.get("proxy_pass") or f"http://{location['upstream']}"
-    assert block.arguments("proxy_pass") == [(target,)]
+    check_target(block, location)
     assert block.arguments("proxy_http_version") == [("1.1",)]
     headers = dict(t.cast("list[tuple[str, str]]", block.arguments("proxy_set_header")))
     assert len(headers) == len(block.named("proxy_set_header"))
@@ -128,12 +380,29 @@ def check_proxy(block: Directive, location: strategies.Variables) -> None:
     for name, value in location.get("headers", {}).items():
         assert by_name[name.lower()] == value
     assert {name.lower() for name in HEADERS} <= by_name.keys()
-    assert by_name.keys() <= {name.lower() for name in [*HEADERS, *location.get("headers", {})]}
+    assert by_name.keys() <= {name.lower() for name in [*HEADERS, "Origin", *location.get("headers", {})]}
     upgrades = location.get("websocket", True) is not False
     assert by_name["upgrade"] == ("$websocket_upgrade" if upgrades else "")
     assert by_name["connection"] == ("$websocket_connection" if upgrades else "")
     if "proxy_read_timeout" not in location:
         assert block.arguments("proxy_read_timeout") == ([("1h",)] if upgrades else [])
+
+
+def check_target(block: Directive, location: strategies.Variables) -> None:
+    """A location with a name has no path that one behind the pool could replace, and rewrites instead."""
+    url = location.get("proxy_pass") or f"http://{location['upstream']}{'/' if location.get('strip_prefix') else ''}"
+    scheme, _slashes, rest = url.partition("://")
+    socket, _colon, behind = rest.removeprefix("unix:").partition(":")
+    host, slash, uri = (f"unix:{socket}", behind[:1], behind[1:]) if rest.startswith("unix:") else rest.partition("/")
+    named = block.args[0].startswith("@")
+    assert block.arguments("proxy_pass") == [(f"{scheme}://{host}" if named else url,)]
+    assert [args[1:] for args in block.arguments("rewrite")] == (
+        [(f"/{urllib.parse.unquote(uri)}$1", "break")] if named and slash else []
+    )
+    verified = scheme == "https" and location.get("proxy_ssl_verify", "on") in (True, "on")
+    assert block.arguments("proxy_ssl_verify") == ([("on",)] if verified else [])
+    trusted = location.get("proxy_ssl_trusted_certificate", "/etc/ssl/certs/ca-certificates.crt")
+    assert block.arguments("proxy_ssl_trusted_certificate") == ([(trusted,)] if verified else [])
 
 
 def variables_with(value: str, key: str) -> strategies.Variables:
@@ -152,8 +421,19 @@ def variables_with(value: str, key: str) -> strategies.Variables:
         location[key] = value
     elif key in ("path", "headers"):
         location[key] = value if key == "path" else {value: "x"}
-    elif key in site or key == "access_log":
+    elif key in ("allowed_origins", "set_real_ip_from"):
+        site[key] = [value]
+    elif key in site or key in ("access_log", "limit_handshakes_per_client", "large_client_header_buffers"):
         site[key] = value
+    elif key in TLS_KEYS:
+        site.update(listen="443 ssl", **strategies.PATHS, ssl_client_certificate="/ca")
+        site[key] = value
+    elif key == "real_ip_header":
+        site.update(real_ip_header=value, set_real_ip_from="10.0.0.1")
+    elif key in ("proxy_ssl_name", "proxy_ssl_trusted_certificate"):
+        pool.clear()
+        location.pop("upstream")
+        location.update({"proxy_pass": "https://10.0.0.1", key: value})
     elif key == "server":
         pool["servers"] = [value]
     else:
@@ -161,7 +441,19 @@ def variables_with(value: str, key: str) -> strategies.Variables:
     return {"websockets_upstreams": [pool] if pool else [], "websockets_sites": [site]}
 
 
+TLS_KEYS = ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "hsts")
 FORMS = {
+    "allowed_origins": ["https://a{}", "{}"],
+    "set_real_ip_from": ["10.0.0.{}", "{}"],
+    "real_ip_header": ["X{}", "{}"],
+    "limit_handshakes_per_client": ["5r/s{}", "5r/s burst={}", "{}"],
+    "large_client_header_buffers": ["4 8{}", "{}"],
+    "ssl_certificate": ["/{}", "-----BEGIN CERTIFICATE-----\n{}-----END CERTIFICATE-----\n", "{}"],
+    "ssl_certificate_key": ["/{}", "{}"],
+    "ssl_client_certificate": ["/{}", "{}"],
+    "hsts": ["max-age=1{}", "{}"],
+    "proxy_ssl_name": ["a{}", "{}"],
+    "proxy_ssl_trusted_certificate": ["/{}", "{}"],
     "header": ["{}", "a {}", "$host{}"],
     "headers": ["X{}", "{}"],
     "root": ["/{}", "{}"],
@@ -197,13 +489,17 @@ def test_directives_are_read_as_they_were_written(text: str, before: str) -> Non
     variables["websockets_sites"][0]["directives"] = [f"{before}{text}", "last;"]
     if gateway_model(variables, {}, {})["faults"]:
         return
-    (server, _status) = parse(render(variables)).named("server")
-    written = parse(f"{before}{text}\nlast;")
-    assert server.block[2 : 2 + len(written.block)] == written.block
-    assert [directive.name for directive in server.block[2 + len(written.block) :]] == ["location"]
+    (_refusing, server, _status) = parse(render(variables)).named("server")
+    written = parse(f"{before}{text}\nlast;").block
+    (_refusing, plain, _status) = parse(render(variables_with("/", "path"))).named("server")
+    own = len(plain.block) - len(plain.named("location"))
+    assert server.block == (*plain.block[:own], *written, *plain.block[own:])
 
 
 def shape(directive: Directive) -> t.Any:
+    # The rows of a map are values.
+    if directive.name == "map":
+        return "map", [len(row.args) for row in directive.block]
     blocks = [shape(inner) for inner in directive.block if inner.name not in ("http2", "hash", "sticky")]
     return directive.name, blocks
 
@@ -217,8 +513,21 @@ HARMLESS = {
         "root": ["/x"],
         "return": ["x", "", "200"],
         "path": ["/x"],
-        "proxy_pass": ["http://10.0.0.1", "https://10.0.0.1"],
-        "server_name": ["x"],
+        # A path is one more line for handshakes.
+        "proxy_pass": [f"{url}{path}" for url in ("http://10.0.0.1", "https://10.0.0.1") for path in ("", "/")],
+        # The name of all others leaves none to refuse.
+        "server_name": ["x", "_"],
+        "allowed_origins": ["https://x"],
+        "set_real_ip_from": ["10.0.0.1"],
+        "real_ip_header": ["X"],
+        "limit_handshakes_per_client": ["5r/s"],
+        "large_client_header_buffers": ["4 8k"],
+        "ssl_certificate": ["/x"],
+        "ssl_certificate_key": ["/x"],
+        "ssl_client_certificate": ["/x"],
+        "hsts": ["max-age=1"],
+        "proxy_ssl_name": ["x"],
+        "proxy_ssl_trusted_certificate": ["/x"],
         "listen": ["80"],
         "access_log": ["/x"],
         "server": ["10.0.0.1:80"],

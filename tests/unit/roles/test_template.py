@@ -57,21 +57,30 @@ def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: 
         ("server", ["server03:3000"]),
         ("keepalive", ["32"]),
     ]
-    site, live = named(directives, "server")
+    refusing, site, live = named(directives, "server")
+    assert named(refusing["block"], "listen")[0]["args"][0] == "3000"
+    assert named(refusing["block"], "return")[0]["args"] == ["421"]
     assert named(site["block"], "listen")[0]["args"] == ["3000"]
     assert named(site["block"], "server_name")[0]["args"] == ["ws.serverlab.ca"]
-    (location,) = named(site["block"], "location")
-    assert location["args"] == ["/"]
-    headers = dict(item["args"] for item in named(location["block"], "proxy_set_header"))
-    assert headers["Host"] == "$host"
-    assert headers["X-Forwarded-For"] == "$proxy_add_x_forwarded_for"
-    assert headers["Upgrade"] == "$websocket_upgrade"
+    every, handshake, refused = named(site["block"], "location")
+    assert [location["args"] for location in (every, handshake, refused)] == [
+        ["/"],
+        ["@handshake_1"],
+        ["@upgrade_required"],
+    ]
+    for location in (every, handshake):
+        assert named(location["block"], "proxy_pass")[0]["args"] == ["http://ws-backend"]
+        headers = dict(item["args"] for item in named(location["block"], "proxy_set_header"))
+        assert headers["Host"] == "$host"
+        assert headers["X-Forwarded-For"] == "$proxy_add_x_forwarded_for"
+        assert headers["Upgrade"] == "$websocket_upgrade"
+        assert headers["Connection"] == "$websocket_connection"
     assert named(live["block"], "listen")[0]["args"] == ["127.0.0.1:6455"]
 
 
 def test_the_fingerprint_is_that_of_everything_above_it(tmp_path: Path) -> None:
     text = render(SEED)
-    start = text.index("# Only the upgrade")
+    start = text.index("log_format")
     end = text.index("# Tells a deploy")
     fingerprint = hashlib.sha256(text[start:end].rstrip("\n").encode() + b"\n").hexdigest()
     assert f'return 200 "{fingerprint}\\n";' in text
@@ -92,7 +101,9 @@ def test_the_file_looks_hand_made(websocket: bool | str) -> None:
         code = line.split("#")[0].strip()
         depth -= code == "}"
         if code:
-            assert len(line) - len(line.lstrip(" ")) == 4 * depth, line
+            # A line of a text that goes on, as that of log_format.
+            goes_on = code.startswith("'")
+            assert len(line) - len(line.lstrip(" ")) == 4 * (depth + goes_on), line
         depth += code.endswith("{")
         assert line == line.rstrip()
         assert len(line) <= 120
@@ -104,4 +115,4 @@ def test_the_file_looks_hand_made(websocket: bool | str) -> None:
 def test_no_line_of_ansible_managed_leaves_its_comment(tmp_path: Path) -> None:
     text = render(SEED, ansible_managed="Managed by ops\nlisten_here; do not edit")
     assert "# Managed by ops\n# listen_here; do not edit\n" in text
-    assert {item["directive"] for item in blocks(text, tmp_path)} == {"#", "map", "upstream", "server"} - {"#"}
+    assert {item["directive"] for item in blocks(text, tmp_path)} == {"log_format", "map", "upstream", "server"}

@@ -31,7 +31,7 @@ def table(role: str, heading: str) -> list[str]:
     return re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
 
 
-@pytest.mark.parametrize("role", ["websockets", "echo_backend", "packages"])
+@pytest.mark.parametrize("role", ["websockets", "echo_backend", "packages", "exporter"])
 def test_every_variable_has_a_default_a_specification_and_a_line_in_the_readme(role: str) -> None:
     assert {name: spec.get("default") for name, spec in options(role).items()} == defaults(role)
     assert sorted(table(role, "## Variables")) == sorted(defaults(role))

@@ -166,7 +166,11 @@ def test_backends_that_fail_in_different_ways_are_told_by_these() -> None:
 def test_a_backend_that_answers_well_points_at_nginx() -> None:
     line = advice(failed(Answer(400, "answered 400 Bad Request"), {ONE: REFUSED, TWO: GOOD}))
     assert line.startswith(f"asked directly, {TWO} answers as wanted, so nginx is in the way: look at ")
-    assert f"{ONE}, {TWO} answer as wanted" in advice(failed(BAD_GATEWAY, {ONE: GOOD, TWO: GOOD}))
+    both = advice(failed(BAD_GATEWAY, {ONE: GOOD, TWO: GOOD}))
+    assert (
+        f"{ONE}, {TWO} answer as wanted, so nginx is in the way: its answer may be larger than proxy_buffer_size"
+        in both
+    )
 
 
 @pytest.mark.parametrize(

@@ -38,3 +38,11 @@ def test_what_was_done_stands_above_what_was_proven() -> None:
 def test_a_route_that_a_policy_lets_pass_is_told_from_a_proven_one() -> None:
     proof = {"site": "a", "path": "/", "status": None, "proven": "", "milliseconds": None}
     assert proof_table({"g1": [proof]}).splitlines()[1] == "g1       a     /             NOT PROVEN"
+
+
+def test_a_route_over_tls_tells_how_long_its_certificate_holds() -> None:
+    proof = {"site": "a", "path": "/", "status": 101, "proven": "handshake", "milliseconds": 1.0}
+    until = {**proof, "expires": "2027-02-01T12:30:00Z"}
+    _head, first, second = proof_table({"g1": [until, {**proof, "expires": None}]}).splitlines()
+    assert "handshake, certificate until 2027-02-01 " in first
+    assert "certificate" not in second

@@ -1,0 +1,118 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small variables to change, and what becomes of them: a model or its faults."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.gateway import Model, SiteBlock, gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
+
+POOL = {"name": "ws-backend", "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "server03:3000"]}
+LOCATION = {"path": "/", "upstream": "ws-backend"}
+SITE = {"server_name": "ws.serverlab.ca", "listen": 3000, "locations": [LOCATION]}
+PATHS = {"ssl_certificate": "/etc/ssl/ws.pem", "ssl_certificate_key": "/etc/ssl/ws.key"}
+
+INVENTORY = Inventory(
+    groups={"chat": ["chat2", "chat1", "chat10"], "nobody": [], "spare": ["spare1"], "wrong": ["wrong1", "wrong2"]},
+    hostvars={
+        "chat1": {"ansible_host": "192.0.2.1", "chat_port": 9001, "lan": "10.0.0.1"},
+        "chat2": {"ansible_host": "2001:db8::2", "chat_port": 9002},
+        "chat10": {"chat_port": 9010},
+        "spare1": {"ansible_host": "192.0.2.10", "websockets_server": {"backup": True, "weight": 2}},
+        "wrong1": {"ansible_host": "192.0.2.11", "websockets_server": {"weight": "2", "dwon": True}},
+        "wrong2": {"ansible_host": "192.0.2.12", "websockets_server": 0, "websockets_sever": {}},
+    },
+)
+STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
+
+
+def check(
+    upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"], **others: t.Any
+) -> tuple[Model | None, list[str]]:
+    faults = Faults()
+    variables = {
+        "websockets_upstreams": upstreams,
+        "websockets_sites": sites,
+        "websockets_status_listen": status,
+        **others,
+    }
+    return gateway_model(variables, INVENTORY, faults), faults.lines
+
+
+def sound(upstreams: t.Any, sites: t.Any, **others: t.Any) -> Model:
+    model, faults = check(upstreams, sites, **others)
+    assert faults == []
+    assert model is not None
+    return model
+
+
+def faults_of(upstreams: t.Any, sites: t.Any) -> list[str]:
+    model, faults = check(upstreams, sites)
+    assert model is None
+    return faults
+
+
+def on(nginx: str, upstreams: t.Any, sites: t.Any) -> tuple[Model | None, list[str]]:
+    return check(upstreams, sites, websockets_nginx_version=nginx)
+
+
+def pool(**keys: t.Any) -> dict[str, t.Any]:
+    return {**POOL, **keys}
+
+
+def site(**keys: t.Any) -> dict[str, t.Any]:
+    return {**SITE, **keys}
+
+
+def secure(**keys: t.Any) -> dict[str, t.Any]:
+    """A site with TLS."""
+    return {**SITE, "listen": "443 ssl", **PATHS, **keys}
+
+
+def location(**keys: t.Any) -> dict[str, t.Any]:
+    return {**LOCATION, **keys}
+
+
+def server_at(model: Model, place: str) -> SiteBlock:
+    """The server that comes from a place in the variables."""
+    places = model["blocks"][len(model["upstreams"]) : -1]
+    assert len(places) == len(model["sites"])
+    (server,) = (block for at, block in zip(places, model["sites"]) if at == place)
+    return server
+
+
+def server_of(model: Model, number: int = 0) -> list[str]:
+    """The lines of a site's server, but for those that every site has alike."""
+    lines = server_at(model, f"websockets_sites[{number}]")["lines"]
+    alike = [
+        *("server_tokens off;", "client_header_timeout 10s;", "connection_pool_size 384;", "request_pool_size 640;"),
+        "access_log /var/log/nginx/websockets.log websockets;",
+    ]
+    return [line for line in lines if line not in alike]
+
+
+def refusing(model: Model) -> list[str]:
+    """The lines of the server for names that no site has."""
+    return server_at(model, "websockets_sites")["lines"]
+
+
+def blocks_of(model: Model, number: int = 0) -> dict[str, list[str]]:
+    """The lines of a site's locations by their paths."""
+    found = server_at(model, f"websockets_sites[{number}]")["locations"]
+    blocks = {block["path"]: block["lines"] for block in found}
+    assert len(blocks) == len(found)
+    return blocks
+
+
+def blocks_with(**keys: t.Any) -> dict[str, list[str]]:
+    """The location blocks of one location."""
+    return blocks_of(sound([POOL], [site(locations=[location(**keys)])]))
+
+
+def proxied(**keys: t.Any) -> dict[str, t.Any]:
+    """A location without an upstream."""
+    return {"path": "/", **keys}

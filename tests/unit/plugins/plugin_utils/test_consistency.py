@@ -1,0 +1,331 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What must fit together."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modelling import POOL, SITE, faults_of, location, pool, secure, site, sound
+
+
+def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
+    assert faults_of([POOL, pool(servers=["a:1"])], [SITE, site(server_name=["x", "WS.serverlab.ca"])]) == [
+        "websockets_upstreams[1].name: 'ws-backend' is the name of websockets_upstreams[0] already",
+        "websockets_sites[1]: 'WS.serverlab.ca' on 3000 is served by websockets_sites[0] already",
+    ]
+
+
+def test_upstreams_that_differ_by_case_alone_are_one_to_nginx() -> None:
+    assert faults_of([POOL, pool(name="WS-Backend")], [SITE]) == [
+        "websockets_upstreams[1].name: 'WS-Backend' is the name of websockets_upstreams[0] already"
+    ]
+
+
+def test_an_address_has_one_default_server() -> None:
+    sites = [site(listen="80 default_server"), site(listen="80 default_server", server_name="other")]
+    assert faults_of([POOL], sites) == [
+        "websockets_sites[1].listen: websockets_sites[0] is the default server of 80 already"
+    ]
+
+
+def test_a_name_is_taken_by_its_short_form_too() -> None:
+    assert faults_of([POOL], [site(server_name=".a.example"), site(server_name=["b.example", "*.A.example"])]) == [
+        "websockets_sites[1]: '*.A.example' on 3000 is served by websockets_sites[0] already"
+    ]
+
+
+def test_zones_have_one_pool_each() -> None:
+    assert faults_of([pool(zone="other 64k"), pool(name="other")], [SITE]) == [
+        "websockets_upstreams[1]: 'other' is the zone of websockets_upstreams[0] already"
+    ]
+
+
+LONG = ".".join(["a" * 60] * 5)
+
+
+@pytest.mark.parametrize(
+    ("upstreams", "sites", "faults"),
+    [
+        pytest.param(
+            [POOL],
+            [site(server_name=LONG)],
+            [f"websockets_sites[0].server_name: '{LONG[:56]}... is longer than the 253 characters of a host name"],
+            id="a name that no host can have",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations={"probe": {"headers": {"Cookie": "secret"}}})],
+            ["websockets_sites[0].locations: must be a list, not a mapping"],
+            id="a secret in the wrong type",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(probe={"headers": {"Cookie: secret": "x"}})])],
+            [
+                "websockets_sites[0].locations[0].probe.headers: has a key that is no header's name:"
+                " up to 46 letters, digits, '-' and '_'"
+            ],
+            id="a secret as a name",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(headers={"X-" + "a" * 45: "b"})])],
+            [
+                "websockets_sites[0].locations[0].headers: has a key that is no header's name:"
+                " up to 46 letters, digits, '-' and '_'"
+            ],
+            id="a header that nginx has no bucket for",
+        ),
+        pytest.param(
+            [POOL],
+            [secure(listen="443 ssl http2"), secure(server_name="b")],
+            ["websockets_sites[1].listen: 443 has no http2, and http2 in websockets_sites[0]"],
+            id="one address with and without HTTP/2",
+        ),
+        pytest.param(
+            [POOL],
+            [site(directives="proxy_set_header A b; proxy_read_timeout 5m;")],
+            [
+                "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' of a location is for it",
+                "websockets_sites[0].directives: has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location"
+                " is for it",
+            ],
+            id="lines of a site that its locations would not inherit",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "return": "200 $5 or $10"}])],
+            [
+                "websockets_sites[0].locations[0].return: '200 $5 or $10' has a '$' that starts no variable, and nginx"
+                " cannot write one as text"
+            ],
+            id="a price",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "return": "200 $5"}, location(path="/a", headers={"X": "${1}"})])],
+            [
+                "websockets_sites[0].locations[0].return: '$5' has a capture, and no regular expression to take it"
+                " from",
+                "websockets_sites[0].locations[1].headers.X: '${1}' has a capture, and no regular expression to take it"
+                " from",
+            ],
+            id="captures of nothing",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend:80"}])],
+            [
+                "websockets_sites[0].locations[0].proxy_pass: 'WS-Backend' is an upstream, whose servers have ports:"
+                " write none here"
+            ],
+            id="a pool in another case",
+        ),
+        pytest.param(
+            [POOL],
+            [site(locations=[location(proxy_buffers="8 1k"), location(path="/a", proxy_buffer_size=0)])],
+            [
+                "websockets_sites[0].locations[1].proxy_buffer_size: 0 is not a size as nginx writes it: 512, 4k, 1m",
+                "websockets_sites[0].locations[0].proxy_buffers: '8 1k' is too little: the buffers but one must hold"
+                " twice the larger of proxy_buffer_size and one buffer, 8192 bytes",
+            ],
+            id="buffers beside nginx's own",
+        ),
+        pytest.param(
+            [
+                pool(resolver="::1"),
+                pool(name="b", resolver="127.0.0.1:0"),
+                pool(name="c", resolver="a ipv4=off ipv6=off"),
+            ],
+            [SITE],
+            [
+                "websockets_upstreams[0].resolver: '::1' is neither a name server nor valid=TIME, ipv4=on|off or"
+                " ipv6=on|off",
+                "websockets_upstreams[1].resolver: '127.0.0.1:0' is neither a name server nor valid=TIME, ipv4=on|off"
+                " or ipv6=on|off",
+                "websockets_upstreams[2].resolver: has ipv4=off and ipv6=off: no address is left",
+            ],
+            id="name servers that are none",
+        ),
+        pytest.param(
+            [
+                pool(name=f"p{i}", balance=f"sticky {words}")
+                for i, words in enumerate(("route foo", "cookie s s", "learn x"))
+            ],
+            [],
+            [
+                f"websockets_upstreams[{i}].balance: 'sticky {words}' is not 'sticky cookie NAME …', 'sticky route"
+                " $VARIABLE …' or 'sticky learn …'"
+                for i, words in enumerate(("route foo", "cookie s s", "learn x"))
+            ],
+            id="sticky as nginx does not know it",
+        ),
+        pytest.param(
+            [{"name": "ws-backend", "group": "nope", "port": "80"}, {"name": "b", "group": "nope"}],
+            [SITE],
+            [
+                "websockets_upstreams[0].port: must be an integer or the name of a host variable, not '80'",
+                "websockets_upstreams[0].group: 'nope' is not a group of the inventory",
+                "websockets_upstreams[1]: the group 'nope' needs the key 'port'",
+                "websockets_upstreams[1].group: 'nope' is not a group of the inventory",
+            ],
+            id="a group with two faults",
+        ),
+        pytest.param(
+            [pool(servers=["bad", {"address": "worse", "backup": True}])],
+            [SITE],
+            [
+                "websockets_upstreams[0].servers[0]: 'bad' is no address with a port: write it as bad:PORT",
+                "websockets_upstreams[0].servers[1].address: 'worse' is no address with a port: write it as worse:PORT",
+                "websockets_upstreams[0].servers[1].backup: does not go with balance: ip_hash",
+            ],
+            id="servers with faults of two kinds",
+        ),
+        pytest.param(
+            [POOL],
+            [site(listen=["80 foo", "443 http2", 81]), site(listen=[81, "x"])],
+            [
+                "websockets_sites[0].listen[0]: 'foo' is not a parameter known here: default_server, ssl, http2,"
+                " proxy_protocol, backlog, bind, deferred, fastopen, ipv6only, rcvbuf, reuseport, sndbuf, so_keepalive"
+                " are",
+                "websockets_sites[1].listen[1]: 'x' is no address with a port: write it as x:PORT",
+                "websockets_sites[1]: 'ws.serverlab.ca' on 81 is served by websockets_sites[0] already",
+                "websockets_sites[0].listen: http2 on 443 needs ssl beside it",
+            ],
+            id="the sound ones of a list with a fault",
+        ),
+        pytest.param(
+            [{**POOL, "nmae": "x", "name": 3}],
+            [SITE],
+            [
+                "websockets_upstreams[0].nmae: is not a key known here (did you mean 'name'?)",
+                "websockets_upstreams[0].name: must be a string, not an integer (3)",
+            ],
+            id="no false alarm about a pool whose name is unknown",
+        ),
+        pytest.param(
+            [POOL],
+            [site(access_log="/a.log combined banana=1")],
+            [
+                "websockets_sites[0].access_log: '/a.log combined banana=1' is not PATH, or PATH FORMAT with"
+                " buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
+            ],
+            id="a log with an unknown word",
+        ),
+    ],
+)
+def test_faults_that_were_missed_once(upstreams: t.Any, sites: t.Any, faults: list[str]) -> None:
+    assert faults_of(upstreams, sites) == faults
+
+
+def test_what_was_refused_once_although_nginx_takes_it() -> None:
+    sound([POOL], [site(server_name="~^\\d$"), site(server_name="~^\\D$")])
+    sound([POOL], [site(listen=[80, "[::1]:80 ipv6only=off"])])
+    busy = {"proxy_buffers": "2 16k", "directives": "proxy_busy_buffers_size 16k;"}
+    sound([POOL], [site(locations=[location(**busy)])])
+    sound([POOL], [site(locations=[location(path="~ ^/(a)", headers={"X": "$1"}, probe=False)])])
+
+
+def test_no_site_has_the_port_of_the_status() -> None:
+    assert faults_of([POOL], [site(listen=[80, 6455])]) == [
+        "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        (
+            {"real_ip_header": "X-Real-IP"},
+            "needs the key 'set_real_ip_from', the addresses it is believed from",
+        ),
+        (
+            {"real_ip_header": "proxy_protocol", "set_real_ip_from": "10.0.0.1"},
+            "needs proxy_protocol in listen",
+        ),
+        (
+            {"real_ip_header": "X Real", "set_real_ip_from": "10.0.0.1"},
+            "'X Real' is not a header's name, or proxy_protocol",
+        ),
+    ],
+)
+def test_a_header_of_load_balancers_is_one_that_they_send(keys: dict[str, t.Any], fault: str) -> None:
+    assert faults_of([POOL], [site(**keys)]) == [f"websockets_sites[0].real_ip_header: {fault}"]
+
+
+def test_addresses_that_nothing_goes_by_are_a_warning() -> None:
+    sites = [
+        site(listen="80 proxy_protocol", locations=[location(), location(path="/a", websocket=False)]),
+        site(listen="80 proxy_protocol", server_name="b", set_real_ip_from="10.0.0.1"),
+        site(listen="81"),
+    ]
+    sites = [{**each, "allowed_origins": "*"} for each in sites]
+    assert sound([POOL], sites)["warnings"] == [
+        "websockets_sites[0]: the PROXY protocol tells addresses that nothing goes by without set_real_ip_from",
+        "websockets_sites[0].locations[0]: ip_hash of 'ws-backend' goes by the load balancer's address",
+        "websockets_sites[0].locations[1]: ip_hash of 'ws-backend' goes by the load balancer's address",
+    ]
+    assert len(sound([pool(balance="least_conn")], sites)["warnings"]) == 1
+
+
+@pytest.mark.parametrize("key", ["proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"])
+def test_the_certificate_of_a_backend_is_a_matter_of_https(key: str) -> None:
+    value = {"proxy_ssl_verify": False}.get(key, "/a" if "trusted" in key else "a")
+    for route in (location(), {"path": "/", "proxy_pass": "http://a"}):
+        assert faults_of([POOL], [site(locations=[{**route, key: value}])]) == [
+            f"websockets_sites[0].locations[0].{key}: goes with proxy_pass: https://…"
+        ]
+
+
+LIMITS = {"limit_conn_per_client": 1}
+NAMED = (
+    "is not that of server_name, for limits and rewritten paths have expressions too: name the group, as in"
+    " ~^(?<room>…), and write $room"
+)
+
+
+@pytest.mark.parametrize(
+    ("route", "keys", "clobbered"),
+    [
+        # What the server's name has captured is there, as long as nothing else has captured since.
+        (location(headers={"X": "$1"}), {}, False),
+        (location(path="= /a", headers={"X": "${1}"}, websocket="required"), {}, False),
+        ({"path": "/", "return": "200 $1"}, {}, False),
+        # The expression of limits is the server's own, so it comes in the way of all locations.
+        (location(headers={"X": "$1"}), LIMITS, True),
+        (location(headers={"X": "a ${2}"}, **LIMITS), {}, True),
+        (location(headers={"X": "$1"}, limit_handshakes_per_client="1r/s"), {}, True),
+        (location(headers={"X": "$1"}, limit_conn_per_client=0), LIMITS, False),
+        (location(headers={"X": "$1"}, websocket=False), LIMITS, False),
+        (location(headers={"X": "$room"}), LIMITS, False),
+        # The path of handshakes is rewritten, that of plain requests is not.
+        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}), {}, True),
+        ({"path": "/a/", "proxy_pass": "http://a/b", "headers": {"X": "$1"}}, {}, True),
+        ({"path": "/a/", "proxy_pass": "http://a", "headers": {"X": "$1"}}, {}, False),
+        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}, websocket=False), {}, False),
+        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}, websocket="required"), {}, False),
+        # The location's own expression comes last.
+        (location(path="~ ^/(.)", headers={"X": "$1"}, probe=False), LIMITS, False),
+    ],
+)
+def test_a_numbered_capture_of_the_servers_name_is_there_unless_another_takes_its_place(
+    route: dict[str, t.Any], keys: dict[str, t.Any], clobbered: bool
+) -> None:
+    sites = [site(server_name=["a.example", "~^(?<room>.)"], locations=[route], **keys)]
+    if not clobbered:
+        sound([POOL], sites)
+        return
+    (fault,) = faults_of([POOL], sites)
+    assert fault.startswith("websockets_sites[0].locations[0].headers.X: '")
+    assert fault.endswith(f"' {NAMED}")
+
+
+def test_the_limits_of_one_location_come_in_the_way_of_another() -> None:
+    locations = [location(**LIMITS), {"path": "/a", "return": "200 $1"}, location(path="/b", headers={"X": "$1"})]
+    assert faults_of([POOL], [site(server_name="~^(a)", locations=locations)]) == [
+        f"websockets_sites[0].locations[1].return: '$1' {NAMED}",
+        f"websockets_sites[0].locations[2].headers.X: '$1' {NAMED}",
+    ]

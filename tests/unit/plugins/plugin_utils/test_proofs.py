@@ -1,0 +1,202 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each route is proven."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modelling import LOCATION, POOL, faults_of, location, pool, secure, server_of, site, sound
+
+
+@pytest.mark.parametrize(
+    ("names", "directive", "url"),
+    [
+        ("a.example", "server_name a.example;", "ws://a.example/"),
+        (["_"], "server_name _;", "ws://proof.invalid/"),
+        (["*.a.example", "b.example"], "server_name *.a.example b.example;", "ws://b.example/"),
+        ("*.a.example", "server_name *.a.example;", "ws://proof.a.example/"),
+    ],
+)
+def test_a_site_is_proven_under_a_name_that_reaches_it(names: t.Any, directive: str, url: str) -> None:
+    model = sound([POOL], [site(server_name=names, listen=80)])
+    assert directive in server_of(model)
+    assert model["proofs"][0]["url"] == url
+
+
+def proofs_of(**keys: t.Any) -> list[dict[str, t.Any]]:
+    server = {key: keys.pop(key) for key in ("server_name", "listen") if key in keys}
+    model = sound([POOL], [site(**server, locations=[{"path": "/", **keys}])])
+    return [dict(proof) for proof in model["proofs"]]
+
+
+def test_a_proof_asks_what_its_probe_says() -> None:
+    probe = {"path": "/ws/?a=1", "origin": "https://a.example", "subprotocol": "chat", "message": "hi", "expect": "ho"}
+    (proof,) = proofs_of(upstream="ws-backend", probe={**probe, "headers": {"Authorization": "Bearer secret"}})
+    assert proof["url"] == "ws://ws.serverlab.ca:3000/ws/?a=1"
+    assert (proof["origin"], proof["subprotocols"], proof["send"], proof["expect"]) == (
+        "https://a.example",
+        ["chat"],
+        "hi",
+        "ho",
+    )
+    assert "secret" not in str(proof)
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "addresses"),
+    [
+        ({}, "ws://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        ({"websocket": False}, "http://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        (
+            {"path": "/a b/", "strip_prefix": True, "probe": {"path": "/a%20b/c?d=e"}},
+            "ws://ws.serverlab.ca/c?d=e",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "http://h.example/b/"},
+            "ws://ws.serverlab.ca/b/",
+            ["h.example:80"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "https://h.example"},
+            "wss://ws.serverlab.ca/a/",
+            ["h.example:443"],
+        ),
+        ({"upstream": None, "proxy_pass": "http://[2001:db8::1]:81/"}, "ws://ws.serverlab.ca/", ["[2001:db8::1]:81"]),
+        ({"upstream": None, "proxy_pass": "http://unix:/run/b:/c"}, "ws://ws.serverlab.ca/c", ["unix:/run/b"]),
+        (
+            {"upstream": None, "proxy_pass": "http://WS-backend/c"},
+            "ws://ws.serverlab.ca/c",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "~ ^/r/[0-9]+$", "probe": {"path": "/r/1"}},
+            "ws://ws.serverlab.ca/r/1",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+    ],
+)
+def test_a_proof_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
+    route = {name: value for name, value in location(**keys).items() if value is not None}
+    (proof,) = sound([POOL], [site(locations=[route])])["proofs"]
+    assert proof["backends"] == {"url": url, "addresses": addresses, "headers": {}}
+
+
+def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
+    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example"}
+    (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["url"] == "ws://internal.example/"
+    assert proof["backends"]["headers"] == {"X-Tenant": "a"}
+
+
+def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:
+    servers = [{"address": "a:1", "down": True}, *(f"b:{number}" for number in range(1, 21))]
+    (proof,) = sound([pool(servers=servers, balance="least_conn")], [site()])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["addresses"] == [f"b:{number}" for number in range(1, 9)]
+    (nowhere,) = sound([pool(servers=servers[:1])], [site()])["proofs"]
+    (returned,) = sound([], [site(locations=[{"path": "/", "return": 404}])])["proofs"]
+    assert (nowhere["backends"], returned["backends"]) == (None, None)
+
+
+def test_a_redirect_is_proven_by_its_status_and_a_closed_door_not_at_all() -> None:
+    assert proofs_of(**{"return": "301 https://a/"})[0]["status"] == 301
+    assert proofs_of(root="/a")[0]["status"] is None
+    assert proofs_of(**{"return": 444}) == []
+    assert proofs_of(upstream="ws-backend", probe=False) == []
+
+
+def test_a_site_with_tls_is_proven_over_tls() -> None:
+    def url(listen: str, **keys: t.Any) -> str:
+        (proof,) = sound([POOL], [secure(listen=listen, locations=[{"path": "/", **keys}])])["proofs"]
+        return proof["url"]
+
+    assert url("443 ssl", upstream="ws-backend") == "wss://ws.serverlab.ca/"
+    assert url("8443 ssl", root="/a") == "https://ws.serverlab.ca:8443/"
+
+
+def test_a_redirect_from_port_80_is_no_route() -> None:
+    (proof,) = sound([POOL], [secure(redirect_http=True)])["proofs"]
+    assert proof["url"] == "wss://ws.serverlab.ca/"
+
+
+def test_a_proof_speaks_the_proxy_protocol_where_its_first_listen_does() -> None:
+    def spoken(*listens: str) -> bool:
+        return sound([POOL], [site(listen=list(listens))])["proofs"][0]["proxy_protocol"]
+
+    assert spoken("80 proxy_protocol", "81")
+    assert not spoken("81", "80 proxy_protocol")
+
+
+@pytest.mark.parametrize(
+    ("keys", "origin"),
+    [
+        ({}, None),
+        ({"allowed_origins": ["https://a", "https://b"]}, None),
+        ({"allowed_origins": ["https://a", "https://b"], "allow_missing_origin": False}, "https://a"),
+        ({"allowed_origins": "*", "allow_missing_origin": False}, None),
+        ({"allow_missing_origin": False}, None),
+        (
+            {"allowed_origins": ["https://a"], "allow_missing_origin": False, "probe": {"origin": "https://c"}},
+            "https://c",
+        ),
+    ],
+)
+def test_a_proof_tells_an_origin_where_it_has_to(keys: dict[str, t.Any], origin: str | None) -> None:
+    assert proofs_of(upstream="ws-backend", **keys)[0]["origin"] == origin
+    probe = {name: value for name, value in keys.items() if name == "probe"}
+    of_site = {name: value for name, value in keys.items() if name != "probe"}
+    (proof,) = sound([POOL], [site(**of_site, locations=[location(**probe)])])["proofs"]
+    assert proof["origin"] == origin
+
+
+def test_a_site_that_asks_for_certificates_is_proven_with_one() -> None:
+    asks = {"ssl_client_certificate": "/ca.pem"}
+    probe = {"ssl_certificate": "/client.pem", "ssl_certificate_key": "/client.key"}
+    sites = [secure(**asks, allowed_origins="*"), secure(server_name="b", **asks, locations=[location(probe=probe)])]
+    model = sound([POOL], [sites[0], {**sites[1], "allowed_origins": "*"}])
+    (proof,) = model["proofs"]
+    assert (proof["at"], proof["ssl_certificate"], proof["ssl_certificate_key"]) == (
+        "websockets_sites[1].locations[0]",
+        "/client.pem",
+        "/client.key",
+    )
+    assert model["warnings"] == [
+        "websockets_sites[0].locations[0]: is not proven, for the site asks for a client's certificate:"
+        " give probe.ssl_certificate and probe.ssl_certificate_key"
+    ]
+    optional = secure(**asks, ssl_verify_client="optional", allowed_origins="*")
+    assert sound([POOL], [optional])["warnings"] == []
+    plain_first = secure(**asks, listen=[80, "443 ssl"], allowed_origins="*")
+    assert sound([POOL], [plain_first])["warnings"] == []
+
+
+@pytest.mark.parametrize("key", ["ssl_certificate", "ssl_certificate_key"])
+def test_a_probe_has_both_a_certificate_and_its_key(key: str) -> None:
+    assert faults_of([POOL], [site(locations=[location(probe={key: "/a.pem"})])]) == [
+        "websockets_sites[0].locations[0].probe: has one of ssl_certificate and ssl_certificate_key: give both"
+    ]
+
+
+def test_what_cannot_be_proven_is_a_warning() -> None:
+    regex = location(path="~ ^/rooms/[0-9]+$")
+    sites = [site(locations=[regex]), site(server_name="~^a", locations=[LOCATION])]
+    model = sound([POOL], [{**each, "allowed_origins": "*"} for each in sites])
+    assert model["proofs"] == []
+    assert model["warnings"] == [
+        "websockets_sites[0].locations[0]: is not proven, for no path is known that the expression matches:"
+        " give probe.path",
+        "websockets_sites[1].locations[0]: is not proven, for websockets_sites[1].server_name has no name but"
+        " expressions: list one that they match",
+    ]
+    for probe in (False, {"path": "/rooms/1"}):
+        assert sound([POOL], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []
+
+
+def test_a_path_is_encoded_in_its_proof() -> None:
+    model = sound([POOL], [site(locations=[location(path="/\u00fc/%")])])
+    assert model["proofs"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"

@@ -1,0 +1,81 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The keys 'directives': what has another place is refused there."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import snippets
+from modelling import POOL, blocks_of, faults_of, location, secure, server_at, sound
+
+LIMITS = {"limit_conn_per_client": 1, "limit_handshakes_per_client": "1r/s"}
+# Every line that a site and a location could have.
+FULL = secure(
+    **LIMITS,
+    http2=True,
+    hsts=True,
+    ssl_client_certificate="/ca.pem",
+    allowed_origins=["https://a.example"],
+    set_real_ip_from="10.0.0.1",
+    large_client_header_buffers="4 8k",
+    locations=[
+        location(client_max_body_size=0, proxy_buffering=True, proxy_request_buffering=True, proxy_buffers="8 8k"),
+        {
+            "path": "/b/",
+            "proxy_pass": "https://a/b",
+            "proxy_ssl_name": "a",
+            "proxy_connect_timeout": 1,
+            "proxy_send_timeout": 1,
+        },
+    ],
+)
+# nginx takes these more than once in a block, or they mean more than one thing.
+REPEATED = {"add_header", "error_page", "if", "set", "}", "limit_conn", "limit_req", "rewrite", "return", "try_files"}
+# A location has them only where its site or it has limits, and their values are not to be had otherwise.
+OF_LIMITS = {"limit_conn_status", "limit_req_status", "default_type"}
+
+
+def names(lines: t.Iterable[str]) -> set[str]:
+    return {line.split(" ")[0].rstrip(";") for line in lines if not line.startswith(" ")}
+
+
+def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
+    """A second line would be one that nginx refuses, or a second opinion."""
+    model = sound([POOL], [FULL])
+    of_site = names(server_at(model, "websockets_sites[0]")["lines"])
+    assert of_site - REPEATED - snippets.SITE.keys() == set()
+    of_locations = names(line for lines in blocks_of(model).values() for line in lines)
+    assert of_locations - REPEATED - OF_LIMITS - snippets.LOCATION.keys() == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("server_tokens on;", "has 'server_tokens': it is written anyway, and nginx takes it once"),
+        ("ssl_session_timeout 5m;", "has 'ssl_session_timeout': it is written anyway, and nginx takes it once"),
+        ("ssl_ciphers HIGH;", "has 'ssl_ciphers': the key 'ssl_policy' is for it"),
+        ("ssl_certificate /a.pem;", "has 'ssl_certificate': the key 'ssl_certificate' is for it"),
+        ("set_real_ip_from 0.0.0.0/0;", "has 'set_real_ip_from': the key 'set_real_ip_from' is for it"),
+        ("real_ip_recursive off;", "has 'real_ip_recursive': it is on where set_real_ip_from is"),
+        ("recursive_error_pages on;", "has 'recursive_error_pages': it is on where limits are"),
+    ],
+)
+def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, fault: str) -> None:
+    assert faults_of([POOL], [secure(directives=line)]) == [f"websockets_sites[0].directives: {fault}"]
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("proxy_socket_keepalive off;", "has 'proxy_socket_keepalive': it is on for WebSockets"),
+        ("proxy_ssl_verify off;", "has 'proxy_ssl_verify': the key 'proxy_ssl_verify' is for it"),
+        ("proxy_ssl_verify_depth 9;", "has 'proxy_ssl_verify_depth': it is 3 where proxy_ssl_verify is on"),
+    ],
+)
+def test_a_line_of_a_location_that_has_another_place_is_refused(line: str, fault: str) -> None:
+    assert faults_of([POOL], [secure(locations=[location(directives=line)])]) == [
+        f"websockets_sites[0].locations[0].directives: {fault}"
+    ]

@@ -1,0 +1,145 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sockets that sites share."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from modelling import POOL, faults_of, secure, server_of, site, sound
+
+
+@pytest.mark.parametrize(
+    ("listen", "lines", "connect_to"),
+    [
+        (80, ["listen 80;"], "127.0.0.1:80"),
+        ("8080", ["listen 8080;"], "127.0.0.1:8080"),
+        ("*:8080", ["listen *:8080;"], "127.0.0.1:8080"),
+        ("192.0.2.1:80", ["listen 192.0.2.1:80;"], "192.0.2.1:80"),
+        ("[::]:80", ["listen [::]:80;"], "[::1]:80"),
+        ("unix:/run/ws.sock", ["listen unix:/run/ws.sock;"], "unix:/run/ws.sock"),
+        ("80 default_server", ["listen 80 default_server so_keepalive=60s:10s:6;"], "127.0.0.1:80"),
+        ([80, "[::]:80"], ["listen 80;", "listen [::]:80;"], "127.0.0.1:80"),
+    ],
+)
+def test_a_listen_is_printed_as_given_and_proven_where_it_answers(
+    listen: t.Any, lines: list[str], connect_to: str
+) -> None:
+    model = sound([POOL], [site(listen=listen)])
+    assert [line for line in server_of(model) if line.startswith("listen ")] == lines
+    assert model["proofs"][0]["connect_to"] == connect_to
+
+
+@pytest.mark.parametrize(
+    ("listen", "line"),
+    [
+        ("80 reuseport default_server", "listen 80 default_server reuseport so_keepalive=60s:10s:6;"),
+        (
+            "[::]:80 ipv6only=on backlog=4096 so_keepalive=30m::10",
+            "listen [::]:80 ipv6only=on backlog=4096 so_keepalive=30m::10;",
+        ),
+        ("unix:/run/a.sock rcvbuf=8k sndbuf=8k", "listen unix:/run/a.sock rcvbuf=8k sndbuf=8k;"),
+        ("80 deferred fastopen=10 bind", "listen 80 deferred fastopen=10 bind so_keepalive=60s:10s:6;"),
+        ("80 so_keepalive=off", "listen 80 so_keepalive=off;"),
+        ("80 ssl proxy_protocol backlog=9", "listen 80 ssl proxy_protocol backlog=9 so_keepalive=60s:10s:6;"),
+    ],
+)
+def test_a_listen_keeps_the_options_of_its_socket(listen: str, line: str) -> None:
+    assert server_of(sound([POOL], [secure(listen=listen)] if "ssl" in listen else [site(listen=listen)]))[0] == line
+
+
+def test_sites_share_a_socket_in_peace() -> None:
+    def other(listen: t.Any) -> list[str]:
+        make = secure if "ssl" in listen else site
+        return faults_of([POOL], [site(listen="80 backlog=9"), make(listen=listen, server_name="b.example")])
+
+    sound([POOL], [site(listen="80 backlog=9"), site(listen=80, server_name="b.example")])
+    place = "websockets_sites[1].listen"
+    assert other("80 backlog=9") == [f"{place}: the options of 80 are given in websockets_sites[0].listen already"]
+    assert other("*:80 ssl") == [f"{place}: *:80 has ssl, and no ssl in websockets_sites[0].listen"]
+    assert other("80 proxy_protocol") == [
+        f"{place}: 80 has proxy_protocol, and no proxy_protocol in websockets_sites[0].listen"
+    ]
+
+
+KEEPALIVE = " so_keepalive=60s:10s:6"
+
+
+def listens(*sites: dict[str, t.Any]) -> list[list[str]]:
+    """The listens of each server, that of the refusing one first."""
+    model = sound([POOL], list(sites))
+    servers = [[line[7:-1] for line in block["lines"] if line.startswith("listen ")] for block in model["sites"]]
+    return servers if "websockets_sites" in model["blocks"] else [[], *servers]
+
+
+OTHER = {"server_name": "b.example"}
+
+
+@pytest.mark.parametrize(
+    ("sites", "expected"),
+    [
+        # A name of its own on each: unknown names are refused, and dead clients found, on each address once.
+        ([site(listen=80), site(listen=80, **OTHER)], [[f"80{KEEPALIVE}"], ["80"], ["80"]]),
+        ([site(listen=80), site(listen="*:80", **OTHER)], [[f"80{KEEPALIVE}"], ["80"], ["*:80"]]),
+        (
+            [site(listen=[80, "[::]:80"]), site(listen="[0::0]:80", **OTHER)],
+            [[f"80{KEEPALIVE}", f"[::]:80{KEEPALIVE}"], ["80", "[::]:80"], ["[0::0]:80"]],
+        ),
+        # The operator's options stay where they are, with the one for dead clients.
+        (
+            [site(listen=80), site(listen="80 backlog=9", **OTHER)],
+            [["80"], ["80"], [f"80 backlog=9{KEEPALIVE}"]],
+        ),
+        (
+            [site(listen="80 so_keepalive=off"), site(listen=80, **OTHER)],
+            [["80"], ["80 so_keepalive=off"], ["80"]],
+        ),
+        # Nothing is refused where a site takes all names.
+        ([site(listen=80, server_name="_")], [[], [f"80{KEEPALIVE}"]]),
+        ([site(listen=80, server_name=["a", "_"])], [[], [f"80{KEEPALIVE}"]]),
+        ([site(listen="80 default_server")], [[], [f"80 default_server{KEEPALIVE}"]]),
+        # nginx's default is the first site, so a later one has to say that it is.
+        (
+            [site(listen=80), site(listen=80, server_name="_")],
+            [[], [f"80{KEEPALIVE}"], ["80 default_server"]],
+        ),
+        (
+            [site(listen="80 backlog=9"), site(listen=80, server_name="_")],
+            [[], [f"80 backlog=9{KEEPALIVE}"], ["80 default_server"]],
+        ),
+        (
+            [site(listen=80), site(listen="80 backlog=9", server_name="_")],
+            [[], ["80"], [f"80 default_server backlog=9{KEEPALIVE}"]],
+        ),
+        (
+            [site(listen=80), site(listen=80, server_name="_"), site(listen="80 default_server", **OTHER)],
+            [[], [f"80{KEEPALIVE}"], ["80"], ["80 default_server"]],
+        ),
+        # Each address for itself.
+        (
+            [site(listen=[80, 81]), site(listen=80, server_name="_")],
+            [[f"81{KEEPALIVE}"], [f"80{KEEPALIVE}", "81"], ["80 default_server"]],
+        ),
+        # A Unix socket has no dead clients.
+        ([site(listen="unix:/run/a")], [["unix:/run/a"], ["unix:/run/a"]]),
+        ([site(listen="unix:/run/a backlog=9")], [["unix:/run/a"], ["unix:/run/a backlog=9"]]),
+        (
+            [secure(listen="443 ssl proxy_protocol")],
+            [[f"443 ssl proxy_protocol{KEEPALIVE}"], ["443 ssl proxy_protocol"]],
+        ),
+    ],
+)
+def test_each_address_has_one_that_says_its_options_and_answers_for_other_names(
+    sites: list[dict[str, t.Any]], expected: list[list[str]]
+) -> None:
+    assert listens(*sites) == expected
+
+
+def test_the_refusing_server_comes_first_and_has_a_block_of_its_own() -> None:
+    model = sound([POOL], [site()])
+    assert model["blocks"][1] == "websockets_sites"
+    assert model["sites"][0]["lines"][-1] == "return 421;"
+    assert model["sites"][0]["locations"] == []
+    assert sound([POOL], [site(server_name="_")])["blocks"][1:] == ["websockets_sites[0]", "websockets_status_listen"]

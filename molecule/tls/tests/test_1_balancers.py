@@ -1,0 +1,89 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who the client is behind load balancers: believed from them, and from nobody else."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from gateway import Gateway
+from secure import ECHOED, messages, proxy_1, proxy_2, received, secured, site_of, verifying
+
+BALANCER, SECOND_BALANCER, SOMEBODY = "127.0.0.10", "127.0.0.17", "127.0.0.11"
+CLIENTS = ("198.51.100.7", "2001:db8::7")
+VERSIONS = {"1": proxy_1, "2": proxy_2}
+
+
+@pytest.fixture
+def plain(gateway: Gateway) -> Gateway:
+    return site_of(gateway, "balanced.example", 8083)
+
+
+@pytest.fixture
+def secure(gateway: Gateway) -> Gateway:
+    return site_of(gateway, "balanced.example", 8444)
+
+
+def seen(site: Gateway, source: str, header: bytes) -> str:
+    """Who the client is to the backend."""
+    sock = site.open_socket(site.port, source)
+    sock.sendall(header)
+    (found,) = site.request("GET", "/", sock=sock).json["headers"]["x-real-ip"]
+    return str(found)
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_balancer_tells_the_client_by_the_proxy_protocol(plain: Gateway, version: str, client: str) -> None:
+    assert seen(plain, BALANCER, VERSIONS[version](client)) == client
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nobody_else_does(plain: Gateway, version: str) -> None:
+    assert seen(plain, SOMEBODY, VERSIONS[version](CLIENTS[0])) == SOMEBODY
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("version", VERSIONS)
+def test_before_tls_too(secure: Gateway, version: str, client: str) -> None:
+    sock = secure.open_socket(secure.port, BALANCER)
+    sock.sendall(VERSIONS[version](client))
+    described, *echoed = messages(secure, sock, path="/?describe")
+    assert json.loads(described)["headers"]["x-real-ip"] == [client]
+    assert echoed == ECHOED
+
+
+def test_who_does_not_speak_it_is_not_answered(plain: Gateway, secure: Gateway) -> None:
+    with plain.open_socket(plain.port, BALANCER) as sock:
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: balanced.example\r\n\r\n")
+        assert received(sock) == b""
+    with pytest.raises(OSError, match=r"EOF|reset|Broken pipe"):
+        secured(secure, verifying(), source=BALANCER)
+
+
+@pytest.mark.parametrize(
+    ("source", "header", "client"),
+    [
+        (BALANCER, "198.51.100.7", "198.51.100.7"),
+        # What stands before it the client itself may have written.
+        (BALANCER, "203.0.113.9, 198.51.100.7", "198.51.100.7"),
+        (BALANCER, "203.0.113.9, 198.51.100.7, 127.0.0.17", "198.51.100.7"),
+        (SECOND_BALANCER, "198.51.100.7", "198.51.100.7"),
+        (SOMEBODY, "198.51.100.7", SOMEBODY),
+        (SOMEBODY, "198.51.100.7, 127.0.0.10", SOMEBODY),
+    ],
+)
+def test_a_balancer_tells_the_client_by_a_header(gateway: Gateway, source: str, header: str, client: str) -> None:
+    site = site_of(gateway, "forwarded.example", 8082)
+    sock = site.open_socket(site.port, source)
+    answer = site.request("GET", "/", headers={"X-Forwarded-For": header}, sock=sock)
+    assert answer.json["headers"]["x-real-ip"] == [client]
+
+
+def test_the_proxy_protocol_is_no_way_to_a_site_that_does_not_expect_it(gateway: Gateway) -> None:
+    site = site_of(gateway, "forwarded.example", 8082)
+    with site.open_socket(site.port, BALANCER) as sock:
+        sock.sendall(proxy_1(CLIENTS[0]) + b"GET / HTTP/1.1\r\nHost: forwarded.example\r\n\r\n")
+        assert b" 400 " in received(sock).splitlines()[0]

@@ -30,6 +30,7 @@ lint: .venv/test
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
+	tests/gixy.sh
 
 sanity: .venv/test
 	tests/sanity.sh

@@ -52,6 +52,7 @@ bench: .venv/test
 	$(BIN)/python tests/bench/model.py
 	tests/podman.sh
 	$(BIN)/python tests/bench/unchanged.py
+	$(BIN)/python tests/bench/data_path.py
 
 clean:
 	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The clients of the data path's benchmark: reads orders, one JSON list a line, and answers each with a JSON object.
+
+["open", 1000, {"Header": "value"}]   opens that many sockets
+["exchange", 64]                      sends 64 bytes on each socket in turn, and waits for the echo
+["saturate", 64, 2.0, 100]            does so on 100 sockets at a time for 2 seconds, each echo answered at once
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+import sys
+import time
+import typing as t
+
+import uvloop
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+SITE = "ws.serverlab.ca"
+# So many handshakes are under way at a time.
+AT_ONCE = 16
+
+
+class Client(WSListener):
+    """One socket. It goes on sending until it has no more turns."""
+
+    transport: WSTransport
+    message = b""
+    turns = 0.0
+    echoes = 0
+    done: asyncio.Future[None]
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self.transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type != WSMsgType.TEXT or frame.payload_size != len(self.message):
+            sys.exit(f"not an echo: {frame}")
+        self.echoes += 1
+        self.turns -= 1
+        if self.turns > 0:
+            transport.send(WSMsgType.TEXT, self.message)
+        else:
+            self.done.set_result(None)
+
+    def start(self, message: bytes, turns: float) -> asyncio.Future[None]:
+        self.message, self.turns, self.echoes = message, turns, 0
+        self.done = asyncio.get_running_loop().create_future()
+        self.transport.send(WSMsgType.TEXT, self.message)
+        return self.done
+
+
+class Load:
+    def __init__(self, url: str, certificate: str) -> None:
+        self.url = url
+        self.tls: dict[str, t.Any] = {}
+        if url.startswith("wss:"):
+            context = ssl.create_default_context(cafile=certificate)
+            self.tls = {"ssl_context": context, "server_hostname": SITE}
+        self.clients: list[Client] = []
+
+    async def open(self, count: int, headers: t.Mapping[str, str]) -> None:
+        headers = {"Host": SITE, **headers}
+
+        async def some(count: int) -> None:
+            for _socket in range(count):
+                _transport, client = await ws_connect(Client, self.url, extra_headers=headers, **self.tls)
+                self.clients.append(t.cast(Client, client))
+
+        await asyncio.gather(*(some(count // AT_ONCE) for _runner in range(AT_ONCE)))
+
+    async def exchange(self, size: int) -> None:
+        for client in self.clients:
+            await client.start(b"x" * size, turns=1)
+
+    async def saturate(self, size: int, seconds: float, sockets: int) -> None:
+        for client in self.clients:
+            client.echoes = 0
+        clients = self.clients[:sockets]
+        done = [client.start(b"x" * size, turns=float("inf")) for client in clients]
+        await asyncio.sleep(seconds)
+        for client in clients:
+            client.turns = 0
+        await asyncio.gather(*done)
+
+    async def obey(self, order: str, *arguments: t.Any) -> dict[str, float]:
+        cpu, start = time.process_time(), time.monotonic()
+        await getattr(self, order)(*arguments)
+        return {
+            "seconds": time.monotonic() - start,
+            "cpu": time.process_time() - cpu,
+            "sockets": len(self.clients),
+            "echoes": sum(client.echoes for client in self.clients),
+        }
+
+
+async def main() -> None:
+    load = Load(*sys.argv[1:])
+    loop = asyncio.get_running_loop()
+    while order := await loop.run_in_executor(None, sys.stdin.readline):
+        print(json.dumps(await load.obey(*json.loads(order))), flush=True)
+
+
+if __name__ == "__main__":
+    uvloop.run(main())

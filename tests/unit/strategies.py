@@ -176,8 +176,9 @@ def location(draw: st.DrawFn, path: str, pools: t.Sequence[str]) -> Variables:
 class Port:
     """A port that sites may share: what all of them say of it, and what one of them has said already."""
 
-    def __init__(self, number: int, *, ssl: bool, http2: bool, proxy_protocol: bool) -> None:
+    def __init__(self, number: int, *, ssl: bool, modern: bool, http2: bool, proxy_protocol: bool) -> None:
         self.number = number
+        self.modern = modern
         self.http2 = ssl and http2
         self.flags = [*(["ssl"] if ssl else []), *(["proxy_protocol"] if proxy_protocol else [])]
         self.said: set[str] = set()
@@ -213,12 +214,12 @@ def tls(port: Port) -> st.SearchStrategy[Variables]:
         lambda verify: {"ssl_client_certificate": PATHS["ssl_certificate"], **verify}
     )
     others = optional(
-        ssl_policy=st.sampled_from(["intermediate", "modern"]),
         hsts=st.sampled_from([True, False, "max-age=60; includeSubDomains"]),
         redirect_http=st.booleans(),
     )
     http2 = st.just({"http2": True} if port.http2 else {})
-    return merged(st.sampled_from([PATHS, PEM]), NOTHING | clients, others, http2)
+    policy = st.just({"ssl_policy": "modern"}) if port.modern else optional(ssl_policy=st.just("intermediate"))
+    return merged(st.sampled_from([PATHS, PEM]), NOTHING | clients, others, http2, policy)
 
 
 balancers = NOTHING | merged(
@@ -262,7 +263,7 @@ def gateways(draw: st.DrawFn, nginx: Version = OLDEST) -> Variables:
     """All variables of a gateway."""
     pools = ["one", "two", "three"][: draw(st.integers(1, 3))]
     ports = [
-        Port(number, ssl=draw(st.booleans()), http2=draw(st.booleans()), proxy_protocol=draw(st.booleans()))
+        Port(number, **{flag: draw(st.booleans()) for flag in ("ssl", "modern", "http2", "proxy_protocol")})
         for number in (8000, 8001)
     ]
     return {

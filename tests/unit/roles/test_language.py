@@ -169,10 +169,15 @@ HTTP = {
 
 
 def check_servers(servers: list[Directive], sites: list[strategies.Variables]) -> None:
-    """First comes the one that refuses, and after each site its redirect."""
+    """First come those that refuse, one for each policy of TLS at most, and after each site its redirect."""
     left = list(servers)
-    if left and not left[0].named("server_name"):
-        assert left.pop(0).arguments("return") == [("421",)]
+    policies = []
+    while left and not left[0].named("server_name"):
+        refusing = left.pop(0)
+        assert refusing.arguments("return") == [("421",)]
+        policies.append(refusing.arguments("ssl_protocols"))
+    assert len(policies) <= 2
+    assert all(policies.count(policy) == 1 for policy in policies)
     for site in sites:
         check_site(left.pop(0), site)
         if site.get("redirect_http"):

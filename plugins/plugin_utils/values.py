@@ -264,7 +264,7 @@ def rate(value: object, path: str, faults: Faults) -> Rate | None:
     found = _RATE.fullmatch(given or "")
     if given is None or found is None:
         return None
-    return Rate(given.split(" ")[0], int(found["burst"] or found["number"]))
+    return Rate(given.partition(" ")[0], int(found["burst"] or found["number"]))
 
 
 def hsts(value: object, path: str, faults: Faults) -> str | None:

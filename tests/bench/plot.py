@@ -21,7 +21,7 @@ def text(x: float, y: float, words: str, css: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" class="{css}">{escape(words)}</text>'
 
 
-def bar(x: float, y: float, width: float, height: float, color: str) -> str:
+def rectangle(x: float, y: float, width: float, height: float, color: str) -> str:
     return f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{color}"/>'
 
 
@@ -36,7 +36,7 @@ def bars(panel: Panel, left: float, base: float, height: float) -> t.Iterator[st
         start, width = left + place * group, group * 0.8 / len(values)
         for index, value in enumerate(values):
             x, tall = start + group * 0.1 + index * width, height * value / highest
-            yield bar(x, base - tall, width - 2, tall, COLORS[index])
+            yield rectangle(x, base - tall, width - 2, tall, COLORS[index])
             yield text(x + width / 2, base - tall - 4, number(value), "end")
         yield text(start + group / 2, base + 18, name, "end")
 
@@ -44,9 +44,9 @@ def bars(panel: Panel, left: float, base: float, height: float) -> t.Iterator[st
 def svg(panels: t.Mapping[str, Panel], series: t.Sequence[str]) -> str:
     rows = -(-len(panels) // COLUMNS)
     width, height = COLUMNS * PANEL_WIDTH, rows * PANEL_HEIGHT + LABELS
-    parts = [f"<style>{STYLE}</style>", bar(0, 0, width, height, "#fff")]
+    parts = [f"<style>{STYLE}</style>", rectangle(0, 0, width, height, "#fff")]
     for index, name in enumerate(series):
-        parts += [bar(MARGIN + 80 * index, 10, 12, 12, COLORS[index]), text(MARGIN + 80 * index + 18, 21, name)]
+        parts += [rectangle(MARGIN + 80 * index, 10, 12, 12, COLORS[index]), text(MARGIN + 80 * index + 18, 21, name)]
     for place, (title, panel) in enumerate(panels.items()):
         left = place % COLUMNS * PANEL_WIDTH + MARGIN
         top = place // COLUMNS * PANEL_HEIGHT + LABELS

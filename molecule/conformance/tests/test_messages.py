@@ -168,12 +168,12 @@ def test_a_message_in_fragments_and_pings_within_it(route: Gateway, listener: so
             for sender, receiver in ((ends.client, ends.backend), (ends.backend, ends.client)):
                 pongs: list[Any] = []
 
-                async def fragments(sender: Connection = sender, pongs: list[Any] = pongs) -> AsyncIterator[str]:
+                async def fragments(sender: Connection, pongs: list[Any]) -> AsyncIterator[str]:
                     for number in range(3):
                         yield f"part {number} "
                         pongs.append(await sender.ping(bytes([number]) * 125))
 
-                sending = asyncio.create_task(sender.send(fragments()))
+                sending = asyncio.create_task(sender.send(fragments(sender, pongs)))
                 received = [fragment async for fragment in receiver.recv_streaming()]
                 await sending
                 assert [fragment for fragment in received if fragment] == ["part 0 ", "part 1 ", "part 2 "]

@@ -88,7 +88,7 @@ def proxied_first(server: Directive, site: strategies.Variables) -> t.Iterator[s
     """The variables of each location block, or nothing for those with a name of their own."""
     locations = iter(site["locations"])
     for block in server.named("location"):
-        yield None if block.args[0].startswith("@") else next(locations)
+        yield None if block.args[0].startswith("@") else next(locations, None)
     assert next(locations, None) is None
 
 

@@ -14,10 +14,14 @@ description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
     template prints, what the gateway is asked before a deploy and what proves it afterwards.
   - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
-positional: _input, groups, hostvars, nginx_version, openssl_version
+positional: _input, groups, hostvars, pools, drained
 options:
   _input:
-    description: All variables whose names start with C(websockets_), under their names. Another name is a fault.
+    description:
+      - All variables whose names start with C(websockets_), under their names. Another name is a fault.
+      - C(websockets_nginx_version) and C(websockets_openssl_version) are the versions on the gateway. While the former
+        is not known, the variables are checked for the newest nginx. While the latter is not, what an OpenSSL may lack
+        is left out.
     type: dict
     required: true
   groups:
@@ -28,17 +32,21 @@ options:
     description: The variables of every host, as Ansible's variable C(hostvars).
     type: dict
     required: true
-  nginx_version:
+  pools:
     description:
-      - The version of nginx that was found on the gateway. It takes the place of C(websockets_nginx_version).
-      - While neither is known, the variables are checked for the newest nginx.
-    type: str
-  openssl_version:
+      - What P(wsfleet.nginx.group_pools#filter) returned. The hosts of a group that is not in it are asked for one by
+        one.
+    type: raw
+    default: {}
+    version_added: 0.5.0
+  drained:
     description:
-      - The version of OpenSSL that was found on the gateway. It takes the place of C(websockets_openssl_version).
-      - What an OpenSSL may lack is left out while neither is known.
-    type: str
-    version_added: 0.4.0
+      - The names by which servers were taken out before, as M(wsfleet.nginx.gateway_preflight) returns them. They stay
+        out, but for those of C(websockets_undrain).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.5.0
 notes:
   - Faults do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
 """
@@ -110,8 +118,20 @@ _value:
           which P(wsfleet.nginx.proof_headers#filter) adds.
       type: list
       elements: dict
+    health_flag:
+      description: The file that takes the gateway out of its balancers, or nothing without C(websockets_health_path).
+      type: str
+    health_wait:
+      description: The seconds for which a deploy takes it out.
+      type: float
+    drain:
+      description:
+        - The names that are taken C(out) and brought C(back), those of them that servers of this gateway are called by
+          (C(here)), the C(addresses) of what is taken out, and for how many C(seconds) to wait for its connections.
+      type: dict
 """
 
+import json
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import gateway
@@ -123,15 +143,13 @@ def gateway_model(
     variables: t.Mapping[str, t.Any],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
-    nginx_version: str | None = None,
-    openssl_version: str | None = None,
+    pools: t.Mapping[str, t.Any] | str = "{}",
+    drained: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
     faults = Faults()
-    if nginx_version is not None:
-        variables = {**variables, "websockets_nginx_version": nginx_version}
-    if openssl_version is not None:
-        variables = {**variables, "websockets_openssl_version": openssl_version}
-    model = gateway.gateway_model(variables, Inventory(groups=groups, hostvars=hostvars), faults)
+    # ansible-core 2.18 makes a mapping of a text that looks like one.
+    known = json.loads(pools) if isinstance(pools, str) else pools
+    model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), faults, drained)
     return {"faults": faults.lines, **(model or {})}
 
 

@@ -2,20 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host has to offer a gateway: names that resolve, and addresses that no other program listens on."""
+"""What this host has to offer a gateway: names that resolve, addresses that no other program listens on, and how many
+connections are open.
+"""
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
-import re
 import socket
 import stat
+import sys
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _LOOKUPS_AT_ONCE = 32
+# States of /proc/net: a TCP connection that both ends keep open, a socket that somebody listens on, and a Unix socket
+# that is connected.
+_ESTABLISHED, _LISTEN, _CONNECTED = "01", "0A", "03"
 
 
 class Program(t.NamedTuple):
@@ -106,13 +112,62 @@ def _descriptors(process: Path) -> t.Iterator[str]:
             continue
 
 
+def connections(peers: t.Sequence[str], listening: t.Sequence[str]) -> t.Callable[[], int]:
+    """What counts the open connections to peers, and those that came to listening ports.
+
+    Both are HOST:PORT or [V6]:PORT, the latter PORT too, and peers unix:/PATH. Names are resolved now.
+    """
+    sockets = {peer[len("unix:") :] for peer in peers if peer.startswith("unix:")}
+    remote = {found for peer in peers if not peer.startswith("unix:") for found in _resolved(peer)}
+    ports = {int(address.rpartition(":")[2]) for address in listening}
+
+    def count() -> int:
+        return _open_unix(sockets) + sum(
+            _port(row[1]) in ports or (_ip(row[2]), _port(row[2])) in remote
+            for table in ("tcp", "tcp6")
+            for row in _rows(table)
+            if row[3] == _ESTABLISHED
+        )
+
+    return count
+
+
+def _resolved(address: str) -> set[tuple[str, int]]:
+    name, _colon, port = address.rpartition(":")
+    found = socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM)
+    return {(str(ipaddress.ip_address(entry[4][0])), int(port)) for entry in found}
+
+
+def _open_unix(paths: set[str]) -> int:
+    """Rows of /proc/net/unix: number, references, protocol, flags, type, state, inode and, on the end that was
+    connected to, the path.
+    """
+    return sum(row[5] == _CONNECTED and row[7] in paths for row in _rows("unix") if len(row) > 7) if paths else 0
+
+
 def _listening_inodes(table: str, port: int) -> t.Iterator[str]:
-    """Rows of /proc/net/tcp (proc(5)): number, local address:port, remote, state (0A listens), ..., inode."""
+    for row in _rows(table):
+        if row[3] == _LISTEN and _port(row[1]) == port:
+            yield row[9]
+
+
+def _rows(table: str) -> t.Iterator[list[str]]:
+    """The rows of a table of /proc/net (proc(5)). Of tcp: number, local address:port, remote, state, ..., inode."""
     try:
-        rows = Path(f"/proc/net/{table}").read_text(encoding="ascii").splitlines()[1:]
+        rows = Path(f"/proc/net/{table}").read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     except OSError:
         return
     for row in rows:
-        fields = re.split(r"\s+", row.strip())
-        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
-            yield fields[9]
+        yield row.split()
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2], 16)
+
+
+def _ip(address: str) -> str:
+    """It is written in words of the machine's own byte order, and an IPv4 address may be one of IPv6."""
+    words = address.partition(":")[0]
+    data = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
+    ip = ipaddress.ip_address(data)
+    return str(getattr(ip, "ipv4_mapped", None) or ip)

@@ -138,6 +138,23 @@ options:
         description: The variable that the file comes from, for messages.
         type: str
         default: ""
+  health:
+    description:
+      - How load balancers learn that the gateway is out for the time of a deploy. It is only where there is something
+        to deploy to a gateway that was deployed before.
+    type: dict
+    version_added: 0.5.0
+    suboptions:
+      flag:
+        description:
+          - The file that is there while the gateway is out, as the configuration tells the balancers. One that another
+            has put there stays.
+        type: path
+        required: true
+      wait:
+        description: For how many seconds it is out before the first file changes.
+        type: float
+        default: 0
   policy:
     description:
       - What follows where a route is not proven. Each time it is told which, why, and what to do.
@@ -374,6 +391,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     capacity,
     certificate,
     deploy,
+    drained,
     files,
     main_context,
     nginx,
@@ -571,6 +589,12 @@ def keep_secrets(module: AnsibleModule, made: state.Proofs) -> None:
             module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
+def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.ContextManager[None]:
+    health = module.params["health"] or {"flag": None, "wait": 0}
+    flag = Path(health["flag"]) if health["flag"] else None
+    return drained.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
+
+
 def go(module: AnsibleModule, scratch: Path) -> None:
     kept = state.State(module.params["live_address"])
     wanted_proofs, policy = module.params["proofs"], module.params["policy"]
@@ -610,7 +634,8 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.warn(f"nginx: {message}")
     if module.check_mode:
         module.exit_json(actions=deal.actions, **result)
-    report = deploy.run(deal, wanted_proofs, policy)
+    with out_of_balancers(module, deal):
+        report = deploy.run(deal, wanted_proofs, policy)
     if report.undone:
         module.fail_json(msg=report.failure, changed=False, undone=True)
     warn_of_limits(module, build)
@@ -667,6 +692,10 @@ def main() -> None:
                     "at": {"type": "str", "default": ""},
                 },
                 "required_if": [("state", "present", ("content",))],
+            },
+            "health": {
+                "type": "dict",
+                "options": {"flag": {"type": "path", "required": True}, "wait": {"type": "float", "default": 0}},
             },
             "policy": {"type": "str", "choices": list(deploy.POLICIES), "default": "rollback"},
             "live_address": {"type": "str", "required": True},

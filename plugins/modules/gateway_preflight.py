@@ -30,6 +30,10 @@ options:
         description: The place in the operator's variables that asks for it, for the message.
         type: str
         required: true
+  config_path:
+    description: The file of nginx's configuration that a deploy writes, to see what was drained.
+    type: path
+    version_added: 0.5.0
   names:
     description: The host names that nginx will resolve when it loads its configuration.
     type: list
@@ -84,13 +88,21 @@ openssl_version:
   returned: always
   sample: 3.0.15
   version_added: 0.4.0
+drained:
+  description: The names by which servers were taken out of the pools of O(config_path), or nothing without that file.
+  type: list
+  elements: str
+  returned: always
+  sample: [server02]
+  version_added: 0.5.0
 """
 
 import os
 import typing as t
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import host, nginx
+from ansible_collections.wsfleet.nginx.plugins.module_utils import drained, host, nginx
 
 
 def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -118,6 +130,7 @@ def main() -> None:
                 "default": [],
                 "options": {"address": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
             },
+            "config_path": {"type": "path"},
             "names": {
                 "type": "list",
                 "elements": "dict",
@@ -137,6 +150,7 @@ def main() -> None:
         changed=False,
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
+        drained=drained.servers(Path(module.params["config_path"])) if module.params["config_path"] else None,
     )
 
 

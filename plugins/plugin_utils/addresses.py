@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 import typing as t
@@ -54,10 +55,8 @@ class Address:
         """The same for every spelling of an address."""
         if self.host in self.ANY_IPV4:
             return Address(port=self.port, unix=self.unix)
-        try:
-            return Address(host=str(ipaddress.ip_address(self.host)), port=self.port)
-        except ValueError:
-            return Address(host=self.host.lower().rstrip("."), port=self.port)
+        ip = _ip(self.host)
+        return Address(host=str(ip) if ip else self.host.lower().rstrip("."), port=self.port)
 
     @property
     def is_ipv6(self) -> bool:
@@ -195,11 +194,7 @@ def host_address(host: str) -> str | None:
 
 def is_name(host: str) -> bool:
     """Whether a host must be looked up before nginx can use it."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return True
-    return False
+    return _ip(host) is None
 
 
 def resolver(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
@@ -291,18 +286,23 @@ def _unix_address(given: str, path: str, faults: Faults) -> Address | None:
 
 
 def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    ip = _ip(host)
+    return ip is not None and ip.is_loopback
 
 
 def _is_ipv6(host: str) -> bool:
+    # nginx takes no zone (fe80::1%eth0).
+    ip = None if "%" in host else _ip(host)
+    return ip is not None and ip.version == 6
+
+
+# Each address of a pool is looked at from several sides.
+@functools.lru_cache(maxsize=65536)
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
-        # nginx takes no zone (fe80::1%eth0).
-        return "%" not in host and ipaddress.ip_address(host).version == 6
+        return ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return None
 
 
 def _with_port(given: str) -> str:

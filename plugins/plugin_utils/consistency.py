@@ -229,6 +229,29 @@ def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iter
                 yield f"{location['at']}: ip_hash of '{location['upstream']}' goes by the load balancer's address"
 
 
+def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, faults: Faults) -> None:
+    if path is None:
+        if wait and values.seconds_of(wait):
+            faults.add("websockets_health_wait", "needs websockets_health_path, by which balancers learn of it")
+        return
+    for location in (location for site in sites for location in site.get("locations", ())):
+        if "path" in location and (location["path"].modifier, location["path"].path) == ("=", path):
+            faults.add(f"{location['at']}.path", f"'= {path}' is websockets_health_path already")
+
+
+def check_drain(out: t.Sequence[str] | None, back: t.Sequence[str] | None, faults: Faults) -> None:
+    for name in out or ():
+        if name in (back or ()):
+            faults.add("websockets_undrain", f"{shown(name)} is in websockets_drain too")
+
+
+def check_left(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
+    """A pool that has a server is not left without one."""
+    names = list(dict.fromkeys(server.drained for server in servers if server.drained))
+    if names and all(server.is_down for server in servers):
+        faults.add(upstream["at"], f"no server would be left with {', '.join(names)} drained")
+
+
 def _check_paths(site: Site, faults: Faults) -> None:
     places: dict[tuple[str, str], str] = {}
     for location in site.get("locations", ()):

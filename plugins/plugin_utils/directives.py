@@ -133,7 +133,11 @@ def _server_line(server: Server) -> str:
             words.append(name)
         elif value is not None and value is not False:
             words.append(f"{name}={value}")
-    return f"{' '.join(words)};"
+    if not server.drained:
+        return f"{' '.join(words)};"
+    # The live file is the record of it: config_transaction.DRAINED reads it back.
+    down = [] if server.parameters.get("down") else ["down"]
+    return f"{' '.join([*words, *down])}; # drained: {server.drained}"
 
 
 def zone_kilobytes(servers: int) -> int:
@@ -164,20 +168,19 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
 
 
 def redirect_lines(redirect: Site, site: Site, nginx: Version, label: str) -> list[str]:
-    """The server on port 80 of a site that is to be reached by TLS."""
+    """The server on port 80 of a site that is to be reached by TLS, but for its answer."""
     return [
         *(_listen_line(listen, False, nginx) for listen in redirect["listen"]),
         line("server_name", *site["server_name"]),
         *_connection_lines([site]),
         line("access_log", *(site["access_log"] or _log(label))),
-        *tls.redirect_lines(site),
     ]
 
 
 def refusing_lines(
     listens: t.Sequence[Listen], sites: t.Sequence[Site], nginx: Version, secure: Tls, label: str
 ) -> list[str]:
-    """The server for names that no site has. RFC 9110 section 15.5.20: 421 is for what was sent to the wrong one.
+    """The server for names that no site has, but for its answer.
 
     Until a request's name is known nginx goes by this server, so its times and sizes are those of all sites.
     """
@@ -192,7 +195,7 @@ def refusing_lines(
         lines.append(line("access_log", *_log(label)))
     else:
         lines.append("access_log off;")
-    return [*lines, "return 421;"]
+    return lines
 
 
 def _rejecting_lines(nginx: Version) -> list[str]:

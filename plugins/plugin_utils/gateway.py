@@ -20,6 +20,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     schema,
     sockets,
     tls,
+    values,
     versions,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
@@ -62,6 +63,17 @@ class Name(t.TypedDict):
     at: str
 
 
+class Drain(t.TypedDict):
+    """What an operator takes out and brings back in this run."""
+
+    out: list[str]
+    back: list[str]
+    # Those of them that a server of this gateway is called by, and the addresses of those that are taken out.
+    here: list[str]
+    addresses: list[str]
+    seconds: float
+
+
 class Model(t.TypedDict):
     """What the template prints, what the gateway is asked before the deploy, and what proves it after."""
 
@@ -83,6 +95,10 @@ class Model(t.TypedDict):
     # The directives of nginx.conf, and the drop-in of the service.
     nginx_conf: dict[str, str]
     drop_in: str
+    # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
+    health_flag: str | None
+    health_wait: float
+    drain: Drain
     warnings: list[str]
 
 
@@ -99,30 +115,43 @@ class _Checked(t.NamedTuple):
     shutdown_timeout: str
     openssl: tuple[int, int] | None
     openssl_version: str | None
-    config_path: str
+    # What has no place in the file alone: all variables, checked.
+    given: t.Mapping[str, t.Any]
 
 
-def gateway_model(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> Model | None:
-    """Check and complete the variables of the role: the model, or None after faults were noted."""
-    checked = _checked(variables, inventory, faults)
+def gateway_model(
+    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str] = ()
+) -> Model | None:
+    """Check and complete the variables of the role: the model, or None after faults were noted. Drained are the names
+    by which servers were taken out before.
+    """
+    checked = _checked(variables, inventory, faults, drained)
     return None if checked is None else _model(checked)
 
 
-def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults) -> _Checked | None:
+def _checked(
+    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str]
+) -> _Checked | None:
     given = schema.variables(variables, faults)
+    out = {*drained, *(given["websockets_drain"] or ())} - {*(given["websockets_undrain"] or ())}
     upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
     sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
     status = addresses.loopback(given[_STATUS], _STATUS, faults)
     nginx = versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
-    servers = {upstream["at"]: pools.servers(upstream, inventory, faults) for upstream in upstreams}
+    servers = {
+        upstream["at"]: pools.drained(pools.servers(upstream, inventory, faults), sorted(out)) for upstream in upstreams
+    }
     needs = [need for upstream in upstreams for need in versions.needs(upstream, servers[upstream["at"]])]
 
     versions.check(needs, nginx, faults)
     consistency.check_upstreams(upstreams, faults)
     for upstream in upstreams:
         consistency.check_pool(upstream, servers[upstream["at"]], faults)
+        consistency.check_left(upstream, servers[upstream["at"]], faults)
     consistency.check_sites(sites, tls.redirects(sites), status, faults)
     consistency.check_delivered(sites, given["websockets_config_path"], faults)
+    consistency.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], faults)
+    consistency.check_drain(given["websockets_drain"], given["websockets_undrain"], faults)
     names = _pool_names(given["websockets_upstreams"], upstreams)
     for site in sites:
         for location in site.get("locations", ()):
@@ -134,7 +163,7 @@ def _checked(variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Fau
     openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
     return _Checked(
         *(upstreams, sites, servers, status, nginx, needs, capacity, timeout, openssl, text),
-        given["websockets_config_path"],
+        given,
     )
 
 
@@ -170,7 +199,11 @@ def _model(checked: _Checked) -> Model:
         blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
         nginx_conf=limits.directives(checked.capacity, checked.shutdown_timeout),
         drop_in=limits.drop_in(checked.capacity, checked.shutdown_timeout),
+        health_flag=_health_flag(checked),
+        health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        drain=_drain(checked),
         warnings=[
+            *_drained(upstreams, servers),
             *_unused(upstreams, all_locations),
             *_down(upstreams, servers),
             *(warning for site in sites for warning in proofs.unproven(site)),
@@ -193,18 +226,50 @@ def _server_blocks(checked: _Checked, admitted: admission.Admissions, label: str
     completed, refusing = sockets.shared([*checked.sites, *redirects])
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
-    secure = directives.Tls(checked.openssl, checked.config_path, sessions)
+    secure = directives.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
+    health = locations.health_blocks(checked.given["websockets_health_path"], _health_flag(checked))
     blocks: list[_Server] = []
     for listens in sockets.by_policy(refusing, checked.sites):
         lines = directives.refusing_lines(listens, checked.sites, checked.nginx, secure, label)
-        blocks.append(("websockets_sites", SiteBlock(comment=_REFUSES, lines=lines, locations=[])))
+        # RFC 9110 section 15.5.20: it is for what was sent to the wrong server.
+        blocks.append(("websockets_sites", _answering(_REFUSES, lines, ["return 421;"], health)))
     for site in checked.sites:
-        blocks.append((site["at"], _site_block(by_place[site["at"]], checked.nginx, secure, admitted, label)))
+        block = _site_block(by_place[site["at"]], checked.nginx, secure, admitted, label)
+        blocks.append((site["at"], SiteBlock({**block, "locations": [*block["locations"], *health]})))
         redirect = by_place.get(f"{site['at']}.redirect_http")
         if redirect:
             lines = directives.redirect_lines(redirect, site, checked.nginx, label)
-            blocks.append((redirect["at"], SiteBlock(comment="", lines=lines, locations=[])))
+            blocks.append((redirect["at"], _answering("", lines, tls.redirect_lines(site), health)))
     return blocks
+
+
+def _answering(
+    comment: str, lines: list[str], answer: list[str], health: t.Sequence[locations.LocationBlock]
+) -> SiteBlock:
+    """A server with one answer to everything, but for the question whether the gateway is in."""
+    if not health:
+        return SiteBlock(comment=comment, lines=[*lines, *answer], locations=[])
+    everything = locations.LocationBlock(comment="", path="/", lines=answer)
+    return SiteBlock(comment=comment, lines=lines, locations=[everything, *health])
+
+
+def _health_flag(checked: _Checked) -> str | None:
+    """Beside the configuration, under a name that nginx does not include, and where it outlives a restart."""
+    if checked.given["websockets_health_path"] is None:
+        return None
+    return f"{checked.given['websockets_config_path'].removesuffix('.conf')}.out"
+
+
+def _drain(checked: _Checked) -> Drain:
+    out, back = checked.given["websockets_drain"], checked.given["websockets_undrain"]
+    servers = [server for pool in checked.servers.values() for server in pool]
+    return Drain(
+        out=list(out),
+        back=list(back),
+        here=[name for name in (*out, *back) if any(server.is_called(name) for server in servers)],
+        addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
+        seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+    )
 
 
 def _site_block(
@@ -248,7 +313,14 @@ def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t
             yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
 
 
+def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
+    for upstream in upstreams:
+        names = dict.fromkeys(server.drained for server in servers[upstream["at"]] if server.drained)
+        for name in names:
+            yield f"{upstream['at']}: {name} is drained, until the playbook drain gets websockets_undrain={name}"
+
+
 def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
     for upstream in upstreams:
-        if all(server.parameters.get("down") for server in servers[upstream["at"]]):
+        if all(server.is_down for server in servers[upstream["at"]]):
             yield f"{upstream['at']}: all servers of '{upstream['name']}' are down"

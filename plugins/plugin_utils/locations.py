@@ -50,6 +50,7 @@ _CHAIN = "3"
 # What answers to requests that should have been handshakes.
 _REFUSED = "@upgrade_required"
 _COUNTS = "Counts clients before anything is refused; a return in the same location would come first."
+_ASKED_BY_BALANCERS = "Load balancers ask here whether new clients may come."
 _IS_SMALL = "Handshakes go on here, with buffers as small as a tunnel needs."
 
 
@@ -70,6 +71,18 @@ def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[L
     if has_websockets(site):
         blocks.append(LocationBlock(comment="", path=_REFUSED, lines=_refused_lines(site)))
     return blocks
+
+
+def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:
+    """What load balancers ask whether the gateway takes new clients."""
+    if path is None or flag is None:
+        return []
+    lines = [
+        *("access_log off;", "default_type text/plain;"),
+        *(f"if (-f {quoted(flag)}) {{", '    return 503 "out\\n";', "}"),
+        'return 200 "in\\n";',
+    ]
+    return [LocationBlock(comment=_ASKED_BY_BALANCERS, path=f"= {path}", lines=lines)]
 
 
 def error_page_lines(site: Site, admissions: t.Mapping[str, Admission]) -> list[str]:

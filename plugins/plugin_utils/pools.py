@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import addresses, schema, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
@@ -23,6 +24,22 @@ class Server:
     address: Address
     # As in schema.SERVER_PARAMETERS, and under 'at' the place that they come from; none where the host has none.
     parameters: t.Mapping[str, t.Any]
+    # Its name in the inventory, where it is a host of a group.
+    host: str = ""
+    # The name by which it was drained.
+    drained: str = ""
+
+    @property
+    def is_down(self) -> bool:
+        return bool(self.drained or self.parameters.get("down"))
+
+    def is_called(self, name: str) -> bool:
+        """Whether an operator may mean it by a name: of a host, or an address with the port or without."""
+        return name in (self.host, self.address.host, self.address.unix, str(self.address))
+
+
+# Each host of a pool with the host and the port of its address, and its parameters.
+GroupPool = t.Sequence[t.Tuple[str, str, int, t.Mapping[str, t.Any]]]
 
 
 @dataclass(frozen=True)
@@ -31,6 +48,8 @@ class Inventory:
 
     groups: t.Mapping[str, t.Sequence[str]]
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]]
+    # What group_pools() has found already.
+    pools: t.Mapping[str, GroupPool] = field(default_factory=dict)
 
 
 # The place of an address that has a fault. Its server stays, so that its parameters are checked with all others.
@@ -49,6 +68,41 @@ def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[S
     return tuple(found)
 
 
+def group_pools(upstreams: t.Iterable[object], inventory: Inventory) -> dict[str, GroupPool]:
+    """The hosts of each pool that comes from a group, once for all gateways: to ask for the variables of thousands of
+    hosts takes longer than all else in a check. One with a fault is left out, for each gateway to tell it at its place.
+    """
+    found: dict[str, GroupPool] = {}
+    for given in upstreams:
+        if not isinstance(given, t.Mapping) or "group" not in given:
+            continue
+        keys = {key: given[key] for key in ("group", "port", "address") if key in given}
+        faults = Faults()
+        (upstream,) = schema.upstreams([{"name": "any", **keys}], "any", faults)
+        key = _group_pool(upstream)
+        if faults.lines or key in found:
+            continue
+        servers = _group_servers(upstream, inventory, faults)
+        if not faults.lines:
+            found[key] = [(server.host, server.address.host, server.address.port, _own(server)) for server in servers]
+    return found
+
+
+def _group_pool(upstream: Upstream) -> str:
+    return json.dumps([upstream.get("group"), upstream.get("port"), upstream.get("address")])
+
+
+def _own(server: Server) -> dict[str, t.Any]:
+    """The parameters that differ from nginx's own."""
+    return {name: value for name, value in server.parameters.items() if name != "at" and value not in (None, False)}
+
+
+def drained(servers: t.Sequence[Server], names: t.Sequence[str]) -> tuple[Server, ...]:
+    """The servers, those marked that an operator has taken out."""
+    called = [next((name for name in names if server.is_called(name)), "") for server in servers]
+    return tuple(replace(server, drained=name) for server, name in zip(servers, called))
+
+
 def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
     """One server for each host of the pool's group."""
     at, group = upstream["at"], upstream.get("group")
@@ -63,8 +117,11 @@ def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> 
         return []
     if not inventory.groups[group] and not upstream.get("servers", True):
         faults.add(at, f"the pool is empty: the group '{group}' has no hosts")
+    known = inventory.pools.get(_group_pool(upstream))
+    if known is not None:
+        return [_known_server(upstream, *member) for member in known]
     # Sorted by name: the order of hosts in an inventory may differ from run to run and from team to team.
-    return [_host_server(upstream, group, host, inventory, faults) for host in sorted(inventory.groups[group])]
+    return [_host_server(upstream, host, inventory, faults) for host in sorted(inventory.groups[group])]
 
 
 def _check_without_group(upstream: Upstream, faults: Faults) -> None:
@@ -75,9 +132,19 @@ def _check_without_group(upstream: Upstream, faults: Faults) -> None:
         faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
 
 
-def _host_server(upstream: Upstream, group: str, host: str, inventory: Inventory, faults: Faults) -> Server:
+def _known_server(upstream: Upstream, host: str, address: str, port: int, parameters: t.Mapping[str, t.Any]) -> Server:
+    place = _place(upstream, host)
+    own = {**parameters, "at": f"{place}, websockets_server"} if parameters else {}
+    return Server(place, Address(host=address, port=port), own, host)
+
+
+def _place(upstream: Upstream, host: str) -> str:
+    return f"{upstream['at']}.group '{upstream['group']}', host {host}"
+
+
+def _host_server(upstream: Upstream, host: str, inventory: Inventory, faults: Faults) -> Server:
     variables = inventory.hostvars[host]
-    place = f"{upstream['at']}.group '{group}', host {host}"
+    place = _place(upstream, host)
     schema.host_variables(variables, f"host {host}", faults)
     parameters: dict[str, t.Any] = {}
     if "websockets_server" in variables:
@@ -85,7 +152,7 @@ def _host_server(upstream: Upstream, group: str, host: str, inventory: Inventory
         # What does not go with this very pool is a fault of its own.
         parameters["at"] = f"{place}, websockets_server"
     address = _host_address(upstream, host, variables, place, faults)
-    return Server(place, address or _UNKNOWN, parameters)
+    return Server(place, address or _UNKNOWN, parameters, host)
 
 
 def _host_address(

@@ -146,7 +146,7 @@ def _origin(site: Site, location: Location) -> str | None:
 def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
     url = location["proxy_pass"]
     secure = url is not None and url.scheme == "https"
-    addresses = [server.address for server in pools.get(_pool(location), ()) if not server.parameters.get("down")]
+    addresses = [server.address for server in pools.get(_pool(location), ()) if not server.is_down]
     if url and _pool(location) not in pools:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:

@@ -153,8 +153,9 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
     completed = {**VARIABLES, **given}
     for name, check in _SCALARS.items():
         completed[name] = check(completed[name], name, faults)
-    if completed["websockets_render_dir"] is not None:
-        values.directory(completed["websockets_render_dir"], "websockets_render_dir", faults)
+    for name, check in _OPTIONAL.items():
+        if completed[name] is not None:
+            completed[name] = check(completed[name], name, faults)
     server_parameters(completed["websockets_server"], "websockets_server", faults)
     return completed
 
@@ -299,6 +300,12 @@ VARIABLES: dict[str, t.Any] = {
     "websockets_openssl_version": None,
     "websockets_render_dir": None,
     "websockets_probe_policy": "rollback",
+    "websockets_serial": [1, "10%", "25%"],
+    "websockets_health_path": None,
+    "websockets_health_wait": "0s",
+    "websockets_drain": [],
+    "websockets_undrain": [],
+    "websockets_drain_timeout": "10m",
     "websockets_capacity": 4096,
     "websockets_worker_shutdown_timeout": "1h",
     "websockets_manage_nginx_conf": True,
@@ -311,10 +318,20 @@ _SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
     "websockets_config_path": values.absolute_path,
     "websockets_probe_policy": values.probe_policy,
     "websockets_openssl_version": values.openssl_version,
+    "websockets_serial": values.serial,
+    "websockets_health_wait": values.seconds,
+    "websockets_drain": values.machines,
+    "websockets_undrain": values.machines,
+    "websockets_drain_timeout": values.seconds,
     "websockets_capacity": values.capacity,
     "websockets_worker_shutdown_timeout": values.milliseconds,
     "websockets_manage_nginx_conf": values.boolean,
     "websockets_manage_service": values.boolean,
+}
+
+_OPTIONAL: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
+    "websockets_render_dir": values.directory,
+    "websockets_health_path": values.health_path,
 }
 
 SERVER_PARAMETERS = {

@@ -49,6 +49,10 @@ _HSTS = re.compile(r"max-age=[0-9]{1,10}(?:; includeSubDomains)?(?:; preload)?")
 _HSTS_VALUE = "max-age=63072000"
 _PEM = re.compile(r"-----BEGIN [A-Z0-9 ]+-----\n.*-----END [A-Z0-9 ]+-----\n*", re.DOTALL)
 _REQUEST_PATH = re.compile(r"/[!-\"$-~]*")
+_HEALTH_PATH = re.compile(r"/[A-Za-z0-9_./-]+")
+# A host of the inventory, a name, or an address with its port or without.
+_MACHINE = re.compile(r"[A-Za-z0-9_./:\[\]-]+")
+_PERCENT = re.compile(r"[1-9][0-9]?%|100%")
 _LOG_FORMAT = re.compile(
     rf"|[A-Za-z0-9_-]+(?: (?:buffer={_SIZE.pattern}|gzip(?:=[1-9])?|flush=(?:{_MILLISECONDS.pattern})|if=.+))*"
 )
@@ -324,6 +328,35 @@ def openssl_version(value: object, path: str, faults: Faults) -> tuple[int, int]
 
 def request_path(value: object, path: str, faults: Faults) -> str | None:
     return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, faults)
+
+
+def health_path(value: object, path: str, faults: Faults) -> str | None:
+    return matching(_HEALTH_PATH, "a path such as /healthz", value, path, faults)
+
+
+def machines(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    """The names of hosts, as a list or in one text with commas, as it comes from a command line."""
+    given = value.split(",") if isinstance(value, str) else value
+    if not isinstance(given, list):
+        faults.add(path, f"must be a list or a text with commas, not {described(value)}")
+        return None
+    named = [name.strip() if isinstance(name, str) else name for name in given]
+    found = each(named, path, faults, lambda name, at, noted: matching(_MACHINE, "a host's name", name, at, noted))
+    return None if found is None else tuple(dict.fromkeys(found))
+
+
+def serial(value: object, path: str, faults: Faults) -> tuple[int | str, ...] | None:
+    """The sizes of batches, as Ansible's own keyword takes them."""
+    return one_or_more(value, path, faults, _batch, "the last size holds for all batches that follow")
+
+
+def _batch(value: object, path: str, faults: Faults) -> int | str | None:
+    if isinstance(value, str) and (_PERCENT.fullmatch(value) or (value.isascii() and value.isdigit() and int(value))):
+        return str(value)
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return int(value)
+    faults.add(path, f"{shown(value)} is no size of a batch: 1, 10 or '25%'")
+    return None
 
 
 def pool_name(value: object, path: str, faults: Faults) -> str | None:

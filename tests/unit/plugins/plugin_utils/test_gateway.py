@@ -160,6 +160,9 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "blocks": ["websockets_status_listen"],
         "nginx_conf": limits.directives(4096, "1h"),
         "drop_in": limits.drop_in(4096, "1h"),
+        "health_flag": None,
+        "health_wait": 0,
+        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
         "warnings": [],
     }
     assert sound([], []) == nothing

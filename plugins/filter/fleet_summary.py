@@ -1,0 +1,99 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: fleet_summary
+short_description: What became of each gateway of a run, for a terminal
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) found out in this run about all gateways.
+positional: _input, names, batch, last, check_mode
+options:
+  _input:
+    description: The variables of every host, as Ansible's variable C(hostvars).
+    type: dict
+    required: true
+  names:
+    description: The names of all gateways. Those that no task of the role ran for are left out.
+    type: list
+    elements: str
+    required: true
+  batch:
+    description: The names of those that were deployed to just now.
+    type: list
+    elements: str
+    required: true
+  last:
+    description: The name of the last one of the last batch.
+    type: str
+    required: true
+  check_mode:
+    description: Whether nothing was changed.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = """
+- name: Sum up
+  ansible.builtin.debug:
+    msg: "{{ (hostvars | wsfleet.nginx.fleet_summary(groups.ws_gateways, ansible_play_batch,
+      ansible_play_hosts_all | last)).text }}"
+  run_once: true
+"""
+
+RETURN = """
+_value:
+  description: The summary.
+  type: dict
+  contains:
+    stops:
+      description: Whether a gateway of the batch failed, or none of it can be reached any more.
+      type: bool
+    is_last:
+      description: Whether no batch comes after this one.
+      type: bool
+    unreachable:
+      description: The gateways of the batch that were lost during it.
+      type: list
+      elements: str
+    text:
+      description:
+        - How many gateways are C(changed), C(proven) without a change, C(unchanged) where nothing was proven,
+          C(untouched) because the run stopped before, C(unreachable), C(undone) and C(failed).
+        - Then which, with what was done or what went wrong, and a table of the routes.
+      type: str
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import summary
+
+_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure")
+
+
+def fleet_summary(
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    names: t.Iterable[str],
+    batch: t.Sequence[str],
+    last: str,
+    check_mode: bool = False,
+) -> dict[str, t.Any]:
+    known: dict[str, dict[str, t.Any]] = {}
+    for name in names:
+        variables = hostvars[name]
+        facts = {fact: variables[fact] for fact in _FACTS if fact in variables}
+        if facts:
+            known[name] = facts
+    return dict(summary.summary(known, batch, last, check_mode=check_mode))
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"fleet_summary": fleet_summary}

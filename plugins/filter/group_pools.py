@@ -1,0 +1,75 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: group_pools
+short_description: The pools that inventory groups make, once for all gateways
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Asks for the variables of each host of each group that C(websockets_upstreams) of a gateway names, once for all
+    gateways, as it takes longer than all else in a check of large pools.
+  - A pool with a fault is left out, and so is one that a gateway does not have from the inventory.
+    P(wsfleet.nginx.gateway_model#filter) asks again for what is not here.
+positional: _input, groups, hostvars
+options:
+  _input:
+    description: The names of the gateways.
+    type: list
+    elements: str
+    required: true
+  groups:
+    description: The groups of the inventory, as Ansible's variable C(groups).
+    type: dict
+    required: true
+  hostvars:
+    description: The variables of every host, as Ansible's variable C(hostvars).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = """
+- name: Ask for the backends of all gateways
+  ansible.builtin.set_fact:
+    pools: "{{ ansible_play_hosts | wsfleet.nginx.group_pools(groups, hostvars) }}"
+  run_once: true
+"""
+
+RETURN = """
+_value:
+  description: The pools for P(wsfleet.nginx.gateway_model#filter), as JSON, which Ansible hands on as it is.
+  type: str
+"""
+
+import json
+import typing as t
+
+from ansible.errors import AnsibleError
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import pools
+
+
+def group_pools(
+    gateways: t.Sequence[str],
+    groups: t.Mapping[str, t.Sequence[str]],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> str:
+    def upstreams() -> t.Iterator[object]:
+        for gateway in gateways:
+            try:
+                yield from hostvars[gateway].get("websockets_upstreams", ())
+            except (AnsibleError, TypeError):
+                # The check of that gateway tells what is wrong with them.
+                continue
+
+    return json.dumps(pools.group_pools(upstreams(), pools.Inventory(groups, hostvars)))
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"group_pools": group_pools}

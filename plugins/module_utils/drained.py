@@ -1,0 +1,47 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is taken out, servers of pools and the gateway itself: the gateway keeps the record."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+import typing as t
+from pathlib import Path
+
+# As plugin_utils/directives.py writes it. It is where somebody who reads the file would look for it.
+_DRAINED = re.compile(r"^\s*server .*; # drained: (\S+)$", re.MULTILINE)
+# The content of the flag while a deploy has taken the gateway out. With any other it is an operator's.
+_BY_DEPLOY = "deploy\n"
+
+
+def servers(configuration: Path) -> list[str] | None:
+    """The names by which servers were taken out of the pools of a live file; None where there is no file."""
+    try:
+        text = configuration.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    return sorted(set(_DRAINED.findall(text)))
+
+
+@contextlib.contextmanager
+def gateway(flag: Path | None, seconds: float) -> t.Iterator[None]:
+    """Take the gateway out of its balancers for so long, and bring it back in the end. What an operator took out, or
+    what a run was killed with, is left out and brought back.
+    """
+    if flag is None:
+        yield
+        return
+    is_out = flag.exists() and flag.read_text(encoding="utf-8", errors="replace") != _BY_DEPLOY
+    if not is_out and seconds:
+        flag.write_text(_BY_DEPLOY, encoding="utf-8")
+        time.sleep(seconds)
+    try:
+        yield
+    finally:
+        if not is_out:
+            with contextlib.suppress(FileNotFoundError):
+                flag.unlink()

@@ -27,21 +27,22 @@ def servers(configuration: Path) -> list[str] | None:
     return sorted(set(_DRAINED.findall(text)))
 
 
+def is_out(flag: Path) -> bool:
+    """Whether an operator took the gateway out of its balancers."""
+    return flag.exists() and flag.read_text(encoding="utf-8", errors="replace") != _BY_DEPLOY
+
+
 @contextlib.contextmanager
-def gateway(flag: Path | None, seconds: float) -> t.Iterator[None]:
-    """Take the gateway out of its balancers for so long, and bring it back in the end. What an operator took out, or
-    what a run was killed with, is left out and brought back.
-    """
-    if flag is None:
+def gateway(flag: Path, seconds: float) -> t.Iterator[None]:
+    """Take the gateway out of its balancers for so long, and back in the end, from a run that was killed too."""
+    if is_out(flag):
         yield
         return
-    is_out = flag.exists() and flag.read_text(encoding="utf-8", errors="replace") != _BY_DEPLOY
-    if not is_out and seconds:
+    if seconds:
         flag.write_text(_BY_DEPLOY, encoding="utf-8")
         time.sleep(seconds)
     try:
         yield
     finally:
-        if not is_out:
-            with contextlib.suppress(FileNotFoundError):
-                flag.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            flag.unlink()

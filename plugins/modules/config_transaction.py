@@ -380,6 +380,7 @@ proofs:
       version_added: 0.4.0
 """
 
+import contextlib
 import datetime
 import os
 import re
@@ -590,8 +591,12 @@ def keep_secrets(module: AnsibleModule, made: state.Proofs) -> None:
 
 
 def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.ContextManager[None]:
-    health = module.params["health"] or {"flag": None, "wait": 0}
-    flag = Path(health["flag"]) if health["flag"] else None
+    health = module.params["health"]
+    if not health:
+        return contextlib.nullcontext()
+    flag = Path(health["flag"])
+    if drained.is_out(flag):
+        module.warn("this gateway is out of its load balancers, until the playbook drain brings it back")
     return drained.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
 
 

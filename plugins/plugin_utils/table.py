@@ -11,18 +11,37 @@ import typing as t
 
 _HEADER = ("gateway", "site", "path", "status", "proven", "ms")
 _NUMBERS = ("status", "ms")
+# With more of them nobody would look at each.
+_MOST_ROWS = 50
 
 
 def proof_table(
     proofs: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]],
     actions: t.Mapping[str, t.Sequence[str]] = types.MappingProxyType({}),
 ) -> str:
-    """One line for each route of each gateway under a line of headings, the columns aligned; above it what was done."""
+    """One line for each route of each gateway under a line of headings, the columns aligned; above it what was done.
+
+    With many of them, one line for all gateways on which a route went alike, with the slowest of them.
+    """
     done = [f"{gateway}: {', '.join(what)}" for gateway, what in actions.items() if what]
-    rows = [_HEADER, *(_row(gateway, proof) for gateway, results in proofs.items() for proof in results)]
+    known = [(gateway, proof) for gateway, results in proofs.items() for proof in results]
+    rows = [_HEADER, *(_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known)))]
     widths = [max(map(len, column)) for column in zip(*rows)]
     table = [_line(row, widths) for row in rows] if len(rows) > 1 else []
     return "\n".join([*done, *([""] if done and table else []), *table])
+
+
+_Member = t.Tuple[str, t.Mapping[str, t.Any]]
+
+
+def _grouped(known: t.Iterable[_Member]) -> t.Iterator[_Member]:
+    groups: dict[tuple[t.Any, ...], list[_Member]] = {}
+    for gateway, proof in known:
+        alike = (proof["site"], proof["path"], proof["status"], proof["proven"], proof.get("expires"))
+        groups.setdefault(alike, []).append((gateway, proof))
+    for members in groups.values():
+        name, slowest = max(members, key=lambda member: member[1]["milliseconds"] or 0)
+        yield name if len(members) == 1 else f"{len(members)}, slowest {name}", slowest
 
 
 def _row(gateway: str, proof: t.Mapping[str, t.Any]) -> tuple[str, ...]:

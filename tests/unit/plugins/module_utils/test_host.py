@@ -86,3 +86,46 @@ def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
         host.remove_dead_socket(tmp_path / "alive.sock")
         host.remove_dead_socket(file)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sock", "file"]
+
+
+def count(peers: t.Sequence[str], listening: t.Sequence[str] = ()) -> int:
+    return host.connections(peers, listening)()
+
+
+def test_open_connections_are_counted_by_either_end() -> None:
+    with listener("127.0.0.1") as port, listener("127.0.0.1") as other:
+        addresses = [f"127.0.0.1:{port}", f"localhost:{port}"]
+        assert count(addresses) == 0
+        clients = [socket.create_connection(("127.0.0.1", port)) for _number in range(3)]
+        with socket.create_connection(("127.0.0.1", other)):
+            assert [count([address]) for address in addresses] == [3, 3]
+            assert count([], [f"127.0.0.1:{port}"]) == count([], [f"{port}"]) == 3
+            assert count([addresses[0]], [f"*:{other}"]) == 4
+        for client in clients:
+            client.close()
+        assert count(addresses) == 0
+
+
+def test_connections_by_ipv6_are_counted_and_those_of_ipv4_on_its_sockets() -> None:
+    with listener("::1", socket.AF_INET6) as port, socket.create_connection(("::1", port)):
+        assert count([f"[::1]:{port}"]) == 1
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as both:
+        port = both.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            assert count([f"127.0.0.1:{port}"]) == 1
+
+
+def test_connections_to_a_unix_socket_are_counted(tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as listening, socket.socket(socket.AF_UNIX) as client:
+        listening.bind(path)
+        listening.listen()
+        assert count([f"unix:{path}"]) == 0
+        client.connect(path)
+        with listening.accept()[0]:
+            assert count([f"unix:{path}", "unix:/other"]) == 1
+
+
+def test_a_peer_that_does_not_resolve_is_an_error() -> None:
+    with pytest.raises(OSError, match=r"not known|resolution"):
+        host.connections(["nowhere.invalid:1"], [])

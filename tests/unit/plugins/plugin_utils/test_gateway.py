@@ -330,3 +330,38 @@ def test_a_version_of_openssl_is_one(version: t.Any, fault: str) -> None:
 @pytest.mark.parametrize("version", ["1.1.1w", "3.5.4", "3.0.17-1", "4.0"])
 def test_a_version_of_openssl_is_told_as_it_was_given(version: str) -> None:
     assert sound([POOL], [SITE], websockets_openssl_version=version)["openssl_version"] == version
+
+
+def test_balancers_can_ask_every_server_of_the_file() -> None:
+    sites = [secure(redirect_http=True), site(server_name="b.example", listen=80)]
+    model = sound([POOL], sites, websockets_health_path="/up", websockets_health_wait="10s")
+    for block in model["sites"]:
+        (asked,) = (place for place in block["locations"] if place["path"] == "= /up")
+        assert asked["lines"][2:] == [
+            "if (-f /etc/nginx/conf.d/00-websockets.out) {",
+            '    return 503 "out\\n";',
+            "}",
+            'return 200 "in\\n";',
+        ]
+        # A return of the server would come before its locations.
+        assert not any(line.startswith("return") for line in block["lines"])
+    answers = [block["locations"][0]["lines"][-1] for block in model["sites"] if len(block["locations"]) == 2]
+    assert answers == ["return 421;", "return 301 https://$host$request_uri;"]
+    assert model["health_flag"] == "/etc/nginx/conf.d/00-websockets.out"
+    assert model["health_wait"] == 10
+
+
+def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
+    model = sound(
+        [pool(servers=["a:1", "b:1", "c:1"])], [SITE], websockets_drain="b, b:1,gateway1", websockets_undrain="c"
+    )
+    assert model["drain"] == {
+        "out": ["b", "b:1", "gateway1"],
+        "back": ["c"],
+        "here": ["b", "b:1", "c"],
+        "addresses": ["b:1"],
+        "seconds": 600,
+    }
+    assert (
+        "websockets_upstreams[0]: b is drained, until the playbook drain gets websockets_undrain=b" in model["warnings"]
+    )

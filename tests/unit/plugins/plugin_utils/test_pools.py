@@ -5,12 +5,19 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 import typing as t
+from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils.drained import servers
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import host_address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.gateway import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
-from modelling import SITE, faults_of, sound
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory, group_pools
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from modelling import INVENTORY, SITE, faults_of, pool, sound
 
 
 def test_one_more_host_of_a_group_is_one_more_line() -> None:
@@ -78,3 +85,83 @@ def test_a_host_without_an_address_or_a_port_is_named() -> None:
         f"{at} chat2: has no variable 'lan_port', which websockets_upstreams[0].port names",
         f"{at} chat2: has no variable 'lan', which websockets_upstreams[0].address names",
     ]
+
+
+class Asked(dict[str, t.Mapping[str, t.Any]]):
+    """Variables of hosts that remember whose were asked for."""
+
+    def __init__(self, variables: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+        super().__init__(variables)
+        self.hosts: list[str] = []
+
+    def __getitem__(self, host: str) -> t.Mapping[str, t.Any]:
+        self.hosts.append(host)
+        return super().__getitem__(host)
+
+
+POOLS = [
+    {"name": "ws-backend", "group": "chat", "port": 9000},
+    {"name": "again", "group": "chat", "port": 9000},
+    {"name": "own", "group": "chat", "port": "chat_port"},
+    {"name": "spare", "group": "spare", "port": 9000, "servers": ["a:1"]},
+]
+
+
+def test_the_hosts_of_a_group_are_asked_once_for_all_gateways() -> None:
+    hostvars = Asked(INVENTORY.hostvars)
+    pools = group_pools([*POOLS, *POOLS], Inventory(INVENTORY.groups, hostvars))
+    assert sorted(hostvars.hosts) == ["chat1", "chat1", "chat10", "chat10", "chat2", "chat2", "spare1"]
+    # As it comes through a fact.
+    found = Inventory(INVENTORY.groups, Asked({}), json.loads(json.dumps(pools)))
+    variables = {"websockets_upstreams": POOLS, "websockets_sites": [SITE]}
+    assert gateway_model(variables, found, Faults()) == gateway_model(variables, INVENTORY, Faults())
+
+
+def test_a_pool_with_a_fault_is_left_to_each_gateway() -> None:
+    for group, port in (("wrong", 9000), ("chat", "lan_port"), ("none", 1), ("chat", "no name"), (["chat"], 9000)):
+        assert group_pools([{"name": "ws-backend", "group": group, "port": port}], INVENTORY) == {}
+    assert group_pools([None, 1, {"name": "a"}, {"group": None}], INVENTORY) == {}
+
+
+def drained(pools: list[dict[str, t.Any]], names: list[str]) -> list[str]:
+    faults = Faults()
+    variables = {"websockets_upstreams": pools, "websockets_sites": [SITE]}
+    model = gateway_model(variables, INVENTORY, faults, names)
+    return faults.lines if model is None else model["upstreams"][0]["lines"][1:-1]
+
+
+def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
+    pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000, "servers": ["a:1", "b:2"]}]
+    assert drained(pools, ["chat2", "a", "b:2", "elsewhere"]) == [
+        "ip_hash;",
+        "server a:1 down; # drained: a",
+        "server b:2 down; # drained: b:2",
+        "server 192.0.2.1:9000;",
+        "server chat10:9000;",
+        "server [2001:db8::2]:9000 down; # drained: chat2",
+    ]
+
+
+def test_what_the_inventory_has_down_is_drained_once() -> None:
+    pools = [pool(servers=[{"address": "a:1", "down": True, "weight": 2}, "b:1"])]
+    assert drained(pools, ["a"])[1] == "server a:1 weight=2 down; # drained: a"
+
+
+def test_no_pool_is_left_without_a_server() -> None:
+    assert drained([pool(servers=["a:1", {"address": "b:1", "down": True}])], ["a"]) == [
+        "websockets_upstreams[0]: no server would be left with a drained"
+    ]
+
+
+NAMES = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}[a-z]", fullmatch=True)
+
+
+@given(st.lists(NAMES, min_size=2, max_size=6, unique=True), st.data())
+def test_the_gateway_reads_back_what_was_drained(names: list[str], data: st.DataObject) -> None:
+    assume(all(host_address(name) for name in names))
+    out = data.draw(st.lists(st.sampled_from(names[1:]), unique=True))
+    lines = drained([pool(servers=[f"{name}:1" for name in names])], out)
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write("upstream ws-backend {\n" + "".join(f"    {line}\n" for line in lines) + "}\n")
+        file.flush()
+        assert servers(Path(file.name)) == sorted(out)

@@ -375,3 +375,47 @@ def test_a_gateways_own_parameters_as_a_server_are_checked() -> None:
         "websockets_render_dir: is empty: name a folder",
         "websockets_server.wieght: is not a key known here (did you mean 'weight'?)",
     ]
+
+
+def test_the_variables_of_fleets_are_checked() -> None:
+    _model, faults = check(
+        [POOL],
+        [SITE],
+        websockets_serial=[1, "10%", 0, "0%", "101%", "half", True, "2"],
+        websockets_health_path="healthz",
+        websockets_health_wait="10 s",
+        websockets_drain={"a": 1},
+        websockets_undrain=["server01", "a b", ""],
+        websockets_drain_timeout="soon",
+    )
+    size = "is no size of a batch: 1, 10 or '25%'"
+    time = "is not a time as nginx writes it: 90, 90s, 30m, 1h30m"
+    assert faults == [
+        f"websockets_serial[2]: 0 {size}",
+        f"websockets_serial[3]: '0%' {size}",
+        f"websockets_serial[4]: '101%' {size}",
+        f"websockets_serial[5]: 'half' {size}",
+        f"websockets_serial[6]: True {size}",
+        f"websockets_health_wait: '10 s' {time}",
+        "websockets_drain: must be a list or a text with commas, not a mapping",
+        "websockets_undrain[1]: 'a b' is not a host's name",
+        "websockets_undrain[2]: '' is not a host's name",
+        f"websockets_drain_timeout: 'soon' {time}",
+        "websockets_health_path: 'healthz' is not a path such as /healthz",
+    ]
+    assert check([POOL], [SITE], websockets_serial=[])[1] == [
+        "websockets_serial: is empty: the last size holds for all batches that follow"
+    ]
+
+
+def test_what_contradicts_itself_about_balancers_and_drains_is_a_fault() -> None:
+    assert check([POOL], [SITE], websockets_health_wait="1s", websockets_drain="a,server01", websockets_undrain="a")[
+        1
+    ] == [
+        "websockets_health_wait: needs websockets_health_path, by which balancers learn of it",
+        "websockets_undrain: 'a' is in websockets_drain too",
+    ]
+    taken = site(locations=[location(), location(path="= /up"), location(path="/up/")])
+    assert check([POOL], [taken], websockets_health_path="/up")[1] == [
+        "websockets_sites[0].locations[1].path: '= /up' is websockets_health_path already"
+    ]

@@ -46,3 +46,14 @@ def test_a_route_over_tls_tells_how_long_its_certificate_holds() -> None:
     _head, first, second = proof_table({"g1": [until, {**proof, "expires": None}]}).splitlines()
     assert "handshake, certificate until 2027-02-01 " in first
     assert "certificate" not in second
+
+
+def test_many_gateways_are_a_line_for_each_way_in_which_a_route_went() -> None:
+    well = {"site": "a", "path": "/", "status": 101, "proven": "handshake"}
+    proofs = {f"g{number}": [{**well, "milliseconds": float(number)}] for number in range(51)}
+    proofs["bad"] = [{"site": "a", "path": "/", "status": 502, "proven": "", "milliseconds": 3.0}]
+    assert proof_table(proofs).splitlines() == [
+        "gateway          site  path  status  proven        ms",
+        "51, slowest g50  a     /        101  handshake   50.0",
+        "bad              a     /        502  NOT PROVEN   3.0",
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import typing as t
 import urllib.parse
+from dataclasses import replace
 
 import pytest
 import strategies
@@ -40,7 +41,8 @@ def test_the_file_says_what_the_variables_say(nginx: strategies.Version, data: s
     assert strategies.SECRET not in str(gateway_model(variables, {}, {}))
     file = parse(text)
     assert {directive.name for directive in file.block} <= HTTP
-    pools, servers = file.named("upstream"), file.named("server")[:-1]
+    pools = file.named("upstream")
+    servers = [unasked(server, variables["websockets_health_path"]) for server in file.named("server")[:-1]]
     assert len(pools) == len(variables["websockets_upstreams"])
     for pool, upstream in zip(pools, variables["websockets_upstreams"]):
         check_pool(pool, upstream, nginx)
@@ -57,7 +59,8 @@ def test_a_request_goes_where_the_variables_say(variables: strategies.Variables)
     """Each location's own lines are followed as nginx does: its ifs, its error pages and its try_files."""
     file = parse(render(variables))
     maps = {block.args[1]: dict(zip_rows(block)) for block in file.named("map") if "admitted" in block.args[1]}
-    servers = {server.arguments("server_name")[0]: server for server in file.named("server")[:-1] if is_site(server)}
+    all_servers = [unasked(server, variables["websockets_health_path"]) for server in file.named("server")[:-1]]
+    servers = {server.arguments("server_name")[0]: server for server in all_servers if is_site(server)}
     for site in variables["websockets_sites"]:
         server = servers[tuple(listed(site["server_name"]))]
         for block, location in zip(server.named("location"), proxied_first(server, site)):
@@ -65,8 +68,25 @@ def test_a_request_goes_where_the_variables_say(variables: strategies.Variables)
                 check_requests(server, block, inherited(site, location), maps)
 
 
+def unasked(server: Directive, path: str | None) -> Directive:
+    """A server but for what balancers ask it."""
+    asked = [block for block in server.named("location") if block.args == ("=", str(path))]
+    assert len(asked) == (path is not None)
+    for block in asked:
+        assert block.named("if")[0].args == ("-f", "/etc/nginx/conf.d/00-websockets.out")
+        assert block.named("if")[0].arguments("return") == [("503", "out\n")]
+        assert block.arguments("return") == [("200", "in\n")]
+    return replace(server, block=tuple(directive for directive in server.block if directive not in asked))
+
+
 def is_site(server: Directive) -> bool:
-    return bool(server.named("server_name")) and bool(server.named("location"))
+    redirects = all(args[0].rpartition(":")[2] == "80" for args in server.arguments("listen"))
+    return bool(server.named("server_name")) and not redirects
+
+
+def answering(server: Directive) -> Directive:
+    """What has the answer of a server to everything."""
+    return server.named("location")[0] if server.named("location") else server
 
 
 def zip_rows(block: Directive) -> t.Iterator[tuple[str, str]]:
@@ -174,7 +194,7 @@ def check_servers(servers: list[Directive], sites: list[strategies.Variables]) -
     policies = []
     while left and not left[0].named("server_name"):
         refusing = left.pop(0)
-        assert refusing.arguments("return") == [("421",)]
+        assert answering(refusing).arguments("return") == [("421",)]
         policies.append(refusing.arguments("ssl_protocols"))
     assert len(policies) <= 2
     assert all(policies.count(policy) == 1 for policy in policies)
@@ -190,8 +210,8 @@ def check_redirect(server: Directive, site: strategies.Variables) -> None:
     found = {args[0] for args in server.arguments("listen")}
     assert found == {f"{host}:80".lstrip(":") for host in hosts if host != "unix"}
     assert server.arguments("server_name") == [tuple(listed(site["server_name"]))]
-    assert server.arguments("return")[0][0] == "301"
-    assert server.named("location") == []
+    assert answering(server).arguments("return")[0][0] == "301"
+    assert [block.args for block in server.named("location")] in ([], [("/",)])
 
 
 def check_sockets(servers: list[Directive]) -> None:

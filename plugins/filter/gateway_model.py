@@ -150,6 +150,9 @@ def gateway_model(
     # ansible-core 2.18 makes a mapping of a text that looks like one.
     known = json.loads(pools) if isinstance(pools, str) else pools
     model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), faults, drained)
+    if variables.get("websockets_state") == "absent":
+        # What is to be removed need not be sound.
+        faults = Faults()
     return {"faults": faults.lines, **(model or {})}
 
 

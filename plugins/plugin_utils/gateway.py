@@ -32,6 +32,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
 
+# The groups of the inventory, of all gateways and of those that cannot be reached in this run.
+GROUP = "ws_gateways"
+LOST = "__websockets_lost"
 _STATUS = "websockets_status_listen"
 _DEFAULT_STATUS = Address("127.0.0.1", 6455)
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."

@@ -84,9 +84,7 @@ def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:
 
 def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[str]:
     """A line for all gateways of which the same is to be said."""
-    groups: dict[Outcome, list[str]] = {}
-    for name, found in outcomes.items():
-        groups.setdefault(found, []).append(name)
+    groups = _by_value((found, name) for name, found in outcomes.items())
     width = max(len(_shown(found.state, check_mode)) for found in groups)
     for found in sorted(groups, key=lambda found: _STATES.index(found.state)):
         words = f": {found.words}" if found.words else ""
@@ -95,3 +93,40 @@ def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[st
 
 def _shown(state: str, check_mode: bool) -> str:
     return _IN_CHECK_MODE.get(state, state) if check_mode else state
+
+
+class Verdict(t.TypedDict):
+    """What is wrong with the variables of several gateways."""
+
+    faults: str
+    warnings: list[str]
+    told: dict[str, list[str]]
+
+
+def verdict(models: t.Mapping[str, Facts], told: t.Mapping[str, t.Sequence[str]]) -> Verdict:
+    """Put the faults and the new warnings of several models together, given the warnings that were told before."""
+    faults = {name: tuple(model["faults"]) for name, model in models.items()}
+    warnings = {name: list(model.get("warnings", ())) for name, model in models.items()}
+    new = [
+        (warning, name) for name, found in warnings.items() for warning in found if warning not in told.get(name, ())
+    ]
+    paragraphs = [
+        "\n- ".join([f"The variables of {', '.join(names)} have faults:", *found])
+        for found, names in _by_value((found, name) for name, found in faults.items() if found).items()
+    ]
+    # Where there is one gateway, or all are alike, it goes without saying which.
+    lines = [
+        warning if len(names) == len(models) else f"{', '.join(names)}: {warning}"
+        for warning, names in _by_value(new).items()
+    ]
+    return Verdict(faults="\n".join(paragraphs), warnings=lines, told=warnings)
+
+
+_Value = t.TypeVar("_Value", bound=t.Hashable)
+
+
+def _by_value(pairs: t.Iterable[tuple[_Value, str]]) -> dict[_Value, list[str]]:
+    groups: dict[_Value, list[str]] = {}
+    for value, name in pairs:
+        groups.setdefault(value, []).append(name)
+    return groups

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.summary import Summary, outcome, summary
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.summary import Summary, outcome, summary, verdict
 
 ASKED: dict[str, t.Any] = {"__websockets_preflight": {"nginx_version": "1.22.1"}}
 PROOF = {"site": "a", "path": "/", "status": 101, "proven": "handshake", "milliseconds": 1.0}
@@ -76,3 +76,21 @@ def test_the_last_batch_is_the_one_with_the_last_gateway() -> None:
     gateways = {"g1": PROVEN, "g2": CHANGED}
     assert not of(gateways, ["g1"])["is_last"]
     assert of(gateways, ["g2"])["is_last"]
+
+
+def test_the_faults_of_all_gateways_are_one_message() -> None:
+    models = {"g1": {"faults": ["a: is", "b: too"]}, "g2": {"faults": []}, "g3": {"faults": ["a: is", "b: too"]}}
+    assert verdict(models, {})["faults"].splitlines() == [
+        "The variables of g1, g3 have faults:",
+        "- a: is",
+        "- b: too",
+    ]
+    assert verdict({"g2": models["g2"]}, {})["faults"] == ""
+
+
+def test_a_warning_is_told_once_in_a_run_and_names_who_it_is_for() -> None:
+    models = {"g1": {"faults": [], "warnings": ["w", "v"]}, "g2": {"faults": [], "warnings": ["w"]}}
+    first = verdict(models, {})
+    assert first["warnings"] == ["w", "g1: v"]
+    more = {**models, "g2": {"faults": [], "warnings": ["w", "u"]}}
+    assert verdict(more, first["told"])["warnings"] == ["g2: u"]

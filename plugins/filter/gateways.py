@@ -1,0 +1,50 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: gateways
+short_description: The gateways of an inventory but for those that were lost in this run
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - The pattern of hosts for a play that goes on with the gateways that could be reached so far.
+  - A play's own keywords are templated before Ansible forks a process for each host. So what the check of a gateway
+    consists of is loaded once with this filter, and not in each of them.
+options:
+  _input:
+    description: The groups of the inventory, as Ansible's variable C(groups).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = """
+- name: Deploy to the gateways
+  hosts: "{{ groups | wsfleet.nginx.gateways }}"
+"""
+
+RETURN = """
+_value:
+  description: The parts of the pattern.
+  type: list
+  elements: str
+  sample: [ws_gateways, "!__websockets_lost"]
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import gateway
+
+
+def gateways(groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    return [gateway.GROUP, *(f"!{name}" for name in (gateway.LOST,) if name in groups)]
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"gateways": gateways}

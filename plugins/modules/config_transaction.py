@@ -176,109 +176,8 @@ options:
         and in no other version of it. The hash of the rest of the content does.
     type: str
     required: true
-  proofs:
-    description:
-      - The routes to prove at the end, whether or not anything changed. All are run at once, each within 5 seconds.
-      - One that fails is tried again for a second, as a pool may have servers of several kinds, and one that is
-        answered 429 for 5 seconds, as the limits of a site count its proofs too.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      at:
-        description: The place of the route in the operator's variables, for the message where it is not proven.
-        type: str
-        version_added: 0.2.0
-      site:
-        description: The site's name, for the result.
-        type: str
-        required: true
-      path:
-        description: The location's path, for the result.
-        type: str
-        required: true
-      url:
-        description:
-          - What to ask for, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH), or with V(wss) or V(https).
-          - Certificates are not verified. The proof is one of the route.
-        type: str
-        required: true
-      connect_to:
-        description: Where nginx listens, as V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH).
-        type: str
-        required: true
-      websocket:
-        description:
-          - V(true) asks for a handshake, V(required) for a handshake and a 426 to plain HTTP, and V(false) for an
-            answer to plain HTTP that comes from a backend and for one to a handshake that is no upgrade.
-        type: raw
-        choices: [true, false, required]
-        required: true
-      status:
-        description: The status that plain HTTP has to be answered with. By default any that a backend may give.
-        type: int
-        version_added: 0.2.0
-      origin:
-        description: The C(Origin) header of the request.
-        type: str
-        version_added: 0.2.0
-      subprotocols:
-        description: The subprotocols that the handshake offers. One of them must be chosen.
-        type: list
-        elements: str
-        default: []
-        version_added: 0.2.0
-      headers:
-        description: More headers of the request. They never appear in logs or results.
-        type: dict
-        default: {}
-        version_added: 0.2.0
-      send:
-        description: Text to send as one message once the WebSocket is open. A text message must come back.
-        type: str
-        version_added: 0.2.0
-      expect:
-        description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
-        type: str
-        version_added: 0.2.0
-      proxy_protocol:
-        description: Whether nginx expects the PROXY protocol there. The proof begins with C(PROXY UNKNOWN) then.
-        type: bool
-        default: false
-        version_added: 0.4.0
-      ssl_certificate:
-        description: A PEM file of the gateway, the certificate to show where the site asks clients for one.
-        type: path
-        version_added: 0.4.0
-      ssl_certificate_key:
-        description: A PEM file of the gateway, the key of O(proofs[].ssl_certificate) if that does not hold it.
-        type: path
-        version_added: 0.4.0
-      backends:
-        description: Where the route leads, to tell a fault of the deploy from one of a backend.
-        type: dict
-        version_added: 0.3.0
-        suboptions:
-          url:
-            description: What nginx asks them for, as in O(proofs[].url).
-            type: str
-            required: true
-          addresses:
-            description: The addresses of some of them, as V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH).
-            type: list
-            elements: str
-            required: true
-          headers:
-            description: Headers that nginx adds to the request. They never appear in logs or results.
-            type: dict
-            default: {}
-      wait:
-        description:
-          - For how many seconds a proof that fails is tried again.
-          - A pool that nginx resolves while it runs has no servers until the first answer of its name server.
-        type: float
-        default: 0
-        version_added: 0.2.0
+extends_documentation_fragment:
+  - wsfleet.nginx.proofs
 attributes:
   check_mode:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
@@ -397,6 +296,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     main_context,
     nginx,
     origins,
+    proof_option,
     proofs,
     service,
     state,
@@ -704,37 +604,7 @@ def main() -> None:
             },
             "policy": {"type": "str", "choices": list(deploy.POLICIES), "default": "rollback"},
             "live_address": {"type": "str", "required": True},
-            "proofs": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "at": {"type": "str"},
-                    "site": {"type": "str", "required": True},
-                    "path": {"type": "str", "required": True},
-                    "url": {"type": "str", "required": True},
-                    "connect_to": {"type": "str", "required": True},
-                    "websocket": {"type": "raw", "choices": [True, False, "required"], "required": True},
-                    "status": {"type": "int"},
-                    "origin": {"type": "str"},
-                    "subprotocols": {"type": "list", "elements": "str", "default": []},
-                    "headers": {"type": "dict", "default": {}, "no_log": True},
-                    "send": {"type": "str"},
-                    "expect": {"type": "str"},
-                    "proxy_protocol": {"type": "bool", "default": False},
-                    "ssl_certificate": {"type": "path"},
-                    "ssl_certificate_key": {"type": "path", "no_log": False},
-                    "backends": {
-                        "type": "dict",
-                        "options": {
-                            "url": {"type": "str", "required": True},
-                            "addresses": {"type": "list", "elements": "str", "required": True},
-                            "headers": {"type": "dict", "default": {}, "no_log": True},
-                        },
-                    },
-                    "wait": {"type": "float", "default": 0},
-                },
-            },
+            "proofs": proof_option.SPEC,
         },
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,

@@ -12,6 +12,7 @@ import re
 
 _ANSWER_SECONDS = 5
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_CONNECTIONS = re.compile(r"Active connections: (\d+)")
 
 
 def fingerprint(address: str) -> str | None:
@@ -19,10 +20,22 @@ def fingerprint(address: str) -> str | None:
 
     A Unix socket would hold no port. But a killed nginx leaves it behind, and then does not start again.
     """
+    answer = _answer(address, "/").strip()
+    return answer if _FINGERPRINT.fullmatch(answer) else None
+
+
+def connections(address: str) -> int | None:
+    """How many connections are open, this one not counted, or None where nginx does not tell."""
+    # https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
+    found = _CONNECTIONS.match(_answer(address, "/stub_status"))
+    return int(found.group(1)) - 1 if found else None
+
+
+def _answer(address: str, path: str) -> str:
+    """The start of an answer, or nothing where there is none."""
     try:
         with contextlib.closing(http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)) as connection:
-            connection.request("GET", "/")
-            answer = connection.getresponse().read(200).decode("ascii", "replace").strip()
+            connection.request("GET", path)
+            return connection.getresponse().read(200).decode("ascii", "replace")
     except (OSError, http.client.HTTPException):
-        return None
-    return answer if _FINGERPRINT.fullmatch(answer) else None
+        return ""

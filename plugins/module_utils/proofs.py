@@ -28,6 +28,7 @@ NOT_ASKED = {421: "Misdirected Request", 429: "Too Many Requests"}
 _LIMITED = 429
 # nginx counts what it lets through by the second, or by the minute, which is too long to wait for.
 _LIMITED_SECONDS = 5.0
+_REFUSED = "refused the connection"
 _PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
 
 Proof = t.Mapping[str, t.Any]
@@ -39,10 +40,22 @@ class Answer:
 
     status: int | None
     failure: str
+    milliseconds: float | None = field(default=None, compare=False)
 
     @property
     def is_silence(self) -> bool:
         return self.failure.startswith("timed out")
+
+    @property
+    def state(self) -> str:
+        """What became of a server that was asked directly, in one word."""
+        if not self.failure:
+            return "up"
+        if self.status is not None:
+            return "answered"
+        if self.is_silence:
+            return "silent"
+        return "refused" if _REFUSED in self.failure else "failed"
 
 
 @dataclass(frozen=True)
@@ -95,11 +108,16 @@ def prove_all(proofs: t.Sequence[Proof], patience: float = 0.0) -> list[Result]:
 def ask_backends(results: t.Sequence[Result]) -> list[Result]:
     """The results, those that failed with what the backends of the route answer when they are asked directly."""
     asked = [(number, address) for number, result in enumerate(results) if result.failed for address in _known(result)]
-    answers = _side_by_side(lambda pair: _ask(results[pair[0]].proof, pair[1]), asked)
+    answers = ask([(results[number].proof, address) for number, address in asked])
     backends: dict[int, dict[str, Answer]] = {}
     for (number, address), answer in zip(asked, answers):
         backends.setdefault(number, {})[address] = answer
     return [replace(result, backends=backends.get(number, {})) for number, result in enumerate(results)]
+
+
+def ask(asked: t.Sequence[tuple[Proof, str]]) -> list[Answer]:
+    """What each address answers to the handshake or request of a route, asked directly and side by side."""
+    return _side_by_side(lambda pair: _ask(*pair), asked)
 
 
 _Item = t.TypeVar("_Item")
@@ -158,7 +176,7 @@ def _ask(proof: Proof, address: str) -> Answer:
             failure = outcome.failure or _unavailable(outcome, proof)
     except ValueError as error:
         return Answer(None, str(error))
-    return Answer(outcome.status, _PEER.sub(" ", failure).strip())
+    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms)
 
 
 def _request(

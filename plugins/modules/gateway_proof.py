@@ -1,0 +1,286 @@
+#!/usr/bin/python
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: gateway_proof
+short_description: Tell whether a gateway serves its routes, and change nothing
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Proves routes as M(wsfleet.nginx.config_transaction) does after a deploy, by a real handshake or request for each.
+  - A route that is not proven is a result and no failure, and so is a gateway whose nginx does not run.
+options:
+  live_address:
+    description:
+      - Where nginx tells which configuration is live, as V(HOST:PORT) or V([V6]:PORT).
+      - Without it nothing is asked of the host itself, as when routes are proven from another one.
+    type: str
+  config_path:
+    description: The file of the configuration, with O(live_address), to tell whether it is what nginx serves.
+    type: path
+  backends:
+    description: Servers of the pools to ask directly, each with the handshake or the request of a route.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      at:
+        description: Which of O(proofs), by its O(proofs[].at). It needs O(proofs[].backends).
+        type: str
+        required: true
+      addresses:
+        description: The servers, as in O(proofs[].backends.addresses).
+        type: list
+        elements: str
+        required: true
+extends_documentation_fragment:
+  - wsfleet.nginx.proofs
+attributes:
+  check_mode:
+    description: Runs the same in check mode, for it changes nothing.
+    support: full
+  diff_mode:
+    description: Has nothing to show.
+    support: none
+  platform:
+    description: Reads what deploys keep on the host.
+    support: full
+    platforms: linux
+seealso:
+  - module: wsfleet.nginx.config_transaction
+  - module: wsfleet.nginx.websocket_probe
+"""
+
+EXAMPLES = r"""
+- name: Prove a route, and ask the servers behind it
+  wsfleet.nginx.gateway_proof:
+    live_address: 127.0.0.1:6455
+    config_path: /etc/nginx/conf.d/00-websockets.conf
+    proofs:
+      - at: websockets_sites[0].locations[0]
+        site: ws.serverlab.ca
+        path: /
+        url: ws://ws.serverlab.ca:3000/
+        connect_to: 127.0.0.1:3000
+        websocket: true
+        backends:
+          url: ws://ws.serverlab.ca/
+          addresses: [server01:3000, server02:3000]
+    backends:
+      - at: websockets_sites[0].locations[0]
+        addresses: [server01:3000, server02:3000]
+"""
+
+RETURN = r"""
+proofs:
+  description: One result for each of O(proofs), in their order.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    at:
+      description: The place of the route in the operator's variables.
+      type: str
+    site:
+      description: The site's name.
+      type: str
+    path:
+      description: The location's path.
+      type: str
+    status:
+      description: The HTTP status of the answer, or nothing where there was none.
+      type: int
+    proven:
+      description: What was proven, or nothing.
+      type: str
+      sample: handshake
+    failure:
+      description: Why the route is not proven, or nothing.
+      type: str
+    hint:
+      description: What its backends answer when they are asked directly, and what to do about it.
+      type: str
+    milliseconds:
+      description: Milliseconds from the start of the connection to the answer.
+      type: float
+    expires:
+      description: When the certificate ends that nginx showed, or nothing without TLS.
+      type: str
+      sample: "2027-01-31T12:00:00Z"
+backends:
+  description: One result for each address of O(backends), in their order.
+  type: list
+  elements: dict
+  returned: always
+  contains:
+    at:
+      description: The route that it was asked for.
+      type: str
+    address:
+      description: The address.
+      type: str
+    state:
+      description:
+        - V(up) took the handshake or the request, V(answered) answered something else, V(refused) let nobody connect,
+          V(silent) did not answer in time, and V(failed) is anything else.
+      type: str
+    status:
+      description: The HTTP status of the answer, or nothing where there was none.
+      type: int
+    failure:
+      description: Why it is not V(up), or nothing.
+      type: str
+    milliseconds:
+      description: Milliseconds from the start of the connection to the answer.
+      type: float
+nginx_version:
+  description: The version of the installed nginx, or nothing where there is none.
+  type: str
+  returned: with O(live_address)
+  sample: 1.22.1
+openssl_version:
+  description: The version of OpenSSL that nginx runs with, or nothing without one.
+  type: str
+  returned: with O(live_address)
+fingerprint:
+  description: The fingerprint of the configuration that is live, or nothing where none tells it.
+  type: str
+  returned: with O(live_address)
+connections:
+  description: How many connections nginx holds, those to its backends included, or nothing where it does not tell.
+  type: int
+  returned: with O(live_address)
+file:
+  description:
+    - What is to be said of the file at O(config_path).
+    - V(live) is what nginx serves, and as the last deploy left it. V(other) has another fingerprint than what nginx
+      serves, as after a reload that failed. V(edited) is not as the last deploy left it. V(missing) is not there.
+  type: str
+  returned: with O(live_address) and O(config_path)
+drained:
+  description: The servers that the file at O(config_path) keeps out of their pools until they are brought back.
+  type: list
+  elements: str
+  returned: with O(live_address) and O(config_path)
+  sample: [server02:3000]
+"""
+
+import re
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.wsfleet.nginx.plugins.module_utils import (
+    files,
+    live,
+    nginx,
+    proof_option,
+    proofs,
+    state,
+    verdict,
+)
+
+# As after a deploy: another server of the pool may answer.
+_PATIENCE = 1.0
+_DRAINED = re.compile(r"^ *server ([^\s;]+) [^;\n]*\bdown\b[^;\n]*; *# drained\b", re.MULTILINE)
+
+
+def proven(given: t.Sequence[proofs.Proof]) -> list[dict[str, t.Any]]:
+    return [
+        {"at": result.proof["at"], **result.plain(), "hint": hint(result)}
+        for result in proofs.ask_backends(proofs.prove_all(given, _PATIENCE))
+    ]
+
+
+def hint(result: proofs.Result) -> str:
+    """What verdict tells of a route below the line that names it."""
+    return " ".join(line.strip() for line in verdict.told([result], ())[1:]) if result.failed else ""
+
+
+def asked(given: t.Sequence[proofs.Proof], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    by_place = {proof["at"]: proof for proof in given if proof["backends"]}
+    pairs = [
+        (by_place[item["at"]], address) for item in backends if item["at"] in by_place for address in item["addresses"]
+    ]
+    return [
+        {
+            "at": proof["at"],
+            "address": address,
+            "state": answer.state,
+            "status": answer.status,
+            "failure": answer.failure,
+            "milliseconds": answer.milliseconds,
+        }
+        for (proof, address), answer in zip(pairs, proofs.ask(pairs))
+    ]
+
+
+def of_nginx(live_address: str) -> dict[str, t.Any]:
+    try:
+        build = nginx.installed()
+    except nginx.NginxError:
+        build = None
+    return {
+        "nginx_version": build.version if build else None,
+        "openssl_version": build.openssl if build else None,
+        "fingerprint": live.fingerprint(live_address),
+        "connections": live.connections(live_address),
+    }
+
+
+def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
+    content = files.read(path)
+    if content is None:
+        return {"file": "missing", "drained": []}
+    is_served = fingerprint is not None and fingerprint.encode() in content.data
+    word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
+    return {"file": word, "drained": _DRAINED.findall(content.data.decode("utf-8", "replace"))}
+
+
+def is_edited(path: Path, content: files.Content, live_address: str) -> bool:
+    """Whether it is known that somebody changed the file since the last deploy."""
+    try:
+        last = state.State(live_address).last()
+    except PermissionError:
+        return False
+    return last is not None and path in last.after and state.digest(content) not in last.after[path]
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "live_address": {"type": "str"},
+            "config_path": {"type": "path"},
+            "proofs": proof_option.SPEC,
+            "backends": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "at": {"type": "str", "required": True},
+                    "addresses": {"type": "list", "elements": "str", "required": True},
+                },
+            },
+        },
+        required_by={"config_path": "live_address"},
+        supports_check_mode=True,
+    )
+    given, live_address, path = (module.params[name] for name in ("proofs", "live_address", "config_path"))
+    result: dict[str, t.Any] = {"proofs": proven(given), "backends": asked(given, module.params["backends"])}
+    if live_address:
+        result.update(of_nginx(live_address))
+        if path:
+            try:
+                result.update(of_file(Path(path), live_address, result["fingerprint"]))
+            except OSError as error:
+                module.fail_json(msg=f"cannot read {path}: {error.strerror}")
+    module.exit_json(changed=False, **result)
+
+
+if __name__ == "__main__":
+    main()

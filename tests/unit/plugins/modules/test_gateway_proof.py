@@ -1,0 +1,160 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module against servers on loopback. What it says of nginx itself is proven by a scenario of Molecule."""
+
+from __future__ import annotations
+
+import http
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import typing as t
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_proof
+from websockets.http11 import Request, Response
+from websockets.sync.server import ServerConnection, serve
+
+COLLECTIONS = Path(gateway_proof.__file__).parents[5]
+TOKEN = "Bearer 0123456789"
+# It is logged, too, with what was asked for.
+PROGRAM = """
+import sys
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_proof
+
+AnsibleModule.log = lambda self, message, log_args=None: print(message, log_args, file=sys.stderr)
+gateway_proof.main()
+"""
+
+
+def run_module(tmp_path: Path, **options: t.Any) -> tuple[dict[str, t.Any], str]:
+    """The result, and everything that was printed or logged."""
+    arguments = tmp_path / "arguments.json"
+    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(arguments)],
+        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout), done.stdout + done.stderr
+
+
+@contextmanager
+def backend() -> t.Iterator[int]:
+    """A WebSocket server for those who know the token; others are told what they sent."""
+
+    def answer(connection: ServerConnection, request: Request) -> Response | None:
+        given = request.headers.get("Authorization", "nothing")
+        return None if given == TOKEN else connection.respond(http.HTTPStatus.FORBIDDEN, given)
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.socket.getsockname()[1]
+        server.shutdown()
+        thread.join()
+
+
+def closed_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+def proof(at: str, port: int, **options: t.Any) -> dict[str, t.Any]:
+    return {
+        "at": at,
+        "site": "a.example",
+        "path": f"/{at}",
+        "url": f"ws://a.example/{at}",
+        "connect_to": f"127.0.0.1:{port}",
+        "websocket": True,
+        **options,
+    }
+
+
+def test_a_route_that_is_not_proven_is_a_result_with_a_hint_and_no_failure(tmp_path: Path) -> None:
+    with backend() as port:
+        nowhere = closed_port()
+        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{nowhere}"]}
+        given = [
+            proof("good", port, headers={"Authorization": TOKEN}),
+            proof("closed", nowhere, backends=led),
+            proof("refused", port),
+        ]
+        result, _printed = run_module(tmp_path, proofs=given)
+    good, closed, refused = result["proofs"]
+    assert (good["at"], good["status"], good["proven"], good["failure"], good["hint"]) == (
+        *("good", 101, "handshake", "", ""),
+    )
+    assert good["milliseconds"] > 0
+    assert (closed["site"], closed["path"], closed["status"], closed["proven"]) == ("a.example", "/closed", None, "")
+    assert closed["hint"] == f"asked directly: 127.0.0.1:{nowhere} refused the connection: nothing listens there"
+    assert (refused["status"], refused["failure"]) == (403, "answered 403 Forbidden")
+    assert refused["hint"].endswith("an Origin that it accepts goes into probe.origin")
+    assert result["changed"] is False
+    assert not {"failed", "nginx_version", "fingerprint", "file"} & result.keys()
+
+
+def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> None:
+    with backend() as port, socket.create_server(("127.0.0.1", 0)) as silent:
+        nowhere, hangs = closed_port(), silent.getsockname()[1]
+        addresses = [f"127.0.0.1:{number}" for number in (port, nowhere, hangs)]
+        led = {"url": "ws://a.example/", "addresses": [addresses[0]], "headers": {"Authorization": TOKEN}}
+        given = [proof("with", port, backends=led), proof("without", port, backends={**led, "headers": {}})]
+        asked = [
+            {"at": "with", "addresses": [*addresses, "nobody.invalid:80"]},
+            {"at": "without", "addresses": addresses[:1]},
+            # Such as one whose probe is false.
+            {"at": "unknown", "addresses": addresses},
+        ]
+        result, _printed = run_module(tmp_path, proofs=given, backends=asked, _ansible_check_mode=True)
+    found = [(item["at"], item["address"], item["state"], item["status"]) for item in result["backends"]]
+    assert found == [
+        ("with", addresses[0], "up", 101),
+        ("with", addresses[1], "refused", None),
+        ("with", addresses[2], "silent", None),
+        ("with", "nobody.invalid:80", "failed", None),
+        ("without", addresses[0], "answered", 403),
+    ]
+    assert result["backends"][0]["milliseconds"] > 0
+    assert result["backends"][1]["failure"] == "refused the connection: nothing listens there"
+
+
+def test_the_headers_of_a_probe_are_in_no_result_and_no_log(tmp_path: Path) -> None:
+    with backend() as port:
+        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"], "headers": {"Authorization": "Basic 9876"}}
+        sent = {"Authorization": TOKEN}
+        given = [proof("a", port, headers=sent, backends=led), proof("b", port, headers={"Authorization": "wrong-one"})]
+        result, printed = run_module(tmp_path, proofs=given, backends=[{"at": "a", "addresses": led["addresses"]}])
+    assert [item["proven"] for item in result["proofs"]] == ["handshake", ""]
+    assert "Invoked with" in printed
+    for secret in (TOKEN, "0123456789", "Basic 9876", "9876", "wrong-one"):
+        assert secret not in printed
+
+
+def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> None:
+    path = tmp_path / "00-websockets.conf"
+    address = f"127.0.0.1:{closed_port()}"
+    result, _printed = run_module(tmp_path, live_address=address, config_path=str(path))
+    found = {name: result[name] for name in ("fingerprint", "connections", "file", "drained", "proofs", "backends")}
+    assert found == {
+        **{"fingerprint": None, "connections": None, "file": "missing"},
+        **{"drained": [], "proofs": [], "backends": []},
+    }
+    path.write_text(
+        "upstream a {\n    server b1:80;\n    server b2:80 weight=2 down; # drained: b2\n    server b3:80 down;\n}\n"
+    )
+    result, _printed = run_module(tmp_path, live_address=address, config_path=str(path))
+    assert (result["file"], result["drained"]) == ("other", ["b2:80"])

@@ -129,6 +129,19 @@ _value:
         - The names that are taken C(out) and brought C(back), those of them that servers of this gateway are called by
           (C(here)), the C(addresses) of what is taken out, and for how many C(seconds) to wait for its connections.
       type: dict
+    routes:
+      description:
+        - Every location, with its place C(at), its C(site) and C(path), and the name of its C(pool) or the C(target)
+          where it leads without one.
+        - C(outside) is where other hosts reach it, an address, or a port alone where that is any address of the
+          gateway. Where it is nothing, they cannot, as with a loopback address.
+      type: list
+      elements: dict
+      version_added: 0.5.0
+    digest:
+      description: The same for gateways that get the same text, if they have the same nginx.
+      type: str
+      version_added: 0.5.0
 """
 
 import json
@@ -153,7 +166,9 @@ def gateway_model(
     if variables.get("websockets_state") == "absent":
         # What is to be removed need not be sound.
         faults = Faults()
-    return {"faults": faults.lines, **(model or {})}
+    if model is None:
+        return {"faults": faults.lines}
+    return {"faults": faults.lines, **model, "digest": gateway.digest(model)}
 
 
 class FilterModule:

@@ -111,7 +111,7 @@ def loopback(value: object, path: str, faults: Faults) -> Address | None:
     """HOST:PORT or [V6]:PORT on the loopback interface."""
     given = values.text(value, path, faults)
     address = None if given is None else _address(given, path, faults)
-    if address is None or _is_loopback(address.host):
+    if address is None or is_loopback(address.host):
         return address
     faults.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
     return None
@@ -285,7 +285,7 @@ def _unix_address(given: str, path: str, faults: Faults) -> Address | None:
     return None
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     ip = _ip(host)
     return ip is not None and ip.is_loopback
 

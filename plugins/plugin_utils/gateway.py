@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
@@ -17,6 +19,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     locations,
     pools,
     proofs,
+    routes,
     schema,
     sockets,
     tls,
@@ -93,6 +96,7 @@ class Model(t.TypedDict):
     listening: list[Listening]
     names: list[Name]
     proofs: list[proofs.Proof]
+    routes: list[routes.Route]
     # The places of all upstream and server blocks of the file, in their order.
     blocks: list[str]
     # The directives of nginx.conf, and the drop-in of the service.
@@ -170,6 +174,12 @@ def _checked(
     )
 
 
+def digest(model: Model) -> str:
+    """The same for gateways that get the same text, if they have the same nginx."""
+    text = json.dumps([model["http"], model["admission"], model["upstreams"], model["sites"]])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
     """The names of all pools; None where one has no sound name, for it could be the one that a location means."""
     known = isinstance(given, list) and all("name" in upstream for upstream in upstreams)
@@ -183,6 +193,7 @@ def _model(checked: _Checked) -> Model:
     label = _label(checked.status)
     admitted = admission.admissions(sites, checked.capacity, label)
     servers_of_sites = _server_blocks(checked, admitted, label)
+    names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
@@ -199,6 +210,7 @@ def _model(checked: _Checked) -> Model:
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
         proofs=[proof for site in sites for proof in proofs.proofs(site, by_name)],
+        routes=[route for site in sites for route in routes.routes(site, names)],
         blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
         nginx_conf=limits.directives(checked.capacity, checked.shutdown_timeout),
         drop_in=limits.drop_in(checked.capacity, checked.shutdown_timeout),

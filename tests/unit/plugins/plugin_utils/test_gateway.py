@@ -157,6 +157,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "listening": [STATUS],
         "names": [],
         "proofs": [],
+        "routes": [],
         "blocks": ["websockets_status_listen"],
         "nginx_conf": limits.directives(4096, "1h"),
         "drop_in": limits.drop_in(4096, "1h"),

@@ -17,7 +17,7 @@ _VERSION = 0xA0
 _DIGITS = re.compile(rb"(\d{2,4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 # Time to renew it by hand.
-_SOON = datetime.timedelta(days=14)
+SOON = datetime.timedelta(days=14)
 _SITES = 4
 
 
@@ -37,11 +37,16 @@ def expires(der: bytes | None) -> str | None:
         return None
 
 
+def time_of(end: str) -> datetime.datetime:
+    """The time that expires() told, in UTC."""
+    return datetime.datetime.strptime(end, _ISO)
+
+
 def warnings(shown: t.Iterable[tuple[str, str | None]], now: datetime.datetime) -> list[str]:
     """A line for each certificate that has ended or soon does, given the sites with the ends of what they showed."""
     sites: dict[str, dict[str, None]] = {}
     for site, end in shown:
-        if end is not None and datetime.datetime.strptime(end, _ISO) <= now + _SOON:
+        if end is not None and time_of(end) <= now + SOON:
             sites.setdefault(end, {})[site] = None
     return [_warning(list(names), end, now) for end, names in sorted(sites.items())]
 
@@ -49,7 +54,7 @@ def warnings(shown: t.Iterable[tuple[str, str | None]], now: datetime.datetime) 
 def _warning(names: list[str], end: str, now: datetime.datetime) -> str:
     more = f" and {len(names) - _SITES} more" if names[_SITES:] else ""
     place = f"The certificate of {', '.join(names[:_SITES])}{more}"
-    if datetime.datetime.strptime(end, _ISO) <= now:
+    if time_of(end) <= now:
         return f"{place} expired at {end}: clients refuse it"
     return f"{place} expires at {end}: renew it"
 

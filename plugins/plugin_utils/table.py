@@ -25,9 +25,8 @@ def proof_table(
     """
     done = [f"{gateway}: {', '.join(what)}" for gateway, what in actions.items() if what]
     known = [(gateway, proof) for gateway, results in proofs.items() for proof in results]
-    rows = [_HEADER, *(_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known)))]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    table = [_line(row, widths) for row in rows] if len(rows) > 1 else []
+    rows = [_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known))]
+    table = aligned(_HEADER, rows, _NUMBERS) if rows else []
     return "\n".join([*done, *([""] if done and table else []), *table])
 
 
@@ -53,8 +52,11 @@ def _row(gateway: str, proof: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     return (gateway, proof["site"], proof["path"], status, proven, milliseconds)
 
 
-def _line(row: t.Sequence[str], widths: t.Sequence[int]) -> str:
-    cells = (
-        cell.rjust(width) if name in _NUMBERS else cell.ljust(width) for name, cell, width in zip(_HEADER, row, widths)
-    )
-    return "  ".join(cells).rstrip()
+def aligned(header: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], numbers: t.Collection[str]) -> list[str]:
+    """The lines of a table under a line of headings; the columns of numbers stand to the right."""
+    widths = [max(map(len, column)) for column in zip(header, *rows)]
+    lines = (zip(header, row, widths) for row in (header, *rows))
+    return [
+        "  ".join(cell.rjust(width) if name in numbers else cell.ljust(width) for name, cell, width in line).rstrip()
+        for line in lines
+    ]

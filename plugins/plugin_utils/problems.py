@@ -1,0 +1,310 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is wrong with gateways, in plain words: what is alike told once, and the most severe first."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+from datetime import datetime
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import certificate
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
+    Answer,
+    Gateway,
+    Pool,
+    Problem,
+    Route,
+    Server,
+    Topology,
+    counted,
+    some,
+)
+
+_Texts = t.Mapping[str, t.Tuple[str, ...]]
+_LIVE = ("up", "partly", "unasked")
+_FILES = {
+    "other": (
+        "The file is not what nginx serves",
+        "It was changed by hand, or nginx refused it: nginx -t and nginx's error log tell. The next reload or restart "
+        "would take it. playbooks/site.yml brings both in line.",
+    ),
+    "edited": (
+        "The file is not as the last deploy left it",
+        "Somebody changed it by hand, and the next deploy takes the change away: it belongs into the variables.",
+    ),
+    "missing": (
+        "The file is not there",
+        "It was never deployed, or somebody removed it. playbooks/site.yml writes it.",
+    ),
+}
+
+
+def problems(
+    gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], texts: _Texts, now: datetime
+) -> list[Problem]:
+    """All of them; texts has the same value for gateways whose configuration is the same text."""
+    reached = [gateway for gateway in gateways if gateway["state"] != "unreachable"]
+    return [
+        *_unreachable(gateways),
+        *_routes(gateways),
+        *_servers(topologies),
+        *_certificates(reached, now),
+        *_configurations(reached, texts),
+        *_versions(reached),
+        *_drained(topologies),
+    ]
+
+
+def _problem(severity: str, kind: str, title: str, text: str = "", **more: t.Any) -> Problem:
+    return Problem(
+        severity=severity,
+        kind=kind,
+        title=title,
+        text=text,
+        items=list(more.get("items", ())),
+        gateways=list(more.get("gateways", ())),
+        routes=list(more.get("routes", ())),
+    )
+
+
+def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+    found = [gateway for gateway in gateways if gateway["state"] == "unreachable"]
+    if found:
+        names = [gateway["name"] for gateway in found]
+        yield _problem(
+            "fault",
+            "unreachable",
+            f"{_are(names, 'gateway')} not to be asked: {some(names)}",
+            "Ansible does not get in, so nothing is known from inside. What the controller proves is served all the "
+            "same.",
+            items=[f"{gateway['name']}: {gateway['message']} {_from_outside(gateway)}" for gateway in found],
+            gateways=names,
+        )
+
+
+def _from_outside(gateway: Gateway) -> str:
+    answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
+    proven = sum(not answer["failure"] for answer in answers)
+    return f"(from the controller {proven} of {counted(len(answers), 'route')} proven)" if answers else ""
+
+
+def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+    """Routes that fail alike on the same gateways are one problem."""
+    reasons: dict[tuple[str, str, str], dict[str, list[str]]] = {}
+    for gateway in gateways:
+        for route in gateway["routes"]:
+            if route["state"] == "failed":
+                reasons.setdefault(_reason(route), {}).setdefault(named(route), []).append(gateway["name"])
+    found: dict[tuple[tuple[str, str, str], tuple[str, ...]], list[str]] = {}
+    for reason, places in reasons.items():
+        for route_name, names in places.items():
+            found.setdefault((reason, tuple(names)), []).append(route_name)
+    # Those first that concern most.
+    for (reason, on), routes in sorted(found.items(), key=lambda item: -len(item[0][1]) * len(item[1])):
+        asker, failure, hint = reason
+        what = some(routes) if len(routes) < 4 else f"{some(routes, 2)}: {len(routes):,} routes"
+        verb = "is" if len(routes) == 1 else "are"
+        place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
+        text = f"{failure[:1].upper()}{failure[1:]}. {hint[:1].upper()}{hint[1:]}".strip()
+        if asker == "controller":
+            text += " The gateway itself proves it, or was not asked: look at what is between, such as a firewall."
+        yield _problem("fault", "route", f"{what} {verb} not proven {place}", text, gateways=on, routes=routes)
+
+
+def named(route: Route) -> str:
+    return f"{route['site']} {route['path']}"
+
+
+def _reason(route: Route) -> tuple[str, str, str]:
+    """Who saw it fail, why, and what helps; what the gateway itself saw goes first."""
+    asked: tuple[tuple[str, Answer | None], ...] = (("gateway", route["gateway"]), ("controller", route["controller"]))
+    return next((asker, found["failure"], found["hint"]) for asker, found in asked if found and found["failure"])
+
+
+class _Behind(t.NamedTuple):
+    """A server with its pool, and whom it serves."""
+
+    pool: Pool
+    server: Server
+    topology: Topology
+
+
+def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
+    """Pools without a live server, and then the servers of others, by what is seen of them."""
+    dead: dict[tuple[str, ...], list[tuple[Pool, Topology]]] = {}
+    same: dict[tuple[str, str], _Behind] = {}
+    for topology in topologies:
+        for pool in topology["pools"]:
+            if pool["servers"] and not any(server["state"] in _LIVE for server in pool["servers"]):
+                key = (pool["name"], *(server["address"] for server in pool["servers"]))
+                dead.setdefault(key, []).append((pool, topology))
+                continue
+            for server in pool["servers"]:
+                if server["state"] in ("down", "partly"):
+                    same.setdefault((pool["name"], server["address"]), _Behind(pool, server, topology))
+    for pools in dead.values():
+        yield _dead(pools)
+    alike: dict[tuple[str, str, str], list[_Behind]] = {}
+    for found in same.values():
+        alike.setdefault((found.server["state"], _words(found.server), found.pool["name"]), []).append(found)
+    for (state, words, pool_name), behind in alike.items():
+        yield _down(state, words, pool_name, behind)
+
+
+def _words(server: Server) -> str:
+    return next(sight["failure"] for sight in server["seen"] if sight["failure"])
+
+
+def _dead(pools: t.Sequence[tuple[Pool, Topology]]) -> Problem:
+    pool = pools[0][0]
+    return _problem(
+        "warning",
+        "pool",
+        f"The pool {pool['name']} has no live server",
+        f"None of its {counted(len(pool['servers']), 'server')} takes connections.",
+        items=[_line(server) for server in pool["servers"]],
+        gateways=[name for _pool, topology in pools for name in topology["gateways"]],
+        routes=dict.fromkeys(route for _pool, topology in pools for route in _leading(pool["name"], topology)),
+    )
+
+
+def _down(state: str, words: str, pool_name: str, behind: t.Sequence[_Behind]) -> Problem:
+    addresses = [found.server["address"] for found in behind]
+    topology = behind[0].topology
+    lives = len(behind[0].pool["servers"]) - len(behind)
+    title = f"{_are(addresses, 'server')} down" if state == "down" else f"{_are(addresses, 'server')} down for some"
+    others = f"{lives:,} other{'s' if lives != 1 else ''} of the pool {pool_name} {'is' if lives == 1 else 'are'} left."
+    return _problem(
+        "warning",
+        "server",
+        f"{title}: {some(addresses)}",
+        f"Asked directly: {words}. {others}",
+        items=[_line(found.server) for found in behind],
+        gateways=sorted({sight["gateway"] for found in behind for sight in found.server["seen"] if sight["failure"]}),
+        routes=_leading(pool_name, topology),
+    )
+
+
+def _leading(pool_name: str, topology: Topology) -> list[str]:
+    return [f"{route['site']} {route['path']}" for route in topology["routes"] if _behind(route) == pool_name]
+
+
+def _behind(route: t.Mapping[str, t.Any]) -> str:
+    return str(route["pool"] or route["target"])
+
+
+def _line(server: Server) -> str:
+    if server["state"] in ("drained", "off"):
+        return f"{server['address']}: {'drained' if server['state'] == 'drained' else 'down by the inventory'}"
+    faults = [sight for sight in server["seen"] if sight["failure"]]
+    seen = f"{len(faults)} of {counted(len(server['seen']), 'gateway')} that asked" if server["seen"] else ""
+    words = "; ".join(dict.fromkeys(sight["failure"] for sight in faults))
+    return f"{server['address']}: {words}, for {seen}: {some([sight['gateway'] for sight in faults])}"
+
+
+def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Problem]:
+    ends: dict[str, dict[str, dict[str, None]]] = {}
+    for gateway in gateways:
+        for route in gateway["routes"]:
+            end = route["gateway"] and route["gateway"]["expires"]
+            if end and certificate.time_of(end) <= now + certificate.SOON:
+                ends.setdefault(end, {}).setdefault(route["site"], {})[gateway["name"]] = None
+    for end, sites in sorted(ends.items()):
+        names = list(dict.fromkeys(name for having in sites.values() for name in having))
+        left = certificate.time_of(end) - now
+        over = left.total_seconds() <= 0
+        yield _problem(
+            "warning",
+            "certificate",
+            f"The certificate of {some(list(sites))} {'has expired' if over else f'ends in {_days(left.days)}'}",
+            f"It {'ended' if over else 'ends'} at {end}: {'clients refuse it' if over else 'renew it'}.",
+            items=list(sites),
+            gateways=names,
+        )
+
+
+def _days(number: int) -> str:
+    return "less than a day" if number == 0 else counted(number, "day")
+
+
+def _configurations(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Problem]:
+    silent = [gateway["name"] for gateway in gateways if not gateway["fingerprint"]]
+    if silent:
+        yield _problem(
+            "warning",
+            "configuration",
+            f"nginx does not tell its configuration on {some(silent)}",
+            "It does not run, or serves none of this role's: playbooks/site.yml deploys it.",
+            gateways=silent,
+        )
+    yield from _drift(gateways, texts)
+    for word, (title, text) in _FILES.items():
+        names = [gateway["name"] for gateway in gateways if gateway["file"] == word and gateway["fingerprint"]]
+        if names:
+            yield _problem("warning", "configuration", f"{title} on {some(names)}", text, gateways=names)
+
+
+def _drift(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Problem]:
+    """Gateways whose variables make the same text, and which serve another one than most."""
+    alike: dict[tuple[str, ...], list[Gateway]] = {}
+    for gateway in gateways:
+        if gateway["fingerprint"]:
+            alike.setdefault(texts[gateway["name"]], []).append(gateway)
+    for group in alike.values():
+        served = Counter(gateway["fingerprint"] for gateway in group)
+        usual, number = served.most_common(1)[0]
+        names = [gateway["name"] for gateway in group if gateway["fingerprint"] != usual]
+        if names:
+            yield _problem(
+                "warning",
+                "configuration",
+                f"{counted(len(names), 'gateway')} {'serves' if len(names) == 1 else 'serve'} another configuration "
+                f"than {'the other' if number == 1 else f'{number:,} others'}: {some(names)}",
+                f"By their variables they would serve the same one. The others serve {short(usual)}. A deploy did not "
+                "reach them, or reached them alone: playbooks/site.yml brings all in line.",
+                items=[
+                    f"{gateway['name']}: {short(gateway['fingerprint'])}"
+                    for gateway in group
+                    if gateway["name"] in set(names)
+                ],
+                gateways=names,
+            )
+
+
+def short(fingerprint: str | None) -> str:
+    return (fingerprint or "")[:8]
+
+
+def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+    by_version: dict[str, list[str]] = {}
+    for gateway in gateways:
+        if gateway["nginx_version"]:
+            by_version.setdefault(gateway["nginx_version"], []).append(gateway["name"])
+    if len(by_version) > 1:
+        found = sorted(by_version.items(), key=lambda item: len(item[1]))
+        yield _problem(
+            "note",
+            "nginx",
+            f"Gateways run {len(by_version)} versions of nginx",
+            items=[f"nginx {version}: {counted(len(names), 'gateway')}, {some(names)}" for version, names in found],
+        )
+
+
+def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
+    for state, words in (("drained", "drained"), ("off", "down by the inventory")):
+        found = {
+            f"{server['address']} of the pool {pool['name']}": None
+            for topology in topologies
+            for pool in topology["pools"]
+            for server in pool["servers"]
+            if server["state"] == state
+        }
+        if found:
+            yield _problem("note", "drained", f"{_are(list(found), 'server')} {words}", items=list(found))
+
+
+def _are(names: t.Sequence[str], word: str) -> str:
+    return f"{counted(len(names), word)} {'is' if len(names) == 1 else 'are'}"

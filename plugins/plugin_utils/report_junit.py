@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report for CI systems: JUnit's XML, as Jenkins, GitLab and others read it."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from xml.etree import ElementTree
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Answer, Gateway, Report, Route
+
+# All but the characters of https://www.w3.org/TR/xml/#charsets
+_FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NEVER_REACHED = "the gateway could not be asked"
+
+
+def junit(report: Report) -> str:
+    """One testsuite for each gateway, one testcase for each of its routes."""
+    root = ElementTree.Element("testsuites", name="wsfleet.nginx.verify")
+    for gateway in report["gateways"]:
+        _add_suite(root, gateway, report["time"].rstrip("Z"))
+    for count in ("tests", "failures", "errors", "skipped"):
+        root.set(count, str(sum(int(suite.attrib[count]) for suite in root)))
+    root.set("time", f"{sum(float(suite.attrib['time']) for suite in root):.3f}")
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
+    suite = ElementTree.SubElement(root, "testsuite", name=_text(gateway["name"]), timestamp=time)
+    for route in gateway["routes"]:
+        _add_route(suite, gateway, route)
+    if gateway["state"] == "unreachable" and not gateway["routes"]:
+        case = _case(suite, gateway, "the gateway itself", None)
+        ElementTree.SubElement(case, "error", type="unreachable", message=_text(gateway["message"]))
+    suite.set("tests", str(len(suite)))
+    for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("time", f"{sum(float(case.attrib['time']) for case in suite):.3f}")
+
+
+def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds: float | None) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=_text(gateway["name"]),
+        name=_text(name),
+        time=f"{(milliseconds or 0) / 1000:.3f}",
+    )
+
+
+def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> None:
+    answer = route["gateway"] or route["controller"]
+    case = _case(suite, gateway, f"{route['site']} {route['path']}", answer["milliseconds"] if answer else None)
+    if route["state"] == "failed":
+        told = [_words(place, route[place]) for place in ("gateway", "controller")]
+        failure = ElementTree.SubElement(case, "failure", type="unproven", message=_text("; ".join(filter(None, told))))
+        failure.text = _text("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
+    elif route["state"] == "unknown":
+        message = f"{_NEVER_REACHED}: {gateway['message']}"
+        ElementTree.SubElement(case, "error", type="unreachable", message=_text(message))
+    elif route["state"] == "unproven":
+        ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
+
+
+def _words(place: str, answer: Answer | None) -> str:
+    return f"from the {place}: {answer['failure']}" if answer and answer["failure"] else ""
+
+
+def _text(value: t.Any) -> str:
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value))

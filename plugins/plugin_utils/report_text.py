@@ -1,0 +1,111 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report for a terminal: the verdict, what is wrong, and a table in which gateways that are alike share a line."""
+
+from __future__ import annotations
+
+import typing as t
+from statistics import median
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Answer, Gateway, Problem, Report, Route, some
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.table import aligned
+
+_PROBLEMS = 12
+_ITEMS = 3
+# Lines of the table, of routes that are proven.
+_PROVEN = 20
+_HEADER = ("gateway", "site", "path", "status", "proven", "ms", "ms from here")
+_NUMBERS = ("status", "ms", "ms from here")
+
+
+def summary(report: Report) -> str:
+    """What a person reads at the end of the run."""
+    problems = report["problems"]
+    lines = [f"{report['verdict']}."]
+    for problem in problems[:_PROBLEMS]:
+        lines += ["", *_told(problem)]
+    if problems[_PROBLEMS:]:
+        lines += ["", f"- and {some([problem['title'] for problem in problems[_PROBLEMS:]], 5)}"]
+    table = _table(report["gateways"])
+    return "\n".join([*lines, "", *table] if table else lines)
+
+
+def unserved(report: Report) -> dict[str, str]:
+    """Each gateway that does not serve all its routes, with the reason in one line."""
+    return {gateway["name"]: _reason(gateway) for gateway in report["gateways"] if gateway["state"] != "well"}
+
+
+def _reason(gateway: Gateway) -> str:
+    if gateway["state"] == "unreachable":
+        return f"It could not be asked: {gateway['message']}"
+    failed = [f"{route['site']} {route['path']}" for route in gateway["routes"] if route["state"] == "failed"]
+    return (
+        f"{len(failed)} of {len(gateway['routes'])} routes {'is' if len(failed) == 1 else 'are'} not proven: "
+        + some(failed)
+    )
+
+
+def _told(problem: Problem) -> t.Iterator[str]:
+    yield f"- {problem['title']}"
+    if problem["text"]:
+        yield f"  {problem['text']}"
+    for item in problem["items"][:_ITEMS]:
+        yield f"  - {item}"
+    if problem["items"][_ITEMS:]:
+        yield f"  - and {len(problem['items']) - _ITEMS:,} more"
+
+
+def _table(gateways: t.Sequence[Gateway]) -> list[str]:
+    groups: dict[tuple[object, ...], list[Gateway]] = {}
+    for gateway in gateways:
+        # What could not be asked stands above.
+        if gateway["state"] != "unreachable":
+            groups.setdefault(tuple(map(_outcome, gateway["routes"])), []).append(gateway)
+    ordered = sorted(groups.values(), key=lambda alike: alike[0]["state"] == "well")
+    rows = [row for alike in ordered for row in _rows(alike)]
+    return aligned(_HEADER, rows, _NUMBERS) if rows else []
+
+
+def _outcome(route: Route) -> tuple[object, ...]:
+    answers = route["gateway"], route["controller"]
+    seen = ((answer["status"], answer["proven"]) if answer else None for answer in answers)
+    return (route["site"], route["path"], route["state"], *seen)
+
+
+def _rows(alike: t.Sequence[Gateway]) -> t.Iterator[tuple[str, ...]]:
+    """The routes of gateways that are alike; of many that are proven, the first."""
+    name, proven, more = some([gateway["name"] for gateway in alike], 1), 0, 0
+    for number, route in enumerate(alike[0]["routes"]):
+        proven += route["state"] != "failed"
+        if route["state"] != "failed" and proven > _PROVEN:
+            more += 1
+            continue
+        answer = route["gateway"] or route["controller"]
+        status = str(answer["status"] or "") if answer else ""
+        times = [
+            _milliseconds([gateway["routes"][number][place] for gateway in alike])
+            for place in ("gateway", "controller")
+        ]
+        yield (name, route["site"], route["path"], status, _words(route), *times)
+    if more:
+        yield (name, f"and {more:,} more", "", "", "all proven", "", "")
+
+
+def _words(route: Route) -> str:
+    if route["state"] == "unproven":
+        return "not asked"
+    own, outside = route["gateway"], route["controller"]
+    if own and own["failure"]:
+        return "NOT PROVEN"
+    proven = own["proven"] if own else ""
+    return f"{proven}, but NOT from the controller" if outside and outside["failure"] else proven
+
+
+def _milliseconds(answers: t.Sequence[Answer | None]) -> str:
+    """That of one, or the median and the most of several."""
+    times = [answer["milliseconds"] for answer in answers if answer and answer["milliseconds"] is not None]
+    if not times:
+        return "" if any(answers) else "-"
+    return f"{times[0]:.1f}" if len(times) == 1 else f"{median(times):.1f} (most {max(times):.1f})"

@@ -110,7 +110,7 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
         place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
         text = f"{failure[:1].upper()}{failure[1:]}. {hint[:1].upper()}{hint[1:]}".strip()
         if asker == "controller":
-            text += " The gateway itself proves it, or was not asked: look at what is between, such as a firewall."
+            text += " The gateway itself proves it: look at what is between, such as a firewall."
         yield _problem("fault", "route", f"{what} {verb} not proven {place}", text, gateways=on, routes=routes)
 
 
@@ -120,7 +120,8 @@ def named(route: Route) -> str:
 
 def _reason(route: Route) -> tuple[str, str, str]:
     """Who saw it fail, why, and what helps; what the gateway itself saw goes first."""
-    asked: tuple[tuple[str, Answer | None], ...] = (("gateway", route["gateway"]), ("controller", route["controller"]))
+    outside = "controller" if route["gateway"] else "controller alone"
+    asked: tuple[tuple[str, Answer | None], ...] = (("gateway", route["gateway"]), (outside, route["controller"]))
     return next((asker, found["failure"], found["hint"]) for asker, found in asked if found and found["failure"])
 
 

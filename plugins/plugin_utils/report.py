@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+# All but the characters of https://www.w3.org/TR/xml/#charsets, which no file should hold.
+_FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # A key that goes or changes its meaning counts it up.
 VERSION = 1
 
@@ -138,3 +141,8 @@ def some(names: t.Sequence[str], most: int = 3) -> str:
 
 def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def clean(text: object) -> str:
+    """The text without what neither XML nor UTF-8 can say: peers and inventories may tell anything."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text))

@@ -6,14 +6,10 @@
 
 from __future__ import annotations
 
-import re
-import typing as t
 from xml.etree import ElementTree
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Answer, Gateway, Report, Route
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Answer, Gateway, Report, Route, clean
 
-# All but the characters of https://www.w3.org/TR/xml/#charsets
-_FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NEVER_REACHED = "the gateway could not be asked"
 
 
@@ -30,12 +26,12 @@ def junit(report: Report) -> str:
 
 
 def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
-    suite = ElementTree.SubElement(root, "testsuite", name=_text(gateway["name"]), timestamp=time)
+    suite = ElementTree.SubElement(root, "testsuite", name=clean(gateway["name"]), timestamp=time)
     for route in gateway["routes"]:
         _add_route(suite, gateway, route)
     if gateway["state"] == "unreachable" and not gateway["routes"]:
         case = _case(suite, gateway, "the gateway itself", None)
-        ElementTree.SubElement(case, "error", type="unreachable", message=_text(gateway["message"]))
+        ElementTree.SubElement(case, "error", type="unreachable", message=clean(gateway["message"]))
     suite.set("tests", str(len(suite)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
@@ -46,8 +42,8 @@ def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds:
     return ElementTree.SubElement(
         suite,
         "testcase",
-        classname=_text(gateway["name"]),
-        name=_text(name),
+        classname=clean(gateway["name"]),
+        name=clean(name),
         time=f"{(milliseconds or 0) / 1000:.3f}",
     )
 
@@ -57,18 +53,14 @@ def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> No
     case = _case(suite, gateway, f"{route['site']} {route['path']}", answer["milliseconds"] if answer else None)
     if route["state"] == "failed":
         told = [_words(place, route[place]) for place in ("gateway", "controller")]
-        failure = ElementTree.SubElement(case, "failure", type="unproven", message=_text("; ".join(filter(None, told))))
-        failure.text = _text("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
+        failure = ElementTree.SubElement(case, "failure", type="unproven", message=clean("; ".join(filter(None, told))))
+        failure.text = clean("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
     elif route["state"] == "unknown":
         message = f"{_NEVER_REACHED}: {gateway['message']}"
-        ElementTree.SubElement(case, "error", type="unreachable", message=_text(message))
+        ElementTree.SubElement(case, "error", type="unreachable", message=clean(message))
     elif route["state"] == "unproven":
         ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
 
 
 def _words(place: str, answer: Answer | None) -> str:
     return f"from the {place}: {answer['failure']}" if answer and answer["failure"] else ""
-
-
-def _text(value: t.Any) -> str:
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(value))

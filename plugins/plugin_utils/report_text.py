@@ -75,22 +75,19 @@ def _outcome(route: Route) -> tuple[object, ...]:
 
 
 def _rows(alike: t.Sequence[Gateway]) -> t.Iterator[tuple[str, ...]]:
-    """The routes of gateways that are alike; of many that are proven, the first."""
-    name, proven, more = some([gateway["name"] for gateway in alike], 1), 0, 0
-    for number, route in enumerate(alike[0]["routes"]):
-        proven += route["state"] != "failed"
-        if route["state"] != "failed" and proven > _PROVEN:
-            more += 1
-            continue
+    """The routes of gateways that are alike: what is not proven, or the first where all is."""
+    name, routes = some([gateway["name"] for gateway in alike], 1), alike[0]["routes"]
+    shown = [number for number, route in enumerate(routes) if route["state"] == "failed"]
+    shown = shown or list(range(min(len(routes), _PROVEN)))
+    for number in shown:
+        route = routes[number]
         answer = route["gateway"] or route["controller"]
         status = str(answer["status"] or "") if answer else ""
-        times = [
-            _milliseconds([gateway["routes"][number][place] for gateway in alike])
-            for place in ("gateway", "controller")
-        ]
-        yield (name, route["site"], route["path"], status, _words(route), *times)
-    if more:
-        yield (name, f"and {more:,} more", "", "", "all proven", "", "")
+        own = _milliseconds([gateway["routes"][number]["gateway"] for gateway in alike])
+        outside = _milliseconds([gateway["routes"][number]["controller"] for gateway in alike])
+        yield (name, route["site"], route["path"], status, _words(route), own, outside)
+    if routes[len(shown) :]:
+        yield (name, f"and {len(routes) - len(shown):,} more", "", "", "all proven", "", "")
 
 
 def _words(route: Route) -> str:

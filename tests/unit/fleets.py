@@ -1,0 +1,168 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fleets as the playbook verify finds them: models of real variables, with answers as the module gives them."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import questions
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.verification import Found, report
+
+NOW = datetime.datetime(2026, 1, 31, 3, 0, 0)
+REFUSED = "refused the connection: nothing listens there"
+BAD_GATEWAY = {"status": 502, "failure": "answered 502 Bad Gateway", "hint": f"asked directly: server01:3000 {REFUSED}"}
+
+
+def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
+    found = gateway_model({"websockets_upstreams": upstreams, "websockets_sites": sites}, {}, {})
+    assert found["faults"] == []
+    return found
+
+
+def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any]:
+    """A gateway with pools of so many servers, and so many routes of each site."""
+    pools = [
+        {
+            "name": f"pool{site}",
+            "servers": [f"10.{site // 200}.{site % 200}.{n % 250}:{3000 + n}" for n in range(servers)],
+        }
+        for site in range(sites)
+    ]
+    named = [
+        {
+            "server_name": f"site{site}.example",
+            "listen": 80,
+            "locations": [{"path": f"/path{number}/", "upstream": f"pool{site}"} for number in range(routes)],
+        }
+        for site in range(sites)
+    ]
+    return model(pools, named)
+
+
+def answer(at: str, **keys: t.Any) -> dict[str, t.Any]:
+    proven = {"status": 101, "proven": "handshake", "failure": "", "hint": "", "milliseconds": 1.84, "expires": None}
+    failed = {"proven": ""} if keys.get("failure") else {}
+    return {"at": at, "site": "", "path": "", **proven, **failed, **keys}
+
+
+def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
+    failure = {"up": "", "refused": REFUSED, "silent": "timed out after 3 s", "answered": "answered 403 Forbidden"}[
+        state
+    ]
+    status = {"up": 101, "answered": 403}.get(state)
+    return {"at": at, "address": address, "state": state, "status": status, "failure": failure, "milliseconds": 1.2}
+
+
+def well(name: str, of: t.Mapping[str, t.Any]) -> Found:
+    """A gateway that serves all its routes."""
+    told = {
+        "proofs": [answer(proof["at"]) for proof in of["proofs"]],
+        "backends": [],
+        "nginx_version": "1.26.3",
+        "openssl_version": "3.5.1",
+        "fingerprint": "a" * 64,
+        "file": "live",
+        "drained": [],
+        "connections": 1234,
+    }
+    return Found(name, of, told, {"proofs": [answer(proof["at"], milliseconds=2.5) for proof in of["proofs"]]})
+
+
+def unreachable(name: str, of: t.Mapping[str, t.Any], message: str = "Connection timed out") -> Found:
+    return replace(well(name, of), gateway={"unreachable": True, "msg": message})
+
+
+def but(found: Found, place: int | None = None, **keys: t.Any) -> Found:
+    """The gateway with other answers: of one route, or of the gateway as a whole."""
+    told = dict(found.gateway)
+    if place is None:
+        return replace(found, gateway={**told, **keys})
+    proofs = list(told["proofs"])
+    proofs[place] = answer(proofs[place]["at"], **keys)
+    return replace(found, gateway={**told, "proofs": proofs})
+
+
+def outside(found: Found, place: int, **keys: t.Any) -> Found:
+    """The gateway with another answer of one route to the controller."""
+    proofs = list(found.controller["proofs"])
+    proofs[place] = answer(proofs[place]["at"], **keys)
+    return replace(found, controller={"proofs": proofs})
+
+
+def asked(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
+    """The fleet with what it saw of the servers behind it: those not in states are up."""
+    plan = questions.questions({found.name: found.model for found in fleet})
+    return [
+        but(
+            found,
+            backends=[
+                sight(address, states.get(address, "up"), item["at"])
+                for item in plan.get(found.name, ())
+                for address in item["addresses"]
+            ],
+        )
+        if "proofs" in found.gateway
+        else found
+        for found in fleet
+    ]
+
+
+def reported(*fleet: Found) -> Report:
+    return report(fleet, NOW)
+
+
+def troubled(gateways: int = 500) -> list[Found]:
+    """A fleet with one of everything that can be wrong."""
+    first = model(
+        [
+            {"name": "chat", "servers": [f"10.0.0.{n}:3000" for n in range(1, 7)]},
+            {"name": "feed", "servers": [f"10.0.1.{n % 250}:{4000 + n}" for n in range(2000)]},
+            {"name": "old", "servers": ["10.0.2.1:80", "10.0.2.2:80"]},
+        ],
+        [
+            {
+                "server_name": "chat.example",
+                "listen": 80,
+                "locations": [
+                    {"path": "/", "upstream": "chat"},
+                    {"path": "/api/", "upstream": "chat", "websocket": False},
+                    {"path": "/health", "return": 200},
+                ],
+            },
+            {
+                "server_name": "feed.example",
+                "listen": 80,
+                "locations": [
+                    *({"path": f"/v{n}/", "upstream": "feed"} for n in range(1, 6)),
+                    {"path": "/old/", "upstream": "old"},
+                ],
+            },
+            {
+                "server_name": "admin.example",
+                "listen": "127.0.0.1:8080",
+                "locations": [{"path": "/", "upstream": "chat"}],
+            },
+        ],
+    )
+    names = [f"gateway{number:03}" for number in range(1, gateways + 1)]
+    fleet = [well(name, first) for name in names]
+    fleet = [replace(found, controller={"proofs": found.controller["proofs"][:-1]}) for found in fleet]
+    for number, found in enumerate(fleet):
+        fleet[number] = but(found, 8, **BAD_GATEWAY) if number % 2 else found
+    fleet[2] = unreachable(names[2], first, "Failed to connect to the host via ssh: Connection timed out")
+    fleet[4] = but(fleet[4], fingerprint="b" * 64)
+    fleet[6] = but(fleet[6], file="edited")
+    fleet[8] = but(fleet[8], 0, expires="2026-02-03T12:00:00Z")
+    fleet[10] = but(fleet[10], nginx_version="1.22.1")
+    fleet[12] = outside(
+        fleet[12], 0, status=None, failure="timed out after 5 s connecting to gateway013:80", milliseconds=None
+    )
+    fleet[14] = but(fleet[14], drained=["10.0.0.6:3000"])
+    states = {"10.0.0.2:3000": "refused", "10.0.1.5:4005": "silent", "10.0.2.1:80": "refused", "10.0.2.2:80": "refused"}
+    return asked(fleet, states)

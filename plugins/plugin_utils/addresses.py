@@ -179,6 +179,15 @@ def _balancer(value: object, path: str, faults: Faults) -> str | None:
     return None
 
 
+def host(value: object, path: str, faults: Faults) -> str | None:
+    """A host name or an address, without a port."""
+    given = values.text(value, path, faults)
+    plain = None if given is None else host_address(given)
+    if given is not None and plain is None:
+        faults.add(path, f"{shown(given)} is neither a host name nor an address")
+    return plain
+
+
 def host_address(host: str) -> str | None:
     """A host name, an IPv4 address or a bare IPv6 address, from text that may have brackets; None for anything else."""
     if host.startswith("[") and host.endswith("]"):

@@ -24,6 +24,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
 )
 
 _Texts = t.Mapping[str, t.Tuple[str, ...]]
+# As many names as a title has.
+_NAMED = 3
 _LIVE = ("up", "partly", "unasked")
 _FILES = {
     "other": (
@@ -77,7 +79,7 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
         yield _problem(
             "fault",
             "unreachable",
-            f"{_are(names, 'gateway')} not to be asked: {some(names)}",
+            f"{counted(len(names), 'gateway')} could not be asked: {some(names)}",
             "Ansible does not get in, so nothing is known from inside. What the controller proves is served all the "
             "same.",
             items=[f"{gateway['name']}: {gateway['message']} {_from_outside(gateway)}" for gateway in found],
@@ -88,7 +90,7 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
 def _from_outside(gateway: Gateway) -> str:
     answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
     proven = sum(not answer["failure"] for answer in answers)
-    return f"(from the controller {proven} of {counted(len(answers), 'route')} proven)" if answers else ""
+    return f"(from the controller {proven} of {len(answers)} routes proven)" if answers else ""
 
 
 def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
@@ -203,7 +205,7 @@ def _line(server: Server) -> str:
     faults = [sight for sight in server["seen"] if sight["failure"]]
     seen = f"{len(faults)} of {counted(len(server['seen']), 'gateway')} that asked" if server["seen"] else ""
     words = "; ".join(dict.fromkeys(sight["failure"] for sight in faults))
-    return f"{server['address']}: {words}, for {seen}: {some([sight['gateway'] for sight in faults])}"
+    return f"{server['address']}: {words}; seen by {seen}: {some([sight['gateway'] for sight in faults])}"
 
 
 def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Problem]:
@@ -222,7 +224,7 @@ def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Pr
             "certificate",
             f"The certificate of {some(list(sites))} {'has expired' if over else f'ends in {_days(left.days)}'}",
             f"It {'ended' if over else 'ends'} at {end}: {'clients refuse it' if over else 'renew it'}.",
-            items=list(sites),
+            items=list(sites) if len(sites) > _NAMED else (),
             gateways=names,
         )
 

@@ -31,7 +31,6 @@ _PROBLEMS, _ITEMS, _PICTURES = 20, 5, 6
 _ROUTES = 16
 # From there on the rows of gateways that are well are hidden at first, if others are not.
 _MANY = 25
-_SEVERITIES = {"fault": "fault", "warning": "warning", "note": "note"}
 _FILES = {"other": "the file differs", "edited": "the file was edited", "missing": "the file is missing"}
 _ORDER = ("unreachable", "failed", "well")
 # The page needs nothing, so nothing that slips in may do anything.
@@ -70,7 +69,7 @@ def page(report: Report) -> str:
 def _head(report: Report) -> t.Iterator[str]:
     counts = report["counts"]
     told = [
-        (counts["gateways_unreachable"], "gateway", "not to be asked"),
+        (counts["gateways_unreachable"], "gateway", "unreachable"),
         (counts["routes_failed"], "route", "not proven"),
         (counts["servers_down"] + counts["servers_partly"], "server", "down"),
         (counts["servers_drained"], "server", "drained"),
@@ -107,17 +106,17 @@ def _problems(problems: t.Sequence[Problem]) -> t.Iterator[str]:
 
 
 def _problem(problem: Problem) -> str:
-    kind = problem["severity"]
+    kind, told = problem["severity"], "\n".join([problem["title"], *problem["items"]])
     parts = [
-        f'<li class="{_SEVERITIES[kind]}"><h3><span class="tag">{_SEVERITIES[kind]}</span> '
-        f"{_escaped(problem['title'])}</h3>",
+        f'<li class="{kind}"><h3><span class="tag">{kind}</span> {_escaped(problem["title"])}</h3>',
         f"<p>{_escaped(problem['text'])}</p>" if problem["text"] else "",
         _listed(problem["items"]),
-        _named("Gateways", problem["gateways"]),
-        _named("Routes", problem["routes"]),
-        "</li>",
     ]
-    return "".join(parts)
+    for label, names in (("Gateways", problem["gateways"]), ("Routes", problem["routes"])):
+        # A name that stands above already is enough.
+        if not all(name in told for name in names):
+            parts.append(_named(label, names))
+    return "".join([*parts, "</li>"])
 
 
 def _listed(items: t.Sequence[str]) -> str:
@@ -300,7 +299,7 @@ def _sum(routes: t.Sequence[Route]) -> str:
 def _facts(gateway: Gateway, odd: _Odd) -> str:
     """What is known of the gateway as a whole."""
     if gateway["state"] == "unreachable":
-        return f'<td class=bad colspan="4">not to be asked: {_escaped(gateway["message"][:200])}'
+        return f'<td class=bad colspan="4">could not be asked: {_escaped(gateway["message"][:200])}'
     ends = [route["gateway"]["expires"] for route in gateway["routes"] if route["gateway"]]
     first = min((end for end in ends if end), default="")
     own = f"<code>{_escaped(short(gateway['fingerprint']))}</code>" if gateway["fingerprint"] else "not told"

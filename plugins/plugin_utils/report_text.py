@@ -14,6 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.table import aligned
 
 _PROBLEMS = 12
 _ITEMS = 3
+_NAMES = 100
 # Lines of the table, of routes that are proven.
 _PROVEN = 20
 _HEADER = ("gateway", "site", "path", "status", "proven", "ms", "ms from here")
@@ -32,19 +33,10 @@ def summary(report: Report) -> str:
     return "\n".join([*lines, "", *table] if table else lines)
 
 
-def unserved(report: Report) -> dict[str, str]:
-    """Each gateway that does not serve all its routes, with the reason in one line."""
-    return {gateway["name"]: _reason(gateway) for gateway in report["gateways"] if gateway["state"] != "well"}
-
-
-def _reason(gateway: Gateway) -> str:
-    if gateway["state"] == "unreachable":
-        return f"It could not be asked: {gateway['message']}"
-    failed = [f"{route['site']} {route['path']}" for route in gateway["routes"] if route["state"] == "failed"]
-    return (
-        f"{len(failed)} of {len(gateway['routes'])} routes {'is' if len(failed) == 1 else 'are'} not proven: "
-        + some(failed)
-    )
+def failure(report: Report) -> str:
+    """The gateways that do not serve all their routes or could not be asked, in one line, or nothing."""
+    names = [gateway["name"] for gateway in report["gateways"] if gateway["state"] != "well"]
+    return f"{report['verdict']}. Not these: {some(names, _NAMES)}" if names else ""
 
 
 def _told(problem: Problem) -> t.Iterator[str]:

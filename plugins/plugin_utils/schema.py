@@ -156,6 +156,9 @@ def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
     for name, check in _OPTIONAL.items():
         if completed[name] is not None:
             completed[name] = check(completed[name], name, faults)
+    address = completed["websockets_verify_address"]
+    if address is not None and address is not False:
+        addresses.host(address, "websockets_verify_address", faults)
     server_parameters(completed["websockets_server"], "websockets_server", faults)
     return completed
 
@@ -299,6 +302,8 @@ VARIABLES: dict[str, t.Any] = {
     "websockets_nginx_version": None,
     "websockets_openssl_version": None,
     "websockets_render_dir": None,
+    "websockets_report": None,
+    "websockets_verify_address": None,
     "websockets_probe_policy": "rollback",
     "websockets_serial": [1, "10%", "25%"],
     "websockets_health_path": None,
@@ -331,6 +336,7 @@ _SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
 
 _OPTIONAL: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
     "websockets_render_dir": values.directory,
+    "websockets_report": values.directory,
     "websockets_health_path": values.health_path,
 }
 

@@ -24,6 +24,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
     Seen,
     Server,
     Topology,
+    counted,
 )
 
 _ANSWER = ("status", "proven", "failure", "hint", "milliseconds", "expires")
@@ -59,7 +60,7 @@ def report(found: t.Sequence[Found], now: datetime) -> Report:
         version=VERSION,
         time=f"{now.isoformat(timespec='seconds')}Z",
         state=state,
-        verdict=_verdict(gateways),
+        verdict=_verdict(gateways, sum(problem["severity"] == "warning" for problem in wrong)),
         counts=_counts(gateways, topologies),
         problems=wrong,
         topologies=topologies,
@@ -67,13 +68,17 @@ def report(found: t.Sequence[Found], now: datetime) -> Report:
     )
 
 
-def _verdict(gateways: t.Sequence[Gateway]) -> str:
+def _verdict(gateways: t.Sequence[Gateway], warnings: int) -> str:
     if not gateways:
         return "No gateway was asked"
     well = sum(gateway["state"] == "well" for gateway in gateways)
     if len(gateways) == 1:
-        return f"{gateways[0]['name']} {'serves all its routes' if well else 'does not serve all its routes'}"
-    return f"{well} of {len(gateways)} gateways {'serves all its' if well == 1 else 'serve all their'} routes"
+        said = f"{gateways[0]['name']} {'serves' if well else 'does not serve'} all its routes"
+    elif well == len(gateways):
+        said = f"All {well:,} gateways serve all their routes"
+    else:
+        said = f"{well:,} of {len(gateways):,} gateways {'serves all its' if well == 1 else 'serve all their'} routes"
+    return f"{said}, with {counted(warnings, 'warning')}" if warnings and well == len(gateways) else said
 
 
 def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> dict[str, int]:
@@ -123,7 +128,7 @@ def _gateway(found: Found, topology: int) -> Gateway:
 
 def _message(result: t.Mapping[str, t.Any]) -> str:
     """Ansible's own words, in one line."""
-    return " ".join(str(result.get("msg") or "it was not asked").split())
+    return " ".join(str(result.get("msg") or "it was not asked").split()).removeprefix("Task failed: ")
 
 
 def _answers(result: t.Mapping[str, t.Any]) -> dict[str, Answer]:

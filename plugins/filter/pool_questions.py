@@ -1,0 +1,67 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: pool_questions
+short_description: Which gateway asks which servers of its pools
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Shares the servers of all pools out among the gateways that have them. Each server is asked by three gateways, by
+    turns, or by all where there are fewer, so that a fleet of any size asks all of them and storms none.
+positional: _input, gateways
+options:
+  _input:
+    description:
+      - The variables of every host, as Ansible's variable C(hostvars). The gateways have their models there, of
+        P(wsfleet.nginx.gateway_model#filter), as C(__websockets_model).
+    type: dict
+    required: true
+  gateways:
+    description: The names of the gateways.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = """
+- name: Share the servers of the pools out among the gateways
+  ansible.builtin.set_fact:
+    questions: "{{ hostvars | wsfleet.nginx.pool_questions(ansible_play_hosts_all) }}"
+  run_once: true
+"""
+
+RETURN = """
+_value:
+  description: For each gateway that asks any, the option C(backends) of M(wsfleet.nginx.gateway_proof).
+  type: dict
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import Question, questions
+
+
+def pool_questions(
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str]
+) -> dict[str, list[Question]]:
+    variables = {str(name): hostvars[name] for name in gateways}
+    return questions(
+        {
+            name: of["__websockets_model"]
+            for name, of in variables.items()
+            # What is to be removed need not be sound.
+            if of.get("websockets_state") != "absent" and not of["__websockets_model"]["faults"]
+        }
+    )
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"pool_questions": pool_questions}

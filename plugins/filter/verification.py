@@ -1,0 +1,107 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: verification
+short_description: The report on gateways whose routes were proven
+version_added: 0.5.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Puts together what M(wsfleet.nginx.gateway_proof) found on gateways and from the controller, and says what is wrong.
+positional: _input, gateways, time
+options:
+  _input:
+    description:
+      - The variables of every host, as Ansible's variable C(hostvars).
+      - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_proof)
+        and C(__websockets_outside). A gateway whose result was skipped is left out.
+    type: dict
+    required: true
+  gateways:
+    description: The names of the gateways.
+    type: list
+    elements: str
+    required: true
+  time:
+    description: The time of the report in UTC, as V(2026-01-31T12:00:00).
+    type: str
+    required: true
+"""
+
+EXAMPLES = """
+- name: Put the report together
+  ansible.builtin.set_fact:
+    report: "{{ hostvars | wsfleet.nginx.verification(ansible_play_hosts_all, now(utc=true).isoformat()) }}"
+  run_once: true
+"""
+
+RETURN = """
+_value:
+  description: The report, in words and as files.
+  type: dict
+  contains:
+    summary:
+      description: The report for a terminal.
+      type: str
+    failure:
+      description: The gateways that do not serve all their routes or could not be asked. Empty where all do.
+      type: str
+    files:
+      description:
+        - The texts of C(report.json), C(junit.xml) and C(index.html), by these names. The keys of the first are told in
+          C(docs/report.md).
+      type: dict
+"""
+
+import datetime
+import json
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import report_html, report_junit, report_text
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.verification import Found, report
+
+
+def verification(
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str], time: str
+) -> dict[str, t.Any]:
+    variables = {str(name): hostvars[name] for name in gateways}
+    found = [
+        Found(
+            name,
+            of["__websockets_model"],
+            _plain(of["__websockets_proof"]),
+            _plain(of["__websockets_outside"]),
+        )
+        for name, of in variables.items()
+        if "proofs" in of["__websockets_proof"] or "msg" in of["__websockets_proof"]
+    ]
+    made = report(found, datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0))
+    return {
+        "summary": report_text.summary(made),
+        "failure": report_text.failure(made),
+        "files": {
+            "report.json": f"{json.dumps(made, indent=1)}\n",
+            "junit.xml": report_junit.junit(made),
+            "index.html": report_html.page(made),
+        },
+    }
+
+
+def _plain(value: t.Any) -> t.Any:
+    """Ansible's containers are templates still, until each of their values is asked for."""
+    if isinstance(value, t.Mapping):
+        return {str(key): _plain(member) for key, member in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(member) for member in value]
+    return str(value) if isinstance(value, str) else value
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"verification": verification}

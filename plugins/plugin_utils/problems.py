@@ -82,7 +82,7 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
             f"{counted(len(names), 'gateway')} could not be asked: {some(names)}",
             "Ansible does not get in, so nothing is known from inside. What the controller proves is served all the "
             "same.",
-            items=[f"{gateway['name']}: {gateway['message']} {_from_outside(gateway)}" for gateway in found],
+            items=[f"{gateway['name']}: {gateway['message']}{_from_outside(gateway)}" for gateway in found],
             gateways=names,
         )
 
@@ -90,7 +90,7 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
 def _from_outside(gateway: Gateway) -> str:
     answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
     proven = sum(not answer["failure"] for answer in answers)
-    return f"(from the controller {proven} of {len(answers)} routes proven)" if answers else ""
+    return f" (from the controller {proven} of {len(answers)} routes proven)" if answers else ""
 
 
 def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:

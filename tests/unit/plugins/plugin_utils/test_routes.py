@@ -18,7 +18,7 @@ def routes(*sites: t.Any, upstreams: t.Any = (POOL,)) -> list[Route]:
 
 
 def test_a_route_leads_to_a_pool_or_says_where_else() -> None:
-    others = {
+    others: dict[str, dict[str, t.Any]] = {
         "/a": {"proxy_pass": "http://WS-backend/x"},
         "/b": {"proxy_pass": "https://10.0.0.1:8443"},
         "/c": {"root": "/srv/www"},

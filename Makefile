@@ -36,6 +36,7 @@ sanity: .venv/test
 	tests/sanity.sh
 
 unit: .venv/test
+	tests/chromium.sh
 	$(BIN)/python -m pytest tests/unit
 
 molecule: .venv/test

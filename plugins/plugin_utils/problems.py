@@ -180,13 +180,17 @@ def _down(state: str, words: str, pool_name: str, behind: t.Sequence[_Behind]) -
     lives = len(behind[0].pool["servers"]) - len(behind)
     title = f"{_are(addresses, 'server')} down" if state == "down" else f"{_are(addresses, 'server')} down for some"
     others = f"{lives:,} other{'s' if lives != 1 else ''} of the pool {pool_name} {'is' if lives == 1 else 'are'} left."
+    first = behind[0].server
+    seen = "" if behind[1:] else f"; seen by {_seers(first)}"
     return _problem(
         "warning",
         "server",
         f"{title}: {some(addresses)}",
-        f"Asked directly: {words}. {others}",
-        items=[_line(found.server) for found in behind],
-        gateways=sorted({sight["gateway"] for found in behind for sight in found.server["seen"] if sight["failure"]}),
+        f"Asked directly: {words}{seen}. {others}",
+        items=[_line(found.server) for found in behind] if behind[1:] else (),
+        gateways=dict.fromkeys(
+            sight["gateway"] for found in behind for sight in found.server["seen"] if sight["failure"]
+        ),
         routes=_leading(pool_name, topology),
     )
 
@@ -202,10 +206,13 @@ def _behind(route: t.Mapping[str, t.Any]) -> str:
 def _line(server: Server) -> str:
     if server["state"] in ("drained", "off"):
         return f"{server['address']}: {'drained' if server['state'] == 'drained' else 'down by the inventory'}"
-    faults = [sight for sight in server["seen"] if sight["failure"]]
-    seen = f"{len(faults)} of {counted(len(server['seen']), 'gateway')} that asked" if server["seen"] else ""
-    words = "; ".join(dict.fromkeys(sight["failure"] for sight in faults))
-    return f"{server['address']}: {words}; seen by {seen}: {some([sight['gateway'] for sight in faults])}"
+    words = "; ".join(dict.fromkeys(sight["failure"] for sight in server["seen"] if sight["failure"]))
+    return f"{server['address']}: {words}; seen by {_seers(server)}"
+
+
+def _seers(server: Server) -> str:
+    names = [sight["gateway"] for sight in server["seen"] if sight["failure"]]
+    return f"{len(names)} of {counted(len(server['seen']), 'gateway')} that asked, {some(names)}"
 
 
 def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Problem]:

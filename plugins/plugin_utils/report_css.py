@@ -72,11 +72,14 @@ svg { display: block; margin: .5rem; font: 13px ui-monospace, "Liberation Mono",
 .edge.drained, .edge.off, .edge.unasked { stroke-dasharray: 2 3; }
 table { border-collapse: separate; border-spacing: 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td {
-  padding: .35rem .6rem; text-align: left; vertical-align: top; white-space: nowrap;
+  padding: .35rem .6rem; text-align: left; vertical-align: top; white-space: nowrap; overflow-wrap: break-word;
   border: solid var(--line); border-width: 0 1px 1px 0;
 }
 thead th { position: sticky; top: 0; z-index: 1; background: var(--soft); max-width: 12rem; white-space: normal; }
-th:first-child { position: sticky; left: 0; background: var(--soft); max-width: 14rem; white-space: normal; }
+th:first-child {
+  position: sticky; left: 0; background: var(--soft); min-width: min(9rem, 36vw); max-width: min(16rem, 36vw);
+  white-space: normal;
+}
 thead th:first-child { z-index: 2; }
 .bad { background: var(--bad-paper); color: var(--bad); }
 .unknown { color: var(--muted); }

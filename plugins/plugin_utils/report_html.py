@@ -27,7 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report_svg import MA
 
 # What is shown at once; the others are a click away.
 _PROBLEMS, _ITEMS, _PICTURES = 20, 5, 6
-# Routes with a column of their own; what is well of more is told in numbers.
+# Routes with a column of their own; those of more that are well are told in numbers.
 _ROUTES = 16
 # From there on the rows of gateways that are well are hidden at first, if others are not.
 _MANY = 25
@@ -106,7 +106,7 @@ def _problems(problems: t.Sequence[Problem]) -> t.Iterator[str]:
 
 
 def _problem(problem: Problem) -> str:
-    kind, told = problem["severity"], "\n".join([problem["title"], *problem["items"]])
+    kind, told = problem["severity"], "\n".join([problem["title"], problem["text"], *problem["items"]])
     parts = [
         f'<li class="{kind}"><h3><span class="tag">{kind}</span> {_escaped(problem["title"])}</h3>',
         f"<p>{_escaped(problem['text'])}</p>" if problem["text"] else "",
@@ -143,10 +143,10 @@ def _named(label: str, names: t.Sequence[str]) -> str:
 
 def _topologies(report: Report) -> t.Iterator[str]:
     """Those first that have something wrong, and then those that most gateways have."""
-    failed: dict[int, set[str]] = {}
+    failed: dict[int, Counter[str]] = {}
     for gateway in report["gateways"]:
         names = {_route_name(route) for route in gateway["routes"] if route["state"] == "failed"}
-        failed.setdefault(gateway["topology"], set()).update(names)
+        failed.setdefault(gateway["topology"], Counter()).update(names)
 
     def rank(number: int) -> tuple[bool, int]:
         topology = report["topologies"][number]
@@ -170,7 +170,7 @@ def _topologies(report: Report) -> t.Iterator[str]:
     yield "</section>"
 
 
-def _figure(topology: Topology, failed: t.Collection[str], name: str) -> str:
+def _figure(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
     gateways = topology["gateways"]
     caption = _named(counted(len(gateways), "gateway").capitalize(), gateways)
     return (
@@ -220,23 +220,25 @@ def _matrix(gateways: t.Sequence[Gateway], topology: Topology, odd: _Odd) -> t.I
     failing = Counter(
         number for gateway in gateways for number, route in enumerate(gateway["routes"]) if route["state"] == "failed"
     )
-    columns = sorted(range(len(topology["routes"])), key=lambda number: -failing[number])
-    rest: list[int] = []
-    if len(columns) > _ROUTES:
-        shown = max(1, min(_ROUTES, len(failing)))
-        columns, rest = columns[:shown], columns[shown:]
+    # What is known of the gateway as a whole stands behind what fails, and before what is well.
+    first = [number for number, _gateways in failing.most_common(_ROUTES)]
+    rest = [number for number in range(len(topology["routes"])) if number not in failing]
+    left = [number for number in failing if number not in first] + rest
+    second = left if len(first) + len(left) <= _ROUTES else []
+    more = [] if second else left
     rows = sorted(gateways, key=lambda gateway: (_ORDER.index(gateway["state"]), _is_quiet(gateway, odd)))
     quiet = all(_is_quiet(gateway, odd) for gateway in gateways)
     yield f'<div class="box{" quiet" if quiet else ""}" tabindex="0" role="region" aria-label="Routes of '
     yield f'{_escaped(some([gateway["name"] for gateway in gateways], 1))}"><table><thead><tr>'
     yield '<th scope="col">gateway</th>'
-    yield from (_column(topology, number) for number in columns)
-    if rest:
-        yield f'<th scope="col">{len(rest):,} more routes</th>'
+    yield from (_column(topology, number) for number in first)
     for name in ("configuration", "nginx", "certificate until", "connections"):
         yield f'<th scope="col">{name}</th>'
+    yield from (_column(topology, number) for number in second)
+    if more:
+        yield f'<th scope="col">{len(more):,} {"more " if first else ""}routes</th>'
     yield "</tr></thead><tbody>"
-    yield from (_row(gateway, columns, rest, odd) for gateway in rows)
+    yield from (_row(gateway, _Columns(first, second, more), odd) for gateway in rows)
     yield "</tbody></table></div>"
 
 
@@ -245,20 +247,28 @@ def _column(topology: Topology, number: int) -> str:
     return f'<th scope="col">{_escaped(route["site"])} <b>{_escaped(route["path"])}</b></th>'
 
 
-def _row(gateway: Gateway, columns: t.Sequence[int], rest: t.Sequence[int], odd: _Odd) -> str:
+class _Columns(t.NamedTuple):
+    """The numbers of routes: of those in front, of those behind, and of those that share a column."""
+
+    first: t.Sequence[int]
+    second: t.Sequence[int]
+    more: t.Sequence[int]
+
+
+def _row(gateway: Gateway, columns: _Columns, odd: _Odd) -> str:
     routes = gateway["routes"]
-    cells = [_cell(gateway, routes[number]) for number in columns]
-    if rest:
-        cells.append(_sum([routes[number] for number in rest]))
+    cells = [_cell(routes[number]) for number in columns.first]
+    cells.append(_facts(gateway, odd))
+    cells += [_cell(routes[number]) for number in columns.second]
+    if columns.more:
+        cells.append(_sum([routes[number] for number in columns.more]))
     quiet = _is_quiet(gateway, odd)
     mark = "" if quiet else f"{'!' if gateway['state'] == 'well' else MARKS['failed']} "
-    return (
-        f"<tr{' class=quiet' if quiet else ''}><th scope=row>{mark}{_escaped(gateway['name'])}</th>"
-        f"{''.join(cells)}{_facts(gateway, odd)}</tr>"
-    )
+    name = f"<th scope=row>{mark}{_escaped(gateway['name'])}</th>"
+    return f"<tr{' class=quiet' if quiet else ''}>{name}{''.join(cells)}</tr>"
 
 
-def _cell(gateway: Gateway, route: Route) -> str:
+def _cell(route: Route) -> str:
     own, outside = route["gateway"], route["controller"]
     if route["state"] == "unproven":
         return "<td>not asked"

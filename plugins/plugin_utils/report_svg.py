@@ -72,8 +72,8 @@ class _Node:
         )
 
 
-def picture(topology: Topology, failed: t.Collection[str], name: str) -> str:
-    """The picture; failed are the routes that some gateway does not serve, name is one that no other picture has."""
+def picture(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
+    """The picture; failed says how many gateways do not serve a route, name is one that no other picture has."""
     drawing = _Drawing(topology, failed)
     width, height = _WIDTH + 8, f"{drawing.height:g}"
     return (
@@ -84,7 +84,7 @@ def picture(topology: Topology, failed: t.Collection[str], name: str) -> str:
     )
 
 
-def described(topology: Topology, failed: t.Collection[str]) -> str:
+def described(topology: Topology, failed: t.Mapping[str, int]) -> str:
     """What the picture shows, in words."""
     servers = [server for pool in topology["pools"] for server in pool["servers"]]
     states = Counter(server["state"] for server in servers)
@@ -110,8 +110,8 @@ def route_name(route: Link) -> str:
 class _Drawing:
     """Nodes with their places, and the lines between them."""
 
-    def __init__(self, topology: Topology, failed: t.Collection[str]) -> None:
-        self._failed = failed
+    def __init__(self, topology: Topology, failed: t.Mapping[str, int]) -> None:
+        self._failed, self._gateways = failed, len(topology["gateways"])
         self._pools = {pool["name"]: pool for pool in topology["pools"]}
         self.nodes: list[_Node] = []
         self.edges: list[str] = []
@@ -167,8 +167,10 @@ class _Drawing:
         y = (self.height - (len(routes) + bool(more)) * _ROW) / 2 + _ROW / 2
         sites: dict[str, list[_Node]] = {}
         for route in routes:
-            failed = route_name(route) in self._failed
-            path = _Node("path", route["path"], "failed" if failed else "up", y=y)
+            failed = self._failed.get(route_name(route), 0)
+            words = f" {failed}/{self._gateways}" if failed and self._gateways > 1 else ""
+            title = f"{route['path']}: not proven on {failed} of {self._gateways}" if failed else ""
+            path = _Node("path", f"{route['path']}{words}", "failed" if failed else "up", title, y)
             target, is_down = targets[self._target(route)]
             self._connect(path, target, "down" if failed or is_down else "up")
             sites.setdefault(route["site"], []).append(path)

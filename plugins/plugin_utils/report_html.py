@@ -155,7 +155,7 @@ def _topologies(report: Report) -> t.Iterator[str]:
 
     ordered = sorted(range(len(report["topologies"])), key=rank)
     yield '<section id="topology"><h2>Where the routes lead</h2>'
-    marks = {"down": "down", "partly": "down for some gateways", "drained": "drained", "off": "down by the inventory"}
+    marks = {"down": "down", "partly": "partly down", "drained": "drained", "off": "down by the inventory"}
     legend = " ".join(f'<span class="{state}">{MARKS[state]} {words}</span>' for state, words in marks.items())
     yield f'<p class="legend">Sites, paths, pools, servers. {legend}</p>'
     for number in ordered[:_PICTURES]:
@@ -263,7 +263,7 @@ def _row(gateway: Gateway, columns: _Columns, odd: _Odd) -> str:
     if columns.more:
         cells.append(_sum([routes[number] for number in columns.more]))
     quiet = _is_quiet(gateway, odd)
-    mark = "" if quiet else f"{'!' if gateway['state'] == 'well' else MARKS['failed']} "
+    mark = "" if quiet else f"{'!' if gateway['state'] == 'well' else MARKS['failed']}&nbsp;"
     name = f"<th scope=row>{mark}{_escaped(gateway['name'])}</th>"
     return f"<tr{' class=quiet' if quiet else ''}>{name}{''.join(cells)}</tr>"
 

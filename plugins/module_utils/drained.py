@@ -13,7 +13,7 @@ import typing as t
 from pathlib import Path
 
 # As plugin_utils/directives.py writes it. It is where somebody who reads the file would look for it.
-_DRAINED = re.compile(r"^\s*server .*; # drained: (\S+)$", re.MULTILINE)
+_DRAINED = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
 # The content of the flag while a deploy has taken the gateway out. With any other it is an operator's.
 _BY_DEPLOY = "deploy\n"
 
@@ -24,7 +24,12 @@ def servers(configuration: Path) -> list[str] | None:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    return sorted(set(_DRAINED.findall(text)))
+    return sorted({name for _address, name in _DRAINED.findall(text)})
+
+
+def addresses(text: str) -> list[str]:
+    """Where those servers are, given the text of the file."""
+    return sorted({address for address, _name in _DRAINED.findall(text)})
 
 
 def is_out(flag: Path) -> bool:

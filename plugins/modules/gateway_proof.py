@@ -170,12 +170,12 @@ drained:
   sample: [server02:3000]
 """
 
-import re
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import (
+    drained,
     files,
     live,
     nginx,
@@ -187,7 +187,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
 
 # As after a deploy: another server of the pool may answer.
 _PATIENCE = 1.0
-_DRAINED = re.compile(r"^ *server ([^\s;]+) [^;\n]*\bdown\b[^;\n]*; *# drained\b", re.MULTILINE)
 
 
 def proven(given: t.Sequence[proofs.Proof]) -> list[dict[str, t.Any]]:
@@ -239,7 +238,7 @@ def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str,
         return {"file": "missing", "drained": []}
     is_served = fingerprint is not None and fingerprint.encode() in content.data
     word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
-    return {"file": word, "drained": _DRAINED.findall(content.data.decode("utf-8", "replace"))}
+    return {"file": word, "drained": drained.addresses(content.data.decode("utf-8", "replace"))}
 
 
 def is_edited(path: Path, content: files.Content, live_address: str) -> bool:

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 import typing as t
 from pathlib import Path
 
 import pytest
 import yaml
+from playing import run
 from rendering import ROOT, render
 
 EXAMPLES = (ROOT / "docs/examples.md").read_text().split("## Several teams, one gateway\n", 1)[1]
@@ -45,18 +43,6 @@ def inventory(tmp_path: Path) -> Path:
         "host_vars/gateway2.example.com.yml": shop,
     }
     return write(tmp_path / "inventory", files)
-
-
-def run(directory: Path, *arguments: str) -> tuple[int, str]:
-    ended = subprocess.run(
-        [Path(sys.executable).with_name("ansible-playbook"), "-i", "inventory", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=directory,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_NOCOLOR": "1"},
-    )
-    return ended.returncode, ended.stdout + ended.stderr
 
 
 RENDER = ("wsfleet.nginx.render", "-e", "websockets_render_dir=out", "-e", "websockets_nginx_version=1.26.3")

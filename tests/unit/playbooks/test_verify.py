@@ -1,0 +1,98 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What verify.yml does where nothing answers. Real gateways are for a scenario of Molecule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import yaml
+from playing import run
+
+TOKEN = "Bearer 0123456789"
+PROBE = {"headers": {"Authorization": TOKEN}}
+# Nothing listens on any of these ports.
+GATEWAYS = {
+    "hosts": {
+        "here": {"ansible_connection": "local", "websockets_verify_address": "127.0.0.1"},
+        "lost": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
+        "gone": {"ansible_connection": "local", "websockets_state": "absent", "websockets_sites": "nonsense"},
+    },
+    "vars": {
+        "ansible_python_interpreter": "{{ ansible_playbook_python }}",
+        "ansible_become": False,
+        "websockets_status_listen": "127.0.0.1:4",
+        "websockets_upstreams": [{"name": "pool", "servers": ["127.0.0.1:2", "127.0.0.1:3"]}],
+        "websockets_sites": [
+            {
+                "server_name": "a.example",
+                "listen": 5,
+                "allowed_origins": "*",
+                "locations": [{"path": "/", "upstream": "pool", "probe": PROBE}],
+            },
+            {
+                "server_name": "b.example",
+                "listen": "127.0.0.1:5",
+                "allowed_origins": "*",
+                "locations": [{"path": "/", "upstream": "pool"}, {"path": "/b", "upstream": "pool", "probe": False}],
+            },
+        ],
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def verified(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
+    directory = tmp_path_factory.mktemp("verify")
+    (directory / "inventory").mkdir()
+    # Nothing answers there: whatever the inventory says of this machine, it is not connected to.
+    machines = {"hosts": {"localhost": {"ansible_connection": "ssh", "ansible_port": 1}}}
+    (directory / "inventory/hosts.yml").write_text(yaml.safe_dump({"ws_gateways": GATEWAYS, "machines": machines}))
+    code, output = run(directory, "wsfleet.nginx.verify", "-e", "websockets_report=out", "-vvv")
+    return code, output, directory / "out"
+
+
+def test_the_run_fails_at_its_end_and_names_the_gateways(verified: tuple[int, str, Path]) -> None:
+    code, output, _folder = verified
+    assert code == 2
+    assert "0 of 2 gateways serve all their routes. Not these: here, lost" in output
+    assert output.rindex("1 gateway could not be asked: lost") < output.rindex("Not these: ")
+
+
+def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
+    _code, _output, folder = verified
+    report = json.loads((folder / "report.json").read_text())
+    here, lost = report["gateways"]
+    assert (here["name"], here["state"], lost["name"], lost["state"]) == ("here", "failed", "lost", "unreachable")
+    assert [route["state"] for route in here["routes"]] == ["failed", "failed", "unproven"]
+    # The second site is on a loopback address.
+    assert [bool(route["controller"]) for route in here["routes"]] == [True, False, False]
+    assert "refused the connection" in here["routes"][0]["gateway"]["hint"]
+    assert "Connection refused" in lost["message"]
+    ((pool,),) = (topology["pools"] for topology in report["topologies"])
+    assert [(server["address"], server["state"]) for server in pool["servers"]] == [
+        *(("127.0.0.1:2", "down"), ("127.0.0.1:3", "down")),
+    ]
+    root = ElementTree.parse(folder / "junit.xml").getroot()
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["6", "3", "1", "2"]
+    assert "<h1>" in (folder / "index.html").read_text()
+
+
+def test_the_headers_of_probes_are_told_nowhere(verified: tuple[int, str, Path]) -> None:
+    _code, output, folder = verified
+    assert "gateway_proof" in output
+    for text in (output, *(file.read_text() for file in folder.iterdir())):
+        assert "0123456789" not in text
+
+
+def test_without_a_folder_no_file_is_written(tmp_path: Path) -> None:
+    (tmp_path / "inventory").mkdir()
+    (tmp_path / "inventory/hosts.yml").write_text(yaml.safe_dump({"ws_gateways": GATEWAYS}))
+    code, output = run(tmp_path, "wsfleet.nginx.verify", "--limit", "gone")
+    assert code == 0, output
+    assert "No gateway was asked." in output
+    assert [file.name for file in tmp_path.iterdir()] == ["inventory"]

@@ -23,6 +23,9 @@ options:
   config_path:
     description: The file of the configuration, with O(live_address), to tell whether it is what nginx serves.
     type: path
+  health_flag:
+    description: The file that takes the gateway out of its balancers, with O(live_address).
+    type: path
   backends:
     description: Servers of the pools to ask directly, each with the handshake or the request of a route.
     type: list
@@ -162,6 +165,10 @@ file:
       serves, as after a reload that failed. V(edited) is not as the last deploy left it. V(missing) is not there.
   type: str
   returned: with O(live_address) and O(config_path)
+out:
+  description: Whether an operator took the gateway out of its balancers.
+  type: bool
+  returned: with O(live_address)
 drained:
   description: The servers that the file at O(config_path) keeps out of their pools until they are brought back.
   type: list
@@ -255,6 +262,7 @@ def main() -> None:
         argument_spec={
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
+            "health_flag": {"type": "path"},
             "proofs": proof_option.SPEC,
             "backends": {
                 "type": "list",
@@ -266,13 +274,14 @@ def main() -> None:
                 },
             },
         },
-        required_by={"config_path": "live_address"},
+        required_by={"config_path": "live_address", "health_flag": "live_address"},
         supports_check_mode=True,
     )
-    given, live_address, path = (module.params[name] for name in ("proofs", "live_address", "config_path"))
+    names = ("proofs", "live_address", "config_path", "health_flag")
+    given, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {"proofs": proven(given), "backends": asked(given, module.params["backends"])}
     if live_address:
-        result.update(of_nginx(live_address))
+        result.update(of_nginx(live_address), out=flag is not None and drained.is_out(Path(flag)))
         if path:
             try:
                 result.update(of_file(Path(path), live_address, result["fingerprint"]))

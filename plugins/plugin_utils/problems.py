@@ -57,6 +57,7 @@ def problems(
         *_configurations(reached, texts),
         *_versions(reached),
         *_drained(topologies),
+        *_out(reached),
     ]
 
 
@@ -314,6 +315,15 @@ def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
         }
         if found:
             yield _problem("note", "drained", f"{_are(list(found), 'server')} {words}", items=list(found))
+
+
+def _out(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+    names = [gateway["name"] for gateway in gateways if gateway["out"]]
+    if names:
+        title = f"{_are(names, 'gateway')} out of the balancers: {some(names)}"
+        yield _problem(
+            "note", "drained", title, "playbooks/drain.yml -e websockets_undrain=NAME brings one back.", gateways=names
+        )
 
 
 def _are(names: t.Sequence[str], word: str) -> str:

@@ -55,6 +55,8 @@ class Gateway(t.TypedDict):
     # As the module gateway_proof returns it.
     file: str | None
     connections: int | None
+    # Whether an operator took it out of its balancers.
+    out: bool
     # Its number in the report's list.
     topology: int
     routes: list[Route]

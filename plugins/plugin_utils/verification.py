@@ -121,6 +121,7 @@ def _gateway(found: Found, topology: int) -> Gateway:
         fingerprint=result.get("fingerprint"),
         file=result.get("file"),
         connections=result.get("connections"),
+        out=bool(result.get("out")),
         topology=topology,
         routes=routes,
     )

@@ -148,13 +148,15 @@ def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> No
     path = tmp_path / "00-websockets.conf"
     address = f"127.0.0.1:{closed_port()}"
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path))
-    found = {name: result[name] for name in ("fingerprint", "connections", "file", "drained", "proofs", "backends")}
+    found = {name: result[name] for name in ("fingerprint", "connections", "file", "drained", "out")}
     assert found == {
         **{"fingerprint": None, "connections": None, "file": "missing"},
-        **{"drained": [], "proofs": [], "backends": []},
+        **{"drained": [], "out": False},
     }
     path.write_text(
         "upstream a {\n    server b1:80;\n    server b2:80 weight=2 down; # drained: b2\n    server b3:80 down;\n}\n"
     )
-    result, _printed = run_module(tmp_path, live_address=address, config_path=str(path))
-    assert (result["file"], result["drained"]) == ("other", ["b2:80"])
+    flag = tmp_path / "00-websockets.out"
+    flag.touch()
+    result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
+    assert (result["file"], result["drained"], result["out"]) == ("other", ["b2:80"], True)

@@ -163,6 +163,11 @@ def test_drained_servers_are_told_and_no_fault() -> None:
     assert report["problems"][0]["items"] == ["s2:80 of the pool chat"]
 
 
+def test_a_gateway_that_is_out_of_its_balancers_is_told_and_no_fault() -> None:
+    report = reported(but(FLEET[0], out=True), *FLEET[1:])
+    assert (titles(report), report["state"]) == (["1 gateway is out of the balancers: g1"], "well")
+
+
 def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out() -> None:
     odd = but(FLEET[1], fingerprint="b" * 64)
     problem = only(reported(FLEET[0], odd, *FLEET[2:]), "configuration")

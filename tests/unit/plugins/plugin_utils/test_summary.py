@@ -89,7 +89,10 @@ def test_the_faults_of_all_gateways_are_one_message() -> None:
 
 
 def test_a_warning_is_told_once_in_a_run_and_names_who_it_is_for() -> None:
-    models = {"g1": {"faults": [], "warnings": ["w", "v"]}, "g2": {"faults": [], "warnings": ["w"]}}
+    models: dict[str, dict[str, t.Any]] = {
+        "g1": {"faults": [], "warnings": ["w", "v"]},
+        "g2": {"faults": [], "warnings": ["w"]},
+    }
     first = verdict(models, {})
     assert first["warnings"] == ["w", "g1: v"]
     more = {**models, "g2": {"faults": [], "warnings": ["w", "u"]}}

@@ -79,7 +79,8 @@ def test_the_last_batch_is_the_one_with_the_last_gateway() -> None:
 
 
 def test_the_faults_of_all_gateways_are_one_message() -> None:
-    models = {"g1": {"faults": ["a: is", "b: too"]}, "g2": {"faults": []}, "g3": {"faults": ["a: is", "b: too"]}}
+    both = {"faults": ["a: is", "b: too"]}
+    models: dict[str, dict[str, t.Any]] = {"g1": both, "g2": {"faults": []}, "g3": both}
     assert verdict(models, {})["faults"].splitlines() == [
         "The variables of g1, g3 have faults:",
         "- a: is",
@@ -95,5 +96,5 @@ def test_a_warning_is_told_once_in_a_run_and_names_who_it_is_for() -> None:
     }
     first = verdict(models, {})
     assert first["warnings"] == ["w", "g1: v"]
-    more = {**models, "g2": {"faults": [], "warnings": ["w", "u"]}}
+    more: dict[str, dict[str, t.Any]] = {**models, "g2": {"faults": [], "warnings": ["w", "u"]}}
     assert verdict(more, first["told"])["warnings"] == ["g2: u"]

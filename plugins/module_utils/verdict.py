@@ -100,7 +100,8 @@ def _advice(result: Result) -> t.Iterator[str]:
         yield f"asked directly, {_some(same)} {_answers(same)} the same: {_hint(result)}"
     elif status in NOT_ASKED:
         yield _NGINX_HINTS[status]
-    elif result.backends and is_backends(result):
+    elif same or (result.backends and is_backends(result)):
+        # One that is as silent as nginx was is to blame, whatever the others answer: nginx waits for it, as we do.
         yield f"asked directly: {_grouped(result)}"
     elif result.backends:
         good = [address for address, answer in result.backends.items() if not answer.failure]

@@ -252,3 +252,7 @@ def test_many_addresses_are_told_short() -> None:
     assert line(4).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 refused")
     assert line(5).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 and 1 more refused")
     assert "and 96 more refused" in line(100)
+
+
+def test_one_that_is_as_silent_as_nginx_is_named_whatever_the_others_answer() -> None:
+    assert advice(failed(HUNG, {ONE: GOOD, TWO: HUNG})) == f"asked directly: {TWO} timed out after 3 s"

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import types
 import typing as t
 
 _HEADER = ("gateway", "site", "path", "status", "proven", "ms")
@@ -15,19 +14,14 @@ _NUMBERS = ("status", "ms")
 _MOST_ROWS = 50
 
 
-def proof_table(
-    proofs: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]],
-    actions: t.Mapping[str, t.Sequence[str]] = types.MappingProxyType({}),
-) -> str:
-    """One line for each route of each gateway under a line of headings, the columns aligned; above it what was done.
+def proof_table(proofs: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> str:
+    """One line for each route of each gateway under a line of headings, the columns aligned.
 
     With many of them, one line for all gateways on which a route went alike, with the slowest of them.
     """
-    done = [f"{gateway}: {', '.join(what)}" for gateway, what in actions.items() if what]
     known = [(gateway, proof) for gateway, results in proofs.items() for proof in results]
     rows = [_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known))]
-    table = aligned(_HEADER, rows, _NUMBERS) if rows else []
-    return "\n".join([*done, *([""] if done and table else []), *table])
+    return "\n".join(aligned(_HEADER, rows, _NUMBERS)) if rows else ""
 
 
 _Member = t.Tuple[str, t.Mapping[str, t.Any]]

@@ -23,18 +23,6 @@ def test_columns_are_aligned_and_numbers_stand_to_the_right() -> None:
     ]
 
 
-def test_what_was_done_stands_above_what_was_proven() -> None:
-    proofs = {"g1": [{"site": "a", "path": "/", "status": 101, "proven": "handshake", "milliseconds": 1.0}], "g2": []}
-    actions = {"g1": ["wrote /a", "reloaded nginx"], "g2": []}
-    assert proof_table(proofs, actions).splitlines() == [
-        "g1: wrote /a, reloaded nginx",
-        "",
-        "gateway  site  path  status  proven      ms",
-        "g1       a     /        101  handshake  1.0",
-    ]
-    assert proof_table({}, actions) == "g1: wrote /a, reloaded nginx"
-
-
 def test_a_route_that_a_policy_lets_pass_is_told_from_a_proven_one() -> None:
     proof = {"site": "a", "path": "/", "status": None, "proven": "", "milliseconds": None}
     assert proof_table({"g1": [proof]}).splitlines()[1] == "g1       a     /             NOT PROVEN"

@@ -43,11 +43,13 @@ molecule: .venv/test
 	tests/molecule.sh
 
 build: export ANSIBLE_COLLECTIONS_PATH := .cache/built
-build: .venv/site
+build: .venv/test
 	rm -rf .cache/built
 	$(BIN)/ansible-galaxy collection build --output-path .cache/built
 	$(BIN)/ansible-galaxy collection install --offline --collections-path .cache/built .cache/built/*.tar.gz
 	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
+	$(BIN)/ansible-builder create --file meta/execution-environment.yml --context .cache/built/image
+	test -e .cache/built/image/_build/collections/wsfleet-nginx-*.tar.gz
 
 bench: .venv/test
 	$(BIN)/python tests/bench/model.py

@@ -55,6 +55,7 @@ bench: .venv/test
 	$(BIN)/python tests/bench/model.py
 	tests/podman.sh
 	$(BIN)/python tests/bench/unchanged.py
+	$(BIN)/python tests/bench/fleet.py
 	$(BIN)/python tests/bench/data_path.py
 
 clean:

@@ -18,18 +18,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import textwrap
 import time
 import typing as t
 from pathlib import Path
 
+import page
 import plot
 import proxies
 
 HERE = Path(__file__).resolve().parent
 PAGE = proxies.ROOT / "docs" / "data-path.md"
 PLOT = proxies.ROOT / "docs" / "data-path.svg"
-BEGIN, END = "<!-- measured: written by tests/bench/data_path.py -->\n", "<!-- /measured -->\n"
 
 ROUNDS = 3
 SOCKETS = 1000
@@ -169,10 +168,7 @@ def table(found: Results) -> str:
         lines += [[f"{title}, {scheme}", *row(found, figure, scheme, REFERENCES)] for scheme in URLS]
     for figure, title in CHECKS.items():
         lines += [[f"{title}, {scheme}", *row(found, figure, scheme, ())] for scheme in URLS]
-    widths = [max(len(cell) for cell in column) for column in zip(*lines)]
-    lines.insert(1, ["-" * width for width in widths])
-    padded = (" | ".join(cell.ljust(width) for cell, width in zip(line, widths)) for line in lines)
-    return "".join(f"| {line} |\n" for line in padded)
+    return page.table(lines)
 
 
 def circumstances(installed: t.Mapping[str, str]) -> str:
@@ -183,13 +179,11 @@ def circumstances(installed: t.Mapping[str, str]) -> str:
         f"{SOCKETS} sockets each, {BUSY_SOCKETS} of them busy for the messages a second; "
         f"medians of {ROUNDS} rounds."
     )
-    return textwrap.fill(words, 120) + "\n"
+    return page.paragraph(words)
 
 
 def write(text: str, found: Results) -> None:
-    before, _begin, rest = PAGE.read_text().partition(BEGIN)
-    _old, _end, after = rest.partition(END)
-    PAGE.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    page.write(PAGE, text)
     panels = {
         FIGURES[figure]: {name: [schemes[scheme][figure] for scheme in URLS] for name, schemes in found.items()}
         for figure in PLOTTED

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends of the data path's benchmark: they send back each message, on every port given."""
+"""The backends of the benchmarks: they send back each message, on every port given and every address there is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def echo(_request: WSUpgradeRequest) -> WSListener:
 
 
 async def main() -> None:
-    servers = [await ws_create_server(echo, "127.0.0.1", int(port)) for port in sys.argv[1:]]
+    servers = [await ws_create_server(echo, "0.0.0.0", int(port)) for port in sys.argv[1:]]
     print("ready", flush=True)
     await asyncio.gather(*(server.serve_forever() for server in servers))
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import html
+import re
 import typing as t
 from collections import Counter
 
@@ -113,10 +114,15 @@ def _problem(problem: Problem) -> str:
         _listed(problem["items"]),
     ]
     for label, names in (("Gateways", problem["gateways"]), ("Routes", problem["routes"])):
-        # A name that stands above already is enough.
-        if not all(name in told for name in names):
+        # What stands above already is enough.
+        if not _is_told(", ".join(names), told):
             parts.append(_named(label, names))
     return "".join([*parts, "</li>"])
+
+
+def _is_told(names: str, text: str) -> bool:
+    """Whether the names stand in a text, and not only a longer one that has them in it."""
+    return re.search(rf"(?<![\w./-]){re.escape(names)}(?![\w./-])", text) is not None
 
 
 def _listed(items: t.Sequence[str]) -> str:

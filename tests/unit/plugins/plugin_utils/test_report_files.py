@@ -66,6 +66,7 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str | None]] = []
         self.problems: list[str] = []
         self._open: list[str] = []
+        self._is_problem = False
         self.feed(text)
         self.close()
         assert self._open == []
@@ -75,6 +76,8 @@ class Page(HTMLParser):
         self.attributes += attrs
         if tag == "h3":
             self.problems.append("")
+        if tag in ("h2", "h3"):
+            self._is_problem = tag == "h3"
         if tag not in self.VOID:
             self._open.append(tag)
 
@@ -85,7 +88,7 @@ class Page(HTMLParser):
             assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        if self.problems:
+        if self._is_problem:
             self.problems[-1] += data
 
 
@@ -183,6 +186,17 @@ def test_text_that_was_made_to_break_out_is_shown_as_it_is() -> None:
     text = page(reported(*fleet))
     assert "<script>" not in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;&lt;/td&gt;\ufffd\ufffd[2J\ufffd]]&gt;" in text
+
+
+def test_a_name_within_another_one_is_told_all_the_same() -> None:
+    """A gateway gw1 whose site is called gw10."""
+    ends = but(well("gw1", model([], [{**SITE, "server_name": "gw10", "locations": LOCATIONS}])), 0, expires=SOON)
+    (problem,) = Page(page(reported(ends))).problems
+    assert problem.strip().endswith("Gateways: gw1")
+
+
+SOON = "2026-02-01T00:00:00Z"
+LOCATIONS = [{"path": "/", "return": 200}]
 
 
 def test_a_large_fleet_makes_a_page_of_less_than_a_megabyte() -> None:

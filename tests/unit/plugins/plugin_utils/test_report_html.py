@@ -204,8 +204,9 @@ def test_long_names_do_not_widen_the_page(window: Page, tmp_path: Path) -> None:
     assert window.evaluate("document.documentElement.scrollWidth") == 375
 
 
-def test_500_gateways_are_on_screen_within_two_seconds(window: Page, large: Path) -> None:
-    assert min(window.look_at(large) for _time in range(2)) < 2
+def test_500_gateways_take_less_than_two_seconds_of_one_core(window: Page, large: Path) -> None:
+    window.look_at(large)
+    assert 0 < window.seconds() < 2
 
 
 def test_a_screen_reader_finds_its_way(window: Page, large: Path) -> None:

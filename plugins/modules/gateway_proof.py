@@ -163,6 +163,7 @@ file:
     - What is to be said of the file at O(config_path).
     - V(live) is what nginx serves, and as the last deploy left it. V(other) has another fingerprint than what nginx
       serves, as after a reload that failed. V(edited) is not as the last deploy left it. V(missing) is not there.
+    - Nothing where nginx tells no fingerprint.
   type: str
   returned: with O(live_address) and O(config_path)
 out:
@@ -196,15 +197,17 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
 _PATIENCE = 1.0
 
 
-def proven(given: t.Sequence[proofs.Proof]) -> list[dict[str, t.Any]]:
+def proven(given: t.Sequence[proofs.Proof], *, on_gateway: bool) -> list[dict[str, t.Any]]:
     return [
-        {"at": result.proof["at"], **result.plain(), "hint": hint(result)}
+        {"at": result.proof["at"], **result.plain(), "hint": hint(result, on_gateway=on_gateway)}
         for result in proofs.ask_backends(proofs.prove_all(given, _PATIENCE))
     ]
 
 
-def hint(result: proofs.Result) -> str:
-    """What verdict tells of a route below the line that names it."""
+def hint(result: proofs.Result, *, on_gateway: bool) -> str:
+    """What verdict tells of a route below the line that names it; it goes by an nginx that was just deployed."""
+    if on_gateway and result.answer.state == "refused":
+        return "nginx does not run, or does not listen there: systemctl status nginx tells"
     return " ".join(line.strip() for line in verdict.told([result], ())[1:]) if result.failed else ""
 
 
@@ -243,8 +246,10 @@ def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str,
     content = files.read(path)
     if content is None:
         return {"file": "missing", "drained": []}
-    is_served = fingerprint is not None and fingerprint.encode() in content.data
-    word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
+    word = None
+    if fingerprint is not None:
+        is_served = fingerprint.encode() in content.data
+        word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
     return {"file": word, "drained": drained.addresses(content.data.decode("utf-8", "replace"))}
 
 
@@ -279,7 +284,10 @@ def main() -> None:
     )
     names = ("proofs", "live_address", "config_path", "health_flag")
     given, live_address, path, flag = (module.params[name] for name in names)
-    result: dict[str, t.Any] = {"proofs": proven(given), "backends": asked(given, module.params["backends"])}
+    result: dict[str, t.Any] = {
+        "proofs": proven(given, on_gateway=bool(live_address)),
+        "backends": asked(given, module.params["backends"]),
+    }
     if live_address:
         result.update(of_nginx(live_address), out=flag is not None and drained.is_out(Path(flag)))
         if path:

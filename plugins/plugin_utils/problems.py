@@ -111,10 +111,16 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
         what = some(routes) if len(routes) < 4 else f"{some(routes, 2)}: {len(routes):,} routes"
         verb = "is" if len(routes) == 1 else "are"
         place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
-        text = f"{failure[:1].upper()}{failure[1:]}. {hint[:1].upper()}{hint[1:]}".strip()
+        text = f"{_sentence(failure)} {_sentence(hint)}".strip()
         if asker == "controller":
             text += " The gateway itself proves it: look at what is between, such as a firewall."
         yield _problem("fault", "route", f"{what} {verb} not proven {place}", text, gateways=on, routes=routes)
+
+
+def _sentence(words: str) -> str:
+    if not words or words.startswith("nginx"):
+        return f"{words}." if words else ""
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def named(route: Route) -> str:

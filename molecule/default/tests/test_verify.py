@@ -138,7 +138,7 @@ def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp
     assert "Connection refused" in unreachable["items"][0]
     assert unreachable["items"][0].endswith("(from the controller 1 of 1 routes proven)")
     assert unproven["title"] == f"ws.serverlab.ca / is not proven on {GATEWAYS[1].name}"
-    assert "nothing listens there" in unproven["text"]
+    assert "nothing listens there. nginx does not run" in unproven["text"]
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
     assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

@@ -71,7 +71,7 @@ def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
     assert [route["state"] for route in here["routes"]] == ["failed", "failed", "unproven"]
     # The second site is on a loopback address.
     assert [bool(route["controller"]) for route in here["routes"]] == [True, False, False]
-    assert "refused the connection" in here["routes"][0]["gateway"]["hint"]
+    assert "nginx does not run" in here["routes"][0]["gateway"]["hint"]
     assert "Connection refused" in lost["message"]
     ((pool,),) = (topology["pools"] for topology in report["topologies"])
     assert [(server["address"], server["state"]) for server in pool["servers"]] == [

@@ -144,6 +144,13 @@ def test_the_headers_of_a_probe_are_in_no_result_and_no_log(tmp_path: Path) -> N
         assert secret not in printed
 
 
+def test_a_gateway_whose_nginx_does_not_run_is_told_as_that(tmp_path: Path) -> None:
+    nowhere = closed_port()
+    given = [proof("a", nowhere)]
+    result, _printed = run_module(tmp_path, live_address=f"127.0.0.1:{nowhere}", proofs=given)
+    assert result["proofs"][0]["hint"].startswith("nginx does not run, or does not listen there")
+
+
 def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> None:
     path = tmp_path / "00-websockets.conf"
     address = f"127.0.0.1:{closed_port()}"
@@ -159,4 +166,4 @@ def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> No
     flag = tmp_path / "00-websockets.out"
     flag.touch()
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
-    assert (result["file"], result["drained"], result["out"]) == ("other", ["b2:80"], True)
+    assert (result["file"], result["drained"], result["out"]) == (None, ["b2:80"], True)

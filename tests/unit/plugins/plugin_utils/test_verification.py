@@ -86,7 +86,7 @@ def test_routes_that_fail_alike_on_the_same_gateways_are_one_problem() -> None:
     other = but(FLEET[3], 1, status=None, failure="timed out after 5 s", milliseconds=None)
     first, second = problems(reported(*broken, other), "route")
     assert first["title"] == "a.example /, a.example /feed/ are not proven on g1, g2, g3"
-    assert first["text"] == f"Answered 502 Bad Gateway. Asked directly: server01:3000 {REFUSED}"
+    assert first["text"] == f"Answered 502 Bad Gateway. Asked directly: server01:3000 {REFUSED}."
     assert (first["severity"], first["gateways"], first["routes"]) == (
         *("fault", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
     )

@@ -83,6 +83,11 @@ class Gateway:
         (network,) = self._inspection["NetworkSettings"]["Networks"].values()
         return str(network["IPAddress"])
 
+    @property
+    def network(self) -> str:
+        """The namespace of its network, for enter_network."""
+        return f"/proc/{self._inspection['State']['Pid']}/ns/net"
+
     def open_socket(self, port: int, source: str | None = None) -> socket.socket:
         """Connect from this machine, or where a loopback address is given as source, inside the gateway from there.
 
@@ -91,8 +96,7 @@ class Gateway:
         if source is None:
             return socket.create_connection((self.address, port), TIMEOUT)
         target = ("::1" if ":" in source else "127.0.0.1", port)
-        namespace = f"/proc/{self._inspection['State']['Pid']}/ns/net"
-        with ThreadPoolExecutor(max_workers=1, initializer=_enter_network, initargs=(namespace,)) as inside:
+        with ThreadPoolExecutor(max_workers=1, initializer=enter_network, initargs=(self.network,)) as inside:
             # A socket stays in the network namespace of the thread that made it.
             return inside.submit(socket.create_connection, target, TIMEOUT, (source, 0)).result()
 
@@ -161,7 +165,7 @@ class Gateway:
             return echoes(connection)
 
 
-def _enter_network(namespace: str) -> None:
+def enter_network(namespace: str) -> None:
     """Move the calling thread, and no other, into a network namespace."""
     libc = ctypes.CDLL(None, use_errno=True)
     with Path(namespace).open("rb") as handle:

@@ -19,6 +19,7 @@ INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
     Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
 )
+STATES = ("changed", "proven", "unchanged", "untouched", "unreachable", "undone", "failed")
 
 
 class Run(t.NamedTuple):
@@ -32,6 +33,12 @@ class Run(t.NamedTuple):
         found = re.search(rf"^{host} +: .*\bchanged=(\d+)", self.output, re.MULTILINE)
         assert found, self.output
         return int(found.group(1))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """What became of each gateway, as the summary of a run has it."""
+        found = re.findall(rf"^ +({'|'.join(STATES)}) +(gateway\S*(?:, \S+)*?)(?::.*)?$", self.output, re.MULTILINE)
+        return {host: state for state, hosts in found for host in hosts.split(", ")}
 
     def message(self, host: str) -> str:
         """What the task says that failed on a host."""

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -14,14 +12,11 @@ from typing import Any
 import pytest
 from gateway import TIMEOUT, Gateway, gateways, group_variables
 from playbook import Run, site
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed
+from traffic import Dial, Traffic
+from websockets.asyncio.client import connect
 
 GATEWAYS = gateways()
 SOCKETS = {"gateway-bookworm": 500, "gateway-sid": 50}
-# Seconds between two messages of a socket.
-INTERVAL = 2.0
-OPENED_AT_ONCE = 50
 NOTHING = "0" * 64
 
 VARIABLES = group_variables()
@@ -31,74 +26,11 @@ THEIRS = "client_body_timeout 33s;"
 LIMITS = ("/etc/nginx/nginx.conf", "/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 
 
-class Traffic:
-    """WebSockets through one gateway; each sends numbered messages and has to hear each of them once and in order."""
-
-    def __init__(self, gateway: Gateway, number: int) -> None:
-        self.faults: list[str] = []
-        self.heard = 0
-        self.open = 0
-        self.number = number
-        self._gateway = gateway
-        self._ending = False
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._converse()))
-
-    def start(self) -> None:
-        """Return when all of them are open."""
-        self._thread.start()
-        deadline = time.monotonic() + 60
-        while self.open < self.number:
-            assert not self.faults, self.faults[:5]
-            assert time.monotonic() < deadline, f"{self.open} of {self.number} sockets opened"
-            time.sleep(0.1)
-
-    def end(self) -> None:
-        """Return when each has heard all that it sent and is closed."""
-        self._ending = True
-        if self._thread.is_alive():
-            self._thread.join()
-
-    async def _converse(self) -> None:
-        turns = asyncio.Semaphore(OPENED_AT_ONCE)
-        await asyncio.gather(*(self._tell_faults(number, turns) for number in range(self.number)))
-
-    async def _tell_faults(self, number: int, turns: asyncio.Semaphore) -> None:
-        try:
-            async with turns:
-                gateway = self._gateway
-                uri = f"ws://{gateway.server_name}:{gateway.port}/a/"
-                connection = await connect(
-                    uri, host=gateway.address, port=gateway.port, proxy=None, compression=None, ping_interval=None
-                )
-            self.open += 1
-            await self._send_and_hear(connection, number)
-        except Exception as error:
-            self.faults.append(f"{time.strftime('%X')} socket {number}: {error!r}")
-
-    async def _send_and_hear(self, connection: ClientConnection, number: int) -> None:
-        hearing = asyncio.create_task(self._hear(connection, number))
-        sent = 0
-        while not self._ending and not hearing.done():
-            await connection.send(f"{number} {sent}")
-            sent += 1
-            await asyncio.sleep(INTERVAL)
-        # What comes twice comes at once.
-        await asyncio.sleep(INTERVAL)
-        assert not hearing.done(), await hearing
-        await connection.close()
-        heard = await asyncio.wait_for(hearing, TIMEOUT)
-        assert heard == sent, f"{heard} of {sent} messages came back"
-
-    async def _hear(self, connection: ClientConnection, number: int) -> int:
-        heard = 0
-        try:
-            async for message in connection:
-                assert message == f"{number} {heard}", f"{message!r} came back, not '{number} {heard}'"
-                heard += 1
-                self.heard += 1
-        except ConnectionClosed as error:
-            raise AssertionError(f"dropped: {error}") from error
-        return heard
+def dialling(gateway: Gateway) -> Dial:
+    uri = f"ws://{gateway.server_name}:{gateway.port}/a/"
+    return lambda number: connect(
+        uri, host=gateway.address, port=gateway.port, proxy=None, compression=None, ping_interval=None
+    )
 
 
 class Deploys:
@@ -157,7 +89,7 @@ def open_files(gateway: Gateway) -> set[str]:
 
 @pytest.fixture(scope="module")
 def traffic() -> Iterator[list[Traffic]]:
-    started = [Traffic(gateway, SOCKETS[gateway.name]) for gateway in GATEWAYS]
+    started = [Traffic(dialling(gateway), SOCKETS[gateway.name]) for gateway in GATEWAYS]
     try:
         for one in started:
             one.start()
@@ -284,4 +216,4 @@ def test_no_socket_was_dropped_and_no_message_lost_or_repeated(deploys: Deploys,
         one.end()
         assert not one.faults, "\n".join(one.faults[:5])
         # Deploys take longer than the pause between two messages.
-        assert one.heard > one.number * deploys.done
+        assert one.count["heard"] > one.number * deploys.done

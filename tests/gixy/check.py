@@ -108,10 +108,10 @@ def inventories() -> t.Iterator[tuple[str, str]]:
         inventory = InventoryManager(loader, sources=[str(directory)])
         manager = VariableManager(loader, inventory)
         for host in inventory.get_hosts("ws_gateways") if "ws_gateways" in inventory.groups else []:
-            given = {**manager.get_vars(host=host), **OF_CONTAINERS}
+            hostvars = HostVars(inventory, manager, loader)
+            given = {**manager.get_vars(host=host), **OF_CONTAINERS, "hostvars": hostvars}
             templar = Templar(loader, variables=given)
             variables = {name: templar.template(given[name]) for name in given if name.startswith("websockets_")}
-            hostvars = HostVars(inventory, manager, loader)
             yield f"{directory.relative_to(ROOT)}, {host.name}", dump(variables, given["groups"], hostvars)
 
 

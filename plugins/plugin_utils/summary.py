@@ -73,7 +73,8 @@ def _result(facts: Facts) -> Facts:
 
 
 def _first_line(answer: Facts) -> str:
-    return str(answer.get("msg", "")).strip().partition("\n")[0]
+    # Ansible's own introduction says nothing more.
+    return str(answer.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
 
 
 def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def inventory(tmp_path: Path) -> t.Callable[[t.Mapping[str, t.Any]], Path]:
 def test_sound_variables_go_on_to_the_hosts(inventory: t.Any) -> None:
     run = site({}, inventories=[inventory({"sound": SOUND})])
     assert "unreachable: true" in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_those_that_cannot_be_reached_are_named_and_hold_up_nobody(inventory: t.Any) -> None:
+    away = {"away": SOUND, "gone": SOUND}
+    here = {**SOUND, "ansible_host": "invalid_input-gateway", "ansible_python_interpreter": "/usr/bin/python3"}
+    run = site({}, inventories=[inventory({**away, "here": here})], arguments=["--check", "--limit", "ws_gateways"])
+    assert run.failed
+    assert re.search(r"^ +3 gateways: 1 would change, 2 unreachable$", run.output, re.MULTILINE), run.output
+    for name in away:
+        assert "could not be reached" in run.message(name)
 
 
 def test_one_message_lists_every_fault_and_no_host_is_touched(inventory: t.Any) -> None:

@@ -20,7 +20,7 @@ def deployed(**result: t.Any) -> dict[str, t.Any]:
 CHANGED = deployed(changed=True, actions=["wrote /a", "reloaded nginx"])
 PROVEN = deployed()
 LOST = {**ASKED, "__websockets_result": {"unreachable": True, "msg": "No route to host\nand more"}}
-NEVER_THERE = {"__websockets_preflight": {"unreachable": True, "msg": "Connection timed out"}}
+NEVER_THERE = {"__websockets_preflight": {"unreachable": True, "msg": "Task failed: Connection timed out"}}
 UNDONE = {**ASKED, "__websockets_failure": {"undone": True, "msg": "This deploy is undone: 1 route.\nLive now: it."}}
 FAILED = {**ASKED, "__websockets_failure": {"msg": "apt-get failed"}, "__websockets_result": {"changed": True}}
 

@@ -17,7 +17,8 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -109,14 +110,25 @@ def lasting(seconds: int, *more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def trace(gateway: Gateway) -> tuple[bytes, int, set[str]]:
-    """The file, when it was written, and the workers: what a deploy changes."""
+    """The file, when it was written, and the workers that take new sockets: what a deploy changes."""
     file = gateway.path(gateway.configuration)
-    titles = {process.parent.name: process.read_text() for process in gateway.path("/proc").glob("[0-9]*/cmdline")}
+    titles = {process.parent.name: title(process) for process in gateway.path("/proc").glob("[0-9]*/cmdline")}
     return (
         file.read_bytes(),
         file.stat().st_mtime_ns,
-        {number for number, title in titles.items() if title.startswith("nginx: worker process")},
+        {
+            number
+            for number, title in titles.items()
+            if title.startswith("nginx: worker process") and "shutting down" not in title
+        },
     )
+
+
+def title(process: Path) -> str:
+    """What a process calls itself; nothing where it has ended meanwhile."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return process.read_text()
+    return ""
 
 
 def newcomers(clients: Traffic, number: int = VISITORS) -> list[Socket]:

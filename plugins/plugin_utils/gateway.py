@@ -140,13 +140,13 @@ def _checked(
     variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str]
 ) -> _Checked | None:
     given = schema.variables(variables, faults)
-    out = {*drained, *(given["websockets_drain"] or ())} - {*(given["websockets_undrain"] or ())}
+    out, back = sorted({*drained, *(given["websockets_drain"] or ())}), given["websockets_undrain"] or ()
     upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
     sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
     status = addresses.loopback(given[_STATUS], _STATUS, faults)
     nginx = versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
     servers = {
-        upstream["at"]: pools.drained(pools.servers(upstream, inventory, faults), sorted(out)) for upstream in upstreams
+        upstream["at"]: pools.drained(pools.servers(upstream, inventory, faults), out, back) for upstream in upstreams
     }
     needs = [need for upstream in upstreams for need in versions.needs(upstream, servers[upstream["at"]])]
 

@@ -97,10 +97,13 @@ def _own(server: Server) -> dict[str, t.Any]:
     return {name: value for name, value in server.parameters.items() if name != "at" and value not in (None, False)}
 
 
-def drained(servers: t.Sequence[Server], names: t.Sequence[str]) -> tuple[Server, ...]:
-    """The servers, those marked that an operator has taken out."""
-    called = [next((name for name in names if server.is_called(name)), "") for server in servers]
-    return tuple(replace(server, drained=name) for server, name in zip(servers, called))
+def drained(servers: t.Sequence[Server], out: t.Sequence[str], back: t.Sequence[str]) -> tuple[Server, ...]:
+    """The servers, those marked that an operator has taken out and does not bring back, by whatever name."""
+    return tuple(replace(server, drained="" if _called(server, back) else _called(server, out)) for server in servers)
+
+
+def _called(server: Server, names: t.Sequence[str]) -> str:
+    return next((name for name in names if server.is_called(name)), "")
 
 
 def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:

@@ -123,9 +123,9 @@ def test_a_pool_with_a_fault_is_left_to_each_gateway() -> None:
     assert group_pools([None, 1, {"name": "a"}, {"group": None}], INVENTORY) == {}
 
 
-def drained(pools: list[dict[str, t.Any]], names: list[str]) -> list[str]:
+def drained(pools: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> list[str]:
     faults = Faults()
-    variables = {"websockets_upstreams": pools, "websockets_sites": [SITE]}
+    variables = {"websockets_upstreams": pools, "websockets_sites": [SITE], **others}
     model = gateway_model(variables, INVENTORY, faults, names)
     return faults.lines if model is None else model["upstreams"][0]["lines"][1:-1]
 
@@ -140,6 +140,13 @@ def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
         "server chat10:9000;",
         "server [2001:db8::2]:9000 down; # drained: chat2",
     ]
+
+
+def test_a_server_comes_back_by_any_of_its_names() -> None:
+    pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000}]
+    for name in ("chat1", "192.0.2.1", "192.0.2.1:9000"):
+        back = drained(pools, ["chat1", "chat2"], websockets_undrain=name)
+        assert [line for line in back if "drained" in line] == ["server [2001:db8::2]:9000 down; # drained: chat2"]
 
 
 def test_what_the_inventory_has_down_is_drained_once() -> None:

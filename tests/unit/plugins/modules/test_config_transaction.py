@@ -7,16 +7,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import files, nginx, service, state
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
+from running import run
 
-COLLECTIONS = Path(config_transaction.__file__).parents[5]
 ROOT = Path("/etc/nginx")
 CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / "00-websockets.a.example.pem"
 BUILD = nginx.Build("nginx", "1.22.1", None, ROOT / "nginx.conf", None, None)
@@ -46,16 +43,7 @@ config_transaction.main()
 
 def run_module(tmp_path: Path, **options: Any) -> tuple[dict[str, Any], str]:
     """The result, and everything that was printed or logged."""
-    arguments = tmp_path / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": {"live_address": "127.0.0.1:6455", **options}}))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(arguments)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(tmp_path, ["-c", PROGRAM], {"live_address": "127.0.0.1:6455", **options})
     return json.loads(done.stdout), done.stdout + done.stderr
 
 

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import http
 import json
-import os
 import socket
-import subprocess
-import sys
 import threading
 import typing as t
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.modules import gateway_proof
+from running import run
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
-COLLECTIONS = Path(gateway_proof.__file__).parents[5]
 TOKEN = "Bearer 0123456789"
 # It is logged, too, with what was asked for.
 PROGRAM = """
@@ -36,16 +32,7 @@ gateway_proof.main()
 
 def run_module(tmp_path: Path, **options: t.Any) -> tuple[dict[str, t.Any], str]:
     """The result, and everything that was printed or logged."""
-    arguments = tmp_path / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(arguments)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(tmp_path, ["-c", PROGRAM], options)
     assert done.returncode == 0, done.stdout + done.stderr
     return json.loads(done.stdout), done.stdout + done.stderr
 

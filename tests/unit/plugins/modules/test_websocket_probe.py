@@ -7,9 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any, Iterator
@@ -17,11 +14,11 @@ from typing import Any, Iterator
 import pytest
 import yaml
 from ansible_collections.wsfleet.nginx.plugins.modules import websocket_probe
+from running import run
 from websockets.http11 import Request
 from websockets.sync.server import ServerConnection, serve
 
 MODULE = "ansible_collections.wsfleet.nginx.plugins.modules.websocket_probe"
-COLLECTIONS = Path(websocket_probe.__file__).parents[5]
 RETURNED = {"upgraded", "status", "reason", "headers", "subprotocol", "handshake_ms", "round_trip_ms", "expires"}
 # What Ansible adds to every result.
 ADDED = {"changed", "invocation"}
@@ -29,16 +26,7 @@ ADDED = {"changed", "invocation"}
 
 def run_module(tmp_path: Path, **options: Any) -> tuple[int, dict[str, Any], str]:
     """The exit code, the result and everything that was printed."""
-    arguments = tmp_path / "arguments.json"
-    arguments.write_text(json.dumps({"ANSIBLE_MODULE_ARGS": options}))
-    done = subprocess.run(
-        [sys.executable, "-m", MODULE, str(arguments)],
-        env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run(tmp_path, ["-m", MODULE], options)
     printed = done.stdout + done.stderr
     return done.returncode, json.loads(done.stdout), printed
 

@@ -23,19 +23,24 @@ CONFIGURATION = "/etc/nginx/conf.d/00-websockets.conf"
 RUNS = 7
 PODMAN = {**os.environ, "CONTAINERS_CONF": str(SHARED / "containers.conf")}
 
+# SSH and pipelining for both plays, as operators have it.
 INVENTORY = f"""
 ws_gateways:
   hosts:
     {CONTAINER}:
-      ansible_connection: containers.podman.podman
       ansible_user: root
       ansible_python_interpreter: /usr/bin/python3
+      ansible_ssh_private_key_file: {{key}}
+      ansible_control_path_dir: {{directory}}
+      ansible_ssh_common_args: >-
+        -o ProxyCommand="{SHARED}/sshd {CONTAINER} {{key}}.pub"
+        -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR
       websockets_upstreams:
-        - {{name: ws-backend, servers: ["127.0.0.1:9001"]}}
+        - {{{{name: ws-backend, servers: ["127.0.0.1:9001"]}}}}
       websockets_sites:
-        - {{server_name: ws.serverlab.ca, listen: 3000, locations: [{{path: /, upstream: ws-backend}}]}}
+        - {{{{server_name: ws.serverlab.ca, listen: 3000, locations: [{{{{path: /, upstream: ws-backend}}}}]}}}}
 """
-WITH_BACKEND = f"{INVENTORY}echo_backends:\n  hosts:\n    {CONTAINER}:\n"
+ECHO_BACKEND = f"echo_backends:\n  hosts:\n    {CONTAINER}:\n"
 BY_HAND = f"""
 - hosts: ws_gateways
   become: true
@@ -75,8 +80,10 @@ def play(playbook: Path, inventory: Path, *, unchanged: bool = True) -> float:
 
 def measure(directory: Path) -> None:
     inventory, with_backend, by_hand = (directory / name for name in ("hosts.yml", "all.yml", "by-hand.yml"))
-    inventory.write_text(INVENTORY)
-    with_backend.write_text(WITH_BACKEND)
+    key = directory / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    inventory.write_text(INVENTORY.format(directory=directory, key=key))
+    with_backend.write_text(inventory.read_text() + ECHO_BACKEND)
     by_hand.write_text(BY_HAND)
     site = ROOT / "playbooks" / "site.yml"
     play(site, with_backend, unchanged=False)

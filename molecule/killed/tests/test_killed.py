@@ -24,7 +24,7 @@ from playbook import site
 SEED = 6455
 KILLS = 50
 # Enough of them to prove something.
-LEAST_JOURNALS = 5
+LEAST_JOURNALS = 10
 
 (SITE,) = group_variables()["websockets_sites"]
 (LOCATION,) = SITE["locations"]
@@ -78,12 +78,34 @@ def contents(gateway: Gateway) -> Contents:
     return {name: path.read_bytes() if path.exists() else None for name, path in paths.items()}
 
 
-def run(gateway: Gateway, version: Version, seconds: float | None = None) -> str:
-    """Run a deploy, for no longer than the given time; what it printed."""
-    limit = f"timeout --foreground --signal KILL {seconds:.3f} " if seconds is not None else ""
+def run(gateway: Gateway, version: Version, seconds: float | None = None, after: str = "/") -> str:
+    """Run a deploy, or kill it so many seconds after a file is there; what it printed."""
     # Processes that outlive it would hold a pipe open.
-    gateway.console.run(f"{limit}python3 {version.program} >/root/printed 2>&1")
+    deploy = f"python3 {version.program} >/root/printed 2>&1"
+    if seconds is not None:
+        kill = f"until [ -e {after} ]; do sleep 0.005; done; sleep {seconds:.3f}; kill -KILL $deploy"
+        deploy += f" & deploy=$!; ({kill}) >/dev/null 2>&1 & killer=$!; wait $deploy; kill $killer; wait"
+    gateway.console.run(deploy)
     return gateway.path("/root/printed").read_text()
+
+
+def usual_seconds(gateway: Gateway, versions: list[Version]) -> tuple[float, float]:
+    """How long a deploy takes at least, and for how long of that there is a journal."""
+    lasted, with_journal = [], []
+    with ThreadPoolExecutor() as pool:
+        for version in versions * 2:
+            start = time.monotonic()
+            running = pool.submit(run, gateway, version)
+            seen = []
+            while not running.done():
+                if gateway.path(JOURNAL).exists():
+                    seen.append(time.monotonic())
+                time.sleep(0.002)
+            running.result()
+            lasted.append(time.monotonic() - start)
+            with_journal.append(seen[-1] - seen[0])
+            assert contents(gateway) == version.files
+    return min(lasted), min(with_journal)
 
 
 def wait_for_stragglers(gateway: Gateway) -> None:
@@ -155,20 +177,16 @@ def kill_often(gateway: Gateway, versions: list[Version]) -> Kills:
     what = "the first run"
     try:
         master = gateway.master
-        durations = []
-        for version in versions * 2:
-            start = time.monotonic()
-            run(gateway, version)
-            durations.append(time.monotonic() - start)
-            assert contents(gateway) == version.files
-        usual = min(durations)
+        usual, with_journal = usual_seconds(gateway, versions)
         wanted, last = 0, versions[-1]
         with gateway.websocket("/") as connection:
             for number in range(KILLS):
                 before, version = contents(gateway), versions[wanted]
-                seconds = chance.uniform(0, usual)
-                what = f"kill {number} of {version.program} after {seconds:.3f} s"
-                run(gateway, version, seconds)
+                # Most of a deploy is reading and asking; each other kill hits the part that writes.
+                after, most = ((JOURNAL, with_journal), ("/", usual))[number % 2]
+                seconds = chance.uniform(0, most)
+                what = f"kill {number} of {version.program} {seconds:.3f} s after {after}"
+                run(gateway, version, seconds, after)
                 wait_for_stragglers(gateway)
                 what += f", {phase(gateway, before, version)}"
                 kills.phases[phase(gateway, before, version)] += 1

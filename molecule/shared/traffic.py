@@ -188,7 +188,8 @@ class Traffic:
         return left
 
     def _tell_the_end(self, socket: Socket, left: bool, reason: str) -> None:
-        if self._killed & {socket.gateway, socket.backend} and (not left or socket.missing):
+        # A host that fell silent does not answer a goodbye either.
+        if self._killed & {socket.gateway, socket.backend} and (not left or socket.missing or reason):
             self.count["cut with their host"] += 1
             self.count["unanswered there"] += socket.missing
             return

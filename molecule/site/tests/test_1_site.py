@@ -32,7 +32,9 @@ class Make(t.NamedTuple):
 
     status: int
     output: str
+    # Of the clock, which goes on while other scenarios have the processors, and of the processors.
     seconds: float
+    processor_seconds: float
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,11 @@ class Machine:
     def make(self, target: str) -> Make:
         start = time.monotonic()
         # The packages of the virtual environment were downloaded beforehand.
-        ended = self.console.run(f"cd /root/checkout && PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels make {target} 2>&1")
-        return Make(status=ended.rc, output=ended.stdout, seconds=time.monotonic() - start)
+        run = f"cd /root/checkout && PIP_NO_INDEX=1 PIP_FIND_LINKS=/root/wheels make {target} 2>&1"
+        ended = self.console.run(f"{run}; code=$?; times >&2; exit $code")
+        _shell, children = ended.stderr.splitlines()
+        used = [60 * int(minutes) + float(rest) for minutes, rest in re.findall(r"(\d+)m([\d.]+)s", children)]
+        return Make(ended.rc, ended.stdout, time.monotonic() - start, sum(used))
 
     @property
     def state(self) -> set[str]:
@@ -124,7 +129,9 @@ def test_the_second_run_changes_nothing_and_is_quick(machine: Machine, workers: 
     assert second.status == 0, second.output
     assert re.findall(r"changed=(\d+)", second.output) == ["0"] * 4
     assert machine.console.check_output(WORKERS) == workers
-    assert second.seconds < 20
+    # Five seconds of the clock where nothing else runs; other scenarios may make that many times as long.
+    assert second.processor_seconds < 15
+    assert second.seconds < 60
 
 
 def test_the_machines_own_site_is_served_all_along(machine: Machine, second: Make) -> None:

@@ -30,6 +30,7 @@ from gateways import BY_HAND, Fleet, children, fleet, template
 
 PAGE = proxies.ROOT / "docs" / "scale.md"
 SITE = proxies.ROOT / "playbooks" / "site.yml"
+VERIFY = proxies.ROOT / "playbooks" / "verify.yml"
 COUNTS = (50, 150, 500)
 # So many gateways get the other play too.
 COMPARED = 150
@@ -147,7 +148,7 @@ def written(directory: Path, name: str, content: t.Any) -> Path:
 
 
 def measured(running: Fleet) -> str:
-    """Three tables: by the number of gateways, next to the other play, and by the size of the pool."""
+    """A table by the number of gateways, one for each other play, and one by the size of the pool."""
     one_task = written(running.directory, "one-task.yml", ONE_TASK)
     (running.directory / "by-hand.j2").write_text(template(POOL))
     by_count: dict[str, Cost] = {}
@@ -155,6 +156,7 @@ def measured(running: Fleet) -> str:
         running.grow(count, POOL)
         inventory = written(running.directory, f"hosts-{count}.json", running.inventory(count, POOL))
         by_count[f"{count} gateways"] = play(running, SITE, inventory, count)
+    verify = play(running, VERIFY, inventory, COUNTS[-1])
     other = play(running, one_task, running.directory / f"hosts-{COMPARED}.json", COMPARED)
     by_pool: dict[str, Cost] = {}
     some = running.gateways[:LARGE_POOL_GATEWAYS]
@@ -162,10 +164,11 @@ def measured(running: Fleet) -> str:
         running.serve(some, pool)
         inventory = written(running.directory, f"pool-{pool}.json", running.inventory(len(some), pool))
         by_pool[f"a pool of {pool}"] = play(running, SITE, inventory, len(some))
-    next_to = {"one template task": other, "site.yml": by_count[f"{COMPARED} gateways"]}
+    all_of_them = f"{COUNTS[-1]} gateways"
     tables = {
         "site.yml": by_count,
-        f"{COMPARED} gateways": next_to,
+        all_of_them: {"site.yml": by_count[all_of_them], "verify.yml": verify},
+        f"{COMPARED} gateways": {"one template task": other, "site.yml": by_count[f"{COMPARED} gateways"]},
         f"{LARGE_POOL_GATEWAYS} gateways, each with": by_pool,
     }
     return "\n".join(table(title, costs) for title, costs in tables.items())

@@ -23,7 +23,7 @@ CONFIGURATION = "/etc/nginx/conf.d/00-websockets.conf"
 RUNS = 7
 PODMAN = {**os.environ, "CONTAINERS_CONF": str(SHARED / "containers.conf")}
 
-# SSH and pipelining for both plays, as operators have it.
+# SSH and pipelining for both plays, as operators have it; the scenarios' inventory would add its lookups to each task.
 INVENTORY = f"""
 ws_gateways:
   hosts:

@@ -123,12 +123,10 @@ def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out(
     assert [route["controller"] for gateway in report["gateways"] for route in gateway["routes"]] == [None, None]
 
 
-def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp_path: Path) -> None:
-    # Nothing listens there. The controller reaches the first gateway under its name.
-    lost = {"ansible_ssh_common_args": "", "ansible_host": "127.0.0.1", "ansible_port": 1}
-    (tmp_path / "hosts.yml").write_text(json.dumps({"ws_gateways": {"hosts": {"lost": lost}}}))
+def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp_path: Path, lost: list[str]) -> None:
+    # The controller reaches the first gateway under the name of the one that is lost.
     with stopped(GATEWAYS[1], "nginx"):
-        run, report = verify(tmp_path, "--inventory", str(tmp_path / "hosts.yml"))
+        run, report = verify(tmp_path, *lost)
     assert run.failed
     assert "1 of 3 gateways serves all its routes. Not these: " in run.output
     states = {gateway["name"]: gateway["state"] for gateway in report["gateways"]}

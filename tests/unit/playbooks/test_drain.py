@@ -1,7 +1,6 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-
 """What drain.yml refuses, before any gateway is asked. Real gateways are for the scenario fleet."""
 
 from __future__ import annotations

@@ -102,8 +102,15 @@ options:
             type: list
             elements: str
             required: true
+          forwarded:
+            description:
+              - Headers by which nginx tells them of itself and of its client, such as C(Host) and C(X-Forwarded-For).
+                One that is empty is not sent, whatever O(proofs[].headers) say.
+            type: dict
+            default: {}
+            version_added: 0.6.0
           headers:
-            description: Headers that nginx adds to the request. They never appear in logs or results.
+            description: Other headers that nginx adds to the request. They never appear in logs or results.
             type: dict
             default: {}
       wait:

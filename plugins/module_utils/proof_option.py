@@ -33,6 +33,7 @@ SPEC: dict[str, t.Any] = {
             "options": {
                 "url": {"type": "str", "required": True},
                 "addresses": {"type": "list", "elements": "str", "required": True},
+                "forwarded": {"type": "dict", "default": {}},
                 "headers": {"type": "dict", "default": {}, "no_log": True},
             },
         },

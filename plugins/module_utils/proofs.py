@@ -167,7 +167,8 @@ def _known(result: Result) -> list[str]:
 
 def _ask(proof: Proof, address: str) -> Answer:
     """The same handshake or request, past nginx; why it failed is told without the address."""
-    request = _request(proof, proof["backends"]["url"], address, _BACKEND_SECONDS, proof["backends"].get("headers"))
+    request = _request(proof, proof["backends"]["url"], address, _BACKEND_SECONDS)
+    request = replace(request, headers=_passed_on(request.headers, proof["backends"]))
     try:
         if proof["websocket"]:
             outcome, _proven, failure = _websocket(request, proof)
@@ -179,13 +180,19 @@ def _ask(proof: Proof, address: str) -> Answer:
     return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms)
 
 
-def _request(
-    proof: Proof, url: str, connect_to: str, seconds: float, more: t.Mapping[str, t.Any] | None = None
-) -> Request:
+def _passed_on(told: t.Mapping[str, str], backends: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The headers as nginx passes them on: its own take the place of a client's, whatever their case."""
+    headers = {name.lower(): (name, value) for name, value in told.items()}
+    for own in (backends.get("forwarded") or {}, backends.get("headers") or {}):
+        headers.update({name.lower(): (name, str(value)) for name, value in own.items()})
+    return {name: value for name, value in headers.values() if value}
+
+
+def _request(proof: Proof, url: str, connect_to: str, seconds: float) -> Request:
     return Request(
         url=url,
         connect_to=connect_to,
-        headers={name: str(value) for name, value in {**(proof.get("headers") or {}), **(more or {})}.items()},
+        headers={name: str(value) for name, value in (proof.get("headers") or {}).items()},
         origin=proof.get("origin"),
         subprotocols=proof.get("subprotocols") or (),
         timeout=seconds,

@@ -10,7 +10,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import admission
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
 
@@ -25,6 +25,17 @@ _RESOLVING_SECONDS = 6.0
 _NO_ANSWER = 444
 # Enough to tell whose fault it is where a route is not proven.
 _MOST_BACKENDS = 8
+# What nginx tells a backend of itself and of the client, unless the headers of a location say otherwise.
+_FORWARDED = {
+    "Host": "$websocket_host",
+    "X-Real-IP": "$remote_addr",
+    "X-Forwarded-For": "$proxy_add_x_forwarded_for",
+    "X-Forwarded-Proto": "$scheme",
+    "X-Forwarded-Host": "",
+    "Forwarded": "",
+}
+# The host as the client sent it.
+_CLIENTS_HOST = ("$host", "$http_host", "$websocket_host")
 
 
 class Backends(t.TypedDict):
@@ -32,6 +43,9 @@ class Backends(t.TypedDict):
 
     url: str
     addresses: list[str]
+    # What nginx says of itself and of the client; an empty value leaves a header out.
+    forwarded: dict[str, str]
+    # Other headers of the location, which may hold tokens.
     headers: dict[str, str]
 
 
@@ -68,13 +82,40 @@ def with_headers(
     proofs: t.Sequence[t.Mapping[str, t.Any]], sites: t.Sequence[t.Mapping[str, t.Any]]
 ) -> list[dict[str, t.Any]]:
     """The proofs, each with the headers of its location's probe, from the operator's own checked variable."""
-    headers = {
-        f"websockets_sites[{number}].locations[{index}]": location["probe"].get("headers", {})
+    probes: dict[str, tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]] = {
+        f"websockets_sites[{number}].locations[{index}]": (
+            location["probe"].get("headers") or {},
+            {**(site.get("headers") or {}), **(location.get("headers") or {})},
+        )
         for number, site in enumerate(sites)
         for index, location in enumerate(site["locations"])
         if isinstance(location.get("probe"), t.Mapping)
     }
-    return [{**proof, "headers": dict(headers.get(proof["at"], {}))} for proof in proofs]
+    return [_with_headers(proof, *probes.get(proof["at"], ({}, {}))) for proof in proofs]
+
+
+def _with_headers(
+    proof: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
+    """The proof with the headers of its probe, and what of them nginx passes on in other words."""
+    backends = proof["backends"]
+    if backends and asked:
+        passed = _passed_on(asked, given, backends["forwarded"])
+        backends = {**backends, "headers": {**backends["headers"], **passed}}
+    return {**proof, "headers": dict(asked), "backends": backends}
+
+
+def _passed_on(
+    asked: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any], forwarded: t.Mapping[str, str]
+) -> dict[str, str]:
+    told = {name.lower(): str(value) for name, value in asked.items()}
+    own = {name.lower(): value for name, value in given.items()}
+    passed: dict[str, str] = {}
+    if "host" in told and own.get("host", "$host") in _CLIENTS_HOST:
+        passed["Host"] = told["host"].lower()
+    if "x-forwarded-for" in told and "x-forwarded-for" not in own:
+        passed["X-Forwarded-For"] = f"{told['x-forwarded-for']}, {forwarded['X-Forwarded-For']}"
+    return passed
 
 
 def unproven(site: Site) -> list[str]:
@@ -111,15 +152,13 @@ def _proof(site: Site, location: Location, pools: Pools) -> Proof:
     listen = site["listen"][0]
     probe = _probe(location)
     scheme = ("ws" if location["websocket"] else "http") + ("s" if listen.ssl else "")
-    standard = listen.address.unix or listen.address.port == (443 if listen.ssl else 80)
-    port = "" if standard else f":{listen.address.port}"
     returned = location["return"]
     subprotocol = probe.get("subprotocol")
     return Proof(
         at=location["at"],
         site=site["server_name"][0],
         path=str(location["path"]),
-        url=f"{scheme}://{_request_host(site)}{port}{_path(location)}",
+        url=f"{scheme}://{_clients_host(site)}{_path(location)}",
         connect_to=str(_reachable(listen.address)),
         websocket=location["websocket"],
         status=returned.status if returned else None,
@@ -151,15 +190,55 @@ def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:
         return None
-    # What holds a variable is for nginx alone to complete.
-    headers = {name: value for name, value in location["headers"].items() if "$" not in value}
-    host = next((headers.pop(name) for name in list(headers) if name.lower() == "host"), _request_host(site))
+    forwarded, headers = _forwarded(location["headers"], _variables(site))
     scheme = ("ws" if location["websocket"] else "http") + ("s" if secure else "")
     return Backends(
-        url=f"{scheme}://{host}{_backend_path(location)}",
+        url=f"{scheme}://{_backend_name(site, location)}{_backend_path(location)}",
         addresses=[str(address) for address in addresses[:_MOST_BACKENDS]],
+        forwarded=forwarded,
         headers=headers,
     )
+
+
+def _variables(site: Site) -> dict[str, str]:
+    """What nginx puts for its variables where the gateway itself is the client."""
+    listen = site["listen"][0]
+    reached = _reachable(listen.address)
+    # Who connects to an address of the host has the same one.
+    client = "unix:" if reached.unix else _LOOPBACK[""] if is_name(reached.host) else reached.canonical.host
+    return {
+        "$host": _request_host(site).lower(),
+        "$http_host": _clients_host(site),
+        "$websocket_host": _clients_host(site).lower(),
+        "$remote_addr": client,
+        "$proxy_add_x_forwarded_for": client,
+        "$scheme": "https" if listen.ssl else "http",
+    }
+
+
+def _forwarded(given: t.Mapping[str, str], variables: t.Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """What a backend is told of nginx and the client, and the other headers of a location, or of it and its site.
+
+    What holds any other variable is for nginx alone to complete, and left out.
+    """
+    told = {name: variables.get(value, value) for name, value in _FORWARDED.items()}
+    names = {name.lower(): name for name in _FORWARDED}
+    others: dict[str, str] = {}
+    for name, value in given.items():
+        completed = variables.get(value, value)
+        if "$" not in completed:
+            own = names.get(name.lower())
+            (told if own else others)[own or name] = completed
+    return told, others
+
+
+def _backend_name(site: Site, location: Location) -> str:
+    """The name that the certificate of a backend is asked for, which without TLS is only one for messages."""
+    url = location["proxy_pass"]
+    if url is None or url.scheme != "https":
+        return _request_host(site)
+    name = location["proxy_ssl_name"] or url.address.host or _request_host(site)
+    return f"[{name}]" if ":" in name else name
 
 
 def _with_port(address: Address, secure: bool) -> Address:
@@ -200,6 +279,13 @@ def _path(location: Location) -> str:
 def _reachable(address: Address) -> Address:
     host = address.canonical.host
     return address if address.unix else Address(host=_LOOPBACK.get(host, host), port=address.port)
+
+
+def _clients_host(site: Site) -> str:
+    """The host as a client of the site sends it: with its port, unless that is the scheme's own."""
+    listen = site["listen"][0]
+    standard = listen.address.unix or listen.address.port == (443 if listen.ssl else 80)
+    return _request_host(site) if standard else f"{_request_host(site)}:{listen.address.port}"
 
 
 def _request_host(site: Site) -> str:

@@ -462,15 +462,22 @@ def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         address = f"127.0.0.1:{server.socket.getsockname()[1]}"
-        led = {"url": "ws://backend.example/y", "addresses": [address], "headers": {"X-Tenant": "a"}}
-        options: dict[str, t.Any] = {"headers": {"X-Token": "secret"}, "origin": "https://a.example", "backends": led}
+        led = {
+            "url": "ws://backend.example/y",
+            "addresses": [address],
+            "forwarded": {"Host": "a.example:3000", "X-Real-IP": "::1", "Forwarded": ""},
+            "headers": {"X-Tenant": "a"},
+        }
+        asked = {"X-Token": "secret", "host": "b.example", "x-real-ip": "192.0.2.1", "forwarded": "for=_a"}
+        options: dict[str, t.Any] = {"headers": asked, "origin": "https://a.example", "backends": led}
         (result,) = proofs.ask_backends([prove(closed_port, True, **options)])
         server.shutdown()
         thread.join()
     assert result.backends == {address: proofs.Answer(101, "")}
     (request,) = requests
-    names = ("Host", "X-Tenant", "X-Token", "Origin")
-    assert [request.headers[name] for name in names] == ["backend.example", "a", "secret", "https://a.example"]
+    names = ("Host", "X-Real-IP", "X-Tenant", "X-Token", "Origin")
+    assert [request.headers[name] for name in names] == ["a.example:3000", "::1", "a", "secret", "https://a.example"]
+    assert "Forwarded" not in request.headers
     assert request.path == "/y"
 
 

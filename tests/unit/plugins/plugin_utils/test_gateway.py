@@ -125,6 +125,14 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             "backends": {
                 "url": "ws://ws.serverlab.ca/",
                 "addresses": ["server01:3000", "server02:3000", "server03:3000"],
+                "forwarded": {
+                    "Host": "ws.serverlab.ca:3000",
+                    "X-Real-IP": "127.0.0.1",
+                    "X-Forwarded-For": "127.0.0.1",
+                    "X-Forwarded-Proto": "http",
+                    "X-Forwarded-Host": "",
+                    "Forwarded": "",
+                },
                 "headers": {},
             },
             "wait": 0,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.proofs import with_headers
 from modelling import LOCATION, POOL, faults_of, location, pool, secure, server_of, site, sound
 
 
@@ -62,8 +63,18 @@ def test_a_proof_asks_what_its_probe_says() -> None:
         ),
         (
             {"path": "/a/", "upstream": None, "proxy_pass": "https://h.example"},
-            "wss://ws.serverlab.ca/a/",
+            "wss://h.example/a/",
             ["h.example:443"],
+        ),
+        (
+            {"upstream": None, "proxy_pass": "https://ws-backend", "proxy_ssl_name": "inner.example"},
+            "wss://inner.example/",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"upstream": None, "proxy_pass": "https://[2001:db8::1]/"},
+            "wss://[2001:db8::1]/",
+            ["[2001:db8::1]:443"],
         ),
         ({"upstream": None, "proxy_pass": "http://[2001:db8::1]:81/"}, "ws://ws.serverlab.ca/", ["[2001:db8::1]:81"]),
         ({"upstream": None, "proxy_pass": "http://unix:/run/b:/c"}, "ws://ws.serverlab.ca/c", ["unix:/run/b"]),
@@ -82,15 +93,100 @@ def test_a_proof_asks_what_its_probe_says() -> None:
 def test_a_proof_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
     route = {name: value for name, value in location(**keys).items() if value is not None}
     (proof,) = sound([POOL], [site(locations=[route])])["proofs"]
-    assert proof["backends"] == {"url": url, "addresses": addresses, "headers": {}}
+    backends = proof["backends"]
+    assert backends is not None
+    assert (backends["url"], backends["addresses"], backends["headers"]) == (url, addresses, {})
+
+
+def forwarded(given: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, str]:
+    """What a backend of a site is told that has a location with such headers."""
+    made = secure if "ssl" in str(keys.get("listen")) else site
+    location_of = location(**({"headers": given} if given else {}))
+    (proof,) = sound([POOL], [made(**keys, locations=[location_of])])["proofs"]
+    assert proof["backends"] is not None
+    return proof["backends"]["forwarded"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "host", "scheme"),
+    [
+        ({"listen": 3000}, "ws.serverlab.ca:3000", "http"),
+        ({"listen": 80}, "ws.serverlab.ca", "http"),
+        ({"listen": 443}, "ws.serverlab.ca:443", "http"),
+        ({"listen": "443 ssl"}, "ws.serverlab.ca", "https"),
+        ({"listen": "80 ssl"}, "ws.serverlab.ca:80", "https"),
+        ({"listen": "8443 ssl"}, "ws.serverlab.ca:8443", "https"),
+        ({"listen": "unix:/run/a.sock"}, "ws.serverlab.ca", "http"),
+        ({"listen": [3001, "443 ssl"]}, "ws.serverlab.ca:3001", "http"),
+        ({"listen": 3000, "server_name": "WS.example"}, "ws.example:3000", "http"),
+    ],
+)
+def test_a_backend_is_told_the_host_and_the_scheme_of_a_client(keys: dict[str, t.Any], host: str, scheme: str) -> None:
+    told = forwarded(**keys)
+    assert (told["Host"], told["X-Forwarded-Proto"]) == (host, scheme)
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        (3000, "127.0.0.1"),
+        ("[::]:3000", "::1"),
+        ("192.0.2.7:3000", "192.0.2.7"),
+        ("[2001:DB8::7]:3000", "2001:db8::7"),
+        ("localhost:3000", "127.0.0.1"),
+        ("unix:/run/a.sock", "unix:"),
+    ],
+)
+def test_a_backend_is_told_the_address_that_the_gateway_asks_itself_from(listen: int | str, address: str) -> None:
+    told = forwarded(listen=listen)
+    assert (told["X-Real-IP"], told["X-Forwarded-For"]) == (address, address)
+    # nginx leaves out what frameworks would believe of a client.
+    assert (told["X-Forwarded-Host"], told["Forwarded"]) == ("", "")
 
 
 def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
-    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example"}
+    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example", "X-Scheme": "$scheme"}
     (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
     assert proof["backends"] is not None
-    assert proof["backends"]["url"] == "ws://internal.example/"
-    assert proof["backends"]["headers"] == {"X-Tenant": "a"}
+    assert proof["backends"]["forwarded"]["Host"] == "internal.example"
+    assert proof["backends"]["headers"] == {"X-Tenant": "a", "X-Scheme": "http"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"host": "$http_host"}, "Host", "ws.serverlab.ca:3000"),
+        ({"Host": "$host"}, "Host", "ws.serverlab.ca"),
+        ({"Host": "$proxy_host"}, "Host", "ws.serverlab.ca:3000"),
+        ({"x-forwarded-proto": "https"}, "X-Forwarded-Proto", "https"),
+        ({"X-Real-IP": ""}, "X-Real-IP", ""),
+        ({"X-Forwarded-For": "$remote_addr"}, "X-Forwarded-For", "127.0.0.1"),
+        ({"Forwarded": "for=_a"}, "Forwarded", "for=_a"),
+    ],
+)
+def test_headers_of_a_location_take_the_place_of_what_a_backend_is_told(
+    given: dict[str, str], name: str, value: str
+) -> None:
+    assert forwarded(given)[name] == value
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "headers"),
+    [
+        ({"Host": "Other.example:81"}, {}, {"Host": "other.example:81"}),
+        ({"host": "other.example"}, {"Host": "$http_host"}, {"Host": "other.example"}),
+        ({"Host": "other.example"}, {"host": "internal.example"}, {}),
+        ({"X-Forwarded-For": "192.0.2.1"}, {}, {"X-Forwarded-For": "192.0.2.1, 127.0.0.1"}),
+        ({"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "$remote_addr"}, {}),
+        ({"Authorization": "Bearer secret"}, {}, {}),
+    ],
+)
+def test_a_backend_is_told_what_nginx_makes_of_the_headers_of_a_probe(
+    asked: dict[str, str], given: dict[str, str], headers: dict[str, str]
+) -> None:
+    sites = [site(locations=[location(headers=given, probe={"headers": asked})])]
+    (proof,) = with_headers(sound([POOL], sites)["proofs"], sites)
+    assert (proof["headers"], proof["backends"]["headers"]) == (asked, headers)
 
 
 def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:

@@ -13,6 +13,10 @@ options:
   proofs:
     description:
       - The routes to prove. All are run at once, each within 5 seconds.
+      - Before a route with O(proofs[].backends) is asked through nginx, one of them is asked directly, and the others
+        where that one gives no HTTP response. If none does, and one of them closes the connection or sends what nginx
+        does not take, then nothing is sent through nginx. It would count that against the server, and clients would
+        lose it for a while.
       - One that fails is tried again for a second, as a pool may have servers of several kinds, and one that is
         answered 429 for 5 seconds, as the limits of a site count its proofs too.
     type: list
@@ -48,6 +52,14 @@ options:
         type: raw
         choices: [true, false, required]
         required: true
+      strict:
+        description:
+          - With V(false), a handshake that the backends themselves answer otherwise, or by closing the connection,
+            leaves a route not verified, which is a warning. They may speak WebSocket at another path, or to clients
+            with credentials alone.
+        type: bool
+        default: true
+        version_added: 0.6.0
       status:
         description: The status that plain HTTP has to be answered with. By default any that a backend may give.
         type: int
@@ -113,6 +125,24 @@ options:
             description: Other headers that nginx adds to the request. They never appear in logs or results.
             type: dict
             default: {}
+          exact:
+            description:
+              - Whether nginx asks them for just that. With V(false), what they answer directly does not keep the route
+                from being asked through nginx, once.
+            type: bool
+            default: true
+            version_added: 0.6.0
+          header_size:
+            description: The bytes of a response's header that nginx takes, as C(proxy_buffer_size) says.
+            type: int
+            default: 16384
+            version_added: 0.6.0
+          origins:
+            description: Origins to try where they refuse the handshake, for a hint to O(proofs[].origin).
+            type: list
+            elements: str
+            default: []
+            version_added: 0.6.0
       wait:
         description:
           - For how many seconds a proof that fails is tried again.

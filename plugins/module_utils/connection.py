@@ -18,7 +18,12 @@ from typing import Any, Iterator, Sequence
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils.frames import Frame, decode_frame
 from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import HEAD_END
-from ansible_collections.wsfleet.nginx.plugins.module_utils.peer_faults import ProbeError, ProtocolError, quote
+from ansible_collections.wsfleet.nginx.plugins.module_utils.peer_faults import (
+    ClosedError,
+    ProbeError,
+    ProtocolError,
+    quote,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Request, Target
 
 # A hostile peer may not make the host hold more than this.
@@ -134,7 +139,7 @@ class Connection:
             data = self._sock.recv(65536)
         if not data:
             so_far = f" (after {_quote_bytes(self._buffer)})" if self._buffer else ""
-            raise ProbeError(f"{self.peer} closed the connection before {awaited}{so_far}")
+            raise ClosedError(f"{self.peer} closed the connection before {awaited}{so_far}")
         self._buffer += data
 
     @contextlib.contextmanager
@@ -144,7 +149,7 @@ class Connection:
         except socket.timeout as exc:
             raise self.deadline.expired(step) from exc
         except (ConnectionError, ssl.SSLEOFError) as exc:
-            raise ProbeError(f"{self.peer} dropped the connection before {awaited} ({_os_words(exc)})") from exc
+            raise ClosedError(f"{self.peer} dropped the connection before {awaited} ({_os_words(exc)})") from exc
         except ssl.SSLError as exc:
             # TLS 1.3 tells only now that it wanted a client certificate (RFC 8446 section 4.4.2.4).
             raise ProbeError(f"TLS with {self.peer} broke before {awaited}: {exc.reason or exc}") from exc

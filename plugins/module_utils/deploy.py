@@ -41,7 +41,8 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
     if revocable:
         passed |= {result.route for result in prove_all(old) if not result.failed}
     actions = transaction.run(sorted(passed)) if transaction.needed else []
-    results = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
+    asked = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
+    results = [verdict.judged(result, passed) for result in asked]
     failed = [result for result in results if result.failed]
     broken = [result for result in failed if verdict.is_deploys(result, passed=passed, known=known)]
     if revocable and broken:
@@ -49,7 +50,7 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
         said = _undone(transaction, old, passed)
         head = [f"This deploy is undone: with it {_counted(failed, results)}.", f"Live now: {said}", "What to fix:"]
         return Report(failure="\n".join([*head, *verdict.told(broken + others, passed)]), undone=True)
-    proven = sorted(result.route for result in results if not result.failed)
+    proven = sorted(result.route for result in results if result.proven)
     transaction.commit(Deployed([dict(proof) for proof in proofs], proven))
     if not failed:
         return Report(actions, results)

@@ -61,6 +61,8 @@ class ResponseHead:
     status: int
     reason: str
     headers: dict[str, str]
+    # Its bytes.
+    size: int = 0
 
 
 def accept_value(key: str) -> str:
@@ -101,7 +103,7 @@ def parse_response_head(data: bytes) -> ResponseHead:
         if line.rstrip("\r"):
             name, value = _header_field(line.rstrip("\r"))
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return ResponseHead(int(match["status"]), (match["reason"] or "").strip(), headers)
+    return ResponseHead(int(match["status"]), (match["reason"] or "").strip(), headers, len(data))
 
 
 def _header_field(line: str) -> tuple[str, str]:

@@ -11,6 +11,10 @@ class ProbeError(Exception):
     """What the peer or the way to it did: becomes the failure of an Outcome."""
 
 
+class ClosedError(ProbeError):
+    """The peer ended the connection before it had answered."""
+
+
 class ProtocolError(ProbeError):
     """The peer sent bytes that HTTP or WebSocket do not allow."""
 

@@ -72,6 +72,9 @@ class Outcome:
     # When the certificate of the peer ends, as an ISO 8601 time in UTC; None without TLS.
     expires: str | None = None
     failure: str | None = None
+    # How the peer broke off without an HTTP response: closed, or garbled; and the bytes of the header that it sent.
+    broke: str = ""
+    header_size: int = 0
 
 
 @dataclass(frozen=True)

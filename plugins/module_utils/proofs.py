@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import time
 import typing as t
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
@@ -20,7 +22,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import pro
 _PROOFS_AT_ONCE = 128
 _SECONDS = 5.0
 _BACKEND_SECONDS = 3.0
-_PAUSE = 0.2
+# Between two attempts, and twice as long before each further one.
+_PAUSE, _LONGEST_PAUSE = 0.2, 1.0
+# As the role has it; proofs of earlier releases do not say.
+_HEADER_SIZE = 16 * 1024
+_HELD_BACK = "not sent through nginx: no server gives a response that nginx takes"
 # nginx's own words for a backend that it could not reach, or that gave no answer.
 NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
 # No site has the name, or its limits are reached: a backend was not asked.
@@ -41,6 +47,10 @@ class Answer:
     status: int | None
     failure: str
     milliseconds: float | None = field(default=None, compare=False)
+    # Whether it is just another status than that of a handshake that is taken.
+    is_refusal: bool = field(default=False, compare=False)
+    # closed, garbled or large, where nginx counts it against the server.
+    harm: str = field(default="", compare=False)
 
     @property
     def is_silence(self) -> bool:
@@ -53,6 +63,8 @@ class Answer:
             return "up"
         if self.status is not None:
             return "answered"
+        if self.harm == "closed":
+            return "closed"
         if self.is_silence:
             return "silent"
         return "refused" if _REFUSED in self.failure else "failed"
@@ -69,10 +81,16 @@ class Result:
     backends: t.Mapping[str, Answer] = field(default_factory=dict)
     # When the certificate that was shown ends.
     expires: str | None = None
+    # Whether nothing was sent through nginx, because of what the backends answer.
+    held_back: bool = False
+    # One with which a backend takes the handshake that it refuses without.
+    origin: str = ""
+    # Why it is served and yet not verified, and what to do about it.
+    unverified: str = ""
 
     @property
     def failed(self) -> bool:
-        return bool(self.answer.failure)
+        return bool(self.answer.failure) and not self.unverified
 
     @property
     def route(self) -> str:
@@ -85,7 +103,8 @@ class Result:
             "path": self.proof["path"],
             "status": self.answer.status,
             "proven": self.proven,
-            "failure": self.answer.failure,
+            "failure": self.answer.failure if self.failed else "",
+            "unverified": self.unverified,
             "milliseconds": self.milliseconds,
             "expires": self.expires,
         }
@@ -99,6 +118,9 @@ def route(proof: Proof) -> str:
 def prove_all(proofs: t.Sequence[Proof], patience: float = 0.0) -> list[Result]:
     """Prove every route, side by side; the results are in the order of the proofs.
 
+    nginx counts a backend that hangs up as failed, and clients would lose it. So each route with backends is asked
+    directly first, and what none of them answers does not get through nginx.
+
     One that fails is tried again for the seconds of patience, or for those that it asks for where these are more:
     another server of the pool may answer, and one that has just started needs a moment.
     """
@@ -107,17 +129,35 @@ def prove_all(proofs: t.Sequence[Proof], patience: float = 0.0) -> list[Result]:
 
 def ask_backends(results: t.Sequence[Result]) -> list[Result]:
     """The results, those that failed with what the backends of the route answer when they are asked directly."""
-    asked = [(number, address) for number, result in enumerate(results) if result.failed for address in _known(result)]
+    asked = [
+        (number, address)
+        for number, result in enumerate(results)
+        if result.failed and not result.backends
+        for address in _known(result.proof)
+    ]
     answers = ask([(results[number].proof, address) for number, address in asked])
     backends: dict[int, dict[str, Answer]] = {}
     for (number, address), answer in zip(asked, answers):
         backends.setdefault(number, {})[address] = answer
-    return [replace(result, backends=backends.get(number, {})) for number, result in enumerate(results)]
+    found = [replace(result, backends=backends.get(number, result.backends)) for number, result in enumerate(results)]
+    return _side_by_side(_with_origin, found)
 
 
 def ask(asked: t.Sequence[tuple[Proof, str]]) -> list[Answer]:
     """What each address answers to the handshake or request of a route, asked directly and side by side."""
     return _side_by_side(lambda pair: _ask(*pair), asked)
+
+
+def _with_origin(result: Result) -> Result:
+    """The result of a refused handshake with an origin that a backend takes it from, if it is one of the known ones."""
+    answers, proof = result.backends, result.proof
+    refusing = [address for address, answer in answers.items() if answer.is_refusal or answer.harm == "closed"]
+    if not proof["websocket"] or not refusing or any(not answer.failure for answer in answers.values()):
+        return result
+    for origin in proof["backends"].get("origins") or ():
+        if origin != proof.get("origin") and not _ask({**proof, "origin": origin}, refusing[0], whole=False).failure:
+            return replace(result, origin=origin)
+    return result
 
 
 _Item = t.TypeVar("_Item")
@@ -131,13 +171,15 @@ def _side_by_side(ask: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) ->
 
 def _prove(proof: Proof, patience: float) -> Result:
     start, seconds = time.monotonic(), max(patience, proof.get("wait") or 0)
-    result = _proved_once(proof)
+    attempt, pause = 0, _PAUSE
+    result, is_last = _proved_once(proof, attempt)
     # One attempt may take all the time, and the next one reaches another server.
     again = patience > 0
-    while result.failed and (again or time.monotonic() < start + _most_seconds(result, seconds)):
+    while result.failed and not is_last and (again or time.monotonic() < start + _most_seconds(result, seconds)):
         again = False
-        time.sleep(_PAUSE)
-        result = _proved_once(proof)
+        time.sleep(pause)
+        attempt, pause = attempt + 1, min(2 * pause, _LONGEST_PAUSE)
+        result, is_last = _proved_once(proof, attempt)
     return result
 
 
@@ -146,7 +188,39 @@ def _most_seconds(result: Result, seconds: float) -> float:
     return max(seconds, _LIMITED_SECONDS) if result.answer.status == _LIMITED else seconds
 
 
-def _proved_once(proof: Proof) -> Result:
+def _proved_once(proof: Proof, attempt: int) -> tuple[Result, bool]:
+    """The result of one attempt, and whether another one could cost clients a server."""
+    harmful = _harmful(proof, attempt)
+    if harmful and proof["backends"].get("exact", True):
+        return Result(proof, Answer(None, _HELD_BACK), "", None, harmful, held_back=True), False
+    return _asked(proof), bool(harmful)
+
+
+def _harmful(proof: Proof, attempt: int) -> dict[str, Answer]:
+    """What the known backends answer where nginx would count it against each that it tries; else nothing.
+
+    One of them is asked first, another one with each attempt, and by each gateway of a fleet.
+    """
+    known = _known(proof)
+    if not known:
+        return {}
+    place = zlib.crc32(f"{platform.node()} {route(proof)}".encode()) + attempt
+    order = [known[(place + step) % len(known)] for step in range(len(known))]
+    answers = {order[0]: _ask(proof, order[0], whole=False)}
+    if not _is_harmless(answers[order[0]]):
+        others = _side_by_side(lambda address: _ask(proof, address, whole=False), order[1:])
+        answers.update(zip(order[1:], others))
+    if any(map(_is_harmless, answers.values())) or not any(answer.harm for answer in answers.values()):
+        return {}
+    return {address: answers[address] for address in known}
+
+
+def _is_harmless(answer: Answer) -> bool:
+    return answer.status is not None and not answer.harm
+
+
+def _asked(proof: Proof) -> Result:
+    """The result of the handshake or the request through nginx."""
     request = replace(
         _request(proof, proof["url"], proof["connect_to"], _SECONDS),
         client_cert=proof.get("ssl_certificate"),
@@ -157,27 +231,42 @@ def _proved_once(proof: Proof) -> Result:
         outcome, proven, failure = _JUDGES[proof["websocket"]](request, proof)
     except ValueError as error:
         outcome, proven, failure = Outcome(), "", str(error)
-    answer = Answer(outcome.status, failure)
+    answer = Answer(outcome.status, failure, is_refusal=_is_refusal(outcome, failure))
     return Result(proof, answer, "" if failure else proven, outcome.handshake_ms, expires=outcome.expires)
 
 
-def _known(result: Result) -> list[str]:
-    return list((result.proof.get("backends") or {}).get("addresses", ()))
+def _is_refusal(outcome: Outcome, failure: str) -> bool:
+    return outcome.status not in (None, 101) and failure == _words(outcome)
 
 
-def _ask(proof: Proof, address: str) -> Answer:
-    """The same handshake or request, past nginx; why it failed is told without the address."""
-    request = _request(proof, proof["backends"]["url"], address, _BACKEND_SECONDS)
-    request = replace(request, headers=_passed_on(request.headers, proof["backends"]))
+def _known(proof: Proof) -> list[str]:
+    return list((proof.get("backends") or {}).get("addresses", ()))
+
+
+def _ask(proof: Proof, address: str, *, whole: bool = True) -> Answer:
+    """The same handshake or request, past nginx; why it failed is told without the address.
+
+    The whole of it has the message of the probe too.
+    """
+    backends = proof["backends"]
+    request = _request(proof, backends["url"], address, _BACKEND_SECONDS)
+    headers = _passed_on(request.headers, backends)
+    origin = next((headers.pop(name) for name in list(headers) if name.lower() == "origin"), request.origin)
+    request = replace(request, headers=headers, origin=origin)
     try:
         if proof["websocket"]:
-            outcome, _proven, failure = _websocket(request, proof)
+            outcome, _proven, failure = _websocket(request, proof if whole else {})
         else:
             outcome = probe_http(request)
             failure = outcome.failure or _unavailable(outcome, proof)
     except ValueError as error:
         return Answer(None, str(error))
-    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms)
+    most, harm = backends.get("header_size") or _HEADER_SIZE, outcome.broke
+    is_refusal = bool(proof["websocket"]) and _is_refusal(outcome, failure)
+    if outcome.header_size > most:
+        harm, is_refusal = "large", False
+        failure = f"answered with a header of {outcome.header_size} bytes, and nginx takes {most}: proxy_buffer_size"
+    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms, is_refusal, harm)
 
 
 def _passed_on(told: t.Mapping[str, str], backends: t.Mapping[str, t.Any]) -> dict[str, str]:
@@ -221,10 +310,12 @@ def _websocket(request: Request, proof: Proof) -> _Verdict:
 def _websocket_only(request: Request, proof: Proof) -> _Verdict:
     outcome, proven, failure = _websocket(request, proof)
     plain = probe_http(request)
-    failure = failure or plain.failure or ""
-    if not failure and plain.status != 426:
-        failure = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
+    wanted = (426, _LIMITED) if failure else (426,)
+    if not plain.failure and plain.status not in wanted:
+        other = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
+        failure = f"{failure}; {other}" if failure else other
         outcome = plain if plain.status == _LIMITED else outcome
+    failure = failure or plain.failure or ""
     return outcome, f"{proven}, 426 to plain HTTP", failure
 
 

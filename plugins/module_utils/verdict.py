@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import typing as t
+import urllib.parse
+from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import NO_CERTIFICATE
 from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BACKEND, NOT_ASKED, Answer, Result
@@ -15,6 +17,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BAC
 _ROUTES = 3
 _ROUTES_OF_MORE = 2
 _ADDRESSES = 4
+_EXAMPLE = "EIO=4&transport=websocket"
 _PLAIN = "it speaks plain HTTP there: websocket: false, or the path of its WebSocket in probe.path"
 _HINTS = {
     400: "it refuses the handshake: what it wants goes into probe.subprotocol, probe.headers or probe.path; "
@@ -43,6 +46,14 @@ _CERTIFICATE_HINT = (
     "the site asks clients for a certificate: one that it accepts goes into probe.ssl_certificate and "
     "probe.ssl_certificate_key"
 )
+_ASKED_WITHOUT = "asked directly, without what its headers and directives change"
+_REMEDIES = {
+    401: "set probe.headers to credentials that it takes",
+    403: "set probe.origin to one that it takes, or probe.headers",
+    421: "set headers.Host to one that it serves",
+    426: "set probe.subprotocol or probe.headers to what it wants",
+    429: "it limits its clients",
+}
 _HINTS_BY_CLASS = {
     2: _PLAIN,
     3: "it redirects, which WebSocket clients do not follow: the other place goes into probe.path",
@@ -62,6 +73,77 @@ def is_backends(result: Result) -> bool:
 def is_deploys(result: Result, *, passed: t.Collection[str], known: t.Collection[str]) -> bool:
     """Whether the deploy broke a route that was proven before it, or brought a new one that its backend would serve."""
     return result.route in passed or (result.route not in known and not is_backends(result))
+
+
+def judged(result: Result, passed: t.Collection[str]) -> Result:
+    """The result, as not verified where the backends themselves do not take the handshake that the role made up."""
+    proof = result.proof
+    is_open = result.failed and proof["websocket"] and not proof.get("strict", True) and result.route not in passed
+    # One that takes it directly would be served but for nginx.
+    if not is_open or any(not answer.failure for answer in result.backends.values()):
+        return result
+    words = _own_answer(result)
+    return replace(result, unverified=f"{words}; {_remedy(result)}") if words else result
+
+
+def _own_answer(result: Result) -> str:
+    """What the backends answer that speak WebSocket elsewhere or on other terms, or nothing for any other failure."""
+    status, answers = result.answer.status, result.backends.values()
+    if not answers:
+        return ""
+    path = urllib.parse.urlsplit(result.proof["backends"]["url"]).path or "/"
+    if {answer.harm for answer in answers if answer.harm} == {"closed"} and not any(map(_has_status, answers)):
+        if result.held_back or (_is_exact(result) and status in NO_BACKEND):
+            return f"the backend itself closes the connection at {path}"
+        if status in NO_BACKEND:
+            return f"answered {status}; {_ASKED_WITHOUT}, the backend closes the connection at {path}"
+    if not result.answer.is_refusal or _is_error(status) or not any(_is_refused(answer, status) for answer in answers):
+        return ""
+    if _is_exact(result):
+        return f"the backend itself answers {status} at {path}"
+    return f"answered {status}; {_ASKED_WITHOUT}, the backend answers {status} at {path} too"
+
+
+def _has_status(answer: Answer) -> bool:
+    return answer.status is not None
+
+
+def _is_error(status: int | None) -> bool:
+    return (status or 0) >= 500
+
+
+def _is_refused(answer: Answer, status: int | None) -> bool:
+    return answer.is_refusal and answer.status == status
+
+
+def _is_exact(result: Result) -> bool:
+    """Whether nginx asks the backends for just what they are asked directly."""
+    exact: bool = (result.proof.get("backends") or {}).get("exact", True)
+    return exact
+
+
+def _remedy(result: Result) -> str:
+    """What the operator sets so that the route is verified."""
+    status = result.answer.status or 0
+    if result.origin:
+        return _with_origin(result)
+    if status in _REMEDIES:
+        return _REMEDIES[status]
+    remedy = f"set probe.path{_such_as(result.proof['path'])}"
+    return f"{remedy}, or probe.subprotocol" if status == 400 else remedy
+
+
+def _with_origin(result: Result) -> str:
+    return f"set probe.origin: {result.origin}" if result.origin else ""
+
+
+def _such_as(path: str) -> str:
+    """A path of Socket.IO in a location, for what is meant by it; none where a location has one path alone."""
+    if path.startswith("="):
+        return " with the query that it wants"
+    folder = path.rpartition(" ")[2].rstrip("/")
+    socket_io = folder if folder.endswith("/socket.io") else f"{folder}/socket.io"
+    return f", such as {socket_io}/?{_EXAMPLE}"
 
 
 def told(failed: t.Sequence[Result], passed: t.Collection[str]) -> list[str]:
@@ -97,12 +179,16 @@ def _advice(result: Result) -> t.Iterator[str]:
         return
     same = [address for address, answer in result.backends.items() if _is_same(answer, result.answer)]
     if same and result.answer.status is not None:
-        yield f"asked directly, {_some(same)} {_answers(same)} the same: {_hint(result)}"
+        hint = _with_origin(result) or _hint(result)
+        if _is_exact(result):
+            yield f"asked directly, {_some(same)} {_answers(same)} the same: {hint}"
+        else:
+            yield f"{_ASKED_WITHOUT}, {_some(same)} {_answers(same)} {status} too: {hint}"
     elif status in NOT_ASKED:
         yield _NGINX_HINTS[status]
     elif same or (result.backends and is_backends(result)):
         # One that is as silent as nginx was is to blame, whatever the others answer: nginx waits for it, as we do.
-        yield f"asked directly: {_grouped(result)}"
+        yield "; ".join(filter(None, [f"asked directly: {_grouped(result)}", _with_origin(result)]))
     elif result.backends:
         good = [address for address, answer in result.backends.items() if not answer.failure]
         hint = _NGINX_HINTS.get(status, "look at the directives of this location and its site")

@@ -38,7 +38,12 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import (
     request_head,
     upgrade_fields,
 )
-from ansible_collections.wsfleet.nginx.plugins.module_utils.peer_faults import ProbeError, ProtocolError, quote
+from ansible_collections.wsfleet.nginx.plugins.module_utils.peer_faults import (
+    ClosedError,
+    ProbeError,
+    ProtocolError,
+    quote,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import (
     Outcome,
     Request,
@@ -114,7 +119,12 @@ def _exchange(
     """Send the request, read the head of the answer, and note it in the outcome."""
     outcome.expires = expires(connection.certificate)
     connection.send(request_head(target.resource, _request_fields(request, target, extra)), "the answer")
-    head = _read_final_head(connection)
+    try:
+        head = _read_final_head(connection)
+    except (ClosedError, ProtocolError) as exc:
+        outcome.broke = "closed" if isinstance(exc, ClosedError) else "garbled"
+        raise
+    outcome.header_size = head.size
     outcome.handshake_ms = connection.deadline.elapsed_ms()
     outcome.status, outcome.reason, outcome.headers = head.status, head.reason, head.headers
     return head

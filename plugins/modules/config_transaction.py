@@ -267,6 +267,14 @@ proofs:
     failure:
       description: Why the route is not proven, with O(policy=warn).
       type: str
+    unverified:
+      description:
+        - Why the route is served and yet not verified, with what to set, or nothing. The module warns of it.
+        - Where O(proofs[].strict=false), its backends may take handshakes at another path, or on other terms. One that
+          was proven before the deploy is not taken for that.
+      type: str
+      sample: the backend itself answers 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket
+      version_added: 0.6.0
     milliseconds:
       description: Milliseconds from the start of the connection to the answer.
       type: float
@@ -301,6 +309,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     service,
     state,
     transaction,
+    verdict,
 )
 
 Wanted = t.Dict[Path, t.Optional[files.Content]]
@@ -545,6 +554,9 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.fail_json(msg=report.failure, changed=False, undone=True)
     warn_of_limits(module, build)
     warn_of_certificates(module, report.results)
+    for route in report.results:
+        if route.unverified:
+            module.warn(f"{verdict.place(route)}: not verified: {route.unverified}")
     result["actions"] = report.actions
     if report.failure and policy != "warn":
         module.fail_json(msg=report.failure, **result)

@@ -14,6 +14,7 @@ author:
 description:
   - Proves routes as M(wsfleet.nginx.config_transaction) does after a deploy, by a real handshake or request for each.
   - A route that is not proven is a result and no failure, and so is a gateway whose nginx does not run.
+  - The last deploy is asked which routes it proved, so that one is told that fails since, with O(live_address).
 options:
   live_address:
     description:
@@ -105,6 +106,12 @@ proofs:
     failure:
       description: Why the route is not proven, or nothing.
       type: str
+    unverified:
+      description:
+        - Why the route is served and yet not verified, with what to set, or nothing, as
+          M(wsfleet.nginx.config_transaction) returns it.
+      type: str
+      version_added: 0.6.0
     hint:
       description: What its backends answer when they are asked directly, and what to do about it.
       type: str
@@ -130,7 +137,8 @@ backends:
     state:
       description:
         - V(up) took the handshake or the request, V(answered) answered something else, V(refused) let nobody connect,
-          V(silent) did not answer in time, and V(failed) is anything else.
+          V(silent) did not answer in time, V(closed) ended the connection without an answer, and V(failed) is
+          anything else.
       type: str
     status:
       description: The HTTP status of the answer, or nothing where there was none.
@@ -197,11 +205,22 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
 _PATIENCE = 1.0
 
 
-def proven(given: t.Sequence[proofs.Proof], *, on_gateway: bool) -> list[dict[str, t.Any]]:
+def proven(given: t.Sequence[proofs.Proof], live_address: str | None) -> list[dict[str, t.Any]]:
+    passed = passed_before(live_address) if live_address else ()
     return [
-        {"at": result.proof["at"], **result.plain(), "hint": hint(result, on_gateway=on_gateway)}
-        for result in proofs.ask_backends(proofs.prove_all(given, _PATIENCE))
+        {"at": result.proof["at"], **result.plain(), "hint": hint(result, on_gateway=bool(live_address))}
+        for result in (
+            verdict.judged(asked, passed) for asked in proofs.ask_backends(proofs.prove_all(given, _PATIENCE))
+        )
     ]
+
+
+def passed_before(live_address: str) -> list[str]:
+    """The routes that the last deploy proved, if it is known."""
+    try:
+        return state.State(live_address).deployed().passed
+    except PermissionError:
+        return []
 
 
 def hint(result: proofs.Result, *, on_gateway: bool) -> str:
@@ -285,7 +304,7 @@ def main() -> None:
     names = ("proofs", "live_address", "config_path", "health_flag")
     given, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {
-        "proofs": proven(given, on_gateway=bool(live_address)),
+        "proofs": proven(given, live_address),
         "backends": asked(given, module.params["backends"]),
     }
     if live_address:

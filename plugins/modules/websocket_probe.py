@@ -316,6 +316,8 @@ def main() -> None:
         module.fail_json(msg="; ".join(faults))
 
     result = asdict(probe_websocket(request, message=send, expect=expect, ping=ping))
+    for name in ("broke", "header_size"):
+        del result[name]
     failure = result.pop("failure")
     if failure is not None:
         module.fail_json(msg=failure, **result)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 import urllib.parse
 
@@ -13,6 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import admission
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import bytes_of
 
 # The servers of each pool by its name in lower case, as nginx takes it.
 Pools = t.Mapping[str, t.Sequence[Server]]
@@ -34,6 +36,16 @@ _FORWARDED = {
     "X-Forwarded-Host": "",
     "Forwarded": "",
 }
+# Lines that change neither what a backend is asked nor what is made of its answer.
+_HARMLESS = re.compile(
+    r"#|(?:access_log|add_header|charset|client_\w+|default_type|error_log|etag|expires|gzip\w*|keepalive_\w+|"
+    r"proxy_(?:\w+_timeout|buffering|buffers|busy_buffers_size|cookie_\w+|hide_header|next_upstream\w*|redirect|"
+    r"socket_keepalive)|send_timeout|server_tokens|ssl_\w+|tcp_\w+)\b"
+)
+# How large the header of an answer may be: the default of the role, and nginx's own where only proxy_buffers is given.
+_HEADER, _HEADER_OF_NGINX = 16 * 1024, 4 * 1024
+# Of the origins that a backend may want to be told.
+_MOST_ORIGINS = 4
 # The host as the client sent it.
 _CLIENTS_HOST = ("$host", "$http_host", "$websocket_host")
 
@@ -47,6 +59,12 @@ class Backends(t.TypedDict):
     forwarded: dict[str, str]
     # Other headers of the location, which may hold tokens.
     headers: dict[str, str]
+    # Whether nginx asks them for just that: not where a header needs nginx, or a line of directives may change it.
+    exact: bool
+    # The bytes of an answer's header that nginx takes.
+    header_size: int
+    # Those that clients of the site may have, to find out whether they want one.
+    origins: list[str]
 
 
 class Proof(t.TypedDict):
@@ -61,6 +79,8 @@ class Proof(t.TypedDict):
     url: str
     connect_to: str
     websocket: bool | str
+    # Whether the operator said how it is proven; else its backends may speak WebSocket elsewhere.
+    strict: bool
     status: int | None
     origin: str | None
     subprotocols: list[str]
@@ -161,6 +181,7 @@ def _proof(site: Site, location: Location, pools: Pools) -> Proof:
         url=f"{scheme}://{_clients_host(site)}{_path(location)}",
         connect_to=str(_reachable(listen.address)),
         websocket=location["websocket"],
+        strict=not location["websocket"] or not isinstance(location["probe"], bool),
         status=returned.status if returned else None,
         origin=probe.get("origin") or _origin(site, location),
         subprotocols=[subprotocol] if subprotocol else [],
@@ -190,14 +211,34 @@ def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:
         return None
-    forwarded, headers = _forwarded(location["headers"], _variables(site))
+    forwarded, headers, whole = _forwarded(location["headers"], _variables(site))
+    lines = (*site["directives"], *location["directives"])
     scheme = ("ws" if location["websocket"] else "http") + ("s" if secure else "")
     return Backends(
         url=f"{scheme}://{_backend_name(site, location)}{_backend_path(location)}",
         addresses=[str(address) for address in addresses[:_MOST_BACKENDS]],
         forwarded=forwarded,
         headers=headers,
+        exact=whole and all(_HARMLESS.match(line.strip()) for line in lines),
+        header_size=_header_size(location),
+        origins=_origins(site, location) if location["websocket"] else [],
     )
+
+
+def _header_size(location: Location) -> int:
+    size = location["proxy_buffer_size"]
+    if size:
+        return bytes_of(size)
+    return _HEADER_OF_NGINX if location["proxy_buffers"] else _HEADER
+
+
+def _origins(site: Site, location: Location) -> list[str]:
+    """Where pages come from that open WebSockets: the site itself, or whoever may."""
+    own = f"http{'s' if site['listen'][0].ssl else ''}://{_clients_host(site)}"
+    allowed, _at = admission.given(site, location, "allowed_origins")
+    if not allowed or allowed == ("*",):
+        return [own]
+    return sorted(allowed, key=lambda origin: origin != own)[:_MOST_ORIGINS]
 
 
 def _variables(site: Site) -> dict[str, str]:
@@ -216,8 +257,10 @@ def _variables(site: Site) -> dict[str, str]:
     }
 
 
-def _forwarded(given: t.Mapping[str, str], variables: t.Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """What a backend is told of nginx and the client, and the other headers of a location, or of it and its site.
+def _forwarded(
+    given: t.Mapping[str, str], variables: t.Mapping[str, str]
+) -> tuple[dict[str, str], dict[str, str], bool]:
+    """What a backend is told of nginx and the client, the other headers of a location, and whether that is all.
 
     What holds any other variable is for nginx alone to complete, and left out.
     """
@@ -229,7 +272,7 @@ def _forwarded(given: t.Mapping[str, str], variables: t.Mapping[str, str]) -> tu
         if "$" not in completed:
             own = names.get(name.lower())
             (told if own else others)[own or name] = completed
-    return told, others
+    return told, others, not any("$" in variables.get(value, value) for value in given.values())
 
 
 def _backend_name(site: Site, location: Location) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import proofs
+from ansible_collections.wsfleet.nginx.plugins.module_utils.http_head import accept_value
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -203,6 +204,7 @@ def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
             "status": 101,
             "proven": "handshake",
             "failure": "",
+            "unverified": "",
             "milliseconds": result.milliseconds,
             "expires": None,
         }
@@ -291,11 +293,11 @@ def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its
 
     with conversation(answer) as port:
         led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
-        proofs.ask_backends([prove(port, True, proxy_protocol=True, backends=led)])
+        prove(port, True, proxy_protocol=True, backends=led)
         prove(port, True, proxy_protocol=False)
-    asked, directly, without = heard
-    assert asked.startswith(b"PROXY UNKNOWN\r\nGET /x HTTP/1.1\r\n")
+    directly, asked, without = heard
     assert directly.startswith(b"GET / HTTP/1.1\r\n")
+    assert asked.startswith(b"PROXY UNKNOWN\r\nGET /x HTTP/1.1\r\n")
     assert without.startswith(b"GET /x HTTP/1.1\r\n")
 
 
@@ -474,7 +476,8 @@ def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
         server.shutdown()
         thread.join()
     assert result.backends == {address: proofs.Answer(101, "")}
-    (request,) = requests
+    # Once to see whether it does harm, and once to know why the route is not proven.
+    request, _again = requests
     names = ("Host", "X-Real-IP", "X-Tenant", "X-Token", "Origin")
     assert [request.headers[name] for name in names] == ["a.example:3000", "::1", "a", "secret", "https://a.example"]
     assert "Forwarded" not in request.headers
@@ -531,3 +534,204 @@ def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_proven
         thread.join()
     assert (proven.proven, failed.failed) == ("handshake", True)
     assert proven.plain()["expires"] == failed.plain()["expires"] == "2021-02-03T04:05:06Z"
+
+
+class Counting:
+    """A server that counts who comes, and answers all of them alike."""
+
+    def __init__(self, *words: bytes) -> None:
+        self.heard: list[bytes] = []
+        self._words = words
+
+    def __call__(self, connection: socket.socket) -> None:
+        request = connection.recv(65536)
+        self.heard.append(request)
+        for words in self._words:
+            connection.sendall(words)
+
+
+HANGING_UP: tuple[bytes, ...] = ()
+GARBLED = (b"220 mail.example ESMTP\r\n",)
+LARGE = (b"HTTP/1.1 404 Not Found\r\nX-Policy: ", b"a" * 16384, b"\r\n\r\n")
+NOWHERE = (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",)
+FAILING = (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",)
+
+
+def led_to(*ports: int, **options: t.Any) -> dict[str, t.Any]:
+    return {"url": "ws://a.example/y", "addresses": [f"127.0.0.1:{port}" for port in ports], **options}
+
+
+@pytest.mark.parametrize("websocket", [True, "required", False])
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (HANGING_UP, "closed the connection before the answer"),
+        (GARBLED, "does not speak HTTP"),
+        (LARGE, "answered with a header of 16422 bytes, and nginx takes 16384: proxy_buffer_size"),
+    ],
+    ids=["hanging-up", "garbled", "large"],
+)
+def test_what_nginx_would_count_against_a_backend_does_not_get_to_it_through_nginx(
+    websocket: bool | str, words: tuple[bytes, ...], said: str
+) -> None:
+    nginx = Counting(*FAILING)
+    with conversation(nginx) as port, conversation(Counting(*words)) as one, conversation(Counting(*words)) as other:
+        result = prove(port, websocket, backends=led_to(one, other))
+        again = prove(port, websocket, patience=0.5, wait=0.5, backends=led_to(one, other))
+    assert nginx.heard == []
+    for found in (result, again):
+        assert found.held_back
+        assert found.answer == proofs.Answer(
+            None, "not sent through nginx: no server gives a response that nginx takes"
+        )
+        assert list(found.backends) == [f"127.0.0.1:{one}", f"127.0.0.1:{other}"]
+        assert all(said in answer.failure for answer in found.backends.values())
+
+
+def test_what_a_backend_answers_by_http_does_no_harm_and_is_asked_through_nginx() -> None:
+    nginx = Counting(*FAILING)
+    for words in (NOWHERE, FAILING):
+        with conversation(nginx) as port, conversation(Counting(*words)) as one:
+            assert prove(port, True, backends=led_to(one)).answer.status == 502
+    assert len(nginx.heard) == 2
+
+
+def test_a_header_may_be_as_large_as_nginx_takes_it() -> None:
+    nginx, words = Counting(*FAILING), b"".join(LARGE)
+    with conversation(nginx) as port, conversation(Counting(words)) as one:
+        assert not prove(port, True, backends=led_to(one, header_size=len(words))).held_back
+        assert prove(port, True, backends=led_to(one, header_size=len(words) - 1)).held_back
+    assert len(nginx.heard) == 1
+
+
+def test_backends_that_refuse_or_are_silent_do_no_harm(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
+    nginx = Counting(*FAILING)
+    with conversation(nginx) as port, conversation(hang) as hung:
+        for ports in ((closed_port,), (hung,), (closed_port, hung)):
+            assert not prove(port, True, backends=led_to(*ports)).held_back
+    assert len(nginx.heard) == 3
+
+
+def test_one_backend_that_answers_is_enough(closed_port: int) -> None:
+    nginx, gone, there = Counting(*FAILING), Counting(), Counting(*NOWHERE)
+    with conversation(nginx) as port, conversation(gone) as one, conversation(there) as other:
+        for number in range(8):
+            # Whichever of them is asked first.
+            assert not prove(port, True, path=f"/{number}", backends=led_to(one, closed_port, other)).held_back
+    assert len(nginx.heard) == len(there.heard) == 8
+
+
+def test_backends_that_are_not_reached_do_not_hide_one_that_hangs_up(closed_port: int) -> None:
+    nginx = Counting(*FAILING)
+    with conversation(nginx) as port, conversation(hang_up) as gone:
+        for number in range(8):
+            assert prove(port, True, path=f"/{number}", backends=led_to(closed_port, gone)).held_back
+    assert nginx.heard == []
+
+
+def test_each_route_asks_one_backend_and_together_they_ask_all() -> None:
+    nginx, servers = Counting(*FAILING), [Counting(*NOWHERE) for _number in range(3)]
+    with conversation(nginx) as port, conversation(servers[0]) as a, conversation(servers[1]) as b, conversation(
+        servers[2]
+    ) as c:
+        for number in range(30):
+            prove(port, True, path=f"/{number}", backends=led_to(a, b, c))
+    assert sum(len(server.heard) for server in servers) == 30
+    assert all(server.heard for server in servers)
+
+
+def test_a_question_that_only_nginx_can_ask_goes_through_it_once_whatever_is_answered_directly() -> None:
+    nginx = Counting(*FAILING)
+    with conversation(nginx) as port, conversation(hang_up) as gone:
+        result = prove(port, True, patience=1, wait=1, backends=led_to(gone, exact=False))
+    assert (result.held_back, result.answer.status, len(nginx.heard)) == (False, 502, 1)
+
+
+def test_a_route_that_fails_is_asked_again_after_ever_longer_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+    clock = [0.0]
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        clock[0] += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    with conversation(Counting(*FAILING)) as port:
+        prove(port, True, patience=1.0)
+        assert pauses == [0.2, 0.4, 0.8]
+        pauses.clear()
+        prove(port, True, wait=4)
+    assert pauses == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
+
+
+def test_what_asks_a_backend_once_does_not_send_the_message_of_the_probe() -> None:
+    heard: list[str | bytes] = []
+
+    def converse(connection: ServerConnection) -> None:
+        heard.extend(connection)
+
+    with serve(converse, "127.0.0.1", 0) as server, conversation(Counting(*FAILING)) as port:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        prove(port, True, send="pay", backends=led_to(server.socket.getsockname()[1]))
+        server.shutdown()
+        thread.join()
+    assert heard == []
+
+
+def wanting(origin: str, words: tuple[bytes, ...]) -> t.Callable[[socket.socket], None]:
+    """A server that takes handshakes from one origin."""
+
+    def answer(connection: socket.socket) -> None:
+        lines = connection.recv(65536).decode().split("\r\n")
+        if f"Origin: {origin}" in lines:
+            key = next(line.partition(": ")[2] for line in lines if line.startswith("Sec-WebSocket-Key"))
+            accepted = f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept_value(key)}"
+            connection.sendall(f"HTTP/1.1 101 Switching Protocols\r\n{accepted}\r\n\r\n".encode())
+            return
+        for part in words:
+            connection.sendall(part)
+
+    return answer
+
+
+@pytest.mark.parametrize("words", [NOWHERE, HANGING_UP], ids=["refusing", "hanging-up"])
+def test_an_origin_that_a_backend_takes_is_found(words: tuple[bytes, ...], closed_port: int) -> None:
+    known = ["http://a.example:3000", "https://app.example"]
+    with conversation(wanting(known[1], words)) as one, conversation(Counting(*NOWHERE)) as port:
+        for origins, origin in ((known, known[1]), (known[:1], ""), ([], "")):
+            led = led_to(closed_port, one, origins=origins)
+            (found,) = proofs.ask_backends([prove(port, True, backends=led)])
+            assert found.origin == origin
+        (told,) = proofs.ask_backends([prove(port, True, origin=known[1], backends=led_to(one, origins=known))])
+    assert told.origin == ""
+
+
+def test_a_header_origin_of_the_location_takes_the_place_of_a_clients(closed_port: int) -> None:
+    with conversation(wanting("http://inner", NOWHERE)) as one:
+        led = led_to(one, headers={"origin": "http://inner"})
+        (found,) = proofs.ask_backends([prove(closed_port, True, origin="http://outer", backends=led)])
+    assert [answer.status for answer in found.backends.values()] == [101]
+
+
+@pytest.mark.parametrize(("status", "is_refusal"), [(404, True), (502, True), (None, False), (101, False)])
+def test_a_handshake_that_is_answered_otherwise_is_a_refusal(status: int | None, is_refusal: bool) -> None:
+    words = {404: NOWHERE, 502: FAILING, None: HANGING_UP}.get(status, (b"HTTP/1.1 101 Switching\r\n\r\n",))
+    with conversation(Counting(*words)) as port:
+        answer = prove(port, True).answer
+    assert (answer.status, answer.is_refusal) == (status, is_refusal)
+
+
+def test_a_strict_route_that_lets_plain_requests_through_is_no_mere_refusal() -> None:
+    with backend(http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND) as port:
+        answer = prove(port, "required").answer
+    assert answer.failure == "answered 404 Not Found; a plain request was answered 200 OK, not 426 Upgrade Required"
+    assert not answer.is_refusal
+
+
+def test_a_backend_that_hangs_up_is_told_from_others_that_give_no_answer(closed_port: int) -> None:
+    with conversation(hang_up) as gone, conversation(Counting(*GARBLED)) as garbled:
+        answers = asked(closed_port, f"127.0.0.1:{gone}", f"127.0.0.1:{garbled}", f"127.0.0.1:{closed_port}")
+    assert [answer.state for answer in answers.values()] == ["closed", "failed", "refused"]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import verdict
@@ -256,3 +257,165 @@ def test_many_addresses_are_told_short() -> None:
 
 def test_one_that_is_as_silent_as_nginx_is_named_whatever_the_others_answer() -> None:
     assert advice(failed(HUNG, {ONE: GOOD, TWO: HUNG})) == f"asked directly: {TWO} timed out after 3 s"
+
+
+CLOSED = Answer(None, "closed the connection before the answer", harm="closed")
+GARBLED = Answer(None, "does not speak HTTP", harm="garbled")
+
+
+def refusal(status: int) -> Answer:
+    return Answer(status, f"answered {status} Any", is_refusal=True)
+
+
+LARGE = Answer(404, "answered with a header of 20000 bytes, and nginx takes 16384: proxy_buffer_size", harm="large")
+
+
+def loose(answer: Answer | None, *backends: Answer, path: str = "/", **options: t.Any) -> Result:
+    """A route that fails whose operator gave no probe; without an answer nothing was sent through nginx."""
+    led = {"url": f"ws://a.example{options.pop('asked', '/')}", "exact": options.pop("exact", True)}
+    more = {key: options.pop(key) for key in ("origin",) if key in options}
+    proof = {
+        **failed(NOT_FOUND, path=path).proof,
+        **{"backends": led, "strict": False, **options},
+    }
+    answers = {f"10.0.0.{number}:80": found for number, found in enumerate(backends, 1)}
+    return Result(proof, answer or Answer(None, "not sent"), "", 1.0, answers, held_back=answer is None, **more)
+
+
+def words(result: Result) -> str:
+    """Why it is served and not verified."""
+    judged = verdict.judged(result, [])
+    assert judged.failed == (not judged.unverified)
+    return judged.unverified
+
+
+SOCKET_IO = "set probe.path, such as /socket.io/?EIO=4&transport=websocket"
+
+
+@pytest.mark.parametrize("websocket", [True, "required"])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (200, f"the backend itself answers 200 at /; {SOCKET_IO}"),
+        (302, f"the backend itself answers 302 at /; {SOCKET_IO}"),
+        (400, f"the backend itself answers 400 at /; {SOCKET_IO}, or probe.subprotocol"),
+        (401, "the backend itself answers 401 at /; set probe.headers to credentials that it takes"),
+        (403, "the backend itself answers 403 at /; set probe.origin to one that it takes, or probe.headers"),
+        (404, f"the backend itself answers 404 at /; {SOCKET_IO}"),
+        (421, "the backend itself answers 421 at /; set headers.Host to one that it serves"),
+        (426, "the backend itself answers 426 at /; set probe.subprotocol or probe.headers to what it wants"),
+        (429, "the backend itself answers 429 at /; it limits its clients"),
+    ],
+)
+def test_a_backend_that_speaks_websocket_elsewhere_leaves_its_route_not_verified(
+    websocket: bool | str, status: int, said: str
+) -> None:
+    assert words(loose(refusal(status), refusal(status), websocket=websocket)) == said
+
+
+def test_a_backend_that_hangs_up_leaves_its_route_not_verified() -> None:
+    said = f"the backend itself closes the connection at /; {SOCKET_IO}"
+    assert words(loose(None, CLOSED)) == said
+    assert words(loose(None, REFUSED, CLOSED, HUNG)) == said
+    # It was starting when it was asked first.
+    assert words(loose(refusal(502), CLOSED)) == said
+
+
+@pytest.mark.parametrize("answer", [None, refusal(403), refusal(404), refusal(200)])
+def test_an_origin_with_which_a_backend_takes_the_handshake_is_all_that_the_hint_says(answer: Answer | None) -> None:
+    result = loose(answer, answer or CLOSED, origin="http://a.example:3000")
+    assert words(result).endswith("; set probe.origin: http://a.example:3000")
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "said"),
+    [
+        ("/chat/", "/chat/", "at /chat/; set probe.path, such as /chat/socket.io/?EIO=4&transport=websocket"),
+        ("/chat/", "/", "at /; set probe.path, such as /chat/socket.io/?EIO=4&transport=websocket"),
+        ("^~ /chat", "/chat", "at /chat; set probe.path, such as /chat/socket.io/?EIO=4&transport=websocket"),
+        ("/socket.io/", "/socket.io/", "at /socket.io/; set probe.path, such as /socket.io/?EIO=4&transport=websocket"),
+        ("= /ws", "/ws?a=b", "at /ws; set probe.path with the query that it wants"),
+    ],
+)
+def test_the_path_that_is_named_lies_in_the_location(path: str, asked: str, said: str) -> None:
+    assert words(loose(refusal(404), refusal(404), path=path, asked=asked)) == f"the backend itself answers 404 {said}"
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        # The backend is down, silent, or fails.
+        loose(BAD_GATEWAY, REFUSED),
+        loose(HUNG, HUNG),
+        loose(refusal(500), refusal(500)),
+        loose(refusal(503), refusal(503)),
+        # What it says is no HTTP, or too much for nginx.
+        loose(None, GARBLED),
+        loose(None, CLOSED, GARBLED),
+        loose(None, LARGE),
+        loose(None, LARGE, CLOSED),
+        # It takes the handshake, and nginx is in the way.
+        loose(refusal(404), GOOD),
+        loose(refusal(404), refusal(404), GOOD),
+        # nginx itself refuses it.
+        *(loose(refusal(status), refusal(404)) for status in (403, 421, 426, 429, 502)),
+        loose(refusal(404)),
+        loose(Answer(None, "refused the connection: nothing listens there"), refusal(404)),
+        # More than the handshake is not as it should be.
+        loose(Answer(404, "answered 404 Any; a plain request was answered 200 OK"), refusal(404)),
+        # A route for plain HTTP, and one whose operator said how it is proven.
+        loose(refusal(404), refusal(404), websocket=False),
+        loose(refusal(404), refusal(404), strict=True),
+        loose(None, CLOSED, strict=True),
+        failed(refusal(404), {ONE: refusal(404)}),
+    ],
+)
+def test_any_other_failure_is_one(result: Result) -> None:
+    assert words(result) == ""
+
+
+def test_a_route_that_was_proven_before_and_is_not_any_more_is_a_failure() -> None:
+    result = loose(refusal(404), refusal(404))
+    assert verdict.judged(result, [result.route]).failed
+
+
+def test_a_route_that_is_proven_stays_so() -> None:
+    result = Result({**loose(None).proof}, GOOD, "handshake", 1.0)
+    assert verdict.judged(result, []) is result
+
+
+def test_a_result_that_is_not_verified_is_returned_without_a_failure() -> None:
+    plain = verdict.judged(loose(refusal(404), refusal(404)), []).plain()
+    assert (plain["failure"], plain["proven"], plain["status"]) == ("", "", 404)
+    assert plain["unverified"].startswith("the backend itself answers 404")
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (
+            loose(refusal(404), refusal(404), exact=False),
+            "answered 404; asked directly, without what its headers and directives change, the backend answers 404 "
+            f"at / too; {SOCKET_IO}",
+        ),
+        (
+            loose(refusal(502), CLOSED, exact=False),
+            "answered 502; asked directly, without what its headers and directives change, the backend closes the "
+            f"connection at /; {SOCKET_IO}",
+        ),
+        (loose(refusal(401), refusal(404), exact=False), ""),
+        (loose(refusal(502), CLOSED, refusal(404), exact=False), ""),
+    ],
+)
+def test_where_nginx_changes_the_request_no_backend_is_said_to_answer_the_same(result: Result, said: str) -> None:
+    assert words(result) == said
+    if said and result.answer.status == 404:
+        assert advice(result).startswith(
+            "asked directly, without what its headers and directives change, 10.0.0.1:80 answers 404 too: "
+        )
+
+
+@pytest.mark.parametrize(("answer", "direct"), [(FORBIDDEN, FORBIDDEN), (Answer(None, "not sent"), CLOSED)])
+def test_the_origin_that_helps_is_named_where_a_route_fails(answer: Answer, direct: Answer) -> None:
+    result = replace(failed(answer, {ONE: direct}), origin="http://a.example:3000")
+    assert advice(result).endswith("set probe.origin: http://a.example:3000")

@@ -94,6 +94,17 @@ def test_a_route_that_is_not_proven_is_a_result_with_a_hint_and_no_failure(tmp_p
     assert not {"failed", "nginx_version", "fingerprint", "file"} & result.keys()
 
 
+def test_a_route_whose_backend_refuses_what_nobody_asked_for_is_not_verified_and_no_failure(tmp_path: Path) -> None:
+    with backend() as port:
+        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
+        given = [proof("loose", port, backends=led, strict=False), proof("strict", port, backends=led)]
+        result, _printed = run_module(tmp_path, proofs=given)
+    loose, strict = result["proofs"]
+    assert (loose["status"], loose["proven"], loose["failure"], loose["hint"]) == (403, "", "", "")
+    assert loose["unverified"].startswith("the backend itself answers 403 at /; set probe.origin")
+    assert (strict["failure"], strict["unverified"]) == ("answered 403 Forbidden", "")
+
+
 def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> None:
     with backend() as port, socket.create_server(("127.0.0.1", 0)) as silent:
         nowhere, hangs = closed_port(), silent.getsockname()[1]

@@ -189,6 +189,84 @@ def test_a_backend_is_told_what_nginx_makes_of_the_headers_of_a_probe(
     assert (proof["headers"], proof["backends"]["headers"]) == (asked, headers)
 
 
+def backends_of(of_site: dict[str, t.Any] | None = None, **keys: t.Any) -> t.Mapping[str, t.Any]:
+    """What is known of the backends of a location."""
+    (proof,) = sound([POOL], [site(**(of_site or {}), locations=[location(**keys)])])["proofs"]
+    assert proof["backends"] is not None
+    return proof["backends"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "strict"),
+    [
+        ({}, False),
+        ({"probe": True}, False),
+        ({"websocket": "required"}, False),
+        ({"probe": {"path": "/ws"}}, True),
+        ({"probe": {}}, True),
+        ({"websocket": False}, True),
+    ],
+)
+def test_a_route_is_held_to_a_probe_that_its_operator_gave(keys: dict[str, t.Any], strict: bool) -> None:
+    assert proofs_of(upstream="ws-backend", **keys)[0]["strict"] is strict
+
+
+@pytest.mark.parametrize(
+    ("keys", "exact"),
+    [
+        ({}, True),
+        ({"headers": {"X-Tenant": "a", "Host": "$http_host"}}, True),
+        ({"headers": {"X-Tenant": "$uri"}}, False),
+        ({"headers": {"Host": "$proxy_host"}}, False),
+        ({"directives": "add_header X-A b;\n# rewrite\nproxy_next_upstream off;"}, True),
+        ({"directives": "rewrite ^ /b break;"}, False),
+        ({"directives": "add_header X-A b;\nproxy_method HEAD;"}, False),
+        ({"of_site": {"directives": "auth_request /auth;"}}, False),
+    ],
+)
+def test_it_is_known_whether_nginx_asks_a_backend_for_what_it_is_asked_directly(
+    keys: dict[str, t.Any], exact: bool
+) -> None:
+    assert backends_of(**keys)["exact"] is exact
+
+
+@pytest.mark.parametrize(
+    ("keys", "size"),
+    [
+        ({}, 16384),
+        ({"proxy_buffer_size": "32k"}, 32768),
+        ({"proxy_buffers": "16 4k"}, 4096),
+        ({"proxy_buffers": "16 4k", "proxy_buffer_size": "8k"}, 8192),
+    ],
+)
+def test_it_is_known_how_large_a_header_nginx_takes(keys: dict[str, t.Any], size: int) -> None:
+    assert backends_of(**keys)["header_size"] == size
+
+
+@pytest.mark.parametrize(
+    ("of_site", "origins"),
+    [
+        ({}, ["http://ws.serverlab.ca:3000"]),
+        ({"listen": 80}, ["http://ws.serverlab.ca"]),
+        ({"allowed_origins": "*"}, ["http://ws.serverlab.ca:3000"]),
+        ({"allowed_origins": ["https://a", "https://b"]}, ["https://a", "https://b"]),
+        (
+            {"allowed_origins": ["https://a", "http://ws.serverlab.ca:3000"]},
+            ["http://ws.serverlab.ca:3000", "https://a"],
+        ),
+        ({"allowed_origins": [f"https://{name}" for name in "abcdef"]}, [f"https://{name}" for name in "abcd"]),
+    ],
+)
+def test_origins_that_a_backend_may_want_are_those_of_the_site_or_those_that_may(
+    of_site: dict[str, t.Any], origins: list[str]
+) -> None:
+    assert backends_of(of_site)["origins"] == origins
+
+
+def test_a_route_for_plain_http_needs_no_origin() -> None:
+    assert backends_of(websocket=False)["origins"] == []
+
+
 def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:
     servers = [{"address": "a:1", "down": True}, *(f"b:{number}" for number in range(1, 21))]
     (proof,) = sound([pool(servers=servers, balance="least_conn")], [site()])["proofs"]

@@ -14,7 +14,7 @@ description:
   - Takes the proofs of a gateway that other hosts can make, and has them connect to the gateway's address.
   - What listens on a loopback address or a Unix socket, or asks for a certificate that only the gateway has, is left
     out.
-positional: _input, routes, address
+positional: _input, routes, address, answered
 options:
   _input:
     description: The C(proofs) of the model, with their headers, of P(wsfleet.nginx.proof_headers#filter).
@@ -30,12 +30,20 @@ options:
     description: The host name or address at which the gateway is reached; V(false) for no proof at all.
     type: raw
     required: true
+  answered:
+    description:
+      - The routes that may be asked, by their C(at), of P(wsfleet.nginx.answered_proofs#filter). One without backends
+        always may.
+    type: list
+    elements: str
+    required: true
+    version_added: 0.6.0
 """
 
 EXAMPLES = """
 - name: Prove the routes of a gateway from the controller
   wsfleet.nginx.gateway_proof:
-    proofs: "{{ model.proofs | wsfleet.nginx.outside_proofs(model.routes, 'gateway1.example.com') }}"
+    proofs: "{{ model.proofs | wsfleet.nginx.outside_proofs(model.routes, 'gateway1.example.com', answered) }}"
   delegate_to: localhost
 """
 

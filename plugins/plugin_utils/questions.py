@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import NO_BACKEND
+
 # Enough to tell a fault of a server from one of a gateway, and no storm on a server that 500 gateways share.
 _MOST_ASKING = 3
 _SERVER = re.compile(r"server (?P<address>[^\s;]+)(?P<parameters>[^;]*);(?P<drained> *# drained\b)?")
@@ -62,19 +64,46 @@ def questions(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[Q
     }
 
 
+def answered(
+    results: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], digests: t.Mapping[str, str], name: str
+) -> list[str]:
+    """The routes of a gateway that may be asked from elsewhere: what a backend answers by HTTP costs clients nothing.
+
+    That is for the gateway to find out. For one that could not be asked, those say so that have the same text.
+    """
+    own = results.get(name)
+    if own is not None:
+        return [result["at"] for result in own if _is_answered(result)]
+    found: dict[str, None] = {}
+    for other, theirs in results.items():
+        if theirs is not None and digests[other] == digests[name]:
+            found.update((result["at"], None) for result in theirs if _is_answered(result))
+    return list(found)
+
+
+def _is_answered(result: t.Mapping[str, t.Any]) -> bool:
+    return result["status"] is not None and result["status"] not in NO_BACKEND
+
+
 def outside(
-    proofs: t.Sequence[t.Mapping[str, t.Any]], routes: t.Sequence[t.Mapping[str, t.Any]], address: object
+    proofs: t.Sequence[t.Mapping[str, t.Any]],
+    routes: t.Sequence[t.Mapping[str, t.Any]],
+    address: object,
+    places: t.Collection[str],
 ) -> list[dict[str, t.Any]]:
-    """The proofs that another host can make, given the address at which it reaches the gateway."""
+    """The proofs that another host can make, given the address at which it reaches the gateway, of routes that may be
+    asked from there.
+    """
     if not isinstance(address, str):
         return []
+    harmless = {*places, *(proof["at"] for proof in proofs if not proof["backends"])}
     listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
     host = f"[{address}]" if ":" in address else address
     return [
         # A port alone is one of any address of the gateway. Who serves the route is for the gateway to ask.
         {**proof, "connect_to": _joined(host, listening[proof["at"]]), "backends": None}
         for proof in proofs
-        if proof["at"] in listening
+        if proof["at"] in listening and proof["at"] in harmless
     ]
 
 

@@ -9,7 +9,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import outside, questions, servers
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import answered, outside, questions, servers
 from hypothesis import given
 from hypothesis import strategies as st
 from modelling import LOCATION, POOL, SITE, location, proxied, site
@@ -86,9 +86,36 @@ def test_the_controller_asks_where_it_reaches_the_gateway() -> None:
         for number, listen in enumerate(listens)
     ]
     found = model([POOL], sites)
-    asked = outside(found["proofs"], found["routes"], "gateway1.example.com")
+    places = [proof["at"] for proof in found["proofs"]]
+    asked = outside(found["proofs"], found["routes"], "gateway1.example.com", places)
     assert [proof["connect_to"] for proof in asked] == ["gateway1.example.com:3000", "192.0.2.7:3001"]
     assert asked[0] == {**found["proofs"][0], "connect_to": "gateway1.example.com:3000", "backends": None}
-    (first, *_others) = outside(found["proofs"], found["routes"], "2001:db8::1")
+    (first, *_others) = outside(found["proofs"], found["routes"], "2001:db8::1", places)
     assert first["connect_to"] == "[2001:db8::1]:3000"
-    assert outside(found["proofs"], found["routes"], False) == []
+    assert outside(found["proofs"], found["routes"], False, places) == []
+
+
+def test_the_controller_asks_for_what_the_gateway_was_answered_for_and_for_what_has_no_backend() -> None:
+    locations = [location(path="/a"), location(path="/b"), proxied(path="/c", root="/srv")]
+    found = model([POOL], [site(locations=locations)])
+    asked = outside(found["proofs"], found["routes"], "g", ["websockets_sites[0].locations[1]"])
+    assert [proof["path"] for proof in asked] == ["/b", "/c"]
+
+
+def of_statuses(*statuses: int | None) -> list[dict[str, t.Any]]:
+    return [{"at": str(number), "status": status} for number, status in enumerate(statuses)]
+
+
+def test_a_route_may_be_asked_from_elsewhere_whose_backend_answers_the_gateway() -> None:
+    own = of_statuses(101, 404, 426, None, 502, 503, 504, 500)
+    assert answered({"g": own, "h": of_statuses(*[101] * 8)}, {"g": "a", "h": "a"}, "g") == ["0", "1", "2", "7"]
+
+
+def test_gateways_with_the_same_text_speak_for_one_that_cannot_be_asked() -> None:
+    results = {
+        **{"g": None, "same": of_statuses(101, None, None), "too": of_statuses(101, 101, None)},
+        **{"other": of_statuses(101, 101, 101), "lost": None},
+    }
+    digests = {"g": "a", "same": "a", "too": "a", "other": "b"}
+    assert answered(results, digests, "g") == ["0", "1"]
+    assert answered({"g": None}, {"g": "a"}, "g") == []

@@ -13,7 +13,7 @@ author:
 description:
   - Tells the routes whose proof on the gateway itself was answered by HTTP, and not by nginx for a backend that failed.
     To ask for another one would cost clients a server, which nginx passes over for a while.
-  - For a gateway that could not be asked, those gateways say so whose configuration is the same.
+  - For a gateway that could not be asked, they are those that a gateway with the same configuration proves.
 positional: _input, gateway, gateways
 options:
   _input:

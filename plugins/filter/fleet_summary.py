@@ -65,7 +65,8 @@ _value:
       description:
         - How many gateways are C(changed), C(proven) without a change, C(unchanged) where nothing was proven,
           C(untouched) because the run stopped before, C(unreachable), C(undone) and C(failed).
-        - Then which, with what was done or what went wrong, and a table of the routes.
+        - Then which, with what was done or what went wrong and how many routes are not verified, and a table of the
+          routes.
       type: str
 """
 

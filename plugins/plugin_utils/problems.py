@@ -52,6 +52,7 @@ def problems(
     return [
         *_unreachable(gateways),
         *_routes(gateways),
+        *_unverified(gateways),
         *_servers(topologies),
         *_certificates(reached, now),
         *_configurations(reached, texts),
@@ -90,31 +91,56 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
 
 def _from_outside(gateway: Gateway) -> str:
     answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
-    proven = sum(not answer["failure"] for answer in answers)
+    proven = sum(bool(answer["proven"]) for answer in answers)
     return f" (from the controller {proven} of {len(answers)} routes proven)" if answers else ""
 
 
 def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
     """Routes that fail alike on the same gateways are one problem."""
-    reasons: dict[tuple[str, str, str], dict[str, list[str]]] = {}
-    for gateway in gateways:
-        for route in gateway["routes"]:
-            if route["state"] == "failed":
-                reasons.setdefault(_reason(route), {}).setdefault(named(route), []).append(gateway["name"])
-    found: dict[tuple[tuple[str, str, str], tuple[str, ...]], list[str]] = {}
-    for reason, places in reasons.items():
-        for route_name, names in places.items():
-            found.setdefault((reason, tuple(names)), []).append(route_name)
-    # Those first that concern most.
-    for (reason, on), routes in sorted(found.items(), key=lambda item: -len(item[0][1]) * len(item[1])):
-        asker, failure, hint = reason
-        what = some(routes) if len(routes) < 4 else f"{some(routes, 2)}: {len(routes):,} routes"
-        verb = "is" if len(routes) == 1 else "are"
+    for (asker, failure, hint), on, routes in _alike(gateways, "failed", _reason):
+        what, verb = _what(routes)
         place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
         text = f"{_sentence(failure)} {_sentence(hint)}".strip()
         if asker == "controller":
             text += " The gateway itself proves it: look at what is between, such as a firewall."
         yield _problem("fault", "route", f"{what} {verb} not proven {place}", text, gateways=on, routes=routes)
+
+
+def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+    """Routes that are served, and that nobody knows how to prove."""
+    for why, on, routes in _alike(gateways, "unverified", _why):
+        what, verb = _what(routes)
+        title = f"{what} {verb} not verified on {some(on)}"
+        yield _problem("warning", "route", title, f"{_sentence(why)}", gateways=on, routes=routes)
+
+
+def _why(route: Route) -> str:
+    return route["gateway"]["unverified"] if route["gateway"] else ""
+
+
+def _what(routes: t.Sequence[str]) -> tuple[str, str]:
+    what = some(routes) if len(routes) < 4 else f"{some(routes, 2)}: {len(routes):,} routes"
+    return what, "is" if len(routes) == 1 else "are"
+
+
+_Reason = t.TypeVar("_Reason", bound=t.Hashable)
+
+
+def _alike(
+    gateways: t.Sequence[Gateway], state: str, reason: t.Callable[[Route], _Reason]
+) -> list[tuple[_Reason, tuple[str, ...], list[str]]]:
+    """The routes in a state for one reason on the same gateways, those first that concern most."""
+    reasons: dict[_Reason, dict[str, list[str]]] = {}
+    for gateway in gateways:
+        for route in gateway["routes"]:
+            if route["state"] == state:
+                reasons.setdefault(reason(route), {}).setdefault(named(route), []).append(gateway["name"])
+    found: dict[tuple[_Reason, tuple[str, ...]], list[str]] = {}
+    for why, places in reasons.items():
+        for route_name, names in places.items():
+            found.setdefault((why, tuple(names)), []).append(route_name)
+    ordered = sorted(found.items(), key=lambda item: -len(item[0][1]) * len(item[1]))
+    return [(why, on, routes) for (why, on), routes in ordered]
 
 
 def _sentence(words: str) -> str:

@@ -69,7 +69,8 @@ def answered(
 ) -> list[str]:
     """The routes of a gateway that may be asked from elsewhere: what a backend answers by HTTP costs clients nothing.
 
-    That is for the gateway to find out. For one that could not be asked, those say so that have the same text.
+    That is for the gateway to find out. For one that could not be asked, those say so that have the same text, and
+    prove the route.
     """
     own = results.get(name)
     if own is not None:
@@ -77,7 +78,7 @@ def answered(
     found: dict[str, None] = {}
     for other, theirs in results.items():
         if theirs is not None and digests[other] == digests[name]:
-            found.update((result["at"], None) for result in theirs if _is_answered(result))
+            found.update((result["at"], None) for result in theirs if result["proven"])
     return list(found)
 
 

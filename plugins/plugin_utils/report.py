@@ -21,6 +21,8 @@ class Answer(t.TypedDict):
     status: int | None
     proven: str
     failure: str
+    # Why it is served and yet not verified, and what to set.
+    unverified: str
     hint: str
     milliseconds: float | None
     expires: str | None
@@ -35,7 +37,8 @@ class Route(t.TypedDict):
     # The name of its pool, or where it leads without one.
     pool: str | None
     target: str
-    # proven, failed, unknown where the gateway could not be asked, or unproven where its variables ask for no proof.
+    # proven, failed, unverified where its backends take no such handshake and nobody said which they take, unknown
+    # where the gateway could not be asked, or unproven where its variables ask for no proof.
     state: str
     gateway: Answer | None
     # Nothing where the controller cannot ask.

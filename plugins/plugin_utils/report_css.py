@@ -83,6 +83,7 @@ th:first-child {
 thead th:first-child { z-index: 2; }
 .bad { background: var(--bad-paper); color: var(--bad); }
 td[colspan] { white-space: normal; min-width: 20rem; }
+.unverified { background: var(--warn-paper); color: var(--warn); }
 .unknown { color: var(--muted); }
 small { display: block; max-width: 16rem; white-space: normal; font-size: .8rem; }
 .hidden-rows { display: none; }

@@ -72,6 +72,7 @@ def _head(report: Report) -> t.Iterator[str]:
     told = [
         (counts["gateways_unreachable"], "gateway", "unreachable"),
         (counts["routes_failed"], "route", "not proven"),
+        (counts["routes_unverified"], "route", "not verified"),
         (counts["servers_down"] + counts["servers_partly"], "server", "down"),
         (counts["servers_drained"], "server", "drained"),
     ]
@@ -284,6 +285,9 @@ def _cell(route: Route) -> str:
         place = "" if asked is own else "from the controller: "
         why = f"<small>{_escaped(place + failure)}</small>"
         return f"<td class=bad>{MARKS['failed']} {_shown(own)} / {_shown(outside)}{why}"
+    if route["state"] == "unverified":
+        why = f"<small>not verified: {_escaped(own['unverified'] if own else '')}</small>"
+        return f"<td class=unverified>! {_shown(own)} / {_shown(outside)}{why}"
     if route["state"] == "unknown":
         return f"<td class=unknown>? / {_shown(outside)}"
     status = own["status"] if own else ""
@@ -293,7 +297,9 @@ def _cell(route: Route) -> str:
 def _shown(answer: Answer | None) -> str:
     if answer is None:
         return "\u2013"
-    return f"{answer['status'] or 'no answer'}" if answer["failure"] else f"{answer['status']} {_milliseconds(answer)}"
+    if answer["failure"] or answer["status"] is None:
+        return f"{answer['status'] or 'no answer'}"
+    return f"{answer['status']} {_milliseconds(answer)}"
 
 
 def _milliseconds(answer: Answer | None) -> str:
@@ -305,6 +311,7 @@ def _sum(routes: t.Sequence[Route]) -> str:
     states = Counter(route["state"] for route in routes)
     times = [route["gateway"]["milliseconds"] or 0 for route in routes if route["gateway"]]
     words = [f"{states['proven']:,} proven"] if states["proven"] else []
+    words += [f"{states['unverified']:,} not verified"] if states["unverified"] else []
     words += [f"{states['unknown']:,} unknown"] if states["unknown"] else []
     if states["failed"]:
         words.insert(0, f"{states['failed']:,} not proven")

@@ -58,6 +58,9 @@ def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> No
     elif route["state"] == "unknown":
         message = f"{_NEVER_REACHED}: {gateway['message']}"
         ElementTree.SubElement(case, "error", type="unreachable", message=clean(message))
+    elif route["state"] == "unverified":
+        why = answer["unverified"] if answer else ""
+        ElementTree.SubElement(case, "skipped", message=clean(f"not verified: {why}"))
     elif route["state"] == "unproven":
         ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
 

@@ -69,7 +69,7 @@ def _outcome(route: Route) -> tuple[object, ...]:
 def _rows(alike: t.Sequence[Gateway]) -> t.Iterator[tuple[str, ...]]:
     """The routes of gateways that are alike: what is not proven, or the first where all is."""
     name, routes = some([gateway["name"] for gateway in alike], 1), alike[0]["routes"]
-    shown = [number for number, route in enumerate(routes) if route["state"] == "failed"]
+    shown = [number for number, route in enumerate(routes) if route["state"] in ("failed", "unverified")]
     shown = shown or list(range(min(len(routes), _PROVEN)))
     for number in shown:
         route = routes[number]
@@ -88,6 +88,8 @@ def _words(route: Route) -> str:
     own, outside = route["gateway"], route["controller"]
     if own and own["failure"]:
         return "NOT PROVEN"
+    if route["state"] == "unverified":
+        return "not verified"
     proven = own["proven"] if own else ""
     return f"{proven}, but NOT from the controller" if outside and outside["failure"] else proven
 

@@ -62,9 +62,16 @@ def outcome(facts: Facts) -> Outcome:
             return Outcome("unreachable", _first_line(answer))
     if "__websockets_result" not in facts:
         return Outcome("untouched", "")
+    unverified = _unverified(result)
     if result.get("changed"):
-        return Outcome("changed", ", ".join(result.get("actions", ())))
-    return Outcome("proven" if result.get("proofs") else "unchanged", "")
+        return Outcome("changed", ", ".join([*result.get("actions", ()), *unverified]))
+    return Outcome("proven" if result.get("proofs") else "unchanged", ", ".join(unverified))
+
+
+def _unverified(result: Facts) -> list[str]:
+    """How many routes are served and not verified, where there are any."""
+    number = sum(bool(proof.get("unverified")) for proof in result.get("proofs") or ())
+    return [f"{number} route{'' if number == 1 else 's'} not verified"] if number else []
 
 
 def _result(facts: Facts) -> Facts:

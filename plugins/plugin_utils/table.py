@@ -30,7 +30,14 @@ _Member = t.Tuple[str, t.Mapping[str, t.Any]]
 def _grouped(known: t.Iterable[_Member]) -> t.Iterator[_Member]:
     groups: dict[tuple[t.Any, ...], list[_Member]] = {}
     for gateway, proof in known:
-        alike = (proof["site"], proof["path"], proof["status"], proof["proven"], proof.get("expires"))
+        alike = (
+            proof["site"],
+            proof["path"],
+            proof["status"],
+            proof["proven"],
+            proof.get("expires"),
+            proof.get("unverified"),
+        )
         groups.setdefault(alike, []).append((gateway, proof))
     for members in groups.values():
         name, slowest = max(members, key=lambda member: member[1]["milliseconds"] or 0)
@@ -40,7 +47,7 @@ def _grouped(known: t.Iterable[_Member]) -> t.Iterator[_Member]:
 def _row(gateway: str, proof: t.Mapping[str, t.Any]) -> tuple[str, ...]:
     milliseconds = "" if proof["milliseconds"] is None else f"{proof['milliseconds']:.1f}"
     status = "" if proof["status"] is None else str(proof["status"])
-    proven = proof["proven"] or "NOT PROVEN"
+    proven = proof["proven"] or ("not verified" if proof.get("unverified") else "NOT PROVEN")
     if proof.get("expires"):
         proven += f", certificate until {proof['expires'][:10]}"
     return (gateway, proof["site"], proof["path"], status, proven, milliseconds)

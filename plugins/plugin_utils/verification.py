@@ -27,7 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
     counted,
 )
 
-_ANSWER = ("status", "proven", "failure", "hint", "milliseconds", "expires")
+_ANSWER = ("status", "proven", "failure", "unverified", "hint", "milliseconds", "expires")
 _SEEN = ("state", "status", "failure", "milliseconds")
 
 
@@ -97,7 +97,7 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
         "gateways": len(gateways),
         **{f"gateways_{state}": states[state] for state in ("well", "failed", "unreachable")},
         "routes": routes.total(),
-        **{f"routes_{state}": routes[state] for state in ("proven", "failed", "unknown", "unproven")},
+        **{f"routes_{state}": routes[state] for state in ("proven", "unverified", "failed", "unknown", "unproven")},
         "servers": behind.total(),
         **{f"servers_{state}": behind[state] for state in ("up", "down", "partly", "drained", "off", "unasked")},
     }
@@ -106,6 +106,7 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
 def _gateway(found: Found, topology: int) -> Gateway:
     result, asked = found.gateway, "proofs" in found.gateway
     own, controllers = _answers(found.gateway), _answers(found.controller)
+    controllers = {at: _like(answer, own.get(at)) for at, answer in controllers.items()}
     proven = {proof["at"] for proof in found.model["proofs"]}
     routes = [
         _route(route, own.get(route["at"]), controllers.get(route["at"]), is_proven=route["at"] in proven)
@@ -136,11 +137,20 @@ def _answers(result: t.Mapping[str, t.Any]) -> dict[str, Answer]:
     return {proof["at"]: t.cast("Answer", {key: proof[key] for key in _ANSWER}) for proof in result.get("proofs") or ()}
 
 
+def _like(controller: Answer, own: Answer | None) -> Answer:
+    """What the controller was answered, which cannot ask backends whether the answer is theirs."""
+    if own and own["unverified"] and controller["status"] == own["status"] is not None:
+        return {**controller, "failure": "", "unverified": own["unverified"], "hint": ""}
+    return controller
+
+
 def _route(route: Route, gateway: Answer | None, controller: Answer | None, *, is_proven: bool) -> Route:
     if not is_proven:
         state = "unproven"
     elif any(answer["failure"] for answer in (gateway, controller) if answer):
         state = "failed"
+    elif gateway and gateway["unverified"]:
+        state = "unverified"
     else:
         state = "proven" if gateway else "unknown"
     return Route(
@@ -244,7 +254,7 @@ def _state(seen: t.Sequence[Seen], any_is_up: bool) -> str:
 
 
 def _is_fault(seen: Seen, any_is_up: bool) -> bool:
-    """A pool whose servers all refuse what is asked past nginx may want what nginx adds."""
-    if seen["state"] == "answered":
+    """A pool whose servers all refuse what is asked past nginx may want what nginx adds, or another path."""
+    if seen["state"] in ("answered", "closed"):
         return any_is_up or (seen["status"] or 0) >= 500
     return seen["state"] != "up"

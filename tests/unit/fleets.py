@@ -46,15 +46,20 @@ def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any
 
 
 def answer(at: str, **keys: t.Any) -> dict[str, t.Any]:
-    proven = {"status": 101, "proven": "handshake", "failure": "", "hint": "", "milliseconds": 1.84, "expires": None}
-    failed = {"proven": ""} if keys.get("failure") else {}
+    proven = {"status": 101, "proven": "handshake", "failure": "", "unverified": "", "hint": ""}
+    proven.update(milliseconds=1.84, expires=None)
+    failed = {"proven": ""} if keys.get("failure") or keys.get("unverified") else {}
     return {"at": at, "site": "", "path": "", **proven, **failed, **keys}
 
 
 def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
-    failure = {"up": "", "refused": REFUSED, "silent": "timed out after 3 s", "answered": "answered 403 Forbidden"}[
-        state
-    ]
+    failure = {
+        "up": "",
+        "refused": REFUSED,
+        "silent": "timed out after 3 s",
+        "answered": "answered 403 Forbidden",
+        "closed": "closed the connection before the answer",
+    }[state]
     status = {"up": 101, "answered": 403}.get(state)
     return {"at": at, "address": address, "state": state, "status": status, "failure": failure, "milliseconds": 1.2}
 

@@ -103,7 +103,10 @@ def test_the_controller_asks_for_what_the_gateway_was_answered_for_and_for_what_
 
 
 def of_statuses(*statuses: int | None) -> list[dict[str, t.Any]]:
-    return [{"at": str(number), "status": status} for number, status in enumerate(statuses)]
+    return [
+        {"at": str(number), "status": status, "proven": "handshake" if status == 101 else ""}
+        for number, status in enumerate(statuses)
+    ]
 
 
 def test_a_route_may_be_asked_from_elsewhere_whose_backend_answers_the_gateway() -> None:
@@ -113,7 +116,7 @@ def test_a_route_may_be_asked_from_elsewhere_whose_backend_answers_the_gateway()
 
 def test_gateways_with_the_same_text_speak_for_one_that_cannot_be_asked() -> None:
     results = {
-        **{"g": None, "same": of_statuses(101, None, None), "too": of_statuses(101, 101, None)},
+        **{"g": None, "same": of_statuses(101, None, 404), "too": of_statuses(101, 101, None)},
         **{"other": of_statuses(101, 101, 101), "lost": None},
     }
     digests = {"g": "a", "same": "a", "too": "a", "other": "b"}

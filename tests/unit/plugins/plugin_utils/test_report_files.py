@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 HOSTILE = "<script>alert(1)</script>&\"'</td>\x00\x1b[2J\ud800]]>"
 WORDS = st.one_of(st.just(HOSTILE), st.text(min_size=1, max_size=20))
-STATES = st.sampled_from(["up", "refused", "silent", "answered"])
+STATES = st.sampled_from(["up", "refused", "silent", "answered", "closed"])
 
 
 # More servers than a picture shows one by one, more routes than a table, and neither.
@@ -42,7 +42,9 @@ def fleets(draw: st.DrawFn) -> list[Found]:
         found = well(f"g{number}{draw(st.sampled_from(['', HOSTILE[:30]]))}", draw(st.sampled_from(MODELS)))
         for place in range(len(found.model["proofs"])):
             failed = {"status": draw(st.sampled_from([None, 502])), "failure": draw(WORDS), "hint": draw(WORDS)}
-            which = draw(st.sampled_from(["", "", "gateway", "controller", "both"]))
+            which = draw(st.sampled_from(["", "", "gateway", "controller", "both", "unverified"]))
+            unverified = {"status": draw(st.sampled_from([None, 404])), "unverified": draw(WORDS)}
+            found = but(found, place, **unverified) if which == "unverified" else found
             found = but(found, place, **failed) if which in ("gateway", "both") else found
             found = outside(found, place, **failed) if which in ("controller", "both") else found
         found = but(found, file=draw(st.sampled_from(["live", "other", "edited", "missing"])))
@@ -94,11 +96,15 @@ class Page(HTMLParser):
 
 def failing(report: Report) -> set[tuple[str, str]]:
     """Each gateway with each of its routes that is not proven, but for those of gateways that were not asked."""
+    return in_state(report, "failed")
+
+
+def in_state(report: Report, state: str) -> set[tuple[str, str]]:
     return {
         (gateway["name"], f"{route['site']} {route['path']}")
         for gateway in report["gateways"]
         for route in gateway["routes"]
-        if route["state"] == "failed"
+        if route["state"] == state
     }
 
 
@@ -121,6 +127,12 @@ def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
     assert cases == {(clean(name), route) for name, route in expected}
     for name, route in expected:
         assert any(clean(name) in problem and route in problem for problem in problems), (name, route)
+    unverified = in_state(report, "unverified")
+    skipped = {(case.get("classname"), case.get("name")) for case in suites.iterfind(".//skipped/..")}
+    assert skipped == {(clean(name), route) for name, route in unverified}
+    assert page(report).count("<small>not verified: ") <= len(unverified)
+    for name, route in unverified:
+        assert any(clean(name) in problem and route in problem for problem in problems), (name, route)
     lost = {found.name for found in fleet if "proofs" not in found.gateway}
     assert {gateway["name"] for gateway in report["gateways"] if gateway["state"] == "unreachable"} == lost
     assert all(any(clean(name) in problem for problem in problems) for name in lost)
@@ -137,9 +149,10 @@ def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: 
         for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             assert int(suite.attrib[attribute]) == len(suite.findall(f".//{tag}"))
     counts = report["counts"]
-    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == [
-        str(counts[name]) for name in ("routes", "routes_failed", "routes_unknown", "routes_unproven")
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == [
+        str(counts[name]) for name in ("routes", "routes_failed", "routes_unknown")
     ]
+    assert root.get("skipped") == str(counts["routes_unproven"] + counts["routes_unverified"])
     assert counts["gateways"] == len(fleet) == sum(counts[f"gateways_{s}"] for s in ("well", "failed", "unreachable"))
     states = ("up", "down", "partly", "drained", "off", "unasked")
     assert counts["servers"] == sum(counts[f"servers_{state}"] for state in states)
@@ -220,6 +233,16 @@ def test_every_topology_is_shown_or_told() -> None:
 
 
 SITE = {"server_name": "a.example", "listen": 80, "locations": [{"path": "/", "upstream": "a"}]}
+
+
+def test_a_route_that_is_not_verified_is_shown_with_what_to_set_and_fails_no_pipeline() -> None:
+    why = "the backend itself closes the connection at /; set probe.origin: http://a.example"
+    report = reported(but(well("g1", wide(1, 2, 2)), 0, status=None, unverified=why, milliseconds=None))
+    (case,) = ElementTree.fromstring(junit(report).encode()).iterfind(".//skipped/..")
+    assert [child.get("message") for child in case] == [f"not verified: {why}"]
+    text = page(report)
+    assert f"<td class=unverified>! no answer / 101 2.5<small>not verified: {why}</small>" in text
+    assert "1 route not verified; 1 of 2 routes proven." in text
 
 
 def test_the_filter_leaves_out_who_is_to_be_no_gateway() -> None:

@@ -54,6 +54,26 @@ def test_the_summary_counts_and_names_all_of_them() -> None:
     ]
 
 
+def test_routes_that_are_not_verified_are_counted_and_marked() -> None:
+    unverified = {**PROOF, "status": 404, "proven": "", "unverified": "the backend itself answers 404 at /"}
+    gateways = {
+        "g1": deployed(changed=True, actions=["reloaded nginx"], proofs=[unverified, PROOF, unverified]),
+        "g2": deployed(proofs=[unverified]),
+    }
+    assert of(gateways, ["g2"])["text"].splitlines() == [
+        "2 gateways: 1 changed, 1 proven",
+        "",
+        "changed  g1: reloaded nginx, 2 routes not verified",
+        "proven   g2: 1 route not verified",
+        "",
+        "gateway  site  path  status  proven         ms",
+        "g1       a     /        404  not verified  1.0",
+        "g1       a     /        101  handshake     1.0",
+        "g1       a     /        404  not verified  1.0",
+        "g2       a     /        404  not verified  1.0",
+    ]
+
+
 def test_check_mode_says_what_would_be() -> None:
     first = of({"g1": CHANGED}, ["g1"], check_mode=True)["text"].splitlines()[0]
     assert first == "1 gateway: 1 would change"

@@ -105,6 +105,49 @@ def test_a_route_that_only_the_controller_cannot_reach_points_at_what_is_between
     assert only(reported(both), "route")["text"].startswith("Answered 502")
 
 
+WHY = "the backend itself answers 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket"
+UNVERIFIED = {"status": 404, "unverified": WHY}
+ELSEWHERE = {"status": 404, "failure": "answered 404 Not Found", "hint": "it has nothing there"}
+
+
+def test_a_route_that_is_not_verified_is_a_warning_that_says_what_to_set() -> None:
+    fleet = [outside(but(found, 0, **UNVERIFIED), 0, **ELSEWHERE) for found in FLEET[:2]]
+    report = reported(*asked(fleet, {"s1:80": "answered", "s2:80": "closed", "s3:80": "closed"}))
+    problem = only(report, "route")
+    assert (problem["severity"], problem["title"]) == ("warning", "a.example / is not verified on g1, g2")
+    assert problem["text"] == f"T{WHY[1:]}."
+    # What its servers answer is no fault of theirs.
+    assert titles(report) == [problem["title"]]
+    assert (report["state"], report["verdict"]) == (
+        *("warnings", "All 2 gateways serve all their routes, with 1 warning"),
+    )
+    assert (report["counts"]["routes_unverified"], report["counts"]["routes_proven"]) == (2, 2)
+    route = report["gateways"][0]["routes"][0]
+    assert route["state"] == "unverified"
+    for answer in (route["gateway"], route["controller"]):
+        assert answer is not None
+        assert (answer["proven"], answer["failure"], answer["unverified"], answer["hint"]) == ("", "", WHY, "")
+    assert report_text.failure(report) == ""
+    assert "404  not verified" in report_text.summary(report)
+
+
+def test_a_route_that_is_not_verified_fails_where_the_controller_is_answered_otherwise() -> None:
+    found = outside(but(FLEET[0], 0, **UNVERIFIED), 0, status=403, failure="answered 403 Forbidden")
+    report = reported(found)
+    assert only(report, "route")["title"] == "a.example / is not proven on g1, seen from the controller"
+    # It was not sent through nginx, and nothing listens there for the controller.
+    refused = outside(but(FLEET[0], 0, status=None, unverified=WHY), 0, status=None, failure="refused the connection")
+    assert reported(refused)["gateways"][0]["state"] == "failed"
+    unasked = replace(but(FLEET[0], 0, **UNVERIFIED), controller={"proofs": []})
+    assert [route["state"] for route in reported(unasked)["gateways"][0]["routes"]] == ["unverified", "proven"]
+
+
+@pytest.mark.parametrize("state", ["answered", "closed"])
+def test_a_server_that_takes_no_handshake_is_down_where_another_one_does(state: str) -> None:
+    report = reported(*asked(FLEET, {"s2:80": state}))
+    assert titles(report) == ["1 server is down: s2:80"]
+
+
 def test_a_gateway_that_cannot_be_asked_is_a_fault_whatever_the_controller_proves() -> None:
     report = reported(*FLEET[:2], unreachable("g3", MODEL, "Task failed: ssh:\n  No route to host"))
     problem = only(report, "unreachable")

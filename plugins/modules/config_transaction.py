@@ -162,6 +162,7 @@ options:
         not now, and where a new route is not proven although a backend takes the same handshake when it is asked
         directly. The module fails either way.
       - V(fail) fails, V(warn) warns, and both keep the files, which nginx accepted.
+      - A route that is served and not verified, as O(proofs[].strict=false) has it, is a warning with each of them.
       - V(skip) proves nothing.
     type: str
     choices: [rollback, fail, warn, skip]

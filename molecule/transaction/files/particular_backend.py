@@ -12,10 +12,26 @@ from functools import partial
 from typing import Callable, Dict, Optional
 
 Headers = Dict[str, str]
-# The status that a request is refused with, or None.
+# The status that a request is answered with, or None to take it, or HANG_UP.
+HANG_UP = 0
 Refusal = Callable[[str, Headers], Optional[int]]
 
 MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+def socket_io(path: str, headers: Headers) -> int | None:
+    """As Socket.IO's server: it polls, takes handshakes at its own path, and hangs up on those at any other."""
+    is_handshake = "upgrade" in headers
+    if path.startswith("/socket.io/"):
+        return None if is_handshake else 200
+    return HANG_UP if is_handshake else 404
+
+
+def rails(path: str, headers: Headers) -> int | None:
+    """As Action Cable: nothing is there for a page of another host, or for none."""
+    return None if headers.get("origin") == f"http://{headers['host']}" else 404
+
+
 REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 REFUSALS: dict[int, Refusal] = {
     4001: lambda path, headers: 200,
@@ -23,6 +39,8 @@ REFUSALS: dict[int, Refusal] = {
     4003: lambda path, headers: None if headers.get("origin") == "https://app.example" else 403,
     4004: lambda path, headers: None if path.endswith("/socket") else 404,
     4005: lambda path, headers: None if headers.get("sec-websocket-protocol") == "v2" else 400,
+    4008: rails,
+    **dict.fromkeys((4011, 4012, 4013), socket_io),
 }
 SILENT = 4006
 CLOSING = 4007
@@ -38,7 +56,7 @@ async def answer(refusal: Refusal, reader: asyncio.StreamReader, writer: asyncio
         if status is None:
             writer.write(acceptance(headers).encode())
             await reader.read()
-        else:
+        elif status != HANG_UP:
             writer.write(
                 f"HTTP/1.1 {status} {REASONS[status]}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
             )

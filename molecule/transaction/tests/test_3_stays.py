@@ -39,7 +39,7 @@ def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookwo
     pools = ("plain", "credentials", "origin", "path", "subprotocol", "silent", "closing", "nothing")
     before, fingerprint = bookworm.path(bookworm.configuration).read_bytes(), bookworm.fingerprint
     with bookworm.websocket("/a/") as connection:
-        added = deploy(bookworm, with_new(*(route(pool) for pool in pools)))
+        added = deploy(bookworm, with_new(*(route(pool, probe={"path": f"/{pool}/"}) for pool in pools)))
         assert echoes(connection)
     assert added.failed
     message = added.message(bookworm.name)

@@ -83,7 +83,7 @@ ANSWERS = {
     "path": ("404 Not Found", "the path of its WebSocket goes into probe.path"),
     "subprotocol": ("400 Bad Request", "what it wants goes into probe.subprotocol"),
     "silent": ("", "server02:4006 "),
-    "closing": ("no server gives a response that nginx takes", "server02:4007 closed the connection"),
+    "closing": ("no server gives a response that nginx takes", "server02:4007 "),
 }
 
 

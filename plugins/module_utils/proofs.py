@@ -172,15 +172,14 @@ def _side_by_side(ask: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) ->
 def _prove(proof: Proof, patience: float) -> Result:
     start, seconds = time.monotonic(), max(patience, proof.get("wait") or 0)
     attempt, pause = 0, _PAUSE
-    result, is_last = _proved_once(proof, attempt)
-    # One attempt may take all the time, and the next one reaches another server.
-    again = patience > 0
-    while result.failed and not is_last and (again or time.monotonic() < start + _most_seconds(result, seconds)):
-        again = False
+    while True:
+        result, is_last = _proved_once(proof, attempt)
+        is_late = time.monotonic() >= start + _most_seconds(result, seconds)
+        # One attempt may take all the time, and the next one reaches another server.
+        if not result.failed or is_last or (is_late and (attempt > 0 or patience <= 0)):
+            return result
         time.sleep(pause)
         attempt, pause = attempt + 1, min(2 * pause, _LONGEST_PAUSE)
-        result, is_last = _proved_once(proof, attempt)
-    return result
 
 
 def _most_seconds(result: Result, seconds: float) -> float:
@@ -189,11 +188,26 @@ def _most_seconds(result: Result, seconds: float) -> float:
 
 
 def _proved_once(proof: Proof, attempt: int) -> tuple[Result, bool]:
-    """The result of one attempt, and whether another one could cost clients a server."""
-    harmful = _harmful(proof, attempt)
+    """The result of one attempt, and whether another one would cost clients a server, or would tell nothing more."""
+    harmful, is_strict = _harmful(proof, attempt), proof.get("strict", True)
     if harmful and proof["backends"].get("exact", True):
-        return Result(proof, Answer(None, _HELD_BACK), "", None, harmful, held_back=True), False
-    return _asked(proof), bool(harmful)
+        return Result(proof, Answer(None, _HELD_BACK), "", None, harmful, held_back=True), not is_strict
+    result = _asked(proof)
+    if harmful or is_strict:
+        return result, bool(harmful)
+    result = _with_refusals(result)
+    return result, bool(result.backends)
+
+
+def _with_refusals(result: Result) -> Result:
+    """The result with what its backends answer, where they all refuse what was refused: they will do so again."""
+    answer, known = result.answer, _known(result.proof)
+    if not answer.is_refusal or answer.status in (*NO_BACKEND, _LIMITED):
+        return result
+    answers = _side_by_side(lambda address: _ask(result.proof, address, whole=False), known)
+    if all(found.is_refusal for found in answers) and any(found.status == answer.status for found in answers):
+        return replace(result, backends=dict(zip(known, answers)))
+    return result
 
 
 def _harmful(proof: Proof, attempt: int) -> dict[str, Answer]:

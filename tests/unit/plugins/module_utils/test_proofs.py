@@ -735,3 +735,33 @@ def test_a_backend_that_hangs_up_is_told_from_others_that_give_no_answer(closed_
     with conversation(hang_up) as gone, conversation(Counting(*GARBLED)) as garbled:
         answers = asked(closed_port, f"127.0.0.1:{gone}", f"127.0.0.1:{garbled}", f"127.0.0.1:{closed_port}")
     assert [answer.state for answer in answers.values()] == ["closed", "failed", "refused"]
+
+
+@pytest.mark.parametrize("words", [NOWHERE, HANGING_UP], ids=["refusing", "hanging-up"])
+def test_what_backends_are_not_known_to_take_is_asked_once(words: tuple[bytes, ...]) -> None:
+    nginx, one, other = Counting(*NOWHERE), Counting(*words), Counting(*words)
+    with conversation(nginx) as port, conversation(one) as a, conversation(other) as b:
+        (found,) = proofs.ask_backends([prove(port, True, patience=1, wait=1, strict=False, backends=led_to(a, b))])
+    assert found.failed
+    assert list(found.backends) == [f"127.0.0.1:{a}", f"127.0.0.1:{b}"]
+    assert len(nginx.heard) == (1 if words else 0)
+    # The first one to see whether it does harm, and each to know what the backends answer.
+    assert len(one.heard) + len(other.heard) == (3 if words else 2)
+
+
+def test_a_pool_of_which_one_takes_the_handshake_is_asked_again() -> None:
+    statuses = iter([404, 404])
+
+    def through_nginx(connection: ServerConnection, request: Request) -> Response | None:
+        status = next(statuses, None)
+        return None if status is None else connection.respond(status, "")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=through_nginx) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        with backend() as good, conversation(Counting(*NOWHERE)) as other:
+            found = prove(port, True, patience=1, strict=False, backends=led_to(good, other))
+        server.shutdown()
+        thread.join()
+    assert found.proven == "handshake"

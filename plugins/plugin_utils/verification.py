@@ -139,7 +139,7 @@ def _answers(result: t.Mapping[str, t.Any]) -> dict[str, Answer]:
 
 def _like(controller: Answer, own: Answer | None) -> Answer:
     """What the controller was answered, which cannot ask backends whether the answer is theirs."""
-    if own and own["unverified"] and controller["status"] == own["status"] is not None:
+    if own and own["unverified"] and own["status"] and controller["status"] == own["status"]:
         return {**controller, "failure": "", "unverified": own["unverified"], "hint": ""}
     return controller
 

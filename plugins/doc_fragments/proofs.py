@@ -135,7 +135,7 @@ options:
           header_size:
             description: The bytes of a response's header that nginx takes, as C(proxy_buffer_size) says.
             type: int
-            default: 16384
+            default: 36864
             version_added: 0.6.0
           origins:
             description: Origins to try where they refuse the handshake, for a hint to O(proofs[].origin).

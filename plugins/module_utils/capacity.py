@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether nginx may hold as many sockets as it has to: what nginx.conf says, and what the running workers may."""
+"""The limits of nginx for so many sockets, and whether it has them: in nginx.conf, and in the running workers."""
 
 from __future__ import annotations
 
+import math
+import os
 import typing as t
 from pathlib import Path
 
@@ -13,7 +15,31 @@ _LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # https://nginx.org/en/docs/ngx_core_module.html#worker_connections
 _DEFAULT_CONNECTIONS = 512
 
+# A tunnel is two connections, one to the client and one to the backend.
+_CONNECTIONS_PER_SOCKET = 2
+# Connections that are no tunnels: plain requests, idle ones to backends, those that nginx listens on.
+_OTHER_CONNECTIONS = 512
+# Files that are no connections: logs, certificates while they are read, responses that are buffered on the disk.
+_OTHER_FILES = 512
+# The kernel spreads connections over the workers, and not to the last one alike. For a thousand sockets a worker that
+# is eight times the standard deviation.
+_UNEVEN = 1.25
+
 Directives = t.Mapping[str, t.Optional[str]]
+
+
+def limits(sockets: int, workers: int) -> dict[str, str]:
+    """The limits of each of so many workers that hold so many sockets together."""
+    share = min(sockets, math.ceil(_UNEVEN * sockets / workers))
+    connections = share * _CONNECTIONS_PER_SOCKET + _OTHER_CONNECTIONS
+    return {"worker_rlimit_nofile": str(connections + _OTHER_FILES), "worker_connections": str(connections)}
+
+
+def workers(worker_processes: str | None) -> int:
+    """How many workers nginx starts on this host, given what nginx.conf says of them; it is one without a word."""
+    if worker_processes is None:
+        return 1
+    return max(_number(worker_processes) or (os.cpu_count() or 1), 1)
 
 
 def raised(wanted: Directives, original: t.Mapping[str, str]) -> dict[str, str | None]:

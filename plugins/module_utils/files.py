@@ -41,6 +41,25 @@ def read(path: Path) -> Content | None:
         return None
 
 
+def keep_log(path: Path) -> None:
+    """Create a log before nginx does, which would let everybody read it: as nginx's own log beside it is, or for the
+    owner and the group of its folder.
+    """
+    if path.is_symlink() or not path.parent.is_dir():
+        return
+    folder = path.parent.stat()
+    owner, mode = (folder.st_uid, folder.st_gid), 0o640
+    with suppress(FileNotFoundError):
+        like = path.with_name("access.log").stat()
+        owner, mode = (like.st_uid, like.st_gid), stat.S_IMODE(like.st_mode)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.fchown(log, *owner)
+        os.fchmod(log, mode)
+    finally:
+        os.close(log)
+
+
 def plan(wanted: t.Mapping[Path, Content | None]) -> list[Change]:
     """The files that are not as wanted."""
     found = [Change(path=path, before=read(path), after=content) for path, content in wanted.items()]

@@ -37,7 +37,7 @@ SPEC: dict[str, t.Any] = {
                 "forwarded": {"type": "dict", "default": {}},
                 "headers": {"type": "dict", "default": {}, "no_log": True},
                 "exact": {"type": "bool", "default": True},
-                "header_size": {"type": "int", "default": 16384},
+                "header_size": {"type": "int", "default": 36864},
                 "origins": {"type": "list", "elements": "str", "default": []},
             },
         },

@@ -25,7 +25,7 @@ _BACKEND_SECONDS = 3.0
 # Between two attempts, and twice as long before each further one.
 _PAUSE, _LONGEST_PAUSE = 0.2, 1.0
 # As the role has it; proofs of earlier releases do not say.
-_HEADER_SIZE = 16 * 1024
+_HEADER_SIZE = 36 * 1024
 _HELD_BACK = "not sent through nginx: no server gives a response that nginx takes"
 # nginx's own words for a backend that it could not reach, or that gave no answer.
 NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}

@@ -107,6 +107,12 @@ options:
             C(worker_connections). A limit that was higher before the first deploy stays.
         type: dict
         default: {}
+      sockets:
+        description:
+          - How many WebSockets nginx is to hold. C(worker_rlimit_nofile) and C(worker_connections) follow from it and
+            from the number of workers, over which the kernel spreads them.
+        type: int
+        version_added: 0.6.0
       state:
         description:
           - V(managed) sets them. The file as it was before is kept in C(/var/lib/wsfleet-nginx/nginx.conf).
@@ -138,6 +144,12 @@ options:
         description: The variable that the file comes from, for messages.
         type: str
         default: ""
+  log:
+    description:
+      - The file that the configuration logs to, which is created before nginx would create it. It has the owner and the
+        mode of nginx's own C(access.log) beside it, or else is the group's of that folder and no one else's to read.
+    type: path
+    version_added: 0.6.0
   health:
     description:
       - How load balancers learn that the gateway is out for the time of a deploy. It is only where there is something
@@ -398,7 +410,7 @@ def edited_nginx_conf(module: AnsibleModule, build: nginx.Build, kept: state.Sta
         before = main_context.values(text_of(original or now))
         directives = {name: before.get(name) for name in main_context.DIRECTIVES} if original else {}
         if given["state"] == "managed":
-            directives = capacity.raised(given["directives"], before)
+            directives = capacity.raised(limits(given, given["directives"].get("worker_processes")), before)
         text = main_context.edited(text_of(now), directives)
     except main_context.MainContextError as error:
         if given["state"] == "restored":
@@ -416,6 +428,14 @@ def text_of(content: files.Content) -> str:
     return content.data.decode("utf-8", "surrogateescape")
 
 
+def limits(given: t.Mapping[str, t.Any], worker_processes: str | None) -> dict[str, str]:
+    """The directives that are wanted for so many workers."""
+    return {
+        **given["directives"],
+        **(capacity.limits(given["sockets"], capacity.workers(worker_processes)) if given["sockets"] else {}),
+    }
+
+
 def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
     given, now = module.params["nginx_conf"], files.read(build.configuration)
     if not given or given["state"] == "restored" or not now:
@@ -428,7 +448,8 @@ def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
         # It is nobody's business here but that of those who manage it.
         module.warn(f"{build.configuration}: {error}")
         return
-    for found in capacity.shortfalls(given["directives"], there, capacity.open_files(workers[0]) if workers else None):
+    wanted = limits(given, there.get("worker_processes"))
+    for found in capacity.shortfalls(wanted, there, capacity.open_files(workers[0]) if workers else None):
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
@@ -510,6 +531,20 @@ def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.
     return drained.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
 
 
+def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
+    # Before nginx does, which tests whether it can write there.
+    if module.params["log"] and deal.needed and not module.check_mode:
+        files.keep_log(Path(module.params["log"]))
+    for message in deal.test():
+        module.warn(f"nginx: {message}")
+
+
+def warn_of_unverified(module: AnsibleModule, results: t.Sequence[proofs.Result]) -> None:
+    for result in results:
+        if result.unverified:
+            module.warn(f"{verdict.place(result)}: not verified: {result.unverified}")
+
+
 def go(module: AnsibleModule, scratch: Path) -> None:
     kept = state.State(module.params["live_address"])
     wanted_proofs, policy = module.params["proofs"], module.params["policy"]
@@ -545,8 +580,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     hidden = deal.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deal.changes]
     result = {"changed": deal.needed, "undone": False, "diff": diff}
-    for message in deal.test():
-        module.warn(f"nginx: {message}")
+    test(module, deal)
     if module.check_mode:
         module.exit_json(actions=deal.actions, **result)
     with out_of_balancers(module, deal):
@@ -555,9 +589,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.fail_json(msg=report.failure, changed=False, undone=True)
     warn_of_limits(module, build)
     warn_of_certificates(module, report.results)
-    for route in report.results:
-        if route.unverified:
-            module.warn(f"{verdict.place(route)}: not verified: {route.unverified}")
+    warn_of_unverified(module, report.results)
     result["actions"] = report.actions
     if report.failure and policy != "warn":
         module.fail_json(msg=report.failure, **result)
@@ -598,6 +630,7 @@ def main() -> None:
                 "type": "dict",
                 "options": {
                     "directives": {"type": "dict", "default": {}},
+                    "sockets": {"type": "int"},
                     "state": {"type": "str", "choices": ["managed", "checked", "restored"], "default": "managed"},
                     "at": {"type": "str", "default": ""},
                 },
@@ -611,6 +644,7 @@ def main() -> None:
                 },
                 "required_if": [("state", "present", ("content",))],
             },
+            "log": {"type": "path"},
             "health": {
                 "type": "dict",
                 "options": {"flag": {"type": "path", "required": True}, "wait": {"type": "float", "default": 0}},

@@ -90,8 +90,9 @@ class Url:
     uri: str
 
     @property
-    def without_uri(self) -> str:
-        return str(replace(self, uri=""))
+    def authority(self) -> str:
+        """What is between the scheme and the path."""
+        return str(replace(self, uri="")).partition("://")[2]
 
     def __str__(self) -> str:
         where = str(self.address) if self.address.port else self.address.host

@@ -18,23 +18,22 @@ _BYTES_PER_CLIENT = 128
 _RATE_ZONE = "10m"
 
 # Whoever has an IPv6 network has 2^64 addresses at least (RFC 6177 section 2), so a /64 is one client. An IPv4 address,
-# which a dual-stack listen shows as ::ffff:a.b.c.d, is one by itself.
-# An if of the server, and not a map: the $1 of a map's regular expression would take the place of the location's.
+# which a dual-stack listen shows as ::ffff:a.b.c.d, is one by itself. nginx counts no request whose key is empty: only
+# handshakes have one.
 CLIENT = (
     "set $websocket_client $binary_remote_addr;",
-    r'if ($binary_remote_addr ~ "(?s)^(?!\x00{10}\xff\xff)(.{8}).{8}$") {',
-    "    set $websocket_client $1;",
-    "}",
+    r'if ($binary_remote_addr ~ "(?s)^(?!\x00{10}\xff\xff)(.{8}).{8}$") { set $websocket_client $1; }',
+    'if ($websocket_upgrade = "") { set $websocket_client ""; }',
 )
 
 
 class Admission(t.NamedTuple):
-    """The lines of a location that count its clients, and the variable that is empty unless a handshake may pass."""
+    """The lines of a location that count its clients, and the variable that is true for a handshake of a page that may
+    not open WebSockets here; none where all may.
+    """
 
     limits: tuple[str, ...]
-    variable: str
-    # Whether the origin decides too.
-    by_origin: bool
+    foreign: str
 
 
 class Admissions(t.NamedTuple):
@@ -94,10 +93,10 @@ def _admission(site: Site, location: Location, capacity: int, shared: _Shared) -
         limits += [f"{directive}_dry_run on;" for directive in ("limit_conn", "limit_req")]
     origins, _at = given(site, location, "allowed_origins")
     if not origins or origins == ("*",):
-        return Admission(tuple(limits), "$websocket_upgrade", by_origin=False)
+        return Admission(tuple(limits), "")
     missing = given(site, location, "allow_missing_origin")[0] is not False
-    name = shared.name("admitted", origins, missing, lines=lambda name: _map(name, origins, missing))
-    return Admission(tuple(limits), f"${name}", by_origin=True)
+    name = shared.name("foreign", origins, missing, lines=lambda name: _map(name, origins, missing))
+    return Admission(tuple(limits), f"${name}")
 
 
 def _rate_zone(name: str, rate: Rate) -> str:
@@ -116,11 +115,11 @@ def _map(name: str, origins: t.Sequence[str], missing: bool) -> list[str]:
 
     Exact strings, for a pattern without an end lets https://www.example.com.evil.example in.
     """
-    allowed = [f'"websocket {origin}"' for origin in (*([""] if missing else []), *origins)]
-    width = max(map(len, allowed))
+    allowed = [*(['""'] if missing else []), *origins]
+    width = max(len("default"), *map(len, allowed))
     return [
-        f'map "$websocket_upgrade $http_origin" ${name} {{',
-        f'    {"default":{width}} "";',
-        *(f"    {origin:{width}} yes;" for origin in allowed),
+        f"map $http_origin ${name} {{",
+        f"    {'default':{width}} $websocket_upgrade;",
+        *(f'    {origin:{width}} "";' for origin in allowed),
         "}",
     ]

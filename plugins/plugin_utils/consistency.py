@@ -6,21 +6,18 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
-import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     addresses,
-    admission,
     snippets,
     syntax,
     tls,
     values,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen, Url
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import METHODS_WITHOUT_BACKUP, Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
     Limits,
     Location,
@@ -29,13 +26,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
     has_http2,
     has_tls,
 )
-
-# https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
-_METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
-# Control characters, $, / and ?: as text they would be something else.
-_NOT_REWRITTEN = re.compile(r"%(?:[01][0-9A-Fa-f]|24|2[Ff]|3[Ff]|7[Ff])")
-# nginx's own proxy_buffer_size is a page of memory.
-_PAGE = "4k"
 
 
 def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
@@ -59,7 +49,7 @@ def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
 def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
     method = upstream.get("balance", ("",))[0]
     for server in servers:
-        if server.parameters.get("backup") and method in _METHODS_WITHOUT_BACKUP:
+        if server.parameters.get("backup") and method in METHODS_WITHOUT_BACKUP:
             faults.add(f"{server.parameters['at']}.backup", f"does not go with balance: {method}")
         if server.parameters.get("resolve") and (server.address.unix or not addresses.is_name(server.address.host)):
             faults.add(f"{server.parameters['at']}.resolve", f"{server.address} is no name that could be resolved")
@@ -75,6 +65,7 @@ def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) 
 def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Address | None, faults: Faults) -> None:
     _check_names([*sites, *redirects], faults)
     _check_sockets([*sites, *redirects], faults)
+    _check_unnamed(sites, faults)
     for site in [*sites, *redirects]:
         for listen in site.get("listen", ()):
             if status and listen.address.port == status.port:
@@ -139,6 +130,45 @@ def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
                 faults.add(place, f"the options of {listen.address} are given in {owners[address]} already")
             if "ipv6only=off" in listen.options and address.host == "::":
                 _check_dual_stack(listen, place, sites, faults)
+
+
+def _check_unnamed(sites: t.Sequence[Site], faults: Faults) -> None:
+    """Clients name no IP address in a TLS handshake (RFC 6066 section 3), so all sites that an address is reached for
+    by one have one certificate.
+    """
+    groups: dict[Address, list[tuple[Site, Listen]]] = {}
+    for site in sites:
+        for address, listen in {listen.address.canonical: listen for listen in site.get("listen", ())}.items():
+            if listen.ssl:
+                groups.setdefault(address, []).append((site, listen))
+    for group in groups.values():
+        reached = [member for member in group if tls.is_of_an_address(member[0])]
+        for site, listen in reached[1:]:
+            first = reached[0][0]
+            # Of a text nothing is known here but that it is one.
+            if site.get("ssl_certificate") and site.get("ssl_certificate") != first.get("ssl_certificate"):
+                why = "clients name no IP address in a TLS handshake, and would get the first one"
+                faults.add(f"{site['at']}.ssl_certificate", f"is not that of {first['at']} on {listen.address}: {why}")
+        _check_client_certificates(group, reached[:1], faults)
+
+
+def _check_client_certificates(
+    group: t.Sequence[tuple[Site, Listen]], reached: t.Sequence[tuple[Site, Listen]], faults: Faults
+) -> None:
+    """Who names no site in the handshake is asked for the certificates of one, and nginx then serves any of them."""
+    any_name = [(site, listen) for site, listen in group if "_" in site.get("server_name", ()) or listen.default_server]
+    for first, _listen in (any_name or reached)[:1]:
+        for site, listen in group:
+            has, had = site.get("ssl_client_certificate"), first.get("ssl_client_certificate")
+            if not has or has == had:
+                continue
+            said = f"is not that of {first['at']} on {listen.address}"
+            if had:
+                why = "whoever has one of those gets in here too, by naming no site in the TLS handshake"
+                faults.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
+            elif tls.is_of_an_address(site):
+                why = "clients name no IP address in a TLS handshake, and would be asked for none"
+                faults.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
 
 
 def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], faults: Faults) -> None:
@@ -269,7 +299,6 @@ def check_location(location: Location, site: Site, pools: t.Collection[str] | No
     """Check a location, given the names of all pools, or None where not all of them are known."""
     _check_backend(location, pools, faults)
     _check_captures(location, site, faults)
-    _check_handed_over(location, site, faults)
     _check_admission(location, faults)
     _check_backend_tls(location, faults)
     _check_buffers(location, faults)
@@ -277,46 +306,17 @@ def check_location(location: Location, site: Site, pools: t.Collection[str] | No
 
 
 def _check_captures(location: Location, site: Site, faults: Faults) -> None:
-    """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture.
-
-    nginx keeps the captures of the expression that it matched last, and the location's own comes after that of limits.
-    """
+    """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture."""
     path, returned = location.get("path"), location.get("return")
-    if path is None or path.is_regex:
+    if path is None or path.is_regex or any(name.startswith("~") for name in site.get("server_name", ())):
         return
-    fault = "has a capture, and no regular expression to take it from"
-    if any(name.startswith("~") for name in site.get("server_name", ())):
-        if not _has_limits(site) and not _is_rewritten(location):
-            return
-        fault = "is not that of server_name, for limits and rewritten paths have expressions too: name the group"
-        fault += ", as in ~^(?<room>…), and write $room"
-    texts = {f"headers.{name}": value for name, value in location.get("headers", {}).items()}
-    texts["return"] = (returned and returned.text) or ""
-    for key, text in texts.items():
+    texts = {f"{location['at']}.headers.{name}": value for name, value in location.get("headers", {}).items()}
+    texts[f"{location['at']}.return"] = (returned and returned.text) or ""
+    if location.get("upstream") or location.get("proxy_pass"):
+        texts.update({f"{site['at']}.headers.{name}": value for name, value in site.get("headers", {}).items()})
+    for at, text in texts.items():
         if syntax.has_capture(text):
-            faults.add(f"{location['at']}.{key}", f"{shown(text)} {fault}")
-
-
-def _has_limits(site: Site) -> bool:
-    return any(
-        location.get("websocket") and admission.given(site, location, key)[0]
-        for location in site.get("locations", ())
-        for key in ("limit_conn_per_client", "limit_handshakes_per_client")
-    )
-
-
-def _is_rewritten(location: Location) -> bool:
-    """Whether its handshakes lose a part of their path."""
-    url = location.get("proxy_pass")
-    return location.get("websocket") is True and bool(location.get("strip_prefix") or (url and url.uri))
-
-
-def _check_handed_over(location: Location, site: Site, faults: Faults) -> None:
-    """The status 418 alone is how a location hands its handshakes over to another; with a text nginx sends it."""
-    returned = location.get("return")
-    forks = any(other.get("websocket") is True for other in site.get("locations", ()))
-    if forks and returned and returned.status == 418 and not returned.text:
-        faults.add(f"{location['at']}.return", "418 is of use to nginx itself here: give it a text")
+            faults.add(at, f"{shown(text)} has a capture, and no regular expression to take it from")
 
 
 def _check_backend(location: Location, pools: t.Collection[str] | None, faults: Faults) -> None:
@@ -329,8 +329,8 @@ def _check_backend(location: Location, pools: t.Collection[str] | None, faults: 
         )
     if path and path.is_regex and url and url.uri:
         faults.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
-    if url and location.get("websocket"):
-        _check_rewritten(url, f"{at}.proxy_pass", faults)
+    if location.get("resolver"):
+        _check_resolver(location, faults)
     if not location.get("strip_prefix"):
         return
     if url:
@@ -343,14 +343,15 @@ def _check_backend(location: Location, pools: t.Collection[str] | None, faults: 
         )
 
 
-def _check_rewritten(url: Url, place: str, faults: Faults) -> None:
-    """A handshake's path is rewritten as text (ngx_http_rewrite_module), and encoded again on its way."""
-    for code in dict.fromkeys(_NOT_REWRITTEN.findall(url.uri)):
-        faults.add(place, f"has '{code}', which nginx cannot write into the path of a handshake")
-    try:
-        urllib.parse.unquote(url.uri, errors="strict")
-    except UnicodeDecodeError:
-        faults.add(place, "has bytes that are no UTF-8, which nginx cannot write into the path of a handshake")
+def _check_resolver(location: Location, faults: Faults) -> None:
+    url, at = location.get("proxy_pass"), f"{location['at']}.resolver"
+    if url is None:
+        if location.get("upstream"):
+            faults.add(at, "goes with proxy_pass; an upstream has a key of its own")
+    elif url.address.unix or not addresses.is_name(url.address.host):
+        faults.add(at, f"{url.address.unix or url.address.host} is no name that could be resolved")
+    elif url.uri:
+        faults.add(at, "does not go with a path in proxy_pass: nginx would ask for that path whatever the client asks")
 
 
 def _check_admission(location: Location, faults: Faults) -> None:
@@ -373,7 +374,7 @@ def _check_buffers(location: Location, faults: Faults) -> None:
     if not buffers or snippets.has(location.get("directives", ()), "proxy_busy_buffers_size"):
         return
     number, each = int(buffers.split()[0]), values.bytes_of(buffers.split()[1])
-    largest = max(each, values.bytes_of(size or _PAGE))
+    largest = max(each, values.bytes_of(size) if size else 0)
     if 2 * largest > (number - 1) * each:
         need = (
             f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"

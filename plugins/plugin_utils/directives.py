@@ -7,12 +7,19 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import tls
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Listen
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import headers, snippets, tls
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Listen, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.admission import CLIENT, Admission
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.locations import error_page_lines
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.locations import (
+    error_page_lines,
+    has_websockets,
+    may_speak_http2,
+    name_map,
+    shared_lines,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import METHODS_WITHOUT_BACKUP, Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
     SERVER_PARAMETERS,
     Site,
@@ -21,33 +28,58 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import (
     has_tls,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import line
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import bytes_of, seconds_of
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import bytes_of, is_size, seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
 # https://nginx.org/en/docs/hash.html: up to here nginx's default of 512 is enough.
 _NAMES_OF_DEFAULT_HASH = 200
 _BUCKETS = (64, 128, 256, 512)
 
-# What of a request may hold a token, its query and its headers, is not in it; $uri is the path alone.
+# What of a request may hold a token, its query and most of its headers, is not in it.
 _LOG_FIELDS = {
     "time": "$time_iso8601",
+    "id": "$request_id",
     "client": "$remote_addr",
     "site": "$server_name",
+    "tls": "$ssl_protocol",
     "method": "$request_method",
-    "path": "$uri",
+    "path": "$websocket_path",
     "status": "$status",
     "seconds": "$request_time",
     "bytes_to_client": "$bytes_sent",
     "bytes_from_client": "$upstream_bytes_sent",
     "upstream": "$upstream_addr",
+    "upstream_status": "$upstream_status",
     "handshake_seconds": "$upstream_header_time",
-    "origin": "$http_origin",
+    "origin": "$websocket_origin",
+    "user_agent": "$websocket_agent",
     "limit_conn": "$limit_conn_status",
     "limit_req": "$limit_req_status",
 }
-
-# What a connection has of its own as long as it lives. Measured: docs/data-path.md.
-_LEAN = ("connection_pool_size 384;", "request_pool_size 640;")
+# How many of them stand in a line.
+_LOG_COLUMNS = 3
+# JSON is UTF-8, and clients may send any bytes.
+_LOG_TEXTS = [
+    "# What clients say, for the log: up to the first byte that is not ASCII, and the path without its query.",
+    r'map "$request_uri\n$http_origin\n$http_user_agent" $websocket_texts {',
+    r'    "~^(?<websocket_path>[!->@-~]*)[^\n]*\n(?<websocket_origin>[ -~]*)[^\n]*\n(?<websocket_agent>[ -~]*)" "";',
+    "}",
+]
+_SIZES = {
+    # A browser's request with its cookies fits in, and a tunnel does not keep nginx's large buffers: docs/data-path.md.
+    "client_header_buffer_size": "2k",
+    # In nginx's own 4k a tunnel leaves the most part empty as long as it lives.
+    "request_pool_size": "640",
+}
+_AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
+_OFFERED = [
+    "# HTTP/2 has no Upgrade (RFC 9113 section 8.2.2).",
+    "map $server_protocol $websocket_offered {",
+    '    default  "";',
+    "    HTTP/1.0 websocket;",
+    "    HTTP/1.1 websocket;",
+    "}",
+]
 
 
 class Tls(t.NamedTuple):
@@ -58,18 +90,22 @@ class Tls(t.NamedTuple):
     sessions: list[str]
 
 
-def http_lines(sites: t.Sequence[Site], label: str) -> list[str]:
-    return [*_hash_lines(sites), *_log_lines(sites, label)]
+def http_lines(sites: t.Sequence[Site], directives: t.Sequence[str], label: str) -> list[str]:
+    return [*_hash_lines(sites, directives), *_log_lines(sites, label)]
 
 
-def _hash_lines(sites: t.Iterable[Site]) -> list[str]:
+def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
+    """The maps of the http block that not every gateway needs."""
+    logged = [_LOG_TEXTS] if _log_lines(sites, label) else []
+    offered = [_OFFERED] if any(has_websockets(site) and may_speak_http2(site) for site in sites) else []
+    return [*logged, *offered, *headers.forwarding_maps(sites), *filter(None, map(name_map, sites))]
+
+
+def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str]) -> list[str]:
     """What many or long names need; few and short ones need nothing."""
     names = {name for site in sites for name in site["server_name"] if not name.startswith("~")}
     origins = {
-        f"websocket {origin}"
-        for site in sites
-        for block in (site, *site["locations"])
-        for origin in block["allowed_origins"] or ()
+        origin for site in sites for block in (site, *site["locations"]) for origin in block["allowed_origins"] or ()
     }
     lines = []
     if len(names) > _NAMES_OF_DEFAULT_HASH:
@@ -79,7 +115,7 @@ def _hash_lines(sites: t.Iterable[Site]) -> list[str]:
         needed = 16 + max((-(-(len(string) + 2) // 8) * 8 for string in strings), default=0)
         if needed > _BUCKETS[0]:
             lines.append(f"{hash_name}_hash_bucket_size {next(size for size in _BUCKETS if size >= needed)};")
-    return lines
+    return _defaults(lines, directives)
 
 
 def _log_lines(sites: t.Iterable[Site], label: str) -> list[str]:
@@ -88,14 +124,20 @@ def _log_lines(sites: t.Iterable[Site], label: str) -> list[str]:
     if not any(site["access_log"] is None or name in site["access_log"] for site in sites):
         return []
     fields = [f'"{key}":"{variable}"' for key, variable in _LOG_FIELDS.items()]
-    rows = [",".join(fields[at : at + 3]) for at in range(0, len(fields), 3)]
+    rows = [",".join(fields[at : at + _LOG_COLUMNS]) for at in range(0, len(fields), _LOG_COLUMNS)]
     text = ",\n".join(rows)
-    quoted_rows = [f"    '{row}'" for row in f"{{{text}}}".split("\n")]
+    # The map comes first, for its captures are what the others show.
+    quoted_rows = [f"    '{row}'" for row in f"$websocket_texts{{{text}}}".split("\n")]
     return [f"log_format {name} escape=json", *quoted_rows[:-1], f"{quoted_rows[-1]};"]
 
 
 def _log_format(label: str) -> str:
     return f"websockets{label}"
+
+
+def log_path(sites: t.Iterable[Site], label: str) -> str | None:
+    """The file that sites log to which say nothing of it."""
+    return _log(label)[0] if any(site["access_log"] is None for site in sites) else None
 
 
 def _log(label: str) -> tuple[str, str]:
@@ -104,14 +146,14 @@ def _log(label: str) -> tuple[str, str]:
 
 
 def upstream_lines(upstream: Upstream, servers: tuple[Server, ...], nginx: Version) -> list[str]:
-    zone = upstream["zone"]
-    size = zone.size if zone else f"{zone_kilobytes(len(servers))}k"
+    zone, listed = upstream["zone"], _server_lines(upstream, servers)
+    size = zone.size if zone else f"{zone_kilobytes(sum(line.startswith('server ') for line in listed))}k"
     lines = [f"zone {(zone and zone.name) or upstream['name']} {size};"]
     if upstream["resolver"]:
         lines.append(line("resolver", *upstream["resolver"]))
     # Before the servers: nginx checks some combinations only in that order.
     lines += _balance_lines(upstream["balance"])
-    lines += [_server_line(server) for server in servers]
+    lines += listed
     if upstream["keepalive"] or nginx.keeps_connections_by_default:
         lines.append(f"keepalive {upstream['keepalive']};")
     return lines + list(upstream["directives"])
@@ -123,6 +165,36 @@ def _balance_lines(words: tuple[str, ...]) -> list[str]:
     # A client that comes for the first time is placed by the method before.
     first = ["least_conn;"] if words[0] == "sticky" else []
     return [*first, line(*words)]
+
+
+def _server_lines(upstream: Upstream, servers: tuple[Server, ...]) -> list[str]:
+    """The servers, such that no client takes them from the others.
+
+    nginx leaves out a server for ten seconds after one failure, and to make a server fail is easy: by a request that it
+    hangs up on, or answers with a longer header than fits. So the last servers that nginx can turn to are never left
+    out. What the operator says of max_fails holds.
+    """
+    if len(servers) == 1 and (servers[0].address.unix or not is_name(servers[0].address.host)):
+        # nginx itself never leaves out the only one.
+        return [_server_line(server) for server in servers]
+    if upstream["balance"][0] in METHODS_WITHOUT_BACKUP:
+        return [_server_line(_kept(server)) for server in servers]
+    if any(server.parameters.get("backup") for server in servers):
+        return [_server_line(_kept(server) if server.parameters.get("backup") else server) for server in servers]
+    lines = [_server_line(server) for server in servers]
+    if any(server.parameters.get("max_conns") for server in servers):
+        # Listed twice, a server would get twice as many.
+        return lines
+    again = [server for server in servers if not server.is_down and server.parameters.get("max_fails") is None]
+    backups = [replace(_kept(server), parameters={**_kept(server).parameters, "backup": True}) for server in again]
+    return [*lines, *([_AGAIN] if backups else []), *map(_server_line, backups)]
+
+
+def _kept(server: Server) -> Server:
+    """A server that nginx does not leave out after failures, unless the operator says when."""
+    if server.parameters.get("max_fails") is not None:
+        return server
+    return replace(server, parameters={**server.parameters, "max_fails": 0})
 
 
 def _server_line(server: Server) -> str:
@@ -159,12 +231,20 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
         lines += _tls_lines([site], secure)
         lines += tls.hsts_lines(site)
     lines += _real_ip_lines(site)
-    lines += _connection_lines([site])
+    lines += _connection_lines([site], site["directives"])
+    # Of another name or port than the client's nginx knows nothing.
+    lines += _defaults(["absolute_redirect off;"], site["directives"])
     lines.append(line("access_log", *(site["access_log"] or _log(label))))
     if any(admissions[location["at"]].limits for location in site["locations"] if location["websocket"]):
         lines += CLIENT
-    lines += error_page_lines(site, admissions)
+    lines += error_page_lines(site)
+    lines += shared_lines(site)
     return lines + list(site["directives"])
+
+
+def _defaults(lines: t.Sequence[str], given: t.Sequence[str]) -> list[str]:
+    """Those that the operator's own lines do not give."""
+    return [line for line in lines if not snippets.has(given, line.split()[0])]
 
 
 def redirect_lines(redirect: Site, site: Site, nginx: Version, label: str) -> list[str]:
@@ -186,9 +266,11 @@ def refusing_lines(
     """
     lines = [_listen_line(listen, False, nginx) for listen in listens]
     if any(listen.ssl for listen in listens):
-        lines += _rejecting_lines(nginx)
         here = {listen.address.canonical for listen in listens if listen.ssl}
         secured = [site for site in sites if any(listen.address.canonical in here for listen in site["listen"])]
+        # Clients name no IP address in their handshake (RFC 6066 section 3), so this server gets it, for that site.
+        unnamed = next((site for site in secured if tls.is_of_an_address(site)), None)
+        lines += tls.certificate_lines(unnamed, secure.config_path) if unnamed else _rejecting_lines(nginx)
         lines += _tls_lines(secured, secure)
     lines += _connection_lines(sites)
     if any(site["access_log"] is None for site in sites):
@@ -212,26 +294,31 @@ def _tls_lines(sites: t.Sequence[Site], secure: Tls) -> list[str]:
     return [*tls.policy_lines(policy, secure.openssl), *secure.sessions, f"ssl_buffer_size {buffer};"]
 
 
-def _connection_lines(sites: t.Sequence[Site]) -> list[str]:
+def _connection_lines(sites: t.Sequence[Site], given: t.Sequence[str] = ()) -> list[str]:
     slowest = max((site["client_header_timeout"] for site in sites), key=seconds_of)
     lines = ["server_tokens off;", f"client_header_timeout {slowest};"]
+    sizes = [f"{name} {_largest(name, default, sites)};" for name, default in _SIZES.items()]
+    lines += _defaults(sizes, given)
     buffers = [site["large_client_header_buffers"] for site in sites if site["large_client_header_buffers"]]
     if buffers:
-        largest = max(buffers, key=lambda given: bytes_of(given.split()[1]))
-        lines.append(f"large_client_header_buffers {largest};")
-    return [*lines, *_LEAN]
+        number = max(int(each.split()[0]) for each in buffers)
+        size = max((each.split()[1] for each in buffers), key=bytes_of)
+        lines.append(f"large_client_header_buffers {number} {size};")
+    return lines
+
+
+def _largest(name: str, default: str, sites: t.Sequence[Site]) -> str:
+    """The largest of what the sites say in their own lines, and of the default if one says nothing."""
+    sizes = [snippets.argument(site["directives"], name) or default for site in sites]
+    return max(filter(is_size, sizes), key=bytes_of, default=default)
 
 
 def _real_ip_lines(site: Site) -> list[str]:
     if not site["set_real_ip_from"]:
         return []
-    header = site["real_ip_header"]
-    if header is None:
-        spoken = any(listen.proxy_protocol for listen in site["listen"])
-        header = "proxy_protocol" if spoken else "X-Forwarded-For"
     return [
         *(f"set_real_ip_from {balancer};" for balancer in site["set_real_ip_from"]),
-        f"real_ip_header {header};",
+        f"real_ip_header {headers.real_ip_header(site)};",
         # The last address that is none of a balancer's: those before it the client itself may have written.
         "real_ip_recursive on;",
     ]

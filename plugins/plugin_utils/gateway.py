@@ -15,6 +15,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import (
     admission,
     consistency,
     directives,
+    headers,
     limits,
     locations,
     pools,
@@ -89,12 +90,19 @@ class Model(t.TypedDict):
     # Whether another version takes another text, or not all of it.
     depends_on_nginx: bool
     http: list[str]
-    # The maps and zones of those who may open WebSockets.
+    # The operator's own lines of the http block.
+    directives: list[str]
+    # The maps that not all gateways need, and those and the zones for who may open WebSockets.
+    maps: list[list[str]]
     admission: list[list[str]]
     upstreams: list[UpstreamBlock]
     sites: list[SiteBlock]
     listening: list[Listening]
     names: list[Name]
+    # Headers may be secret, so not everybody may read a file that has some.
+    mode: str
+    # What nginx logs to by default, or none where no site does.
+    log: str | None
     proofs: list[proofs.Proof]
     routes: list[routes.Route]
     # The places of all upstream and server blocks of the file, in their order.
@@ -166,17 +174,33 @@ def _checked(
 
     if faults.lines or status is None:
         return None
+    label = _label(status)
+    completed = tuple(_completed(site, upstreams, f"{label}_{number}") for number, site in enumerate(sites, 1))
     capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
     openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
     return _Checked(
-        *(upstreams, sites, servers, status, nginx, needs, capacity, timeout, openssl, text),
+        *(upstreams, completed, servers, status, nginx, needs, capacity, timeout, openssl, text),
         given,
     )
 
 
+def _completed(site: Site, upstreams: t.Sequence[Upstream], label: str) -> Site:
+    """The site with its captures, and each location with the site's headers too."""
+    locations_of = [
+        {**location, "headers": headers.merged(site["headers"], location["headers"])} for location in site["locations"]
+    ]
+    urls = [location["proxy_pass"] for location in site["locations"] if location["proxy_pass"]]
+    used = {location["upstream"].lower() for location in site["locations"] if location["upstream"]}
+    used |= {url.address.host.lower() for url in urls}
+    keys = [word for upstream in upstreams if upstream["name"].lower() in used for word in upstream["balance"]]
+    completed = t.cast("Site", {**site, "locations": tuple(locations_of)})
+    return t.cast("Site", {**completed, "captures": locations.captures(completed, keys, label)})
+
+
 def digest(model: Model) -> str:
     """The same for gateways that get the same text, if they have the same nginx."""
-    text = json.dumps([model["http"], model["admission"], model["upstreams"], model["sites"]])
+    printed = ("directives", "http", "maps", "admission", "upstreams", "sites")
+    text = json.dumps([t.cast("t.Mapping[str, t.Any]", model)[part] for part in printed])
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -198,7 +222,9 @@ def _model(checked: _Checked) -> Model:
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
         depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
-        http=directives.http_lines(sites, label),
+        http=directives.http_lines(sites, checked.given["websockets_directives"], label),
+        directives=list(checked.given["websockets_directives"]),
+        maps=directives.map_blocks(sites, label),
         admission=admitted.blocks,
         upstreams=[
             UpstreamBlock(
@@ -209,10 +235,12 @@ def _model(checked: _Checked) -> Model:
         sites=[block for _at, block in servers_of_sites],
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        mode="0640" if any(location["headers"] for location in all_locations) else "0644",
+        log=directives.log_path(sites, label),
         proofs=[proof for site in sites for proof in proofs.proofs(site, by_name)],
         routes=[route for site in sites for route in routes.routes(site, names)],
         blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
-        nginx_conf=limits.directives(checked.capacity, checked.shutdown_timeout),
+        nginx_conf=limits.directives(checked.shutdown_timeout),
         drop_in=limits.drop_in(checked.capacity, checked.shutdown_timeout),
         health_flag=_health_flag(checked),
         health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
@@ -238,7 +266,7 @@ _Server = t.Tuple[str, SiteBlock]
 def _server_blocks(checked: _Checked, admitted: admission.Admissions, label: str) -> list[_Server]:
     """The servers of the file in their order, each with the place of the variables it comes from."""
     redirects = tls.redirects(checked.sites)
-    completed, refusing = sockets.shared([*checked.sites, *redirects])
+    completed, refusing = sockets.shared([*checked.sites, *redirects], checked.nginx)
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
     secure = directives.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
@@ -315,7 +343,7 @@ def _names(
             places.setdefault(server.address.host, server.at)
     for location in proxied:
         url = location["proxy_pass"]
-        if url and url.address.host.lower() not in upstreams:
+        if url and not location["resolver"] and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
 

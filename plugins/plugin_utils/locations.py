@@ -6,52 +6,30 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
-import urllib.parse
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import snippets
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import headers, snippets
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.admission import Admission
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import line, quoted
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Site, has_http2, has_tls
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import has_capture, line, quoted
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.tls import hsts_lines
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.values import REDIRECTS, bytes_of
 
-# Always the whole set: nginx inherits proxy_set_header from the level above only where a location sets none.
-_PROXY_HEADERS = {
-    # $host is a name that nginx has checked, and has chosen the site by. $http_host is whatever the client says.
-    "Host": "$host",
-    "X-Real-IP": "$remote_addr",
-    "X-Forwarded-For": "$proxy_add_x_forwarded_for",
-    "X-Forwarded-Proto": "$scheme",
-    # Frameworks believe these two before Host, and would take the client's for the gateway's. nginx leaves them out.
-    "X-Forwarded-Host": "",
-    "Forwarded": "",
-}
-# The template's maps: "websocket" and "upgrade" with a handshake, and nothing with anything else. "" rather than
-# nginx's own "close": a pool may keep its connections for later requests.
-_WEBSOCKET_HEADERS = {"Upgrade": "$websocket_upgrade", "Connection": "$websocket_connection"}
-_PLAIN_HEADERS = {"Upgrade": "", "Connection": ""}
-# Before 1.23.0 nginx reads the first of two, and a backend may read the other one.
-_CHECKED_ORIGIN = {"Origin": "$http_origin"}
-
 # A socket that is silent for a minute is no fault; nginx's default of 60s would close it.
 _WEBSOCKET_SILENCE = "1h"
-# A tunnel holds one or two of these buffers as long as it lives. Measured: docs/data-path.md.
-_TUNNEL_BUFFER = "1k"
-# The whole head of an answer must fit in. Frameworks with policies and cookies send more than nginx's own 4k.
-_PLAIN_BUFFER = "8k"
-# nginx's own proxy_buffers are 8 of a page, and refuse a proxy_buffer_size of more than three (13k of 4k pages).
-_LARGEST_LONE_BUFFER = 13 * 1024
+# Any response header of an application fits in, and messages pass in few pieces. A tunnel has two of them, which cost
+# nothing until a message fills them. OpenSSL frees up to 34k in each TLS handshake: smaller buffers would be cut from
+# that, and the next handshake would need fresh pages. Measured: docs/data-path.md.
+BUFFER = "36k"
+# nginx's own is 60s: a server that drops packets would hold each of its clients that long.
+_CONNECT = "5s"
 # Certificates of backends: those that the host trusts, and chains as long as public ones are.
 _TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
 _CHAIN = "3"
 
 # What answers to requests that should have been handshakes.
 _REFUSED = "@upgrade_required"
-_COUNTS = "Counts clients before anything is refused; a return in the same location would come first."
 _ASKED_BY_BALANCERS = "Load balancers ask here whether new clients may come."
-_IS_SMALL = "Handshakes go on here, with buffers as small as a tunnel needs."
 
 
 class LocationBlock(t.TypedDict):
@@ -62,15 +40,66 @@ class LocationBlock(t.TypedDict):
 
 
 def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[LocationBlock]:
-    blocks: list[LocationBlock] = []
-    for number, location in enumerate(site["locations"], 1):
-        if location["websocket"]:
-            blocks += _websocket_blocks(site, location, admissions, number)
-        else:
-            blocks.append(LocationBlock(comment="", path=_path(location), lines=_plain_lines(site, location)))
+    shared = headers.shared(site)
+    blocks = [
+        LocationBlock(comment="", path=_path(location), lines=_lines(site, location, number, admissions, shared))
+        for number, location in enumerate(site["locations"], 1)
+    ]
     if has_websockets(site):
         blocks.append(LocationBlock(comment="", path=_REFUSED, lines=_refused_lines(site)))
     return blocks
+
+
+def shared_lines(site: Site) -> list[str]:
+    """What the locations of a site share that pass requests on; a line of its own takes the place of a default."""
+    shared = headers.shared(site)
+    if not shared:
+        return []
+    defaults = {
+        "proxy_connect_timeout": _CONNECT,
+        # A backend that is gone without a word is found: the kernel's net.ipv4.tcp_keepalive_time says when.
+        "proxy_socket_keepalive": "on",
+        "proxy_buffer_size": BUFFER,
+        "proxy_buffers": f"4 {BUFFER}",
+    }
+    if snippets.has(site["directives"], "proxy_buffers"):
+        # nginx refuses a size that is too large for the buffers, and its own fits all.
+        del defaults["proxy_buffer_size"]
+    return [
+        *headers.forwarding_lines(site),
+        *([f'set $websocket_before "{site["captures"]}";'] if site["captures"] else []),
+        "proxy_http_version 1.1;",
+        *headers.lines(shared),
+        *(f"{name} {value};" for name, value in defaults.items() if not snippets.has(site["directives"], name)),
+    ]
+
+
+def captures(site: Site, keys: t.Iterable[str], label: str) -> str:
+    """The variables to look up where the operator may use $1, also in the keys that upstreams balance by.
+
+    nginx has the captures of the expression that it tried last, and the maps have some. So these are looked up before a
+    location's own expression; at worst they would change while nginx writes the headers (CVE-2026-42533). Those of
+    server_name come before them, and once more after them, by a map of the site's own.
+    """
+    texts = [*keys, *site["directives"]]
+    for location in site["locations"]:
+        texts += [*location["headers"].values(), *location["directives"]]
+        texts += [location["return"].text or ""] if location["return"] else []
+    included = any(snippets.has(block["directives"], "include") for block in (site, *site["locations"]))
+    if not included and not any(map(has_capture, texts)):
+        return ""
+    again = f"$websocket_name{label}" if any(name.startswith("~") for name in site["server_name"]) else ""
+    return f"$websocket_upgrade$websocket_port{again}"
+
+
+def name_map(site: Site) -> list[str]:
+    """The map of a site that has the captures of its server_name again: of the first one that fits, as nginx has it."""
+    variable = site["captures"].rpartition("$")[2]
+    if not variable.startswith("websocket_name"):
+        return []
+    # After any other name there are none.
+    names = [*(f"~*{name[1:]}" for name in site["server_name"] if name.startswith("~")), "~."]
+    return [f"map $host ${variable} {{", "    volatile;", *(f'    {quoted(name)} "";' for name in names), "}"]
 
 
 def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:
@@ -85,73 +114,51 @@ def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:
     return [LocationBlock(comment=_ASKED_BY_BALANCERS, path=f"= {path}", lines=lines)]
 
 
-def error_page_lines(site: Site, admissions: t.Mapping[str, Admission]) -> list[str]:
+def error_page_lines(site: Site) -> list[str]:
     """Of the server, for a location with an error_page of its own does not inherit those of the server."""
-    if not has_websockets(site):
-        return []
-    lines = [f"error_page 426 = {_REFUSED};"]
-    if any(location["websocket"] is True for location in site["locations"]):
-        lines.append("error_page 418 = $websocket_location;")
-        if any(admissions[location["at"]].limits for location in site["locations"] if location["websocket"]):
-            # What @admitted refuses has come through an error_page already.
-            lines.append("recursive_error_pages on;")
-    return lines
+    return [f"error_page 426 = {_REFUSED};"] if has_websockets(site) else []
 
 
 def has_websockets(site: Site) -> bool:
     return any(location["websocket"] for location in site["locations"])
 
 
-def _websocket_blocks(
-    site: Site, location: Location, admissions: t.Mapping[str, Admission], number: int
-) -> list[LocationBlock]:
-    """A location that speaks WebSocket alone, or one for plain HTTP that hands handshakes over to a second one.
+def may_speak_http2(site: Site) -> bool:
+    """Before 1.25.1 nginx speaks it to all sites of an address if a file of somebody else's says so."""
+    return has_tls(site) or has_http2(site)
 
-    The second one has other buffers. Where there are limits, they stand in a location before that of the handshake:
-    a return would come before them, and what is refused would not be counted.
+
+def _lines(
+    site: Site,
+    location: Location,
+    number: int,
+    admissions: t.Mapping[str, Admission],
+    shared: headers.Headers,
+) -> list[str]:
+    if not headers.is_proxied(location):
+        return _own_lines(site, location, _answer_lines(location))
+    lines = _guard_lines(location, admissions.get(location["at"]))
+    lines += _proxy_lines(location, number)
+    lines += _buffer_lines(site, location)
+    wanted = headers.headers(site, location)
+    lines += headers.lines(wanted) if wanted != shared else []
+    lines += _body_lines(location)
+    if location["websocket"] and _has(location, "error_page"):
+        lines += error_page_lines(site)
+    return _own_lines(site, location, lines)
+
+
+def _guard_lines(location: Location, admission: Admission | None) -> list[str]:
+    """nginx opens a tunnel where the backend answers 101 and the client sent any Upgrade header at all, whatever of it
+    was passed on (ngx_http_proxy_process_header in src/http/modules/ngx_http_proxy_module.c). So what names websocket
+    and is no handshake is refused: https://github.com/0ang3el/websocket-smuggle
     """
-    handshake, admitted, admission = f"@handshake_{number}", f"@admitted_{number}", admissions[location["at"]]
-    pages = error_page_lines(site, admissions) if _has(location, "error_page") else []
-    blocks = []
-    entrance = _path(location)
-    if location["websocket"] is True:
-        guards = _if('$http_upgrade != ""', f"set $websocket_location {handshake};", "return 418;")
-        if not admission.limits:
-            guards = _fork_lines(admission, handshake)
-        lines = [*guards, *_proxy_lines(location, _WEBSOCKET_HEADERS, _PLAIN_BUFFER, named=False)]
-        lines += [*_body_lines(location), *pages, *_own_lines(site, location)]
-        blocks.append(LocationBlock(comment="", path=entrance, lines=lines))
-        entrance = handshake
-    if admission.limits:
-        lines = [*admission.limits, f'try_files "" {admitted};']
-        blocks.append(LocationBlock(comment=_COUNTS, path=entrance, lines=lines))
-        entrance = admitted
-    named = entrance != _path(location)
-    lines = [] if entrance == handshake else _guard_lines(admission)
-    headers = {**_WEBSOCKET_HEADERS, **(_CHECKED_ORIGIN if admission.by_origin else {})}
-    lines += _proxy_lines(location, headers, _TUNNEL_BUFFER, named=named)
-    # The kernel's net.ipv4.tcp_keepalive_time says when.
-    lines.append("proxy_socket_keepalive on;")
-    lines += [*pages, *_own_lines(site, location)]
-    comment = _IS_SMALL if entrance == handshake else ""
-    return [*blocks, LocationBlock(comment=comment, path=entrance, lines=lines)]
-
-
-def _fork_lines(admission: Admission, handshake: str) -> list[str]:
-    """All decisions in one location, for each location with an if costs a tunnel 250 bytes."""
-    return [
-        *_if(f'{admission.variable} != ""', f"set $websocket_location {handshake};", "return 418;"),
-        *(_if('$websocket_upgrade != ""', "return 403;") if admission.by_origin else []),
-        *_if('$http_upgrade != ""', "return 426;"),
-    ]
-
-
-def _guard_lines(admission: Admission) -> list[str]:
-    """A plain request to a backend that speaks WebSocket alone would count as its failure, and a few empty the pool."""
-    return [
-        *_if('$websocket_upgrade = ""', "return 426;"),
-        *(_if(f'{admission.variable} = ""', "return 403;") if admission.by_origin else []),
-    ]
+    if admission is None:
+        return [_if("$websocket_refused", "return 400;")]
+    # A plain request to a backend that speaks WebSocket alone would be a failure of the backend to nginx.
+    refused = '$websocket_upgrade = ""' if location["websocket"] == "required" else "$websocket_refused"
+    foreign = [_if(admission.foreign, "return 403;")] if admission.foreign else []
+    return [_if(refused, "return 426;"), *foreign, *admission.limits]
 
 
 def _refused_lines(site: Site) -> list[str]:
@@ -159,26 +166,20 @@ def _refused_lines(site: Site) -> list[str]:
     return [
         "default_type text/plain;",
         *hsts_lines(site),
-        "add_header Upgrade websocket always;",
+        # HTTP/2 has no such header, and its clients take one for a fault (RFC 9113 section 8.2.2).
+        f"add_header Upgrade {'$websocket_offered' if may_speak_http2(site) else 'websocket'} always;",
         "add_header Sec-WebSocket-Version 13 always;",
         'return 426 "A WebSocket handshake is needed here, by RFC 6455.\\n";',
     ]
 
 
-def _if(condition: str, *lines: str) -> list[str]:
-    return [f"if ({condition}) {{", *(f"    {line}" for line in lines), "}"]
+def _if(condition: str, action: str) -> str:
+    return f"if ({condition}) {{ {action} }}"
 
 
-def _plain_lines(site: Site, location: Location) -> list[str]:
-    lines: list[str] = []
-    if location["upstream"] or location["proxy_pass"]:
-        # nginx opens a tunnel where the backend answers 101 and the client sent any Upgrade header at all, whatever of
-        # it was passed on (ngx_http_proxy_process_header in src/http/modules/ngx_http_proxy_module.c). So it must not
-        # get to a backend: https://bishopfox.com/blog/h2c-smuggling-request, https://github.com/0ang3el/websocket-smuggle
-        lines += _if('$http_upgrade != ""', "return 400;")
-        lines += _proxy_lines(location, _PLAIN_HEADERS, _PLAIN_BUFFER, named=False)
-    if location["root"]:
-        lines.append(line("root", location["root"]))
+def _answer_lines(location: Location) -> list[str]:
+    """Of a location that passes nothing on."""
+    lines = [line("root", location["root"])] if location["root"] else []
     lines += _body_lines(location)
     returned = location["return"]
     if returned:
@@ -186,13 +187,13 @@ def _plain_lines(site: Site, location: Location) -> list[str]:
             # Without a type, browsers save a text as a file.
             lines = [*([] if _has(location, "default_type") else ["default_type text/plain;"]), *lines]
         lines.append(line("return", str(returned.status), *([] if returned.text is None else [returned.text])))
-    return lines + _own_lines(site, location)
+    return lines
 
 
-def _own_lines(site: Site, location: Location) -> list[str]:
+def _own_lines(site: Site, location: Location, lines: list[str]) -> list[str]:
     """A location with headers of its own does not inherit those of the server."""
     hsts = hsts_lines(site) if _has(location, "add_header") else []
-    return [*hsts, *location["directives"]]
+    return [*lines, *hsts, *location["directives"]]
 
 
 def _has(location: Location, directive: str) -> bool:
@@ -209,38 +210,29 @@ def _body_lines(location: Location) -> list[str]:
     return [f"client_max_body_size {size};"] if size else []
 
 
-def _proxy_lines(location: Location, upgrade: t.Mapping[str, str], buffer: str, *, named: bool) -> list[str]:
-    """A location with a name of its own has no path that a URL could replace."""
-    lines = _rewrite_lines(location) if named else []
-    lines.append(line("proxy_pass", _proxied_to(location, named=named)))
-    lines += _ssl_lines(location)
-    lines.append("proxy_http_version 1.1;")
-    lines += [line("proxy_set_header", name, value) for name, value in _headers(location, upgrade).items()]
+def _proxy_lines(location: Location, number: int) -> list[str]:
+    lines = [*_pass_lines(location, number), *_ssl_lines(location)]
     for name in ("proxy_connect_timeout", "proxy_send_timeout"):
         if location[name]:
             lines.append(f"{name} {location[name]};")
     timeout = location["proxy_read_timeout"] or (_WEBSOCKET_SILENCE if location["websocket"] else None)
     if timeout:
         lines.append(f"proxy_read_timeout {timeout};")
-    return lines + _buffer_lines(location, buffer)
+    return lines
 
 
-def _proxied_to(location: Location, *, named: bool) -> str:
+def _pass_lines(location: Location, number: int) -> list[str]:
     url = location["proxy_pass"]
+    if url and location["resolver"]:
+        # nginx looks a name up again only where it comes from a variable. Requests within a request share variables, so
+        # each location has one of its own.
+        variable = f"$websocket_backend_{number}"
+        lines = [line("resolver", *location["resolver"]), line("set", variable, url.authority)]
+        return [*lines, f"proxy_pass {url.scheme}://{variable};"]
     if url:
-        return url.without_uri if named else str(url)
-    # With a path behind the pool nginx puts it in the place of the location's own.
-    return f"http://{location['upstream']}{'/' if location['strip_prefix'] and not named else ''}"
-
-
-def _rewrite_lines(location: Location) -> list[str]:
-    """What a path at the end of proxy_pass does, for a location that may have none."""
-    url = location["proxy_pass"]
-    replacement = urllib.parse.unquote(url.uri) if url else "/" if location["strip_prefix"] else ""
-    if not replacement:
-        return []
-    prefix = re.escape(location["path"].path)
-    return [line("rewrite", f"^{prefix}((?s).*)$", f"{replacement}$1", "break")]
+        return [line("proxy_pass", str(url))]
+    # With a path behind the upstream nginx puts it in the place of the location's own.
+    return [line("proxy_pass", f"http://{location['upstream']}{'/' if location['strip_prefix'] else ''}")]
 
 
 def _ssl_lines(location: Location) -> list[str]:
@@ -262,27 +254,25 @@ def _ssl_lines(location: Location) -> list[str]:
     ]
 
 
-def _headers(location: Location, last: t.Mapping[str, str]) -> dict[str, str]:
-    given = {name.lower(): (name, value) for name, value in location["headers"].items()}
-    own = {**_PROXY_HEADERS, **last}
-    headers = {name: given.pop(name.lower(), (name, value))[1] for name, value in own.items()}
-    return {
-        **{name: headers[name] for name in _PROXY_HEADERS},
-        **dict(given.values()),
-        **{name: headers[name] for name in last},
-    }
+def buffers(site: Site, location: Location) -> tuple[str | None, str | None]:
+    """The proxy_buffer_size and the proxy_buffers of a location, or nothing where it has those of its site.
+
+    Each fits what is given of the other: nginx refuses a size that is too large for the buffers.
+    """
+    size, given = location["proxy_buffer_size"], location["proxy_buffers"]
+    if given and not size:
+        size = given.split()[1]
+    elif size and not given:
+        is_default = not snippets.has(site["directives"], "proxy_buffers")
+        given = None if is_default and bytes_of(size) <= bytes_of(BUFFER) else f"4 {size}"
+    return size, given
 
 
-def _buffer_lines(location: Location, default: str) -> list[str]:
-    size, buffers = location["proxy_buffer_size"], location["proxy_buffers"]
-    # Whoever chooses buffers has nginx's size beside them.
-    if not size and not buffers:
-        size = default
-    if size and not buffers and bytes_of(size) > _LARGEST_LONE_BUFFER:
-        buffers = f"8 {size}"
+def _buffer_lines(site: Site, location: Location) -> list[str]:
+    size, given = buffers(site, location)
     lines = [f"proxy_buffering {location['proxy_buffering']};"] if location["proxy_buffering"] else []
     lines += [f"proxy_buffer_size {size};"] if size else []
-    lines += [f"proxy_buffers {buffers};"] if buffers else []
+    lines += [f"proxy_buffers {given};"] if given else []
     if location["proxy_request_buffering"]:
         lines.append(f"proxy_request_buffering {location['proxy_request_buffering']};")
     return lines

@@ -15,6 +15,9 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Add
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Upstream
 
+# https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
+METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
+
 
 @dataclass(frozen=True)
 class Server:

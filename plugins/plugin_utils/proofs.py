@@ -10,7 +10,7 @@ import re
 import typing as t
 import urllib.parse
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import admission
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import admission, headers, locations
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Location, Probe, Site
@@ -27,27 +27,16 @@ _RESOLVING_SECONDS = 6.0
 _NO_ANSWER = 444
 # Enough to tell whose fault it is where a route is not proven.
 _MOST_BACKENDS = 8
-# What nginx tells a backend of itself and of the client, unless the headers of a location say otherwise.
-_FORWARDED = {
-    "Host": "$websocket_host",
-    "X-Real-IP": "$remote_addr",
-    "X-Forwarded-For": "$proxy_add_x_forwarded_for",
-    "X-Forwarded-Proto": "$scheme",
-    "X-Forwarded-Host": "",
-    "Forwarded": "",
-}
 # Lines that change neither what a backend is asked nor what is made of its answer.
 _HARMLESS = re.compile(
     r"#|(?:access_log|add_header|charset|client_\w+|default_type|error_log|etag|expires|gzip\w*|keepalive_\w+|"
     r"proxy_(?:\w+_timeout|buffering|buffers|busy_buffers_size|cookie_\w+|hide_header|next_upstream\w*|redirect|"
     r"socket_keepalive)|send_timeout|server_tokens|ssl_\w+|tcp_\w+)\b"
 )
-# How large the header of an answer may be: the default of the role, and nginx's own where only proxy_buffers is given.
-_HEADER, _HEADER_OF_NGINX = 16 * 1024, 4 * 1024
 # Of the origins that a backend may want to be told.
 _MOST_ORIGINS = 4
 # The host as the client sent it.
-_CLIENTS_HOST = ("$host", "$http_host", "$websocket_host")
+_CLIENTS_HOST = ("$host", "$http_host", "$host$websocket_port")
 
 
 class Backends(t.TypedDict):
@@ -211,25 +200,18 @@ def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:
         return None
-    forwarded, headers, whole = _forwarded(location["headers"], _variables(site))
+    forwarded, others, whole = _forwarded(site, location)
     lines = (*site["directives"], *location["directives"])
     scheme = ("ws" if location["websocket"] else "http") + ("s" if secure else "")
     return Backends(
         url=f"{scheme}://{_backend_name(site, location)}{_backend_path(location)}",
         addresses=[str(address) for address in addresses[:_MOST_BACKENDS]],
         forwarded=forwarded,
-        headers=headers,
+        headers=others,
         exact=whole and all(_HARMLESS.match(line.strip()) for line in lines),
-        header_size=_header_size(location),
+        header_size=bytes_of(locations.buffers(site, location)[0] or locations.BUFFER),
         origins=_origins(site, location) if location["websocket"] else [],
     )
-
-
-def _header_size(location: Location) -> int:
-    size = location["proxy_buffer_size"]
-    if size:
-        return bytes_of(size)
-    return _HEADER_OF_NGINX if location["proxy_buffers"] else _HEADER
 
 
 def _origins(site: Site, location: Location) -> list[str]:
@@ -250,22 +232,22 @@ def _variables(site: Site) -> dict[str, str]:
     return {
         "$host": _request_host(site).lower(),
         "$http_host": _clients_host(site),
-        "$websocket_host": _clients_host(site).lower(),
+        "$host$websocket_port": _clients_host(site).lower(),
         "$remote_addr": client,
-        "$proxy_add_x_forwarded_for": client,
-        "$scheme": "https" if listen.ssl else "http",
+        # The gateway is no load balancer that would be believed.
+        **dict.fromkeys(("$proxy_add_x_forwarded_for", "$websocket_for"), client),
+        **dict.fromkeys(("$scheme", "$websocket_proto"), "https" if listen.ssl else "http"),
     }
 
 
-def _forwarded(
-    given: t.Mapping[str, str], variables: t.Mapping[str, str]
-) -> tuple[dict[str, str], dict[str, str], bool]:
+def _forwarded(site: Site, location: Location) -> tuple[dict[str, str], dict[str, str], bool]:
     """What a backend is told of nginx and the client, the other headers of a location, and whether that is all.
 
     What holds any other variable is for nginx alone to complete, and left out.
     """
-    told = {name: variables.get(value, value) for name, value in _FORWARDED.items()}
-    names = {name.lower(): name for name in _FORWARDED}
+    variables, given = _variables(site), location["headers"]
+    told = {name: variables.get(value, value) for name, value in headers.own(site).items() if name != "Origin"}
+    names = {name.lower(): name for name in told}
     others: dict[str, str] = {}
     for name, value in given.items():
         completed = variables.get(value, value)

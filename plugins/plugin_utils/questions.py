@@ -33,13 +33,12 @@ class Question(t.TypedDict):
 
 
 def servers(lines: t.Sequence[str]) -> list[Server]:
-    """The servers of an upstream block, in their order."""
-    found = (_SERVER.match(line) for line in lines)
-    return [
-        Server(match["address"], "down" in match["parameters"].split(), bool(match["drained"]))
-        for match in found
-        if match
-    ]
+    """The servers of an upstream block, in their order; one that is listed again as a backup is one server."""
+    found: dict[str, Server] = {}
+    for match in filter(None, map(_SERVER.match, lines)):
+        is_down = "down" in match["parameters"].split()
+        found.setdefault(match["address"], Server(match["address"], is_down, bool(match["drained"])))
+    return list(found.values())
 
 
 def questions(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[Question]]:

@@ -54,6 +54,7 @@ class Location(_Return, Limits, total=False):
     websocket: bool | str
     headers: dict[str, str]
     client_max_body_size: str | None
+    resolver: tuple[str, ...] | None
     proxy_connect_timeout: str | None
     proxy_send_timeout: str | None
     proxy_read_timeout: str | None
@@ -87,9 +88,12 @@ class Site(Limits, total=False):
     real_ip_header: str | None
     client_header_timeout: str
     large_client_header_buffers: str | None
+    headers: dict[str, str]
     access_log: tuple[str, ...] | None
     locations: tuple[Location, ...]
     directives: tuple[str, ...]
+    # Beside the operator's: the variables whose look-up keeps $1 what the operator means by it.
+    captures: str
 
 
 class Upstream(t.TypedDict, total=False):
@@ -294,6 +298,7 @@ _OWN_PROBE_HEADERS = (
 
 VARIABLES: dict[str, t.Any] = {
     "websockets_state": "present",
+    "websockets_directives": [],
     "websockets_upstreams": [],
     "websockets_sites": [],
     "websockets_server": {},
@@ -320,6 +325,7 @@ VARIABLES: dict[str, t.Any] = {
 # Variables of one value each; what has its own place is checked there.
 _SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
     "websockets_state": values.state,
+    "websockets_directives": snippets.snippet(snippets.HTTP),
     "websockets_config_path": values.absolute_path,
     "websockets_probe_policy": values.probe_policy,
     "websockets_openssl_version": values.openssl_version,
@@ -378,6 +384,11 @@ _LIMITS = {
     "limit_dry_run": Key(values.boolean, default=None),
 }
 
+# nginx reads variables in their values.
+_REQUEST_HEADERS = Key(
+    _headers(values.line, _OWN_HEADERS, "nginx frames the request, and passes on WebSockets alone"), default={}
+)
+
 SITE = {
     "server_name": Key(values.server_names),
     "listen": Key(addresses.listens),
@@ -385,8 +396,8 @@ SITE = {
     "ssl_certificate": Key(values.certificate, default=None),
     "ssl_certificate_key": Key(values.private_key, default=None),
     "ssl_policy": Key(values.ssl_policy, default="intermediate"),
-    # A WebSocket keeps one as long as it lives, and does not use it. Measured: docs/data-path.md.
-    "ssl_buffer_size": Key(values.size, default="1k"),
+    # A WebSocket keeps one as long as it lives, and uses it for its handshake alone. Measured: docs/data-path.md.
+    "ssl_buffer_size": Key(values.size, default="4k"),
     "ssl_client_certificate": Key(values.certificate_path, default=None),
     "ssl_verify_client": Key(values.ssl_verify_client, default=None),
     "redirect_http": Key(values.boolean, default=False),
@@ -397,6 +408,7 @@ SITE = {
     # A client that takes its time holds a connection: nginx's own 60s let a few of them hold many.
     "client_header_timeout": Key(values.milliseconds, default="10s"),
     "large_client_header_buffers": Key(values.buffers, default=None),
+    "headers": _REQUEST_HEADERS,
     "access_log": Key(values.access_log, default=None),
     "locations": Key(_locations),
     "directives": Key(snippets.snippet(snippets.SITE), default=()),
@@ -405,10 +417,8 @@ SITE = {
 _PROXIED = {
     "strip_prefix": Key(values.boolean, default=False),
     "websocket": Key(values.websocket, default=None),
-    # nginx reads variables in their values.
-    "headers": Key(
-        _headers(values.line, _OWN_HEADERS, "nginx frames the request, and passes on WebSockets alone"), default={}
-    ),
+    "resolver": Key(addresses.resolver, default=None),
+    "headers": _REQUEST_HEADERS,
     "proxy_connect_timeout": Key(values.milliseconds, default=None),
     "proxy_send_timeout": Key(values.milliseconds, default=None),
     "proxy_read_timeout": Key(values.milliseconds, default=None),

@@ -15,6 +15,10 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 _OWN_KEY = "the key '{}' is for it"
 
 # What each block's keys say, by the name of nginx's directive. Once more in 'directives' it would be a second opinion.
+HTTP = {
+    "upstream": "the variable websockets_upstreams is for it",
+    "server": "the variable websockets_sites is for it",
+}
 UPSTREAM = {
     **{name: _OWN_KEY.format("balance") for name in values.BALANCES},
     "server": _OWN_KEY.format("servers"),
@@ -37,19 +41,16 @@ SITE = {
     },
     "real_ip_recursive": "it is on where set_real_ip_from is",
     **dict.fromkeys(
-        (
-            *("server_tokens", "connection_pool_size", "request_pool_size"),
-            *("ssl_session_cache", "ssl_session_timeout", "ssl_session_tickets"),
-        ),
+        ("server_tokens", "ssl_session_cache", "ssl_session_timeout", "ssl_session_tickets"),
         "it is written anyway, and nginx takes it once",
     ),
     **{
         name: _OWN_KEY.format("ssl_policy")
         for name in ("ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_ecdh_curve")
     },
-    "recursive_error_pages": "it is on where limits are",
-    # Each location has its own, so on the site they would be without effect.
-    "proxy_set_header": "the key 'headers' of a location is for it",
+    "recursive_error_pages": "with it the answer 426 would be looked for without end",
+    "proxy_set_header": _OWN_KEY.format("headers"),
+    # Each location has its own, so on the site it would be without effect.
     "proxy_read_timeout": "the key 'proxy_read_timeout' of a location is for it",
     "proxy_http_version": "it is always 1.1, for WebSockets need it",
 }
@@ -58,12 +59,12 @@ LOCATION = {
     "proxy_http_version": "it is always 1.1, for WebSockets need it",
     "proxy_ssl_server_name": "it is on where proxy_pass is https",
     "proxy_ssl_verify_depth": "it is 3 where proxy_ssl_verify is on",
-    "proxy_socket_keepalive": "it is on for WebSockets",
     **{
         name: _OWN_KEY.format(name)
         for name in (
-            *("proxy_pass", "root", "return", "client_max_body_size", "proxy_connect_timeout", "proxy_send_timeout"),
-            *("proxy_read_timeout", "proxy_buffering", "proxy_buffer_size", "proxy_buffers", "proxy_request_buffering"),
+            *("proxy_pass", "root", "return", "resolver", "client_max_body_size"),
+            *("proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout"),
+            *("proxy_buffering", "proxy_buffer_size", "proxy_buffers", "proxy_request_buffering"),
             *("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"),
         )
     },
@@ -73,6 +74,21 @@ LOCATION = {
 def has(lines: t.Iterable[str], name: str) -> bool:
     """Whether checked lines have a directive on their uppermost level."""
     return name in syntax.statements("\n".join(lines))
+
+
+def argument(lines: t.Iterable[str], name: str) -> str | None:
+    """What checked lines give a directive on their uppermost level."""
+    words: list[str] = []
+    depth = 0
+    for mark, word in syntax.tokens("\n".join(lines)):
+        if not mark:
+            words.append(word)
+            continue
+        if mark == ";" and depth == 0 and words[0] == name:
+            return " ".join(words[1:])
+        depth += {"{": 1, "}": -1}.get(mark, 0)
+        words = []
+    return None
 
 
 def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Faults], tuple[str, ...] | None]:

@@ -11,12 +11,14 @@ from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Site
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.tls import is_of_an_address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Version
 
 # A client that is gone without a word is found within two minutes. The kernel's own default is two hours.
 _KEEPALIVE = "so_keepalive=60s:10s:6"
 
 
-def shared(sites: t.Sequence[Site]) -> tuple[list[Site], list[Listen]]:
+def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Listen]]:
     """The sites with the options of their sockets completed, and the listens of a server that refuses unknown names.
 
     That server comes before the sites, so that nginx takes it for the default one of these addresses. It has no
@@ -29,10 +31,10 @@ def shared(sites: t.Sequence[Site]) -> tuple[list[Site], list[Listen]]:
         at, listen, _names = next((member for member in group if member[1].options), group[0])
         if not any_name and not listen.options:
             refusing.append(
-                _with_keepalive(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol))
+                _completed_options(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol), nginx)
             )
         else:
-            changed[at, address] = _with_keepalive(listen)
+            changed[at, address] = _completed_options(listen, nginx)
             if not any_name:
                 refusing.append(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol))
         # nginx's own default is the first site, and no address has two.
@@ -46,19 +48,19 @@ def shared(sites: t.Sequence[Site]) -> tuple[list[Site], list[Listen]]:
 
 def by_policy(refusing: t.Sequence[Listen], sites: t.Sequence[Site]) -> list[list[Listen]]:
     """The listens of each server that refuses. nginx before 1.29.2 takes the versions of TLS from the default server of
-    an address, whatever the site of the name says, so a modern address has one of its own.
+    an address, whatever the site of the name says, so a modern address has one of its own. So has one with a site that
+    clients reach by an IP address.
     """
-    modern = {
-        listen.address.canonical
-        for site in sites
-        if site["ssl_policy"] == "modern"
-        for listen in site["listen"]
-        if listen.ssl
-    }
-    groups = [
-        [listen for listen in refusing if (listen.address.canonical in modern) is apart] for apart in (False, True)
-    ]
-    return [group for group in groups if group]
+    groups: dict[tuple[bool, str], list[Listen]] = {}
+    for listen in refusing:
+        here = [site for site in sites if listen.ssl and _listens(site, listen)]
+        unnamed = next((site["at"] for site in here if is_of_an_address(site)), "")
+        groups.setdefault((any(site["ssl_policy"] == "modern" for site in here), unnamed), []).append(listen)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _listens(site: Site, listen: Listen) -> bool:
+    return any(other.address.canonical == listen.address.canonical for other in site["listen"])
 
 
 _Member = t.Tuple[str, Listen, t.Tuple[str, ...]]
@@ -72,11 +74,13 @@ def _by_address(sites: t.Sequence[Site]) -> dict[Address, list[_Member]]:
     return groups
 
 
-def _with_keepalive(listen: Listen) -> Listen:
-    given = any(option.startswith("so_keepalive=") for option in listen.options)
-    if given or listen.address.unix:
+def _completed_options(listen: Listen, nginx: Version) -> Listen:
+    if listen.address.unix:
         return listen
-    return replace(listen, options=(*listen.options, _KEEPALIVE))
+    missing = [] if any(option.startswith("so_keepalive=") for option in listen.options) else [_KEEPALIVE]
+    if not nginx.spreads_connections and "reuseport" not in listen.options:
+        missing.insert(0, "reuseport")
+    return replace(listen, options=(*listen.options, *missing))
 
 
 def _completed(site: Site, changed: t.Mapping[tuple[str, Address], Listen]) -> Site:

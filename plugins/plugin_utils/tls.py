@@ -10,7 +10,7 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import quoted
 
@@ -57,6 +57,12 @@ def certificate_lines(site: Site, config_path: str) -> list[str]:
         lines.append(f"ssl_client_certificate {quoted(site['ssl_client_certificate'])};")
         lines.append(f"ssl_verify_client {site['ssl_verify_client'] or 'on'};")
     return lines
+
+
+def is_of_an_address(site: Site) -> bool:
+    """Whether clients may reach the site by an IP address."""
+    names = [name[1:-1] if name.startswith("[") else name for name in site.get("server_name", ())]
+    return any(not is_name(name) for name in names)
 
 
 def hsts_lines(site: Site) -> list[str]:
@@ -109,9 +115,7 @@ def redirect_lines(site: Site) -> list[str]:
     return [
         "default_type text/plain;",
         # A client that asks for ws:// follows no redirect (RFC 6455 section 4.1), and has sent its cookies by now.
-        'if ($http_upgrade != "") {',
-        f'    return 403 "WebSockets are at wss://{there} only.\\n";',
-        "}",
+        f'if ($http_upgrade ~* websocket) {{ return 403 "WebSockets are at wss://{there} only.\\n"; }}',
         f"return 301 https://{there};",
     ]
 

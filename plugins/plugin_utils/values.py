@@ -23,7 +23,7 @@ _SIZE = re.compile(r"[1-9][0-9]{0,5}[kKmM]?")
 _LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 
 _SERVER_NAME = re.compile(
-    rf"_|(?:\*\.|\.)?{HOST_LABEL}(?:\.{HOST_LABEL})*|{HOST_LABEL}(?:\.{HOST_LABEL})*\.\*|~[^\x00-\x1f\x7f]+"
+    rf"_|\[[0-9a-fA-F:.]+\]|(?:\*\.|\.)?{HOST_LABEL}(?:\.{HOST_LABEL})*|{HOST_LABEL}(?:\.{HOST_LABEL})*\.\*|~[^\x00-\x1f\x7f]+"
 )
 _HOST_NAME = re.compile(rf"{HOST_LABEL}(?:\.{HOST_LABEL})*")
 _POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -468,6 +468,10 @@ def size(value: object, path: str, faults: Faults) -> str | None:
 
 def large_size(value: object, path: str, faults: Faults) -> str | None:
     return _number_with_unit(_LARGE_SIZE, "a size as nginx writes it: 0, 512k, 16m, 1g", value, path, faults)
+
+
+def is_size(given: str) -> bool:
+    return _SIZE.fullmatch(given) is not None
 
 
 def bytes_of(given: str) -> int:

@@ -11,7 +11,6 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults, shown
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import has_tls
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Server
@@ -24,7 +23,13 @@ _SERVER_PARAMETERS = {"resolve": (1, 27, 3), "route": (1, 29, 6), "drain": (1, 2
 _RESOLVER_IN_UPSTREAM = (1, 27, 3)
 _HTTP2_DIRECTIVE = (1, 25, 1)
 _REJECT_HANDSHAKE = (1, 19, 4)
+_SPREADS_CONNECTIONS = (1, 21, 6)
 _KEEPALIVE_BY_DEFAULT = (1, 29, 7)
+
+# What any nginx can do instead.
+_OTHER_WAYS = dict.fromkeys(
+    ("resolve", "resolver"), "; a location with proxy_pass: http://NAME:PORT and a resolver does the same on any nginx"
+)
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
 
@@ -48,6 +53,11 @@ class Version(t.NamedTuple):
     def can_reject_handshakes(self) -> bool:
         """Whether a server can end a TLS handshake without a certificate of its own."""
         return self >= _REJECT_HANDSHAKE
+
+    @property
+    def spreads_connections(self) -> bool:
+        """Whether the connections of a socket that all workers listen on are spread over them. Before, one gets all."""
+        return self >= _SPREADS_CONNECTIONS
 
     @property
     def keeps_connections_by_default(self) -> bool:
@@ -99,14 +109,16 @@ def check(found: t.Iterable[Need], nginx: Version, faults: Faults) -> None:
     """Note each thing that the gateway's nginx is too old for."""
     for need in found:
         if nginx < need.since:
-            faults.add(
-                need.at, f"'{need.what}' needs nginx {_dotted(need.since)} or later, and this gateway has {nginx}"
-            )
+            since = f"'{need.what}' needs nginx {_dotted(need.since)} or later, and this gateway has {nginx}"
+            faults.add(need.at, f"{since}{_OTHER_WAYS.get(need.what, '')}")
 
 
 def differ(upstreams: t.Iterable[Upstream], sites: t.Iterable[Site]) -> bool:
     """Whether one nginx reads another text than another nginx, for the same variables."""
-    return any(map(has_tls, sites)) or any(upstream["keepalive"] == 0 for upstream in upstreams)
+    listens = [listen for site in sites for listen in site["listen"]]
+    return any(not listen.address.unix for listen in listens) or any(
+        upstream["keepalive"] == 0 for upstream in upstreams
+    )
 
 
 def _dotted(since: tuple[int, int, int]) -> str:

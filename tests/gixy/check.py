@@ -29,7 +29,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.module_utils import main_context
+from ansible_collections.wsfleet.nginx.plugins.module_utils import capacity, main_context
 from rendering import render
 from roles.test_examples import EXAMPLES
 
@@ -135,7 +135,8 @@ def examples() -> t.Iterator[tuple[str, str]]:
 
 def dump(variables: t.Mapping[str, t.Any], groups: t.Any, hostvars: t.Any) -> str:
     """The whole configuration with these variables, as nginx -T shows it."""
-    directives = gateway_model(variables, groups, hostvars)["nginx_conf"]
+    limits = capacity.limits(variables.get("websockets_capacity", 4096), workers=1)
+    directives = {**gateway_model(variables, groups, hostvars)["nginx_conf"], **limits}
     files = {
         "/etc/nginx/nginx.conf": main_context.edited(NGINX_CONF, directives),
         "/etc/nginx/mime.types": "",

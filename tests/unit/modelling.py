@@ -27,6 +27,32 @@ INVENTORY = Inventory(
         "wrong2": {"ansible_host": "192.0.2.12", "websockets_server": 0, "websockets_sever": {}},
     },
 )
+# What every location passes on, and what those do beside it that pass WebSockets, or that do not.
+OWN_HEADERS = [
+    "proxy_set_header Host $host$websocket_port;",
+    "proxy_set_header X-Real-IP $remote_addr;",
+    "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
+    "proxy_set_header X-Forwarded-Proto $scheme;",
+    'proxy_set_header X-Forwarded-Host "";',
+    'proxy_set_header X-Forwarded-Port "";',
+    'proxy_set_header X-Forwarded-Ssl "";',
+    'proxy_set_header X-Scheme "";',
+    'proxy_set_header Forwarded "";',
+]
+UPGRADE_HEADERS = [
+    "proxy_set_header Upgrade $websocket_upgrade;",
+    "proxy_set_header Connection $websocket_connection;",
+]
+PLAIN_HEADERS = ['proxy_set_header Upgrade "";', 'proxy_set_header Connection "";']
+SHARED = [
+    "proxy_http_version 1.1;",
+    *OWN_HEADERS,
+    *UPGRADE_HEADERS,
+    "proxy_connect_timeout 5s;",
+    "proxy_socket_keepalive on;",
+    "proxy_buffer_size 36k;",
+    "proxy_buffers 4 36k;",
+]
 STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
 
 
@@ -89,7 +115,8 @@ def server_of(model: Model, number: int = 0) -> list[str]:
     """The lines of a site's server, but for those that every site has alike."""
     lines = server_at(model, f"websockets_sites[{number}]")["lines"]
     alike = [
-        *("server_tokens off;", "client_header_timeout 10s;", "connection_pool_size 384;", "request_pool_size 640;"),
+        *("server_tokens off;", "client_header_timeout 10s;", "client_header_buffer_size 2k;"),
+        *("request_pool_size 640;", "absolute_redirect off;"),
         "access_log /var/log/nginx/websockets.log websockets;",
     ]
     return [line for line in lines if line not in alike]

@@ -41,6 +41,15 @@ expressions = st.sampled_from(
 hosts = st.integers(1, 250).map(lambda number: f"10.0.0.{number}") | st.integers(1, 9).map(lambda n: f"[2001:db8::{n}]")
 addresses = st.builds("{}:{}".format, hosts, st.integers(1, 65535)) | st.just("unix:/run/backend.sock")
 
+# What a site may say instead of the gateway, and what the http block may have.
+INSTEAD = ["absolute_redirect on;\nclient_header_buffer_size 4k;", "proxy_buffers 8 8k;\nproxy_connect_timeout 9s;"]
+OF_HTTP = [
+    [],
+    "map_hash_bucket_size 512;",
+    "server_names_hash_bucket_size 128;",
+    ["geo $own_office {\n    default 0;\n    10.0.0.0/8 '1';\n}", "map $http_x $own_map { '~^(a|;)' $1; }"],
+]
+
 # What must never be in a file, a model or a message.
 SECRET = "SECRET"
 PEM = {
@@ -133,7 +142,14 @@ def backends(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
         proxy_ssl_name=st.just("b.example"),
     )
     secure = merged(uris.map(lambda uri: {"proxy_pass": f"https://10.0.0.2{uri}"}), tls)
-    return pool | (plain | unix).map(lambda url: {"proxy_pass": url}) | secure
+    # Looked up while nginx runs, so not when it starts.
+    resolved = st.sampled_from(["http://backend.invalid", "https://backend.invalid:444"]).map(
+        lambda url: {"proxy_pass": url, "resolver": "127.0.0.53 valid=10s"}
+    )
+    return pool | (plain | unix).map(lambda url: {"proxy_pass": url}) | secure | resolved
+
+
+headers = st.dictionaries(st.sampled_from(["X-One", "x-two", "Host", "x-real-ip"]), values, max_size=3)
 
 
 def actions(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
@@ -141,7 +157,7 @@ def actions(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
         optional(websocket=st.sampled_from([True, "required"])), NOTHING | limits
     )
     options = optional(
-        headers=st.dictionaries(st.sampled_from(["X-One", "x-two", "Host", "x-real-ip"]), values, max_size=3),
+        headers=headers,
         proxy_connect_timeout=times,
         proxy_send_timeout=times,
         proxy_read_timeout=times | st.just("500ms"),
@@ -239,16 +255,21 @@ def site(draw: st.DrawFn, number: int, pools: t.Sequence[str], port: Port) -> Va
     names = [f"s{number}.example", f"*.s{number}.example", f"~^(?<a>[a-z]{{1,3}})\\.s{number}\\.example$"]
     # One site alone can have the name of all others.
     any_name = [[*names, "_"]] if number == 1 else []
+    # And one alone needs no certificate like that of another.
+    ips = ["192.0.2.1", [names[0], "[2001:db8::1]"]] if number == 0 else []
     keys = draw(
         optional(
             access_log=st.sampled_from([False, "off", "/tmp/a.log", "/tmp/a.log combined if=$http_x"]),
             client_header_timeout=times,
             large_client_header_buffers=st.sampled_from(["4 8k", "8 16k"]),
-            directives=st.sampled_from([f"error_page 502 @down;\n{DOWN}", ["add_header X-S b;", *DOWN.split("\n\n")]]),
+            headers=headers,
+            directives=st.sampled_from(
+                [f"error_page 502 @down;\n{DOWN}", ["add_header X-S b;", *DOWN.split("\n\n")], *INSTEAD]
+            ),
         )
     )
     return {
-        "server_name": draw(st.sampled_from([names[0], names, names[::2], *any_name])),
+        "server_name": draw(st.sampled_from([names[0], names, names[::2], *any_name, *ips])),
         "listen": draw(listens(port)),
         "locations": [draw(location(path, pools)) for path in chosen],
         **keys,
@@ -267,6 +288,7 @@ def gateways(draw: st.DrawFn, nginx: Version = OLDEST) -> Variables:
         for number in (8000, 8001)
     ]
     return {
+        "websockets_directives": draw(st.sampled_from(OF_HTTP)),
         "websockets_upstreams": [draw(upstream(name, nginx)) for name in pools],
         "websockets_sites": [
             draw(site(number, pools, draw(st.sampled_from(ports)))) for number in range(draw(st.integers(0, 3)))

@@ -24,8 +24,8 @@ EXAMPLES = {
 FOUNDING = yaml.safe_load((ROOT / "inventories/mixed/group_vars/ws_gateways.yml").read_text())
 
 
-def test_there_are_eight_examples() -> None:
-    assert len(EXAMPLES) == 8
+def test_there_are_nine_examples() -> None:
+    assert len(EXAMPLES) == 9
 
 
 @pytest.mark.parametrize("blocks", EXAMPLES.values(), ids=EXAMPLES)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import typing as t
-import urllib.parse
 from dataclasses import replace
 
 import pytest
@@ -21,7 +20,8 @@ from rendering import render
 VERSIONS = [(1, 18, 0), (1, 22, 1), (1, 26, 3), (1, 30, 0)]
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 HEADERS = [
-    *("Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Host", "Forwarded"),
+    *("Host", "X-Real-IP", "X-Forwarded-For", "X-Forwarded-Proto"),
+    *("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Ssl", "X-Scheme", "Forwarded"),
     *("Upgrade", "Connection"),
 ]
 TIMES_AND_SIZES = ("proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout", "proxy_buffer_size")
@@ -40,14 +40,19 @@ def test_the_file_says_what_the_variables_say(nginx: strategies.Version, data: s
     assert strategies.SECRET not in text
     assert strategies.SECRET not in str(gateway_model(variables, {}, {}))
     file = parse(text)
-    assert {directive.name for directive in file.block} <= HTTP
+    given = parse("\n".join(listed(variables["websockets_directives"]))).block
+    assert file.block[: len(given)] == given
+    file = replace(file, block=file.block[len(given) :])
+    assert {directive.name for directive in file.block} <= HTTP - {
+        directive.name for directive in given if "hash" in directive.name
+    }
     pools = file.named("upstream")
     servers = [unasked(server, variables["websockets_health_path"]) for server in file.named("server")[:-1]]
     assert len(pools) == len(variables["websockets_upstreams"])
     for pool, upstream in zip(pools, variables["websockets_upstreams"]):
         check_pool(pool, upstream, nginx)
     check_servers(servers, variables["websockets_sites"])
-    check_sockets(servers)
+    check_sockets(servers, nginx)
     check_definitions(file)
     for server in servers:
         check_names(server)
@@ -56,9 +61,9 @@ def test_the_file_says_what_the_variables_say(nginx: strategies.Version, data: s
 @given(variables=strategies.gateways(VERSIONS[-1]))
 @SLOW
 def test_a_request_goes_where_the_variables_say(variables: strategies.Variables) -> None:
-    """Each location's own lines are followed as nginx does: its ifs, its error pages and its try_files."""
+    """Each location's own lines are followed as nginx does: its ifs, its error pages and its limits."""
     file = parse(render(variables))
-    maps = {block.args[1]: dict(zip_rows(block)) for block in file.named("map") if "admitted" in block.args[1]}
+    maps = {block.args[1]: dict(zip_rows(block)) for block in file.named("map") if "foreign" in block.args[1]}
     all_servers = [unasked(server, variables["websockets_health_path"]) for server in file.named("server")[:-1]]
     servers = {server.arguments("server_name")[0]: server for server in all_servers if is_site(server)}
     for site in variables["websockets_sites"]:
@@ -117,20 +122,18 @@ def check_requests(
 ) -> None:
     websocket, origins = keys.get("websocket", True), keys.get("allowed_origins", "*")
     limits = bool(keys.get("limit_conn_per_client") or keys.get("limit_handshakes_per_client"))
-    plain = "tunnel" if websocket == "required" else "plain"
     outcomes = {
-        True: {"no upgrade": plain, "other upgrade": "426"},
-        "required": {"no upgrade": "426", "other upgrade": "426"},
-        False: {"no upgrade": plain, "other upgrade": "400"},
+        True: {"no upgrade": "plain", "other upgrade": "plain", "no handshake": "426"},
+        "required": {"no upgrade": "426", "other upgrade": "426", "no handshake": "426"},
+        False: {"no upgrade": "plain", "other upgrade": "plain", "no handshake": "400"},
     }[websocket]
-    for request in ("no upgrade", "other upgrade"):
-        counted = limits and websocket is not False and (websocket == "required" or request == "other upgrade")
-        assert outcome(server, block, Request(request, ""), maps) == (outcomes[request], counted)
+    for kind, expected in outcomes.items():
+        assert outcome(server, block, Request(kind, "https://evil.example"), maps) == (expected, False)
     for origin in ("", *strategies.ORIGINS, "https://evil.example"):
         admitted = origins == "*" or (keys.get("allow_missing_origin", True) if origin == "" else origin in origins)
-        expected = "400" if websocket is False else "tunnel" if admitted else "403"
+        expected = "plain" if websocket is False else "tunnel" if admitted else "403"
         found = outcome(server, block, Request("handshake", origin), maps)
-        assert found == (expected, limits and websocket is not False)
+        assert found == (expected, limits and expected == "tunnel")
 
 
 class Request(t.NamedTuple):
@@ -138,48 +141,53 @@ class Request(t.NamedTuple):
     origin: str
 
     def variable(self, name: str, maps: dict[str, dict[str, str]]) -> str:
-        websocket = "websocket" if self.kind == "handshake" else ""
+        upgrade = "websocket" if self.kind == "handshake" else ""
         if name in maps:
-            return maps[name].get(f"{websocket} {self.origin}", maps[name]["default"])
-        known = {"$websocket_upgrade": websocket, "$http_upgrade": "" if self.kind == "no upgrade" else "x"}
+            found = maps[name].get(self.origin, maps[name]["default"])
+            return upgrade if found == "$websocket_upgrade" else found
+        known = {"$websocket_upgrade": upgrade, "$websocket_refused": "yes" if self.kind == "no handshake" else ""}
         return known[name]
+
+    def fulfils(self, condition: tuple[str, ...], maps: dict[str, dict[str, str]]) -> bool:
+        name, *rest = condition
+        value = self.variable(name, maps)
+        if not rest:
+            return value not in ("", "0")
+        operator, other = rest
+        assert operator == "="
+        return value == other
 
 
 def outcome(server: Directive, block: Directive, request: Request, maps: dict[str, dict[str, str]]) -> tuple[str, bool]:
     """How a request ends in a location, and whether its client was counted on the way."""
-    named = {found.args[0]: found for found in server.named("location")}
-    counted, handed_over, target = False, False, ""
-    for _step in range(9):
-        status = ""
-        for condition in block.named("if"):
-            if condition.args[0] == "$arg_x" or status:
-                continue
-            name, operator, value = condition.args
-            if (request.variable(name, maps) == value) == (operator == "="):
-                target = next((args[1] for args in condition.arguments("set")), target)
-                (status,) = condition.arguments("return")[0]
-        if status:
-            pages = {args[0]: args[-1] for args in (block if has_pages(block) else server).arguments("error_page")}
-            page = pages.get(status)
-            if page is None:
-                return status, counted
-            # nginx hands a request over once, unless told otherwise.
-            assert not handed_over or block.named("recursive_error_pages") or server.named("recursive_error_pages")
-            handed_over = True
-            block = named[target if page == "$websocket_location" else page]
-        elif block.named("return"):
-            return block.arguments("return")[0][0], counted
-        elif block.named("try_files"):
-            assert block.named("limit_conn") or block.named("limit_req")
-            counted = True
-            block = named[block.arguments("try_files")[0][-1]]
-        else:
-            return "tunnel" if block.named("proxy_socket_keepalive") else "plain", counted
-    raise AssertionError("a request goes in circles")
+    for condition in block.named("if"):
+        if condition.args[0] != "$arg_x" and request.fulfils(condition.args, maps):
+            ((status,),) = condition.arguments("return")
+            pages = {args[0]: args[-1] for args in inherited_by(block, server, "error_page").arguments("error_page")}
+            if status in pages:
+                (page,) = (found for found in server.named("location") if found.args == (pages[status],))
+                assert page.arguments("return")[0][0] == status
+            return status, False
+    headers = {
+        args[0]: args[1] for args in inherited_by(block, server, "proxy_set_header").arguments("proxy_set_header")
+    }
+    upgrades = headers["Upgrade"] == "$websocket_upgrade" and request.kind == "handshake"
+    limited = bool(block.named("limit_conn") or block.named("limit_req"))
+    return "tunnel" if upgrades else "plain", limited and is_counted(server, request, maps)
 
 
-def has_pages(block: Directive) -> bool:
-    return bool(block.named("error_page"))
+def is_counted(server: Directive, request: Request, maps: dict[str, dict[str, str]]) -> bool:
+    """nginx counts no request whose key is empty."""
+    client = [args[1] for args in server.arguments("set") if args[0] == "$websocket_client"]
+    for condition in server.named("if"):
+        if condition.args[0] == "$websocket_upgrade" and request.fulfils(condition.args, maps):
+            client += [args[1] for args in condition.arguments("set") if args[0] == "$websocket_client"]
+    return client[-1] != ""
+
+
+def inherited_by(block: Directive, server: Directive, name: str) -> Directive:
+    """The block that a location has its directives of a name from: nginx inherits all of them or none."""
+    return block if block.named(name) else server
 
 
 HTTP = {
@@ -189,14 +197,14 @@ HTTP = {
 
 
 def check_servers(servers: list[Directive], sites: list[strategies.Variables]) -> None:
-    """First come those that refuse, one for each policy of TLS at most, and after each site its redirect."""
+    """First come those that refuse, one for each policy and certificate, and after each site its redirect."""
     left = list(servers)
     policies = []
     while left and not left[0].named("server_name"):
         refusing = left.pop(0)
         assert answering(refusing).arguments("return") == [("421",)]
-        policies.append(refusing.arguments("ssl_protocols"))
-    assert len(policies) <= 2
+        policies.append((refusing.arguments("ssl_protocols"), refusing.arguments("ssl_certificate")))
+    assert len(policies) <= 4
     assert all(policies.count(policy) == 1 for policy in policies)
     for site in sites:
         check_site(left.pop(0), site)
@@ -214,7 +222,7 @@ def check_redirect(server: Directive, site: strategies.Variables) -> None:
     assert [block.args for block in server.named("location")] in ([], [("/",)])
 
 
-def check_sockets(servers: list[Directive]) -> None:
+def check_sockets(servers: list[Directive], nginx: strategies.Version) -> None:
     """nginx refuses two listens of one address with options, and takes the first server where none is the default."""
     listens: dict[str, list[tuple[Directive, set[str]]]] = {}
     for server in servers:
@@ -228,6 +236,8 @@ def check_sockets(servers: list[Directive]) -> None:
         assert len(with_options) <= 1
         keepalive = [option for given in with_options for option in given if option.startswith("so_keepalive=")]
         assert len(keepalive) == (not address.startswith("unix:"))
+        if nginx < (1, 21, 6):
+            assert ("reuseport" in set().union(*with_options)) == (not address.startswith("unix:"))
         for flag in ("ssl", "proxy_protocol"):
             assert len({flag in given for _server, given in group}) == 1
         defaults = [server for server, given in group if "default_server" in given]
@@ -247,12 +257,16 @@ def check_definitions(file: Directive) -> None:
     used = {args[0] for name, args in everything if name == "limit_conn"}
     used |= {args[0].partition("=")[2] for name, args in everything if name == "limit_req"}
     assert sorted(defined) == sorted(used)
-    maps = [block.args[1] for block in file.named("map")]
-    variables = {word for _name, args in everything for arg in args for word in re.findall(r"\$websocket_\w+", arg)}
-    own = {"$websocket_client", "$websocket_location"}
-    assert len(maps) == len(set(maps))
-    assert variables - own <= set(maps)
-    assert {name for name in maps if "admitted" in name} <= variables
+    maps = {block.args[1]: block for block in file.named("map")}
+    assert len(maps) == len(file.named("map"))
+    words = [arg for name, args in everything for arg in args]
+    words += [block.args[0] for block in maps.values()]
+    used_variables = set(re.findall(r"\$websocket_\w+", "\n".join(words)))
+    own = {args[0] for name, args in everything if name == "set"}
+    own |= {f"${name}" for block in maps.values() for row in block.block for name in re.findall(r"<(\w+)>", row.name)}
+    assert used_variables <= {*maps, *own}
+    everywhere = {"upgrade", "connection", "refused", "port"}
+    assert maps.keys() - {f"$websocket_{name}" for name in everywhere} <= used_variables
     formats = [args[0] for args in file.arguments("log_format")]
     logs = {args[1] for name, args in everything if name == "access_log" and args[1:2] not in ((), ("combined",))}
     assert formats == sorted(logs)
@@ -270,17 +284,15 @@ def check_names(server: Directive) -> None:
     names = [block.args for block in server.named("location")]
     assert len(names) == len(set(names))
     for name, args in within(server):
-        target = args[-1] if name in ("error_page", "try_files") or args[:1] == ("$websocket_location",) else ""
+        target = args[-1] if name == "error_page" else ""
         assert not target.startswith("@") or (target,) in names
-        if name in ("error_page", "return", "set"):
-            assert "$websocket_location" not in args or any(found == "set" for found, _args in within(server))
 
 
 def check_pool(pool: Directive, upstream: strategies.Variables, nginx: strategies.Version) -> None:
     assert pool.args == (upstream["name"],)
-    assert [set(args) for args in pool.arguments("server")] == [server_words(server) for server in upstream["servers"]]
     balance = upstream.get("balance", "least_conn")
     method = balance.split()[0]
+    assert [set(args) for args in pool.arguments("server")] == servers_words(upstream["servers"], method)
     assert [" ".join(args) for args in pool.arguments(method)] == (
         [] if method == "round_robin" else [balance.replace('"', "").partition(" ")[2]]
     )
@@ -294,6 +306,26 @@ def check_pool(pool: Directive, upstream: strategies.Variables, nginx: strategie
     assert pool.arguments("keepalive") == expected
     (zone,) = pool.arguments("zone")
     assert " ".join(zone).endswith(upstream.get("zone", "64k"))
+
+
+def servers_words(servers: list[t.Any], method: str) -> list[set[str]]:
+    """Of each server, and of those that nginx can turn to when all others have failed."""
+    found = [server_words(server) for server in servers]
+    kept = [
+        {*words, *(["max_fails=0"] if not any(word.startswith("max_fails") for word in words) else [])}
+        for words in found
+    ]
+    if len(found) == 1:
+        return found
+    if method in ("ip_hash", "hash", "random"):
+        return kept
+    if any("backup" in words for words in found):
+        return [other if "backup" in words else words for words, other in zip(found, kept)]
+    limited = any(re.match("max_conns=[1-9]", word) for words in found for word in words)
+    if limited:
+        return found
+    free = [not words & {"down"} and words != other for words, other in zip(found, kept)]
+    return [*found, *({*other, "backup"} for other, is_free in zip(kept, free) if is_free)]
 
 
 def server_words(server: t.Any) -> set[str]:
@@ -313,7 +345,7 @@ def check_site(server: Directive, site: strategies.Variables) -> None:
         given = str(value).split()
         assert found[0] == given[0]
         # One site completes what all say of a socket.
-        assert set(given) <= set(found) <= {*given, "default_server", "so_keepalive=60s:10s:6", "http2"}
+        assert set(given) <= set(found) <= {*given, "default_server", "so_keepalive=60s:10s:6", "http2", "reuseport"}
     assert len(server.named("listen")) == len(listed(site["listen"]))
     assert server.arguments("server_name") == [tuple(listed(site["server_name"]))]
     log = site.get("access_log")
@@ -332,9 +364,8 @@ def check_site(server: Directive, site: strategies.Variables) -> None:
     named = {block.args[0]: block for block in server.named("location") if block.args[0].startswith("@")}
     entrances = [block for block in server.named("location") if not block.args[0].startswith("@")]
     assert len(entrances) == len(site["locations"])
-    for number, (block, location) in enumerate(zip(entrances, site["locations"]), 1):
-        others = [named.pop(name) for name in (f"@handshake_{number}", f"@admitted_{number}") if name in named]
-        check_location(block, others, location)
+    for block, location in zip(entrances, site["locations"]):
+        check_location(block, server, site, location)
     assert named.keys() <= {"@down", "@upgrade_required"}
 
 
@@ -361,30 +392,29 @@ def site_name(site: strategies.Variables) -> str:
     return str(listed(site["server_name"])[0])
 
 
-def check_location(block: Directive, others: list[Directive], location: strategies.Variables) -> None:
+def check_location(
+    block: Directive, server: Directive, site: strategies.Variables, location: strategies.Variables
+) -> None:
     modifier, path = block.args if len(block.args) == 2 else ("", *block.args)
     assert f"{modifier} {path}".strip(" ") == location["path"].strip(" ") or path == location["path"]
-    passing = [found for found in (block, *others) if found.named("proxy_pass")]
-    for found in passing:
-        for key in TIMES_AND_SIZES:
-            if key in location:
-                assert found.arguments(key) == [(str(location[key]).replace(" ", ""),)]
-        if "proxy_buffers" in location:
-            assert [" ".join(args) for args in found.arguments("proxy_buffers")] == [location["proxy_buffers"]]
-        for key in ("proxy_buffering", "proxy_request_buffering"):
-            if key in location:
-                assert found.arguments(key) == [("on" if location[key] in (True, "on") else "off",)]
-        check_proxy(found, location)
-    # A handshake has no body.
-    if "client_max_body_size" in location and location.get("websocket") != "required":
+    for key in TIMES_AND_SIZES:
+        if key in location:
+            assert block.arguments(key) == [(str(location[key]).replace(" ", ""),)]
+    if "proxy_buffers" in location:
+        assert [" ".join(args) for args in block.arguments("proxy_buffers")] == [location["proxy_buffers"]]
+    for key in ("proxy_buffering", "proxy_request_buffering"):
+        if key in location:
+            assert block.arguments(key) == [("on" if location[key] in (True, "on") else "off",)]
+    if "client_max_body_size" in location:
         assert block.arguments("client_max_body_size") == [(str(location["client_max_body_size"]),)]
     if "return" in location:
         check_return(block, str(location["return"]))
     elif "root" in location:
         assert block.arguments("root") == [(location["root"],)]
     else:
-        assert len(passing) == (2 if location.get("websocket", True) is True else 1)
+        check_proxy(block, server, site, location)
     assert len(block.named("return")) == ("return" in location)
+    assert len(block.named("proxy_pass")) == ("upstream" in location or "proxy_pass" in location)
 
 
 def check_return(block: Directive, value: str) -> None:
@@ -396,34 +426,40 @@ def check_return(block: Directive, value: str) -> None:
         assert [(status, *text)] == [tuple(filter(None, args)) for args in given]
 
 
-def check_proxy(block: Directive, location: strategies.Variables) -> None:
+def check_proxy(
+    block: Directive, server: Directive, site: strategies.Variables, location: strategies.Variables
+) -> None:
     check_target(block, location)
-    assert block.arguments("proxy_http_version") == [("1.1",)]
-    headers = dict(t.cast("list[tuple[str, str]]", block.arguments("proxy_set_header")))
-    assert len(headers) == len(block.named("proxy_set_header"))
-    by_name = {name.lower(): value for name, value in headers.items()}
-    for name, value in location.get("headers", {}).items():
-        assert by_name[name.lower()] == value
+    assert server.arguments("proxy_http_version") == [("1.1",)]
+    assert len(server.named("proxy_connect_timeout")) == len(server.named("proxy_socket_keepalive")) == 1
+    listed_headers = inherited_by(block, server, "proxy_set_header").arguments("proxy_set_header")
+    by_name = {name.lower(): value for name, value in listed_headers}
+    assert len(by_name) == len(listed_headers)
+    given = {name.lower(): value for block in (site, location) for name, value in block.get("headers", {}).items()}
+    assert {name: by_name[name] for name in given} == given
     assert {name.lower() for name in HEADERS} <= by_name.keys()
-    assert by_name.keys() <= {name.lower() for name in [*HEADERS, "Origin", *location.get("headers", {})]}
+    assert by_name.keys() <= {*(name.lower() for name in [*HEADERS, "Origin"]), *given}
     upgrades = location.get("websocket", True) is not False
     assert by_name["upgrade"] == ("$websocket_upgrade" if upgrades else "")
     assert by_name["connection"] == ("$websocket_connection" if upgrades else "")
+    if "host" not in given:
+        assert by_name["host"] == "$host$websocket_port"
     if "proxy_read_timeout" not in location:
         assert block.arguments("proxy_read_timeout") == ([("1h",)] if upgrades else [])
 
 
 def check_target(block: Directive, location: strategies.Variables) -> None:
-    """A location with a name has no path that one behind the pool could replace, and rewrites instead."""
     url = location.get("proxy_pass") or f"http://{location['upstream']}{'/' if location.get('strip_prefix') else ''}"
     scheme, _slashes, rest = url.partition("://")
-    socket, _colon, behind = rest.removeprefix("unix:").partition(":")
-    host, slash, uri = (f"unix:{socket}", behind[:1], behind[1:]) if rest.startswith("unix:") else rest.partition("/")
-    named = block.args[0].startswith("@")
-    assert block.arguments("proxy_pass") == [(f"{scheme}://{host}" if named else url,)]
-    assert [args[1:] for args in block.arguments("rewrite")] == (
-        [(f"/{urllib.parse.unquote(uri)}$1", "break")] if named and slash else []
-    )
+    ((target,),) = block.arguments("proxy_pass")
+    if "resolver" in location:
+        # nginx looks a name up again only where it comes from a variable.
+        assert [" ".join(args) for args in block.arguments("resolver")] == [location["resolver"]]
+        ((variable, value),) = [args for args in block.arguments("set") if "websocket" in args[0]]
+        assert (target, value) == (f"{scheme}://{variable}", rest)
+    else:
+        assert target == url
+    assert not block.named("rewrite")
     verified = scheme == "https" and location.get("proxy_ssl_verify", "on") in (True, "on")
     assert block.arguments("proxy_ssl_verify") == ([("on",)] if verified else [])
     trusted = location.get("proxy_ssl_trusted_certificate", "/etc/ssl/certs/ca-certificates.crt")
@@ -437,13 +473,11 @@ def variables_with(value: str, key: str) -> strategies.Variables:
     pool: strategies.Variables = {"name": "one", "servers": ["10.0.0.1:80"]}
     if key == "header":
         location["headers"] = {"X-One": value}
+    elif key == "site header":
+        site["headers"] = {"X-One": value}
     elif key in ("root", "return"):
         location.pop("upstream")
         location[key] = f"200 {value}" if key == "return" else value
-    elif key == "proxy_pass":
-        pool.clear()
-        location.pop("upstream")
-        location[key] = value
     elif key in ("path", "headers"):
         location[key] = value if key == "path" else {value: "x"}
     elif key in ("allowed_origins", "set_real_ip_from"):
@@ -455,10 +489,10 @@ def variables_with(value: str, key: str) -> strategies.Variables:
         site[key] = value
     elif key == "real_ip_header":
         site.update(real_ip_header=value, set_real_ip_from="10.0.0.1")
-    elif key in ("proxy_ssl_name", "proxy_ssl_trusted_certificate"):
+    elif key in URLS:
         pool.clear()
         location.pop("upstream")
-        location.update({"proxy_pass": "https://10.0.0.1", key: value})
+        location.update({"proxy_pass": URLS[key], key.removeprefix("location "): value})
     elif key == "server":
         pool["servers"] = [value]
     else:
@@ -466,6 +500,13 @@ def variables_with(value: str, key: str) -> strategies.Variables:
     return {"websockets_upstreams": [pool] if pool else [], "websockets_sites": [site]}
 
 
+# What goes with a URL, and the URL.
+URLS = {
+    "proxy_pass": "",
+    "location resolver": "http://a.example",
+    "proxy_ssl_name": "https://10.0.0.1",
+    "proxy_ssl_trusted_certificate": "https://10.0.0.1",
+}
 TLS_KEYS = ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "hsts")
 FORMS = {
     "allowed_origins": ["https://a{}", "{}"],
@@ -480,6 +521,8 @@ FORMS = {
     "proxy_ssl_name": ["a{}", "{}"],
     "proxy_ssl_trusted_certificate": ["/{}", "{}"],
     "header": ["{}", "a {}", "$host{}"],
+    "site header": ["{}", "a {}", "$host{}"],
+    "location resolver": ["{}", "10.0.0.1 {}"],
     "headers": ["X{}", "{}"],
     "root": ["/{}", "{}"],
     "return": ["{}", '"{}"', "a {}"],
@@ -538,8 +581,9 @@ HARMLESS = {
         "root": ["/x"],
         "return": ["x", "", "200"],
         "path": ["/x"],
-        # A path is one more line for handshakes.
-        "proxy_pass": [f"{url}{path}" for url in ("http://10.0.0.1", "https://10.0.0.1") for path in ("", "/")],
+        "proxy_pass": ["http://10.0.0.1", "https://10.0.0.1"],
+        "location resolver": ["10.0.0.1"],
+        "site header": ["x"],
         # The name of all others leaves none to refuse.
         "server_name": ["x", "_"],
         "allowed_origins": ["https://x"],
@@ -555,7 +599,8 @@ HARMLESS = {
         "proxy_ssl_trusted_certificate": ["/x"],
         "listen": ["80"],
         "access_log": ["/x"],
-        "server": ["10.0.0.1:80"],
+        # A name may stand for several servers, so it is listed again.
+        "server": ["10.0.0.1:80", "a:80"],
         "name": ["one"],
         "balance": ["hash $x", "sticky cookie x", "round_robin", "ip_hash", "random", "least_time header"],
         "zone": ["64k"],

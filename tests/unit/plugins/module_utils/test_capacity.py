@@ -74,6 +74,37 @@ def test_a_running_worker_that_may_open_too_few_files_is_told(open_files: int | 
     assert capacity.shortfalls({"worker_rlimit_nofile": "2048"}, now, open_files) == found
 
 
+@pytest.mark.parametrize(
+    ("sockets", "workers", "connections"),
+    [
+        # One worker holds all of them.
+        (4096, 1, 8704),
+        (4096, 2, 5632),
+        (4096, 4, 3072),
+        (100_000, 2, 125_512),
+        (100_000, 16, 16_138),
+        (1, 64, 514),
+    ],
+)
+def test_a_worker_holds_its_share_with_room_for_an_uneven_spread(sockets: int, workers: int, connections: int) -> None:
+    found = capacity.limits(sockets, workers)
+    assert found == {"worker_rlimit_nofile": str(connections + 512), "worker_connections": str(connections)}
+
+
+@pytest.mark.parametrize("sockets", [1, 100, 4096, 100_000, 10_000_000])
+@pytest.mark.parametrize("workers", [1, 2, 8, 64])
+def test_all_workers_together_hold_all_sockets_and_a_lucky_one_more_than_its_share(sockets: int, workers: int) -> None:
+    """Each socket takes any of the workers: six times the standard deviation is beyond what is ever seen."""
+    room = (int(capacity.limits(sockets, workers)["worker_connections"])) // 2
+    assert room * workers >= sockets
+    assert room >= min(sockets, sockets / workers + 6 * (sockets / workers * (1 - 1 / workers)) ** 0.5)
+
+
+@pytest.mark.parametrize(("given", "workers"), [("1", 1), ("4", 4), (None, 1), ("auto", os.cpu_count())])
+def test_nginx_conf_says_how_many_workers_there_are(given: str | None, workers: int) -> None:
+    assert capacity.workers(given) == workers
+
+
 def test_both_shortfalls_are_told() -> None:
     wanted = {"worker_connections": "2048", "worker_rlimit_nofile": "4096"}
     assert len(capacity.shortfalls(wanted, {"worker_connections": "1024"}, 1024)) == 2

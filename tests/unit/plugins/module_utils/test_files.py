@@ -45,6 +45,36 @@ def swapped(wanted: Files) -> Files:
     return earlier
 
 
+def test_a_log_is_as_nginxs_own_beside_it(tmp_path: Path) -> None:
+    placed(tmp_path / "access.log", "", mode=0o604)
+    log = tmp_path / "websockets.log"
+    files.keep_log(log)
+    assert files.read(log) == content("", mode=0o604)
+
+
+def test_a_log_alone_is_for_the_owner_and_the_group_of_its_folder(tmp_path: Path) -> None:
+    log = tmp_path / "websockets.log"
+    files.keep_log(log)
+    assert files.read(log) == files.Content(b"", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid))
+
+
+def test_a_log_that_everybody_may_read_keeps_its_lines_and_loses_its_readers(tmp_path: Path) -> None:
+    log = tmp_path / "websockets.log"
+    placed(log, "a line", mode=0o644)
+    files.keep_log(log)
+    assert files.read(log) == files.Content(b"a line", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid))
+
+
+def test_a_log_that_is_a_link_or_has_no_folder_is_left_to_nginx(tmp_path: Path) -> None:
+    """As in containers, where it leads to the standard output."""
+    other = tmp_path / "other"
+    placed(other, "", mode=0o644)
+    (tmp_path / "websockets.log").symlink_to(other)
+    files.keep_log(tmp_path / "websockets.log")
+    files.keep_log(tmp_path / "missing" / "websockets.log")
+    assert stat.S_IMODE(other.stat().st_mode) == 0o644
+
+
 def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 

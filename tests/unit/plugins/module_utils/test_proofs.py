@@ -552,7 +552,7 @@ class Counting:
 
 HANGING_UP: tuple[bytes, ...] = ()
 GARBLED = (b"220 mail.example ESMTP\r\n",)
-LARGE = (b"HTTP/1.1 404 Not Found\r\nX-Policy: ", b"a" * 16384, b"\r\n\r\n")
+LARGE = (b"HTTP/1.1 404 Not Found\r\nX-Policy: ", b"a" * 36864, b"\r\n\r\n")
 NOWHERE = (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",)
 FAILING = (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",)
 
@@ -567,7 +567,7 @@ def led_to(*ports: int, **options: t.Any) -> dict[str, t.Any]:
     [
         (HANGING_UP, "closed the connection before the answer"),
         (GARBLED, "does not speak HTTP"),
-        (LARGE, "answered with a header of 16422 bytes, and nginx takes 16384: proxy_buffer_size"),
+        (LARGE, "answered with a header of 36902 bytes, and nginx takes 36864: proxy_buffer_size"),
     ],
     ids=["hanging-up", "garbled", "large"],
 )

@@ -26,30 +26,39 @@ def admission(*locations: dict[str, t.Any], **keys: t.Any) -> list[list[str]]:
 
 
 def limits(path: str, *locations: dict[str, t.Any], **keys: t.Any) -> list[str]:
-    """The lines of the block that counts."""
-    *lines, last = blocks_of(sound([POOL], [site(locations=list(locations) or [location()], **keys)]))[path]
-    assert last == f'try_files "" @admitted_{path.rpartition("_")[2]};'
-    return lines
+    """The lines of a location that count."""
+    lines = blocks_of(sound([POOL], [site(locations=list(locations) or [location()], **keys)]))[path]
+    return [line for line in lines if line.startswith("limit_")]
 
 
 def test_origins_are_a_map_of_exact_strings() -> None:
     assert admission(allowed_origins=[A, "null", B]) == [
         [
-            'map "$websocket_upgrade $http_origin" $websocket_admitted_1 {',
-            '    default                            "";',
-            '    "websocket "                       yes;',
-            '    "websocket https://a.example"      yes;',
-            '    "websocket null"                   yes;',
-            '    "websocket https://b.example:8443" yes;',
+            "map $http_origin $websocket_foreign_1 {",
+            "    default                $websocket_upgrade;",
+            '    ""                     "";',
+            '    https://a.example      "";',
+            '    null                   "";',
+            '    https://b.example:8443 "";',
             "}",
         ]
+    ]
+
+
+def test_a_page_that_may_not_open_websockets_may_ask_for_all_else() -> None:
+    """Only a handshake of another origin has a value that is not empty."""
+    lines = blocks_of(sound([POOL], [site(allowed_origins=[A])]))["/"]
+    assert lines[:3] == [
+        "if ($websocket_refused) { return 426; }",
+        "if ($websocket_foreign_1) { return 403; }",
+        "proxy_pass http://ws-backend;",
     ]
 
 
 def test_a_handshake_without_an_origin_may_be_refused() -> None:
     """Only programs that are no browsers send none."""
     (lines,) = admission(allowed_origins=[A], allow_missing_origin=False)
-    assert lines[1:-1] == ['    default                       "";', '    "websocket https://a.example" yes;']
+    assert lines[1:-1] == ["    default           $websocket_upgrade;", '    https://a.example "";']
     assert admission(allowed_origins=[A], allow_missing_origin=True) == admission(allowed_origins=[A])
 
 
@@ -77,13 +86,10 @@ def test_the_same_origins_are_one_map() -> None:
         ],
     )
     maps = [lines[0].split()[-2] for lines in blocks["admission"]]
-    assert maps == ["$websocket_admitted_1", "$websocket_admitted_2", "$websocket_admitted_3"]
-    first = [[lines[0] for path, lines in blocks_of(blocks, number).items() if path[0] == "/"] for number in range(3)]
-    assert first == [
-        ['if ($websocket_admitted_1 != "") {', 'if ($websocket_admitted_2 != "") {'],
-        ['if ($websocket_admitted_2 != "") {', 'if ($websocket_admitted_1 != "") {'],
-        ['if ($websocket_admitted_3 != "") {'],
-    ]
+    assert maps == ["$websocket_foreign_1", "$websocket_foreign_2", "$websocket_foreign_3"]
+    second = [[lines[1] for path, lines in blocks_of(blocks, number).items() if path[0] == "/"] for number in range(3)]
+    refused = "if ($websocket_foreign_{}) {{ return 403; }}"
+    assert second == [[refused.format(number) for number in numbers] for numbers in ([1, 2], [2, 1], [3])]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +130,7 @@ def test_what_no_browser_sends_is_no_origin(origin: str) -> None:
 )
 def test_what_a_browser_sends_is_an_origin(origin: str) -> None:
     (lines,) = admission(allowed_origins=[origin])
-    assert syntax.words(lines[-2].rstrip(";")) == [f"websocket {origin}", "yes"]
+    assert syntax.words(lines[-2].rstrip(";")) == [origin, ""]
 
 
 @pytest.mark.parametrize(
@@ -161,13 +167,13 @@ def test_a_site_that_lets_all_pages_in_without_saying_so_is_a_warning() -> None:
     assert warnings(location(allowed_origins="*"), location(path="/a", websocket=False)) == []
 
 
-def test_a_site_with_limits_counts_clients_by_their_networks() -> None:
+def test_a_site_with_limits_counts_handshakes_by_the_networks_of_clients() -> None:
     lines = server_of(sound([POOL], [site(limit_conn_per_client=20)]))
     start = lines.index("set $websocket_client $binary_remote_addr;")
-    assert lines[start + 1 : start + 4] == [
-        r'if ($binary_remote_addr ~ "(?s)^(?!\x00{10}\xff\xff)(.{8}).{8}$") {',
-        "    set $websocket_client $1;",
-        "}",
+    assert lines[start + 1 : start + 3] == [
+        r'if ($binary_remote_addr ~ "(?s)^(?!\x00{10}\xff\xff)(.{8}).{8}$") { set $websocket_client $1; }',
+        # nginx counts no request whose key is empty.
+        'if ($websocket_upgrade = "") { set $websocket_client ""; }',
     ]
     assert not any("$websocket_client" in line for line in server_of(sound([POOL], [site()])))
     plain = location(path="/a", websocket=False)
@@ -201,7 +207,7 @@ def test_limits_are_counted_in_a_zone_of_their_block() -> None:
         ["limit_conn_zone $websocket_client zone=websocket_conn_1:1m;"],
         ["limit_req_zone $websocket_client zone=websocket_rate_1:10m rate=5r/s;"],
     ]
-    assert limits("@handshake_1", **keys) == [
+    assert limits("/", **keys) == [
         "limit_conn websocket_conn_1 20;",
         "limit_conn_status 429;",
         "limit_req zone=websocket_rate_1 burst=5 nodelay;",
@@ -220,7 +226,7 @@ def test_limits_are_counted_in_a_zone_of_their_block() -> None:
 )
 def test_a_rate_says_how_many_may_come_at_once(rate: str, zone: str, burst: str) -> None:
     assert admission(limit_handshakes_per_client=rate)[0][0].endswith(f" rate={zone};")
-    assert limits("@handshake_1", limit_handshakes_per_client=rate)[0] == f"limit_req zone=websocket_rate_1{burst};"
+    assert limits("/", limit_handshakes_per_client=rate)[0] == f"limit_req zone=websocket_rate_1{burst};"
 
 
 @pytest.mark.parametrize("rate", ["5", "0r/s", "5r/h", "5 r/s", "5r/s nodelay", "5r/s burst=-1", "-1r/s", "1.5r/s", ""])
@@ -232,11 +238,11 @@ def test_a_rate_that_nginx_would_not_take_is_refused(rate: str) -> None:
 
 def test_a_dry_run_counts_and_refuses_nobody() -> None:
     dry = ["limit_conn_dry_run on;", "limit_req_dry_run on;"]
-    assert limits("@handshake_1", limit_conn_per_client=1, limit_dry_run=True)[2:] == dry
-    assert limits("@handshake_1", location(limit_dry_run=False), limit_conn_per_client=1, limit_dry_run=True)[2:] == []
-    assert limits("@handshake_1", location(limit_dry_run=True), limit_conn_per_client=1)[2:] == dry
+    assert limits("/", limit_conn_per_client=1, limit_dry_run=True)[2:] == dry
+    assert limits("/", location(limit_dry_run=False), limit_conn_per_client=1, limit_dry_run=True)[2:] == []
+    assert limits("/", location(limit_dry_run=True), limit_conn_per_client=1)[2:] == dry
     # Without limits there is nothing to run.
-    assert "@admitted_1" not in blocks_of(sound([POOL], [site(limit_dry_run=True)]))
+    assert limits("/", limit_dry_run=True) == []
 
 
 def test_the_limits_of_a_site_are_shared_and_those_of_a_location_are_its_own() -> None:
@@ -257,24 +263,25 @@ def test_the_limits_of_a_site_are_shared_and_those_of_a_location_are_its_own() -
     ]
     shared = ["limit_req zone=websocket_rate_1 burst=9 nodelay;", "limit_req_status 429;"]
     conn = ["limit_conn websocket_conn_1 9;", "limit_conn_status 429;"]
-    assert limits("@handshake_1", *locations, **keys) == limits("@handshake_2", *locations, **keys) == [*conn, *shared]
-    assert limits("@handshake_3", *locations, **keys) == [
+    assert limits("/", *locations, **keys) == limits("/b", *locations, **keys) == [*conn, *shared]
+    assert limits("/c", *locations, **keys) == [
         "limit_conn websocket_conn_2 2;",
         "limit_conn_status 429;",
         *shared,
     ]
-    assert limits("@handshake_4", *locations, **keys) == [
+    assert limits("/d", *locations, **keys) == [
         "limit_req zone=websocket_rate_2 burst=2 nodelay;",
         "limit_req_status 429;",
     ]
-    assert limits("@handshake_5", *locations, **keys) == shared
+    assert limits("/e", *locations, **keys) == shared
+    assert limits("/f", *locations, **keys) == []
 
 
 def test_two_sites_count_for_themselves() -> None:
     sites = [site(server_name=name, limit_conn_per_client=9) for name in ("a", "b")]
     model = sound([POOL], sites)
     assert len(model["admission"]) == 2
-    lines = [blocks_of(model, number)["@handshake_1"][0] for number in (0, 1)]
+    lines = [blocks_of(model, number)["/"][1] for number in (0, 1)]
     assert lines == ["limit_conn websocket_conn_1 9;", "limit_conn websocket_conn_2 9;"]
 
 

@@ -89,7 +89,7 @@ LONG = ".".join(["a" * 60] * 5)
             [POOL],
             [site(directives="proxy_set_header A b; proxy_read_timeout 5m;")],
             [
-                "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' of a location is for it",
+                "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' is for it",
                 "websockets_sites[0].directives: has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location"
                 " is for it",
             ],
@@ -126,13 +126,24 @@ LONG = ".".join(["a" * 60] * 5)
         ),
         pytest.param(
             [POOL],
-            [site(locations=[location(proxy_buffers="8 1k"), location(path="/a", proxy_buffer_size=0)])],
+            [
+                site(
+                    locations=[
+                        location(proxy_buffers="8 1k", proxy_buffer_size="4k"),
+                        location(path="/a", proxy_buffer_size=0),
+                        location(path="/b", proxy_buffers="2 16k"),
+                        location(path="/c", proxy_buffers="8 1k"),
+                    ]
+                )
+            ],
             [
                 "websockets_sites[0].locations[1].proxy_buffer_size: 0 is not a size as nginx writes it: 512, 4k, 1m",
                 "websockets_sites[0].locations[0].proxy_buffers: '8 1k' is too little: the buffers but one must hold"
                 " twice the larger of proxy_buffer_size and one buffer, 8192 bytes",
+                "websockets_sites[0].locations[2].proxy_buffers: '2 16k' is too little: the buffers but one must hold"
+                " twice the larger of proxy_buffer_size and one buffer, 32768 bytes",
             ],
-            id="buffers beside nginx's own",
+            id="buffers that are too small or too few",
         ),
         pytest.param(
             [
@@ -281,51 +292,97 @@ def test_the_certificate_of_a_backend_is_a_matter_of_https(key: str) -> None:
 
 
 LIMITS = {"limit_conn_per_client": 1}
-NAMED = (
-    "is not that of server_name, for limits and rewritten paths have expressions too: name the group, as in"
-    " ~^(?<room>…), and write $room"
-)
 
 
 @pytest.mark.parametrize(
-    ("route", "keys", "clobbered"),
+    ("route", "keys"),
     [
-        # What the server's name has captured is there, as long as nothing else has captured since.
-        (location(headers={"X": "$1"}), {}, False),
-        (location(path="= /a", headers={"X": "${1}"}, websocket="required"), {}, False),
-        ({"path": "/", "return": "200 $1"}, {}, False),
-        # The expression of limits is the server's own, so it comes in the way of all locations.
-        (location(headers={"X": "$1"}), LIMITS, True),
-        (location(headers={"X": "a ${2}"}, **LIMITS), {}, True),
-        (location(headers={"X": "$1"}, limit_handshakes_per_client="1r/s"), {}, True),
-        (location(headers={"X": "$1"}, limit_conn_per_client=0), LIMITS, False),
-        (location(headers={"X": "$1"}, websocket=False), LIMITS, False),
-        (location(headers={"X": "$room"}), LIMITS, False),
-        # The path of handshakes is rewritten, that of plain requests is not.
-        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}), {}, True),
-        ({"path": "/a/", "proxy_pass": "http://a/b", "headers": {"X": "$1"}}, {}, True),
-        ({"path": "/a/", "proxy_pass": "http://a", "headers": {"X": "$1"}}, {}, False),
-        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}, websocket=False), {}, False),
-        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}, websocket="required"), {}, False),
-        # The location's own expression comes last.
-        (location(path="~ ^/(.)", headers={"X": "$1"}, probe=False), LIMITS, False),
+        (location(headers={"X": "$1"}), {}),
+        (location(path="= /a", headers={"X": "${1}"}, websocket="required"), {}),
+        ({"path": "/", "return": "200 $1"}, {}),
+        # The gateway has expressions of its own for limits, and takes the captures again after them.
+        (location(headers={"X": "$1"}), LIMITS),
+        (location(headers={"X": "a ${2}"}, **LIMITS), {}),
+        (location(headers={"X": "$1"}, limit_handshakes_per_client="1r/s"), {}),
+        (location(path="/a/", strip_prefix=True, headers={"X": "$1"}), LIMITS),
+        ({"path": "/a/", "proxy_pass": "http://a/b", "headers": {"X": "$1"}}, {}),
+        (location(), {"headers": {"X": "$1"}}),
+        (location(path="~ ^/(.)", headers={"X": "$1"}, probe=False), LIMITS),
     ],
 )
-def test_a_numbered_capture_of_the_servers_name_is_there_unless_another_takes_its_place(
-    route: dict[str, t.Any], keys: dict[str, t.Any], clobbered: bool
+def test_a_numbered_capture_of_the_servers_name_may_be_used_anywhere(
+    route: dict[str, t.Any], keys: dict[str, t.Any]
 ) -> None:
-    sites = [site(server_name=["a.example", "~^(?<room>.)"], locations=[route], **keys)]
-    if not clobbered:
-        sound([POOL], sites)
-        return
-    (fault,) = faults_of([POOL], sites)
-    assert fault.startswith("websockets_sites[0].locations[0].headers.X: '")
-    assert fault.endswith(f"' {NAMED}")
+    sound([POOL], [site(server_name=["a.example", "~^(?<room>.)"], locations=[route], **keys)])
 
 
-def test_the_limits_of_one_location_come_in_the_way_of_another() -> None:
-    locations = [location(**LIMITS), {"path": "/a", "return": "200 $1"}, location(path="/b", headers={"X": "$1"})]
-    assert faults_of([POOL], [site(server_name="~^(a)", locations=locations)]) == [
-        f"websockets_sites[0].locations[1].return: '$1' {NAMED}",
-        f"websockets_sites[0].locations[2].headers.X: '$1' {NAMED}",
+def test_a_capture_in_the_headers_of_a_site_needs_an_expression_in_each_location() -> None:
+    rooms = location(path="~ ^/(.)", probe=False)
+    sound([POOL], [site(headers={"X": "$1"}, locations=[rooms, {"path": "/b", "return": 404}])])
+    assert faults_of([POOL], [site(headers={"X": "$1"}, locations=[rooms, location()])]) == [
+        "websockets_sites[0].headers.X: '$1' has a capture, and no regular expression to take it from"
+    ]
+
+
+OTHER = {"ssl_certificate": "/etc/ssl/b.pem", "ssl_certificate_key": "/etc/ssl/b.key"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("192.0.2.1", "198.51.100.1"), ("192.0.2.1", "[2001:db8::1]"), (["a.example", "192.0.2.1"], "198.51.100.1")],
+)
+def test_sites_reached_by_ip_addresses_share_the_certificate_of_their_address(first: t.Any, second: str) -> None:
+    """Clients name no IP address in a TLS handshake (RFC 6066 section 3)."""
+    sites = [secure(server_name=first), secure(server_name=second, **OTHER)]
+    assert faults_of([POOL], sites) == [
+        "websockets_sites[1].ssl_certificate: is not that of websockets_sites[0] on 443: clients name no IP address in"
+        " a TLS handshake, and would get the first one"
+    ]
+    sound([POOL], [sites[0], secure(server_name=second)])
+    sound([POOL], [sites[0], secure(server_name=second, listen="8443 ssl", **OTHER)])
+    sound([POOL], [sites[0], secure(server_name="b.example", **OTHER)])
+    sound([POOL], [site(server_name=first), site(server_name=second)])
+
+
+def test_sites_reached_by_ip_addresses_ask_for_the_same_certificates() -> None:
+    first, second = secure(server_name="192.0.2.1"), secure(server_name="192.0.2.2", ssl_client_certificate="/ca.pem")
+    assert faults_of([POOL], [first, second]) == [
+        "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: clients name no IP"
+        " address in a TLS handshake, and would be asked for none"
+    ]
+    # Whoever shows one without need gets in.
+    sound([POOL], [second, first])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [{"server_name": "192.0.2.1"}, {"server_name": ["a.example", "_"]}, {"listen": ["443 ssl default_server"]}],
+)
+def test_no_certificate_of_one_sites_clients_opens_another_site(keys: dict[str, t.Any]) -> None:
+    """A client that names no site in its handshake is asked for those of one, and nginx serves it any (CVE-2025-23419
+    was the like of it).
+    """
+    first = secure(**{"server_name": "a.example", **keys}, ssl_client_certificate="/ca.pem")
+    named = {"server_name": "b.example"}
+    assert faults_of([POOL], [first, secure(**named, ssl_client_certificate="/b.pem")]) == [
+        "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: whoever has one of"
+        " those gets in here too, by naming no site in the TLS handshake"
+    ]
+    sound([POOL], [first, secure(**named, ssl_client_certificate="/ca.pem")])
+    sound([POOL], [first, secure(**named)])
+    sound([POOL], [first, secure(**named, listen="8443 ssl", ssl_client_certificate="/b.pem")])
+    # Where nobody is asked, all who name no site are refused here.
+    del first["ssl_client_certificate"]
+    sound([POOL], [first, secure(**named, ssl_client_certificate="/b.pem")])
+    # And where a site is reached by its name alone, all handshakes without one fail.
+    both = [secure(server_name=name, ssl_client_certificate=f"/{name}.pem") for name in ("a.example", "b.example")]
+    sound([POOL], both)
+
+
+def test_each_address_that_two_certificates_are_for_is_told() -> None:
+    listens = ["443 ssl", "[::]:443 ssl"]
+    sites = [secure(server_name="192.0.2.1", listen=listens), secure(server_name="[::1]", listen=listens, **OTHER)]
+    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults_of([POOL], sites)] == [
+        "is not that of websockets_sites[0] on 443",
+        "is not that of websockets_sites[0] on [",
     ]

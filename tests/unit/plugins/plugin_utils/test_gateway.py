@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modelling import POOL, SITE, STATUS, blocks_of, check, location, pool, secure, site, sound
+from modelling import POOL, SHARED, SITE, STATUS, blocks_of, check, location, pool, secure, site, sound
 
 
 def test_the_first_founding_configuration_becomes_its_directives() -> None:
@@ -23,37 +23,27 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             "lines": [
                 "zone ws-backend 64k;",
                 "ip_hash;",
-                "server server01:3000;",
-                "server server02:3000;",
-                "server server03:3000;",
+                "server server01:3000 max_fails=0;",
+                "server server02:3000 max_fails=0;",
+                "server server03:3000 max_fails=0;",
                 "keepalive 32;",
             ],
         }
     ]
-    lean = ["connection_pool_size 384;", "request_pool_size 640;"]
-    log = "access_log /var/log/nginx/websockets.log websockets;"
-    proxy = [
-        "proxy_pass http://ws-backend;",
-        "proxy_http_version 1.1;",
-        "proxy_set_header Host $host;",
-        "proxy_set_header X-Real-IP $remote_addr;",
-        "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
-        "proxy_set_header X-Forwarded-Proto $scheme;",
-        'proxy_set_header X-Forwarded-Host "";',
-        'proxy_set_header Forwarded "";',
-        "proxy_set_header Upgrade $websocket_upgrade;",
-        "proxy_set_header Connection $websocket_connection;",
-        "proxy_read_timeout 1h;",
+    alike = [
+        "server_tokens off;",
+        "client_header_timeout 10s;",
+        "client_header_buffer_size 2k;",
+        "request_pool_size 640;",
     ]
+    log = "access_log /var/log/nginx/websockets.log websockets;"
     servers: t.Any = model["sites"]
     refusing, served = servers
     assert refusing == {
         "comment": "Refuses names that no site here has; nginx would take them to the first one.",
         "lines": [
             "listen 3000 so_keepalive=60s:10s:6;",
-            "server_tokens off;",
-            "client_header_timeout 10s;",
-            *lean,
+            *alike,
             log,
             "return 421;",
         ],
@@ -64,33 +54,21 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
         "lines": [
             "listen 3000;",
             "server_name ws.serverlab.ca;",
-            "server_tokens off;",
-            "client_header_timeout 10s;",
-            *lean,
+            *alike,
+            "absolute_redirect off;",
             log,
             "error_page 426 = @upgrade_required;",
-            "error_page 418 = $websocket_location;",
+            *SHARED,
         ],
         "locations": [
             {
                 "comment": "",
                 "path": "/",
                 "lines": [
-                    'if ($websocket_upgrade != "") {',
-                    "    set $websocket_location @handshake_1;",
-                    "    return 418;",
-                    "}",
-                    'if ($http_upgrade != "") {',
-                    "    return 426;",
-                    "}",
-                    *proxy,
-                    "proxy_buffer_size 8k;",
+                    "if ($websocket_refused) { return 426; }",
+                    "proxy_pass http://ws-backend;",
+                    "proxy_read_timeout 1h;",
                 ],
-            },
-            {
-                "comment": "Handshakes go on here, with buffers as small as a tunnel needs.",
-                "path": "@handshake_1",
-                "lines": [*proxy, "proxy_buffer_size 1k;", "proxy_socket_keepalive on;"],
             },
             {
                 "comment": "",
@@ -104,7 +82,8 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             },
         ],
     }
-    assert model["admission"] == []
+    assert (model["admission"], model["directives"]) == ([], [])
+    assert (model["mode"], model["log"]) == ("0644", "/var/log/nginx/websockets.log")
     assert model["listening"] == [STATUS, {"address": "3000", "at": "websockets_sites[0].listen"}]
     assert model["names"] == [
         {"name": f"server0{number}", "at": f"websockets_upstreams[0].servers[{number - 1}]"} for number in (1, 2, 3)
@@ -131,12 +110,13 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
                     "X-Real-IP": "127.0.0.1",
                     "X-Forwarded-For": "127.0.0.1",
                     "X-Forwarded-Proto": "http",
-                    "X-Forwarded-Host": "",
-                    "Forwarded": "",
+                    **dict.fromkeys(
+                        ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Ssl", "X-Scheme", "Forwarded"), ""
+                    ),
                 },
                 "headers": {},
                 "exact": True,
-                "header_size": 16384,
+                "header_size": 36864,
                 "origins": ["http://ws.serverlab.ca:3000"],
             },
             "wait": 0,
@@ -163,15 +143,19 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "openssl_version": None,
         "depends_on_nginx": False,
         "http": [],
+        "directives": [],
+        "maps": [],
         "admission": [],
         "upstreams": [],
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "mode": "0644",
+        "log": None,
         "proofs": [],
         "routes": [],
         "blocks": ["websockets_status_listen"],
-        "nginx_conf": limits.directives(4096, "1h"),
+        "nginx_conf": limits.directives("1h"),
         "drop_in": limits.drop_in(4096, "1h"),
         "health_flag": None,
         "health_wait": 0,
@@ -289,6 +273,7 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
                 allowed_origins=["https://a"],
                 limit_conn_per_client=1,
                 access_log=False,
+                headers={"A": "$1", "X-B": ""},
                 directives="a;",
                 locations=[
                     location(path="~ /b", upstream="chat", headers={"A": "b"}, probe={"path": "/", "headers": {}}),
@@ -296,6 +281,7 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
                     {"path": "/e/", "proxy_pass": "https://a:1/%20", "proxy_ssl_verify": False, "proxy_ssl_name": "b"},
                     {"path": "/c/", "proxy_pass": "http://a:1/x", "websocket": False, "proxy_buffers": "8 4k"},
                     {"path": "/d", "return": "301 http://a/"},
+                    {"path": "~ /f(.)", "proxy_pass": "http://a:1", "resolver": "10.0.0.1 valid=1s", "probe": False},
                 ],
             ),
         ]
@@ -308,6 +294,14 @@ def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any
     for fault in faults:
         assert fault.startswith(("websockets_upstreams", "websockets_sites"))
         assert "SECRET" not in fault
+
+
+@given(directives=spoilt(["map $a $b {\n    default 0;\n}", "map_hash_bucket_size 128;"]))
+@settings(deadline=None)
+def test_whatever_the_lines_of_the_http_block_are_there_is_a_model_or_a_fault(directives: t.Any) -> None:
+    model, faults = check([POOL], [SITE], websockets_directives=directives)
+    assert (model is None) == bool(faults)
+    assert all(fault.startswith("websockets_directives") for fault in faults)
 
 
 def test_two_gateways_can_stand_in_one_nginx() -> None:

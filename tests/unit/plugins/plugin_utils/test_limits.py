@@ -9,16 +9,11 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import limits
 
 
-def test_a_websocket_takes_two_connections_of_one_worker() -> None:
-    assert limits.directives(4096, "1h") == {
-        "worker_processes": "auto",
-        "worker_rlimit_nofile": "9216",
-        "worker_shutdown_timeout": "1h",
-        "worker_connections": "8704",
-    }
+def test_the_limits_of_workers_are_left_to_the_host_whose_processors_they_depend_on() -> None:
+    assert limits.directives("1h") == {"worker_processes": "auto", "worker_shutdown_timeout": "1h"}
 
 
-def test_the_unit_may_open_as_many_files_and_is_stopped_with_quit() -> None:
+def test_the_unit_may_open_as_many_files_as_one_worker_with_all_sockets_and_is_stopped_with_quit() -> None:
     assert (
         limits.drop_in(100, "90s")
         == """\

@@ -25,17 +25,19 @@ def test_one_more_host_of_a_group_is_one_more_line() -> None:
 
     def lines(count: int) -> list[str]:
         inventory = Inventory(groups={"chat": list(hostvars)[:count]}, hostvars=hostvars)
-        variables = {"websockets_upstreams": [{"name": "chat", "group": "chat", "port": 80}]}
+        variables = {"websockets_upstreams": [{"name": "chat", "group": "chat", "port": 80, "balance": "ip_hash"}]}
         model = gateway_model(variables, inventory, Faults())
         assert model is not None
         return model["upstreams"][0]["lines"]
 
-    assert lines(2001) == [*lines(2000)[:-1], "server 10.0.8.0:80;", "keepalive 32;"]
+    assert lines(2001) == [*lines(2000)[:-1], "server 10.0.8.0:80 max_fails=0;", "keepalive 32;"]
 
 
 def group_servers(**keys: t.Any) -> list[str]:
+    """The servers of a pool by turns, without those that are listed again."""
     pools = [{"name": "ws-backend", "balance": "round_robin", **keys}]
-    return sound(pools, [SITE])["upstreams"][0]["lines"][1:-1]
+    lines = sound(pools, [SITE])["upstreams"][0]["lines"][1:-1]
+    return lines[: next((number for number, line in enumerate(lines) if line.startswith("#")), None)]
 
 
 def test_a_group_becomes_a_pool_in_the_order_of_names() -> None:
@@ -61,7 +63,7 @@ def test_a_group_adds_to_the_servers_named() -> None:
 def test_a_host_of_a_group_brings_its_own_parameters() -> None:
     assert group_servers(group="spare", port=9000, servers=["a:1"]) == [
         "server a:1;",
-        "server 192.0.2.10:9000 weight=2 backup;",
+        "server 192.0.2.10:9000 weight=2 max_fails=0 backup;",
     ]
 
 
@@ -134,24 +136,34 @@ def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
     pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000, "servers": ["a:1", "b:2"]}]
     assert drained(pools, ["chat2", "a", "b:2", "elsewhere"]) == [
         "ip_hash;",
-        "server a:1 down; # drained: a",
-        "server b:2 down; # drained: b:2",
-        "server 192.0.2.1:9000;",
-        "server chat10:9000;",
-        "server [2001:db8::2]:9000 down; # drained: chat2",
+        "server a:1 max_fails=0 down; # drained: a",
+        "server b:2 max_fails=0 down; # drained: b:2",
+        "server 192.0.2.1:9000 max_fails=0;",
+        "server chat10:9000 max_fails=0;",
+        "server [2001:db8::2]:9000 max_fails=0 down; # drained: chat2",
     ]
+
+
+def test_a_drained_server_is_listed_once() -> None:
+    """As a backup it would be in the pool again."""
+    pools = [{"name": "ws-backend", "balance": "round_robin", "servers": ["10.0.0.1:1", "10.0.0.2:1"]}]
+    first, second, _comment, *again = drained(pools, ["10.0.0.1"])
+    assert first == "server 10.0.0.1:1 down; # drained: 10.0.0.1"
+    assert [second, *again] == ["server 10.0.0.2:1;", "server 10.0.0.2:1 max_fails=0 backup;"]
 
 
 def test_a_server_comes_back_by_any_of_its_names() -> None:
     pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000}]
     for name in ("chat1", "192.0.2.1", "192.0.2.1:9000"):
         back = drained(pools, ["chat1", "chat2"], websockets_undrain=name)
-        assert [line for line in back if "drained" in line] == ["server [2001:db8::2]:9000 down; # drained: chat2"]
+        assert [line for line in back if "drained" in line] == [
+            "server [2001:db8::2]:9000 max_fails=0 down; # drained: chat2"
+        ]
 
 
 def test_what_the_inventory_has_down_is_drained_once() -> None:
     pools = [pool(servers=[{"address": "a:1", "down": True, "weight": 2}, "b:1"])]
-    assert drained(pools, ["a"])[1] == "server a:1 weight=2 down; # drained: a"
+    assert drained(pools, ["a"])[1] == "server a:1 weight=2 max_fails=0 down; # drained: a"
 
 
 def test_no_pool_is_left_without_a_server() -> None:
@@ -167,7 +179,8 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}[a-z]", fullmatch=True)
 def test_the_gateway_reads_back_what_was_drained(names: list[str], data: st.DataObject) -> None:
     assume(all(host_address(name) for name in names))
     out = data.draw(st.lists(st.sampled_from(names[1:]), unique=True))
-    lines = drained([pool(servers=[f"{name}:1" for name in names])], out)
+    balance = data.draw(st.sampled_from(["ip_hash", "least_conn"]))
+    lines = drained([pool(balance=balance, servers=[f"{name}:1" for name in names])], out)
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write("upstream ws-backend {\n" + "".join(f"    {line}\n" for line in lines) + "}\n")
         file.flush()

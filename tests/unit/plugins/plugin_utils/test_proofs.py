@@ -145,11 +145,11 @@ def test_a_backend_is_told_the_address_that_the_gateway_asks_itself_from(listen:
 
 
 def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
-    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example", "X-Scheme": "$scheme"}
+    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example", "X-By": "$scheme"}
     (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
     assert proof["backends"] is not None
     assert proof["backends"]["forwarded"]["Host"] == "internal.example"
-    assert proof["backends"]["headers"] == {"X-Tenant": "a", "X-Scheme": "http"}
+    assert proof["backends"]["headers"] == {"X-Tenant": "a", "X-By": "http"}
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,7 @@ def test_it_is_known_whether_nginx_asks_a_backend_for_what_it_is_asked_directly(
 @pytest.mark.parametrize(
     ("keys", "size"),
     [
-        ({}, 16384),
+        ({}, 36864),
         ({"proxy_buffer_size": "32k"}, 32768),
         ({"proxy_buffers": "16 4k"}, 4096),
         ({"proxy_buffers": "16 4k", "proxy_buffer_size": "8k"}, 8192),

@@ -28,7 +28,9 @@ def pool_of(*addresses: str, name: str = "ws-backend") -> dict[str, t.Any]:
 def test_the_servers_of_a_pool_are_read_from_its_lines() -> None:
     lines = [
         *("zone a 64k;", "ip_hash;", "server a:1;", "server [::1]:2 weight=2 down;", "server unix:/run/down.sock;"),
-        *("server b:3 down; # drained: b", "server down:4 max_fails=0;", "keepalive 32;"),
+        *("server b:3 down; # drained: b", "server down:4 max_fails=0;"),
+        # A server that nginx turns to last is no other one.
+        *("# Where all have failed", "server a:1 max_fails=0 backup;", "server e:5 backup;", "keepalive 32;"),
     ]
     assert servers(lines) == [
         ("a:1", False, False),
@@ -36,6 +38,7 @@ def test_the_servers_of_a_pool_are_read_from_its_lines() -> None:
         ("unix:/run/down.sock", False, False),
         ("b:3", True, True),
         ("down:4", False, False),
+        ("e:5", False, False),
     ]
 
 

@@ -30,10 +30,16 @@ FULL = secure(
             "proxy_connect_timeout": 1,
             "proxy_send_timeout": 1,
         },
+        {"path": "/c/", "proxy_pass": "http://a.example", "resolver": "10.0.0.1", "headers": {"X": "a"}},
     ],
 )
 # nginx takes these more than once in a block, or they mean more than one thing.
-REPEATED = {"add_header", "error_page", "if", "set", "}", "limit_conn", "limit_req", "rewrite", "return", "try_files"}
+REPEATED = {"add_header", "error_page", "if", "set", "}", "limit_conn", "limit_req", "return"}
+# A line of a site's own takes the place of these.
+REPLACED = {
+    *("absolute_redirect", "client_header_buffer_size", "request_pool_size"),
+    *("proxy_connect_timeout", "proxy_socket_keepalive", "proxy_buffer_size", "proxy_buffers"),
+}
 # A location has them only where its site or it has limits, and their values are not to be had otherwise.
 OF_LIMITS = {"limit_conn_status", "limit_req_status", "default_type"}
 
@@ -46,7 +52,9 @@ def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
     """A second line would be one that nginx refuses, or a second opinion."""
     model = sound([POOL], [FULL])
     of_site = names(server_at(model, "websockets_sites[0]")["lines"])
-    assert of_site - REPEATED - snippets.SITE.keys() == set()
+    assert of_site - REPEATED - REPLACED - snippets.SITE.keys() == set()
+    assert of_site > REPLACED
+    assert REPLACED.isdisjoint(snippets.SITE)
     of_locations = names(line for lines in blocks_of(model).values() for line in lines)
     assert of_locations - REPEATED - OF_LIMITS - snippets.LOCATION.keys() == set()
 
@@ -60,7 +68,13 @@ def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
         ("ssl_certificate /a.pem;", "has 'ssl_certificate': the key 'ssl_certificate' is for it"),
         ("set_real_ip_from 0.0.0.0/0;", "has 'set_real_ip_from': the key 'set_real_ip_from' is for it"),
         ("real_ip_recursive off;", "has 'real_ip_recursive': it is on where set_real_ip_from is"),
-        ("recursive_error_pages on;", "has 'recursive_error_pages': it is on where limits are"),
+        (
+            "recursive_error_pages on;",
+            "has 'recursive_error_pages': with it the answer 426 would be looked for without end",
+        ),
+        ("proxy_set_header A b;", "has 'proxy_set_header': the key 'headers' is for it"),
+        ("proxy_read_timeout 5m;", "has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location is for it"),
+        ("proxy_http_version 1.0;", "has 'proxy_http_version': it is always 1.1, for WebSockets need it"),
     ],
 )
 def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, fault: str) -> None:
@@ -70,7 +84,8 @@ def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, fault: st
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("proxy_socket_keepalive off;", "has 'proxy_socket_keepalive': it is on for WebSockets"),
+        ("resolver 10.0.0.1;", "has 'resolver': the key 'resolver' is for it"),
+        ("proxy_set_header A b;", "has 'proxy_set_header': the key 'headers' is for it"),
         ("proxy_ssl_verify off;", "has 'proxy_ssl_verify': the key 'proxy_ssl_verify' is for it"),
         ("proxy_ssl_verify_depth 9;", "has 'proxy_ssl_verify_depth': it is 3 where proxy_ssl_verify is on"),
     ],
@@ -79,3 +94,9 @@ def test_a_line_of_a_location_that_has_another_place_is_refused(line: str, fault
     assert faults_of([POOL], [secure(locations=[location(directives=line)])]) == [
         f"websockets_sites[0].locations[0].directives: {fault}"
     ]
+
+
+def test_a_location_may_have_lines_for_what_its_site_has_a_default_for() -> None:
+    for line in ("proxy_socket_keepalive off;", "absolute_redirect on;"):
+        blocks = blocks_of(sound([POOL], [secure(locations=[location(directives=line)])]))
+        assert blocks["/"][-1] == line

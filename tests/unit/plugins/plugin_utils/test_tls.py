@@ -34,7 +34,7 @@ INTERMEDIATE = [
 ]
 CURVES = "ssl_ecdh_curve X25519:prime256v1:secp384r1;"
 SESSIONS = ["ssl_session_cache shared:websockets:10m;", "ssl_session_timeout 1d;", "ssl_session_tickets off;"]
-LEAN = "ssl_buffer_size 1k;"
+LEAN = "ssl_buffer_size 4k;"
 HSTS = "add_header Strict-Transport-Security max-age=63072000 always;"
 
 
@@ -262,6 +262,55 @@ def test_two_sites_cannot_have_the_same_file_for_their_certificates() -> None:
     sound([POOL], [sites[0], secure(listen="8443 ssl")])
 
 
+def refusers(*sites: dict[str, t.Any]) -> list[list[str]]:
+    """Where each server that refuses listens, and the certificate that it has."""
+    model = sound([POOL], list(sites))
+    blocks = [block for block in model["sites"] if block["lines"][-1] == "return 421;"]
+    wanted = ("listen", "ssl_certificate ", "ssl_certificate_key", "ssl_reject", "ssl_client", "ssl_verify")
+    return [
+        [line.replace(" so_keepalive=60s:10s:6", "") for line in block["lines"] if line.startswith(wanted)]
+        for block in blocks
+    ]
+
+
+REJECTS = "ssl_reject_handshake on;"
+ITS = ["ssl_certificate /etc/ssl/ws.pem;", "ssl_certificate_key /etc/ssl/ws.key;"]
+
+
+@pytest.mark.parametrize("name", ["192.0.2.1", "[2001:db8::1]", ["a.example", "192.0.2.1"]])
+def test_a_site_is_reached_by_an_ip_address_though_clients_name_none(name: t.Any) -> None:
+    """RFC 6066 section 3: so the server that refuses other names has the certificate of that site."""
+    assert refusers(secure(server_name=name)) == [["listen 443 ssl;", *ITS]]
+    # Whoever asks for another name than that gets 421, and a client without a certificate of its own nothing.
+    clients = {"ssl_client_certificate": "/ca.pem", "ssl_verify_client": "optional"}
+    assert refusers(secure(server_name=name, **clients)) == [
+        ["listen 443 ssl;", *ITS, "ssl_client_certificate /ca.pem;", "ssl_verify_client optional;"]
+    ]
+    assert refusers(site(server_name=name)) == [["listen 3000;"]]
+
+
+def test_other_addresses_than_that_of_such_a_site_reject_all_handshakes() -> None:
+    sites = [
+        secure(server_name="192.0.2.1", listen=["443 ssl", 80]),
+        secure(server_name="b.example", listen=["443 ssl", "[::]:443 ssl", "8443 ssl"]),
+    ]
+    assert refusers(*sites) == [
+        ["listen 80;", "listen [::]:443 ssl;", "listen 8443 ssl;", REJECTS],
+        ["listen 443 ssl;", *ITS],
+    ]
+    # Each has the certificate of its own.
+    other = {"ssl_certificate": "/b.pem", "ssl_certificate_key": "/b.key"}
+    assert refusers(sites[0], secure(server_name="192.0.2.2", listen="8443 ssl", **other))[1:] == [
+        ["listen 443 ssl;", *ITS],
+        ["listen 8443 ssl;", "ssl_certificate /b.pem;", "ssl_certificate_key /b.key;"],
+    ]
+
+
+def test_names_that_only_look_like_addresses_are_names() -> None:
+    for name in ("_x.example", "*.example", ".example", "www.*", "~^192.0.2.1$", "1.example"):
+        assert refusers(secure(server_name=name)) == [["listen 443 ssl;", REJECTS]]
+
+
 @pytest.mark.parametrize(
     ("hsts", "header"),
     [
@@ -310,13 +359,11 @@ def test_plain_http_is_sent_to_tls_and_its_websockets_are_refused() -> None:
         "server_name a.example b.example;",
         "server_tokens off;",
         "client_header_timeout 10s;",
-        "connection_pool_size 384;",
+        "client_header_buffer_size 2k;",
         "request_pool_size 640;",
         "access_log /a.log;",
         "default_type text/plain;",
-        'if ($http_upgrade != "") {',
-        '    return 403 "WebSockets are at wss://$host$request_uri only.\\n";',
-        "}",
+        'if ($http_upgrade ~* websocket) { return 403 "WebSockets are at wss://$host$request_uri only.\\n"; }',
         "return 301 https://$host$request_uri;",
     ]
 
@@ -337,7 +384,7 @@ def test_each_address_with_tls_is_redirected_to_from_port_80(listen: t.Any, redi
     lines = redirect(listen=listen)
     assert [line for line in lines if line.startswith("listen ")] == [f"listen {address};" for address in redirected]
     assert lines[-1] == f"return 301 https://$host{port}$request_uri;"
-    assert f"wss://$host{port}$request_uri" in lines[-3]
+    assert f"wss://$host{port}$request_uri" in lines[-2]
 
 
 def test_a_redirect_is_asked_for_ports_like_any_site() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import POOL, SITE, on, pool, secure, server_of, sound
+from modelling import POOL, SITE, on, pool, secure, server_of, site, sound
 
 GATED = [
     (pool(balance="sticky cookie a"), ".balance: 'sticky'", "1.29.6"),
@@ -38,9 +38,9 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
 def test_resolving_at_run_time_takes_1_27_3() -> None:
     keys = pool(balance="least_conn", servers=[{"address": "a:1", "resolve": True}], resolver="10.0.0.1")
     assert on("1.27.2", [keys], [SITE])[1] == [
-        "websockets_upstreams[0].resolver: 'resolver' needs nginx 1.27.3 or later, and this gateway has 1.27.2",
-        "websockets_upstreams[0].servers[0].resolve: 'resolve' needs nginx 1.27.3 or later, and this gateway has"
-        " 1.27.2",
+        f"websockets_upstreams[0].{what} needs nginx 1.27.3 or later, and this gateway has 1.27.2; a location with"
+        " proxy_pass: http://NAME:PORT and a resolver does the same on any nginx"
+        for what in ("resolver: 'resolver'", "servers[0].resolve: 'resolve'")
     ]
     assert on("1.27.3", [keys], [SITE])[1] == []
 
@@ -90,8 +90,49 @@ def test_a_pool_without_idle_connections_is_written_as_each_nginx_takes_it() -> 
     assert lines[1] == [*lines[0], "keepalive 0;"]
 
 
-def test_most_variables_suit_every_nginx() -> None:
-    oldest, newest = (on(nginx, [POOL], [SITE])[0] for nginx in ("1.18.0", "1.30.6"))
+def listens(nginx: str, *sites: dict[str, t.Any]) -> list[str]:
+    """The options of the sockets, each of which one server says."""
+    model, faults = on(nginx, [POOL], list(sites))
+    assert faults == []
+    assert model is not None
+    lines = [line for block in model["sites"] for line in block["lines"] if line.startswith("listen ")]
+    return [line for line in lines if "so_keepalive" in line or "unix" in line]
+
+
+KEEPALIVE = "so_keepalive=60s:10s:6;"
+
+
+@pytest.mark.parametrize("nginx", ["1.18.0", "1.21.5"])
+def test_each_worker_has_a_socket_of_its_own_where_one_would_get_all_connections(nginx: str) -> None:
+    two = [site(listen=[80, "[::]:80"]), site(listen=80, server_name="b")]
+    assert listens(nginx, *two) == [f"listen 80 reuseport {KEEPALIVE}", f"listen [::]:80 reuseport {KEEPALIVE}"]
+    assert listens("1.21.6", *two) == [f"listen 80 {KEEPALIVE}", f"listen [::]:80 {KEEPALIVE}"]
+    # nginx takes an option once.
+    for given in ("80 reuseport", "80 backlog=9", "80 backlog=9 reuseport"):
+        (line,) = listens(nginx, site(listen=given), site(listen=80, server_name="b"))
+        assert sorted(line[:-1].split()) == sorted({*given.split(), "listen", "reuseport", KEEPALIVE[:-1]})
+    assert listens(nginx, secure(listen="443 ssl")) == [f"listen 443 ssl reuseport {KEEPALIVE}"]
+    assert listens(nginx, site(listen=80, server_name="_")) == [f"listen 80 reuseport {KEEPALIVE}"]
+    # On a Unix socket nginx does not take it.
+    unix = "listen unix:/run/a;"
+    assert listens(nginx, site(listen="unix:/run/a")) == [unix, unix]
+
+
+def test_a_port_is_listened_on_in_another_way_by_an_older_nginx() -> None:
+    """So a model that was made without one is made again when the gateway's is known."""
+    old, new, newest = (on(nginx, [POOL], [SITE])[0] for nginx in ("1.21.5", "1.21.6", "1.30.6"))
+    assert old is not None
+    assert new is not None
+    assert newest is not None
+    assert old["depends_on_nginx"]
+    assert new["depends_on_nginx"]
+    assert {**new, "nginx_version": ""} == {**newest, "nginx_version": ""}
+    assert {**old, "nginx_version": "", "sites": []} == {**new, "nginx_version": "", "sites": []}
+
+
+def test_variables_without_a_port_suit_every_nginx() -> None:
+    sites = [site(listen="unix:/run/a")]
+    oldest, newest = (on(nginx, [POOL], sites)[0] for nginx in ("1.18.0", "1.30.6"))
     assert oldest is not None
     assert newest is not None
     assert not oldest["depends_on_nginx"]

@@ -14,14 +14,13 @@ import struct
 import time
 import uuid
 
+import hpack
 import pytest
 from gateway import TIMEOUT, Gateway
 from websockets.asyncio.client import connect
 
 TENANTS = ["tenants.example", "a.tenants.example", "a.b.tenants.example", "www.tenant.example", "www.tenant.co.example"]
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-# RFC 7541 appendix A: indexes that stand for a whole field.
-STATUS = {0x88: 200, 0x8C: 400, 0x8D: 404, 0x8E: 500}
 
 
 def any_certificate(*protocols: str) -> ssl.SSLContext:
@@ -41,21 +40,22 @@ def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
     return struct.pack(">I", len(content))[1:] + struct.pack(">BBI", kind, flags, stream) + content
 
 
-def http2_answer(connection: ssl.SSLSocket, host: str) -> tuple[int, bytes]:
-    """The status and the body of GET / over HTTP/2."""
-    fields = b"\x82\x87\x84\x41" + bytes([len(host)]) + host.encode()
-    connection.sendall(PREFACE + frame(4, 0, 0) + frame(1, 5, 1, fields))
-    status, body = 0, b""
+def http2_answer(connection: ssl.SSLSocket, host: str, path: str = "/") -> tuple[dict[str, str], bytes]:
+    """The headers and the body of GET over HTTP/2."""
+    asked = {":method": "GET", ":scheme": "https", ":path": path, ":authority": host}
+    connection.sendall(PREFACE + frame(4, 0, 0) + frame(1, 5, 1, hpack.Encoder().encode(asked.items())))
+    headers: dict[str, str] = {}
+    body = b""
     with connection.makefile("rb") as stream:
         while True:
             head = stream.read(9)
             content = stream.read(int.from_bytes(head[:3], "big"))
             if head[3] == 1:
-                status = STATUS[content[0]]
+                headers = {str(name): str(value) for name, value in hpack.Decoder().decode(content)}
             if head[3] == 0:
                 body += content
             if head[3] in (0, 1) and head[4] & 1:
-                return status, body
+                return headers, body
 
 
 @pytest.mark.parametrize(
@@ -104,13 +104,47 @@ def test_the_options_of_a_listen_are_those_of_its_socket(gateway: Gateway) -> No
     assert [line.split()[2] for line in sockets] == ["1024"] * workers
 
 
+def test_an_nginx_that_does_not_spread_connections_has_a_socket_for_each_worker(gateway: Gateway) -> None:
+    """Before 1.21.6 one worker would get all."""
+    sockets = gateway.run("ss --no-header --listening --tcp --numeric -4 'sport = :8443'").splitlines()
+    assert len(sockets) == (int(gateway.run("nproc")) if gateway.name == "gateway-bullseye" else 1)
+
+
 @pytest.mark.parametrize(("name", "port"), [("secure.example", 8443), ("also-secure.example", 8444)])
 def test_tls_speaks_http_2_and_1(gateway: Gateway, name: str, port: int) -> None:
     with tls(gateway, name, port, "h2", "http/1.1") as connection:
         assert connection.selected_alpn_protocol() == "h2"
-        assert http2_answer(connection, name) == (200, f"HTTP/2.0 {name}".encode())
+        headers, body = http2_answer(connection, name)
+        assert (headers[":status"], body) == ("200", f"HTTP/2.0 {name}".encode())
     answer = gateway.site(name, port).request("GET", "/", sock=tls(gateway, name, port, "http/1.1"))
     assert answer.body == f"HTTP/1.1 {name}".encode()
+
+
+def test_http_2_is_told_to_use_websockets_without_the_header_that_it_forbids(gateway: Gateway) -> None:
+    """RFC 9113 section 8.2.2."""
+    with tls(gateway, "secure.example", 8443, "h2") as connection:
+        headers, body = http2_answer(connection, "secure.example", "/required/")
+    assert headers[":status"] == "426"
+    assert "upgrade" not in headers
+    assert b"WebSocket" in body
+    answer = gateway.site("secure.example", 8443).request(
+        "GET", "/required/", sock=tls(gateway, "secure.example", 8443, "http/1.1")
+    )
+    assert (answer.status, answer.headers["Upgrade"]) == (426, "websocket")
+
+
+@pytest.mark.parametrize("name", ["192.0.2.10", "[2001:db8::10]", "beside.example"])
+def test_a_site_with_tls_is_reached_by_its_ip_address(gateway: Gateway, name: str) -> None:
+    """Clients name no address in their handshake (RFC 6066 section 3)."""
+    told = name if name == "beside.example" else None
+    connection = any_certificate("http/1.1").wrap_socket(gateway.open_socket(8445), server_hostname=told)
+    answer = gateway.site(name, 8445).request("GET", "/", sock=connection)
+    assert (answer.status, answer.body) == (200, name.encode())
+
+
+def test_an_unknown_name_is_refused_beside_a_site_with_an_ip_address(gateway: Gateway) -> None:
+    answer = gateway.site("other.example", 8445).request("GET", "/", sock=tls(gateway, "other.example", 8445))
+    assert answer.status == 421
 
 
 def test_a_websocket_opens_over_tls(gateway: Gateway) -> None:

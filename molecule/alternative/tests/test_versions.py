@@ -28,6 +28,12 @@ def named(name: str) -> Gateway:
     return found
 
 
+def followed(gateway: Gateway) -> str | None:
+    """The backend that a location with a resolver leads to."""
+    answer = gateway.request("GET", "/followed/")
+    return str(answer.json["backend"]) if answer.status == 200 else None
+
+
 def backend_of(connection: ClientConnection) -> str:
     assert connection.response is not None
     return connection.response.headers["X-Echo-Backend"]
@@ -72,7 +78,7 @@ def test_an_older_nginx_refuses_what_it_cannot_do_and_stays_as_it_was() -> None:
 
 
 def test_a_resolved_pool_follows_its_name_to_another_address(newest: Gateway) -> None:
-    """The last test: after it nothing else finds the server."""
+    """The last test: after it nothing else finds the server. A location with a resolver follows on each version."""
 
     def met() -> str | None:
         try:
@@ -85,6 +91,8 @@ def test_a_resolved_pool_follows_its_name_to_another_address(newest: Gateway) ->
     processes = newest.run(PROCESSES)
     address = Gateway("server03", "", 0).address
     assert met() == "server03"
+    older = [gateway.site("chat.example") for gateway in gateways()]
+    assert [followed(gateway) for gateway in older] == ["server03"] * len(older)
     subprocess.run(["podman", "network", "disconnect", NETWORK, SERVER03], check=True)
     subprocess.run(["podman", "network", "connect", "--alias", "server03", NETWORK, SERVER03], check=True)
     assert Gateway("server03", "", 0).address != address
@@ -93,4 +101,8 @@ def test_a_resolved_pool_follows_its_name_to_another_address(newest: Gateway) ->
         assert time.monotonic() < deadline
         time.sleep(0.2)
     assert met() == "server03"
+    deadline = time.monotonic() + TIMEOUT
+    while [followed(gateway) for gateway in older] != ["server03"] * len(older):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
     assert newest.run(PROCESSES) == processes

@@ -5,7 +5,8 @@
 
 All but one are a WebSocket server by RFC 6455, speak HTTP, and take an upgrade to h2c. A path with `status=101` is what
 a health check is that answers with the status of a URL of the attacker's choice: it is answered 101, whatever was
-asked. After each 101 but that of a WebSocket the connection is a tunnel, in which anything is answered.
+asked. After each 101 but that of a WebSocket the connection is a tunnel, in which anything is answered. With `hang=up`
+it hangs up, and with `header=N` its response has a header of so many bytes.
 
 One is strict: it hangs up on all that is no handshake. Another one gives the record.
 """
@@ -101,6 +102,12 @@ async def converse(name: str, reader: asyncio.StreamReader, writer: asyncio.Stre
     """Answer one request after the other."""
     while True:
         request = await read_request(reader)
+        if "hang=up" in request.path:
+            return None
+        if "header=" in request.path:
+            long = b"X-Long: " + b"x" * int(request.path.partition("header=")[2])
+            writer.write(b"HTTP/1.1 200 OK\r\n%s\r\nContent-Length: 0\r\n\r\n" % long)
+            continue
         if "status=101" in request.path:
             await dig_tunnel(name, b"websocket", reader, writer)
         if "h2c" in request.lists("upgrade") and "upgrade" in request.lists("connection"):

@@ -23,6 +23,9 @@ LIES = (
     f"X-Forwarded-Host: {EVIL}",
     f"Forwarded: for=192.0.2.1;host={EVIL};proto=https",
     "X-Forwarded-Proto: https",
+    "X-Forwarded-Ssl: on",
+    "X-Forwarded-Port: 443",
+    "X-Scheme: https",
     "X-Real-IP: 192.0.2.1",
 )
 
@@ -77,9 +80,47 @@ def test_two_names_are_none(gateway: Gateway) -> None:
         assert_refused(target.smuggle(CHAT, f"Host: {CHAT.host}", f"Host: {EVIL}"), 400)
 
 
-@pytest.mark.parametrize("host", ["ws.serverlab.ca", "ws.serverlab.ca:3000", "WS.Serverlab.CA", "ws.serverlab.ca."])
-def test_each_way_to_write_a_sites_name_is_its_name(gateway: Gateway, host: str) -> None:
-    assert ours(gateway).ask(CHAT, f"Host: {host}").json["headers"]["host"] == [CHAT.host]
+@pytest.mark.parametrize(
+    ("host", "passed"),
+    [
+        ("ws.serverlab.ca", "ws.serverlab.ca"),
+        ("ws.serverlab.ca:3000", "ws.serverlab.ca:3000"),
+        # As behind a mapping of ports.
+        ("ws.serverlab.ca:8080", "ws.serverlab.ca:8080"),
+        ("WS.Serverlab.CA", "ws.serverlab.ca"),
+        ("WS.Serverlab.CA:3000", "ws.serverlab.ca:3000"),
+        ("ws.serverlab.ca.", "ws.serverlab.ca"),
+        ("ws.serverlab.ca.:3000", "ws.serverlab.ca:3000"),
+        ("ws.serverlab.ca:", "ws.serverlab.ca"),
+    ],
+)
+@pytest.mark.parametrize("fields", [(), HANDSHAKE], ids=["plain", "handshake"])
+def test_each_way_to_write_a_sites_name_is_its_name_with_the_port_of_the_client(
+    gateway: Gateway, host: str, passed: str, fields: tuple[str, ...]
+) -> None:
+    """Applications compare it with the Origin."""
+    (head,) = ours(gateway).smuggle(CHAT, f"Host: {host}", *fields).arrived
+    assert f"\r\nHost: {passed}\r\n" in head
+
+
+@pytest.mark.parametrize("port", ["evil", "80@evil", "3000, evil", "123456", "-1", "80evil", "%33000", "٣"])
+def test_a_port_is_digits(gateway: Gateway, port: str) -> None:
+    """Later versions of nginx refuse some of them themselves."""
+    outcome = ours(gateway).smuggle(CHAT, f"Host: {CHAT.host}:{port}")
+    assert outcome.answer.status == 400 or f"\r\nHost: {CHAT.host}\r\n" in outcome.arrived[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "passed"),
+    [
+        (f"http://{CHAT.host}/chat", f"{EVIL}:81", CHAT.host),
+        (f"http://{CHAT.host}:82/chat", f"{EVIL}:81", CHAT.host),
+        (f"http://{CHAT.host}/chat", f"{CHAT.host}:3000", f"{CHAT.host}:3000"),
+    ],
+)
+def test_the_port_is_that_of_the_name(gateway: Gateway, url: str, host: str, passed: str) -> None:
+    (head,) = ours(gateway).smuggle(CHAT, f"Host: {host}", url=url).arrived
+    assert f"\r\nHost: {passed}\r\n" in head
 
 
 @pytest.mark.parametrize("fields", [(), HANDSHAKE], ids=["plain", "handshake"])
@@ -90,3 +131,4 @@ def test_names_that_the_client_forwards(gateway: Gateway, fields: tuple[str, ...
     assert EVIL not in now
     assert "192.0.2.1" not in now
     assert "X-Forwarded-Proto: http\r\n" in now
+    assert not any(name in now for name in ("X-Forwarded-Ssl", "X-Forwarded-Port", "X-Scheme"))

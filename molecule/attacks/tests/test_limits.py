@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Floods: handshakes, refused ones and open sockets are counted by client, and an IPv6 client is its /64."""
+"""Floods: handshakes and open sockets are counted by client, and an IPv6 client is its /64."""
 
 from __future__ import annotations
 
@@ -37,22 +37,31 @@ def opened(target: Target, route: Route, source: str, sockets: int) -> Sequence[
 
 
 @pytest.mark.parametrize(
+    ("route", "source"),
+    [pytest.param(RATE, "127.0.1.1", id="true"), pytest.param(REQUIRED, "127.0.5.1", id="required")],
+)
+def test_handshakes_are_counted(gateway: Gateway, route: Route, source: str) -> None:
+    statuses = flood(ours(gateway), route, source, *HANDSHAKE)
+    assert statuses[:5] == [101] * 5
+    assert statuses[-1] == 429
+    assert set(statuses) == {101, 429}
+
+
+@pytest.mark.parametrize(
     ("route", "fields", "status", "source"),
     [
-        pytest.param(RATE, HANDSHAKE, 101, "127.0.1.1", id="taken"),
         pytest.param(RATE, HANDSHAKE[:3], 426, "127.0.2.1", id="without version"),
-        pytest.param(RATE, ("Upgrade: h2c",), 426, "127.0.3.1", id="h2c"),
+        pytest.param(RATE, ("Upgrade: h2c",), 200, "127.0.3.1", id="h2c"),
         pytest.param(RATE, (*HANDSHAKE, "Origin: https://evil.example"), 403, "127.0.4.1", id="of another origin"),
-        pytest.param(REQUIRED, (), 426, "127.0.5.1", id="plain, where a handshake is required"),
+        pytest.param(REQUIRED, (), 426, "127.0.5.2", id="plain, where a handshake is required"),
     ],
 )
-def test_handshakes_are_counted_refused_or_not(
+def test_what_is_no_handshake_or_refused_uses_up_none(
     gateway: Gateway, route: Route, fields: tuple[str, ...], status: int, source: str
 ) -> None:
-    statuses = flood(ours(gateway), route, source, *fields)
-    assert statuses[:5] == [status] * 5
-    assert statuses[-1] == 429
-    assert set(statuses) == {status, 429}
+    """No backend is asked for it, and a page of another origin's takes no handshakes from its visitor."""
+    assert flood(ours(gateway), route, source, *fields) == [status] * FLOOD
+    assert flood(ours(gateway), route, source, *HANDSHAKE, requests=1) == [101]
 
 
 def test_a_flood_of_handshakes_passes_the_tutorial(gateway: Gateway) -> None:

@@ -1,9 +1,15 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Emptying a pool: plain requests to backends that know WebSockets alone, until nginx takes all of them for dead."""
+"""Emptying an upstream: requests that its servers fail on, until nginx takes all of them for dead."""
 
 from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from time import sleep
 
 import pytest
 from attacker import HANDSHAKE, Route, Target, ours, request, tutorial
@@ -45,10 +51,50 @@ def test_a_refusal_leaves_the_connection_to_the_next_request(gateway: Gateway) -
 def test_handshakes_with_an_answer_that_is_too_large(gateway: Gateway) -> None:
     """A backend that agrees to what is offered puts it into its answer. One that does not fit in proxy_buffer_size is a
     failure of the backend to nginx, whatever proxy_next_upstream says.
-
-    Not closed by default: small buffers are what makes tunnels cheap. A larger proxy_buffer_size closes it.
     """
     offer = f"Sec-WebSocket-Protocol: {'x' * 7000}"
     assert emptied(tutorial(gateway), AGREEING, *HANDSHAKE, offer) == ({502}, 502)
-    _refusals, afterwards = emptied(ours(gateway), AGREEING, *HANDSHAKE, offer)
-    assert afterwards == 101
+    assert emptied(ours(gateway), AGREEING, *HANDSHAKE, offer) == ({101}, 101)
+
+
+def seen_by_others(target: Target, route: Route, attack: str) -> Counter[int]:
+    """What a user is answered who polls, while somebody else makes every server fail ten times a second."""
+    with ThreadPoolExecutor() as pool:
+        attacks = pool.submit(attacked, target, route._replace(path=f"{route.path}{attack}"))
+        statuses: Counter[int] = Counter()
+        while not attacks.done():
+            statuses[target.ask(route._replace(path=f"{route.path}?user=other"), source="127.0.11.1").status] += 1
+            sleep(0.2)
+        assert set(attacks.result()) == {502}
+    return statuses
+
+
+def attacked(target: Target, route: Route) -> Sequence[int]:
+    """The answers to 120 requests, for longer than the ten seconds that nginx leaves a server out."""
+    statuses = []
+    for _request in range(120):
+        statuses.append(target.ask(route).status)
+        sleep(0.1)
+    return statuses
+
+
+def at_once(seen: partial[Counter[int]], routes: Sequence[Route]) -> dict[str, set[int]]:
+    """What others see on each of the routes, all under attack at the same time."""
+    with ThreadPoolExecutor(max_workers=len(routes)) as pool:
+        return {route.path: set(statuses) for route, statuses in zip(routes, pool.map(seen, routes), strict=True)}
+
+
+BALANCES = [
+    Route("app.example", 4000, f"/{name}/")
+    for name in ("round-robin", "least-conn", "ip-hash", "hash", "consistent", "random", "random-two", "by-name")
+]
+
+
+@pytest.mark.parametrize("attack", ["?hang=up", "?header=32768"])
+def test_requests_that_make_servers_fail_take_them_from_nobody_else(gateway: Gateway, attack: str) -> None:
+    """A few of them are enough where nginx leaves a server out after its first failure."""
+    before = seen_by_others(tutorial(gateway), Route("ws.serverlab.ca", 3000, "/"), attack)
+    assert 502 in before
+    assert at_once(partial(seen_by_others, ours(gateway), attack=attack), BALANCES) == {
+        route.path: {200} for route in BALANCES
+    }

@@ -9,6 +9,8 @@ must be made to answer that: by a health check, say, that answers with the statu
 
 from __future__ import annotations
 
+import contextlib
+import uuid
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from attacker import (
     VERSION,
     WS,
     Route,
+    arrived,
     assert_refused,
     assert_smuggled,
     ours,
@@ -52,14 +55,22 @@ NO_HANDSHAKES = [
     pytest.param(("Upgrade: websocket", "Connection: close", KEY, VERSION), {}, id="close"),
     pytest.param(("Upgrade: websocket", "Connection: keep-alive", KEY, VERSION), {}, id="keep-alive"),
     pytest.param(("Upgrade: websocket", "Connection: upgrades", KEY, VERSION), {}, id="upgrades"),
-    pytest.param(("Upgrade: websocket", "Connection: close, Upgrade", KEY, VERSION), {}, id="close, Upgrade"),
+    pytest.param(("Upgrade: websocket", "Connection: Upgrade", VERSION), {}, id="no key"),
+    pytest.param(("Upgrade: websocket", "Connection: close", "Sec-WebSocket-Key: x upgrade,", VERSION), {}, id="key"),
+    pytest.param(("Upgrade: websocket", "Connection: a upgrade, b", KEY, VERSION), {}, id="a upgrade"),
     pytest.param(("Upgrade: websockets", *HANDSHAKE[1:]), {}, id="websockets"),
     pytest.param(("Upgrade: websocket/13", *HANDSHAKE[1:]), {}, id="websocket/13"),
     pytest.param(("Upgrade: websocket, websocket", *HANDSHAKE[1:]), {}, id="websocket, websocket"),
     pytest.param(("Upgrade: ,websocket", *HANDSHAKE[1:]), {}, id=",websocket"),
     pytest.param(("Upgrade:\twebsocket", *HANDSHAKE[1:]), {}, id="tab before websocket"),
     pytest.param(("Upgrade: websocket\t", *HANDSHAKE[1:]), {}, id="tab after websocket"),
-    pytest.param(("Upgrade: TLS/1.0", "Connection: Upgrade"), {}, id="TLS"),
+]
+# Upgrades that are ignored: a backend sees a plain request.
+IGNORED = [
+    pytest.param(H2C, id="h2c"),
+    pytest.param(("Upgrade: TLS/1.0", "Connection: Upgrade"), id="TLS"),
+    pytest.param(("Upgrade:",), id="empty"),
+    pytest.param(("Upgrade:", "Upgrade:"), id="two empty ones"),
 ]
 
 
@@ -91,9 +102,7 @@ def test_a_backend_of_websockets_made_to_answer_101(
     assert_refused(ours(gateway).smuggle(route, *fields, query=MADE_TO_SWITCH, **how), 426)
 
 
-@pytest.mark.parametrize(
-    ("fields", "how"), [*NO_HANDSHAKES, pytest.param(HANDSHAKE, {}, id="handshake"), pytest.param(H2C, {}, id="h2c")]
-)
+@pytest.mark.parametrize(("fields", "how"), NO_HANDSHAKES)
 @pytest.mark.parametrize("route", [REST1, REST2, PAGE], ids=["/apiv1/", "/apiv2/", "/"])
 def test_a_backend_without_websockets_made_to_answer_101(
     gateway: Gateway, route: Route, fields: tuple[str, ...], how: dict[str, Any]
@@ -122,14 +131,49 @@ def test_a_handshake_that_the_backend_is_made_to_answer_101(gateway: Gateway, ro
         assert "Upgrade: websocket\r\n" in outcome.arrived[0]
 
 
-@pytest.mark.parametrize("fields", [("Upgrade:",), ("Upgrade:", "Upgrade:")], ids=["one", "two"])
+@pytest.mark.parametrize("fields", IGNORED)
 @pytest.mark.parametrize("route", [CHAT, REST1, REST2, PAGE], ids=["port 3000", "/apiv1/", "/apiv2/", "/"])
-def test_an_empty_upgrade(gateway: Gateway, route: Route, fields: tuple[str, ...]) -> None:
-    """A limit of nginx: to it the client has asked for an upgrade, and no variable tells an empty header from none.
+def test_a_backend_that_answers_101_to_a_plain_request(gateway: Gateway, route: Route, fields: tuple[str, ...]) -> None:
+    """A limit of nginx: to it the client has asked for an upgrade, whatever of it was passed on.
 
-    So a backend that answers 101 to a plain request opens a tunnel. Where a handshake is required, it opens none.
+    So a backend that can be made to answer 101 opens a tunnel. Where a handshake is required, it opens none.
     """
     assert_smuggled(tutorial(gateway).smuggle(route, *fields, query=MADE_TO_SWITCH))
     outcome = ours(gateway).smuggle(route, *fields, query=MADE_TO_SWITCH)
+    assert_smuggled(outcome)
     assert all("Upgrade" not in head for head in outcome.arrived)
     assert_refused(ours(gateway).smuggle(WS, *fields, query=MADE_TO_SWITCH), 426)
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        *((path, fields) for path in ("/plain/", "/") for fields in (H2C, ("Upgrade:",))),
+        ("/plain/", HANDSHAKE),
+    ],
+)
+def test_where_headers_more_takes_the_upgrade_away_such_a_backend_gets_no_tunnel(
+    gateway: Gateway, path: str, fields: tuple[str, ...]
+) -> None:
+    if gateway.name != "gateway-trixie":
+        pytest.skip("only the other gateway has the module")
+    route = Route("clear.example", 4000, path)
+    token = uuid.uuid4().hex
+    with ours(gateway).connect(route.port) as connection:
+        connection.sock.settimeout(3)
+        made_to_switch = request(route._replace(path=f"{path}?{MADE_TO_SWITCH}"), *fields)
+        connection.sock.sendall(made_to_switch + request(route._replace(path=f"/admin/{token}")))
+        # To nginx the 101 begins a response whose end it waits for.
+        with contextlib.suppress(TimeoutError):
+            connection.sock.recv(1)
+    assert arrived(token) == []
+    assert ours(gateway).ask(route, *fields).status == (101 if fields == HANDSHAKE and path == "/" else 200)
+
+
+@pytest.mark.parametrize("route", [REST1, REST2, PAGE], ids=["/apiv1/", "/apiv2/", "/"])
+def test_a_handshake_without_websockets_is_a_plain_request(gateway: Gateway, route: Route) -> None:
+    """The same limit, and the same answer of a backend that cannot be made to answer 101."""
+    outcome = ours(gateway).smuggle(route, *HANDSHAKE)
+    assert outcome.answer.status == 200
+    assert all("Upgrade: " not in head for head in outcome.arrived)
+    assert_smuggled(ours(gateway).smuggle(route, *HANDSHAKE, query=MADE_TO_SWITCH))

@@ -87,3 +87,61 @@ def test_the_proxy_protocol_is_no_way_to_a_site_that_does_not_expect_it(gateway:
     with site.open_socket(site.port, BALANCER) as sock:
         sock.sendall(proxy_1(CLIENTS[0]) + b"GET / HTTP/1.1\r\nHost: forwarded.example\r\n\r\n")
         assert b" 400 " in received(sock).splitlines()[0]
+
+
+def forwarded(site: Gateway, source: str, headers: dict[str, str], name: str, start: bytes = b"") -> str | None:
+    """What a backend sees of a header that is forwarded."""
+    sock = site.open_socket(site.port, source)
+    sock.sendall(start)
+    found = site.request("GET", "/", headers=headers, sock=sock).json["headers"]
+    return ", ".join(found.get(name, [])) or None
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "passed"),
+    [
+        (BALANCER, "https", "https"),
+        (BALANCER, "http", "http"),
+        (BALANCER, "HTTPS", "https"),
+        (BALANCER, "httpx", "http"),
+        (BALANCER, "https, http", "http"),
+        (BALANCER, "javascript", "http"),
+        (SOMEBODY, "https", "http"),
+    ],
+)
+def test_a_balancer_tells_the_scheme_and_nobody_else_does(
+    gateway: Gateway, source: str, said: str, passed: str
+) -> None:
+    site = site_of(gateway, "forwarded.example", 8082)
+    headers = {"X-Forwarded-For": CLIENTS[0], "X-Forwarded-Proto": said}
+    assert forwarded(site, source, headers, "x-forwarded-proto") == passed
+
+
+@pytest.mark.parametrize(
+    ("source", "said", "passed"),
+    [
+        (BALANCER, "198.51.100.7", "198.51.100.7, 127.0.0.10"),
+        (BALANCER, "203.0.113.9, 198.51.100.7", "203.0.113.9, 198.51.100.7, 127.0.0.10"),
+        (BALANCER, "198.51.100.7, 127.0.0.17", "198.51.100.7, 127.0.0.17, 127.0.0.10"),
+        (SOMEBODY, "198.51.100.7", "198.51.100.7, 127.0.0.11"),
+        (SOMEBODY, None, "127.0.0.11"),
+        (BALANCER, None, "127.0.0.10"),
+    ],
+)
+def test_the_client_and_the_balancer_are_named_once_each(
+    gateway: Gateway, source: str, said: str | None, passed: str
+) -> None:
+    site = site_of(gateway, "forwarded.example", 8082)
+    headers = {"X-Forwarded-For": said} if said else {}
+    assert forwarded(site, source, headers, "x-forwarded-for") == passed
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_so_they_are_with_the_proxy_protocol_behind_which_a_client_writes_the_headers(
+    plain: Gateway, version: str
+) -> None:
+    start, headers = VERSIONS[version](CLIENTS[0]), {"X-Forwarded-Proto": "https"}
+    assert forwarded(plain, BALANCER, headers, "x-forwarded-for", start) == f"{CLIENTS[0]}, {BALANCER}"
+    assert forwarded(plain, BALANCER, headers, "x-forwarded-proto", start) == "http"
+    headers["X-Forwarded-For"] = CLIENTS[0]
+    assert forwarded(plain, BALANCER, headers, "x-forwarded-for", start) == f"{CLIENTS[0]}, {BALANCER}"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -136,15 +137,21 @@ def test_rollbacks_go_back_deploy_by_deploy_and_the_inventory_comes_back(deploys
     deploys.change(lasting(613))
 
 
+def connections(gateway: Gateway, capacity: int) -> int:
+    """What a worker has room for: two for each socket of its share and a quarter more, and 512 others."""
+    return 2 * min(capacity, math.ceil(1.25 * capacity / int(gateway.run("nproc")))) + 512
+
+
 def test_a_larger_capacity_needs_one_deploy_and_no_restart(deploys: Deploys) -> None:
     small = [open_files(gateway) for gateway in GATEWAYS]
-    assert small == [{"9216"}] * 2
+    assert small == [{f"{connections(gateway, 4096) + 512}"} for gateway in GATEWAYS]
     deploys.change(lasting(621, websockets_capacity=8000))
-    assert [open_files(gateway) for gateway in GATEWAYS] == [{"17024"}] * 2
     for gateway in GATEWAYS:
+        limit = connections(gateway, 8000)
+        assert open_files(gateway) == {f"{limit + 512}"}
         text = gateway.path(LIMITS[0]).read_text()
-        assert "worker_rlimit_nofile 17024;" in text
-        assert "worker_connections 16512;" in text
+        assert f"worker_rlimit_nofile {limit + 512};" in text
+        assert f"worker_connections {limit};" in text
         # Debian's own.
         assert "include /etc/nginx/modules-enabled/*.conf;" in text
         assert "include /etc/nginx/conf.d/*.conf;" in text
@@ -159,18 +166,20 @@ def test_a_limit_that_is_too_low_is_warned_of_where_nginx_conf_is_not_ours(deplo
         {"websockets_manage_nginx_conf": False, "websockets_manage_service": False, "websockets_capacity": 8000}
     )
     assert [gateway.path(LIMITS[0]).read_bytes() for gateway in GATEWAYS] == before
-    assert "[WARNING]: websockets_capacity: worker_connections is 8704, and 16512 are needed" in run.output
-    assert "a worker of the running nginx may open 9216 files, and 17024 are needed" in run.output
+    now, needed = connections(GATEWAYS[0], 4096), connections(GATEWAYS[0], 8000)
+    assert f"[WARNING]: websockets_capacity: worker_connections is {now}, and {needed} are needed" in run.output
+    assert f"a worker of the running nginx may open {now + 512} files, and {needed + 512} are needed" in run.output
 
 
 def test_what_was_edited_by_hand_is_shown_and_put_right(deploys: Deploys) -> None:
     paths = [gateway.path(path) for gateway in GATEWAYS for path in (gateway.configuration, LIMITS[0])]
     before = [path.read_bytes() for path in paths]
+    limit = f"worker_connections {connections(GATEWAYS[0], 4096)};"
     for gateway in GATEWAYS:
         gateway.run(f"sed -i 's/listen 3000;/listen 3009;/' {gateway.configuration}")
-        gateway.run(f"sed -i 's/worker_connections 8704;/worker_connections 99;/' {LIMITS[0]}")
+        gateway.run(f"sed -i 's/{limit}/worker_connections 99;/' {LIMITS[0]}")
     run = deploys.change({}, arguments=["--diff"])
-    for line in ("-    listen 3009;", "+    listen 3000;", "-\tworker_connections 99;", "+\tworker_connections 8704;"):
+    for line in ("-    listen 3009;", "+    listen 3000;", "-\tworker_connections 99;", f"+\t{limit}"):
         assert run.output.count(line) == 2, run.output
     assert [path.read_bytes() for path in paths] == before
 

@@ -85,6 +85,8 @@ class Result:
     held_back: bool = False
     # One with which a backend takes the handshake that it refuses without.
     origin: str = ""
+    # What a backend answers to a plain request that leaves the handshake unanswered.
+    plain_status: int | None = None
     # Why it is served and yet not verified, and what to do about it.
     unverified: str = ""
 
@@ -140,7 +142,7 @@ def ask_backends(results: t.Sequence[Result]) -> list[Result]:
     for (number, address), answer in zip(asked, answers):
         backends.setdefault(number, {})[address] = answer
     found = [replace(result, backends=backends.get(number, result.backends)) for number, result in enumerate(results)]
-    return _side_by_side(_with_origin, found)
+    return _side_by_side(lambda result: _with_plain(_with_origin(result)), found)
 
 
 def ask(asked: t.Sequence[tuple[Proof, str]]) -> list[Answer]:
@@ -158,6 +160,18 @@ def _with_origin(result: Result) -> Result:
         if origin != proof.get("origin") and not _ask({**proof, "origin": origin}, refusing[0], whole=False).failure:
             return replace(result, origin=origin)
     return result
+
+
+def _with_plain(result: Result) -> Result:
+    """The result of a handshake that backends leave unanswered, as those do that wait for another path or subprotocol,
+    with what one of them answers to a plain request.
+    """
+    proof, answers = result.proof, result.backends
+    is_open = proof["websocket"] and not proof.get("strict", True) and answers
+    if not is_open or not all(answer.is_silence for answer in answers.values()):
+        return result
+    answer = _ask({**proof, "websocket": False}, next(iter(answers)))
+    return result if answer.failure else replace(result, plain_status=answer.status)
 
 
 _Item = t.TypeVar("_Item")

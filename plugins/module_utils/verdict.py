@@ -92,16 +92,26 @@ def _own_answer(result: Result) -> str:
     if not answers:
         return ""
     path = urllib.parse.urlsplit(result.proof["backends"]["url"]).path or "/"
+    if result.plain_status and not _is_error(result.plain_status):
+        return f"the backend itself leaves a handshake at {path} unanswered, and a plain request not"
     if {answer.harm for answer in answers if answer.harm} == {"closed"} and not any(map(_has_status, answers)):
-        if result.held_back or (_is_exact(result) and status in NO_BACKEND):
-            return f"the backend itself closes the connection at {path}"
-        if status in NO_BACKEND:
-            return f"answered {status}; {_ASKED_WITHOUT}, the backend closes the connection at {path}"
+        closed = _closed(result, path)
+        if closed:
+            return closed
     if not result.answer.is_refusal or _is_error(status) or not any(_is_refused(answer, status) for answer in answers):
         return ""
     if _is_exact(result):
         return f"the backend itself answers {status} at {path}"
     return f"answered {status}; {_ASKED_WITHOUT}, the backend answers {status} at {path} too"
+
+
+def _closed(result: Result, path: str) -> str:
+    status = result.answer.status
+    if result.held_back or (_is_exact(result) and status in NO_BACKEND):
+        return f"the backend itself closes the connection at {path}"
+    if status in NO_BACKEND:
+        return f"answered {status}; {_ASKED_WITHOUT}, the backend closes the connection at {path}"
+    return ""
 
 
 def _has_status(answer: Answer) -> bool:
@@ -129,6 +139,8 @@ def _remedy(result: Result) -> str:
         return _with_origin(result)
     if status in _REMEDIES:
         return _REMEDIES[status]
+    if result.plain_status:
+        return "set probe.path or probe.subprotocol to what it waits for"
     remedy = f"set probe.path{_such_as(result.proof['path'])}"
     return f"{remedy}, or probe.subprotocol" if status == 400 else remedy
 

@@ -604,6 +604,31 @@ def test_a_header_may_be_as_large_as_nginx_takes_it() -> None:
     assert len(nginx.heard) == 1
 
 
+def wait_for_another_handshake(connection: socket.socket) -> None:
+    """As servers do whose WebSocket is at another path: they leave this one to somebody who never comes."""
+    if b"Upgrade: websocket" in connection.recv(65536):
+        hang(connection)
+    else:
+        connection.sendall(NOWHERE[0])
+
+
+def test_what_a_backend_answers_to_a_plain_request_is_asked_where_it_leaves_a_handshake_unanswered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
+    monkeypatch.setattr(proofs, "_SECONDS", 0.3)
+
+    def plain_status(backend: t.Callable[[socket.socket], None], **options: t.Any) -> int | None:
+        with conversation(hang) as port, conversation(backend) as one:
+            (result,) = proofs.ask_backends([prove(port, True, backends=led_to(one), **options)])
+        return result.plain_status
+
+    assert plain_status(wait_for_another_handshake, strict=False) == 404
+    assert plain_status(wait_for_another_handshake, strict=True) is None
+    assert plain_status(hang, strict=False) is None
+    assert plain_status(Counting(*NOWHERE), strict=False) is None
+
+
 def test_backends_that_refuse_or_are_silent_do_no_harm(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "_BACKEND_SECONDS", 0.3)
     nginx = Counting(*FAILING)

@@ -273,7 +273,7 @@ LARGE = Answer(404, "answered with a header of 20000 bytes, and nginx takes 1638
 def loose(answer: Answer | None, *backends: Answer, path: str = "/", **options: t.Any) -> Result:
     """A route that fails whose operator gave no probe; without an answer nothing was sent through nginx."""
     led = {"url": f"ws://a.example{options.pop('asked', '/')}", "exact": options.pop("exact", True)}
-    more = {key: options.pop(key) for key in ("origin",) if key in options}
+    more = {key: options.pop(key) for key in ("origin", "plain_status") if key in options}
     proof = {
         **failed(NOT_FOUND, path=path).proof,
         **{"backends": led, "strict": False, **options},
@@ -319,6 +319,15 @@ def test_a_backend_that_hangs_up_leaves_its_route_not_verified() -> None:
     assert words(loose(None, REFUSED, CLOSED, HUNG)) == said
     # It was starting when it was asked first.
     assert words(loose(refusal(502), CLOSED)) == said
+
+
+def test_a_backend_that_leaves_a_handshake_unanswered_and_a_plain_request_not_leaves_its_route_not_verified() -> None:
+    said = "the backend itself leaves a handshake at / unanswered, and a plain request not; "
+    assert (
+        words(loose(HUNG, HUNG, plain_status=404)) == f"{said}set probe.path or probe.subprotocol to what it waits for"
+    )
+    assert words(loose(HUNG, HUNG)) == ""
+    assert words(loose(HUNG, HUNG, plain_status=500)) == ""
 
 
 @pytest.mark.parametrize("answer", [None, refusal(403), refusal(404), refusal(200)])

@@ -33,6 +33,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Vers
 
 # https://nginx.org/en/docs/hash.html: up to here nginx's default of 512 is enough.
 _NAMES_OF_DEFAULT_HASH = 200
+# With 20 more of the longest names nginx begins to warn that its hash of variables is not the best.
+_MAPS_OF_DEFAULT_HASH = 12
 _BUCKETS = (64, 128, 256, 512)
 
 # What of a request may hold a token, its query and most of its headers, is not in it.
@@ -90,8 +92,9 @@ class Tls(t.NamedTuple):
     sessions: list[str]
 
 
-def http_lines(sites: t.Sequence[Site], directives: t.Sequence[str], label: str) -> list[str]:
-    return [*_hash_lines(sites, directives), *_log_lines(sites, label)]
+def http_lines(sites: t.Sequence[Site], directives: t.Sequence[str], label: str, maps: int) -> list[str]:
+    """Given how many maps the gateway has beyond those that all have."""
+    return [*_hash_lines(sites, directives, maps), *_log_lines(sites, label)]
 
 
 def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
@@ -101,7 +104,7 @@ def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
     return [*logged, *offered, *headers.forwarding_maps(sites), *filter(None, map(name_map, sites))]
 
 
-def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str]) -> list[str]:
+def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str], maps: int) -> list[str]:
     """What many or long names need; few and short ones need nothing."""
     names = {name for site in sites for name in site["server_name"] if not name.startswith("~")}
     origins = {
@@ -115,6 +118,8 @@ def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str]) -> list[st
         needed = 16 + max((-(-(len(string) + 2) // 8) * 8 for string in strings), default=0)
         if needed > _BUCKETS[0]:
             lines.append(f"{hash_name}_hash_bucket_size {next(size for size in _BUCKETS if size >= needed)};")
+    if maps > _MAPS_OF_DEFAULT_HASH:
+        lines.append("variables_hash_bucket_size 128;")
     return _defaults(lines, directives)
 
 

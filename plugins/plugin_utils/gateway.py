@@ -216,15 +216,18 @@ def _model(checked: _Checked) -> Model:
     by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
     label = _label(checked.status)
     admitted = admission.admissions(sites, checked.capacity, label)
+    maps = directives.map_blocks(sites, label)
     servers_of_sites = _server_blocks(checked, admitted, label)
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
         depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
-        http=directives.http_lines(sites, checked.given["websockets_directives"], label),
+        http=directives.http_lines(
+            sites, checked.given["websockets_directives"], label, len(maps) + len(admitted.blocks)
+        ),
         directives=list(checked.given["websockets_directives"]),
-        maps=directives.map_blocks(sites, label),
+        maps=maps,
         admission=admitted.blocks,
         upstreams=[
             UpstreamBlock(

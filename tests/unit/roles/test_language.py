@@ -192,7 +192,7 @@ def inherited_by(block: Directive, server: Directive, name: str) -> Directive:
 
 HTTP = {
     *("map", "upstream", "server", "log_format", "limit_conn_zone", "limit_req_zone"),
-    *("map_hash_bucket_size", "server_names_hash_bucket_size"),
+    *("map_hash_bucket_size", "server_names_hash_bucket_size", "variables_hash_bucket_size"),
 }
 
 

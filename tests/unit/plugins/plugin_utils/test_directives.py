@@ -321,6 +321,10 @@ def test_many_or_long_names_get_the_hash_they_need() -> None:
     assert hashes(site(allowed_origins=["https://" + "a" * 38])) == []
     longest = [location(allowed_origins=["https://" + "a" * 292])]
     assert hashes(site(locations=longest)) == ["map_hash_bucket_size 512;"]
+    # The map of the log's texts is one too.
+    maps = [location(path=f"/{name}", allowed_origins=[f"https://{name}.example"]) for name in "abcdefghijkl"]
+    assert hashes(site(locations=maps)) == ["variables_hash_bucket_size 128;"]
+    assert hashes(site(locations=maps[:11])) == []
 
 
 def test_the_refusing_server_has_the_largest_tls_buffer_of_its_address() -> None:

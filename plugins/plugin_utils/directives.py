@@ -17,6 +17,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.locations import (
     has_websockets,
     may_speak_http2,
     name_map,
+    refusal_maps,
     shared_lines,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import METHODS_WITHOUT_BACKUP, Server
@@ -34,7 +35,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.versions import Vers
 # https://nginx.org/en/docs/hash.html: up to here nginx's default of 512 is enough.
 _NAMES_OF_DEFAULT_HASH = 200
 # With 20 more of the longest names nginx begins to warn that its hash of variables is not the best.
-_MAPS_OF_DEFAULT_HASH = 12
+_MAPS_OF_DEFAULT_HASH = 13
 _BUCKETS = (64, 128, 256, 512)
 
 # What of a request may hold a token, its query and most of its headers, is not in it.
@@ -71,7 +72,7 @@ _SIZES = {
     # A browser's request with its cookies fits in, and a tunnel does not keep nginx's large buffers: docs/data-path.md.
     "client_header_buffer_size": "2k",
     # In nginx's own 4k a tunnel leaves the most part empty as long as it lives.
-    "request_pool_size": "640",
+    "request_pool_size": "768",
 }
 _AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
 _OFFERED = [
@@ -101,7 +102,13 @@ def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
     """The maps of the http block that not every gateway needs."""
     logged = [_LOG_TEXTS] if _log_lines(sites, label) else []
     offered = [_OFFERED] if any(has_websockets(site) and may_speak_http2(site) for site in sites) else []
-    return [*logged, *offered, *headers.forwarding_maps(sites), *filter(None, map(name_map, sites))]
+    return [
+        *refusal_maps(sites),
+        *logged,
+        *offered,
+        *headers.forwarding_maps(sites),
+        *filter(None, map(name_map, sites)),
+    ]
 
 
 def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str], maps: int) -> list[str]:

@@ -29,6 +29,24 @@ _CHAIN = "3"
 
 # What answers to requests that should have been handshakes.
 _REFUSED = "@upgrade_required"
+# What makes requests within requests, or may.
+_WITHIN = ("auth_request", "mirror", "ssi", "add_before_body", "add_after_body", "include")
+_REFUSALS = {
+    "$websocket_refused": [
+        "# What names websocket and is no handshake. Other upgrades are ignored, as RFC 9110 section 7.8 allows.",
+        'map "$websocket_upgrade $http_upgrade" $websocket_refused {',
+        '    default "";',
+        '    "~*^ .*websocket" yes;',
+        "}",
+    ],
+    "$websocket_named": [
+        "# What names websocket, where there are none. Other upgrades are ignored, as RFC 9110 section 7.8 allows.",
+        "map $http_upgrade $websocket_named {",
+        '    default "";',
+        "    ~*websocket yes;",
+        "}",
+    ],
+}
 _ASKED_BY_BALANCERS = "Load balancers ask here whether new clients may come."
 
 
@@ -137,7 +155,7 @@ def _lines(
 ) -> list[str]:
     if not headers.is_proxied(location):
         return _own_lines(site, location, _answer_lines(location))
-    lines = _guard_lines(location, admissions.get(location["at"]))
+    lines = _guard_lines(site, location, admissions.get(location["at"]))
     lines += _proxy_lines(location, number)
     lines += _buffer_lines(site, location)
     wanted = headers.headers(site, location)
@@ -148,17 +166,38 @@ def _lines(
     return _own_lines(site, location, lines)
 
 
-def _guard_lines(location: Location, admission: Admission | None) -> list[str]:
+def _guard_lines(site: Site, location: Location, admission: Admission | None) -> list[str]:
     """nginx opens a tunnel where the backend answers 101 and the client sent any Upgrade header at all, whatever of it
     was passed on (ngx_http_proxy_process_header in src/http/modules/ngx_http_proxy_module.c). So what names websocket
     and is no handshake is refused: https://github.com/0ang3el/websocket-smuggle
     """
     if admission is None:
-        return [_if("$websocket_refused", "return 400;")]
+        return [_if(_refused(site, location), "return 400;")]
     # A plain request to a backend that speaks WebSocket alone would be a failure of the backend to nginx.
-    refused = '$websocket_upgrade = ""' if location["websocket"] == "required" else "$websocket_refused"
+    refused = '$websocket_upgrade = ""' if location["websocket"] == "required" else _refused(site, location)
     foreign = [_if(admission.foreign, "return 403;")] if admission.foreign else []
     return [_if(refused, "return 426;"), *foreign, *admission.limits]
+
+
+def _refused(site: Site, location: Location) -> str:
+    """The variable that is true for an upgrade that a location refuses. A request within a handshake, such as that of
+    auth_request, has the same headers.
+    """
+    asks_within = any(
+        snippets.has(block["directives"], name) for block in (site, *site["locations"]) for name in _WITHIN
+    )
+    return "$websocket_refused" if location["websocket"] or asks_within else "$websocket_named"
+
+
+def refusal_maps(sites: t.Iterable[Site]) -> list[list[str]]:
+    """Other upgrades are ignored, as RFC 9110 section 7.8 allows."""
+    used = {
+        _refused(site, location)
+        for site in sites
+        for location in site["locations"]
+        if headers.is_proxied(location) and location["websocket"] != "required"
+    }
+    return [lines for variable, lines in _REFUSALS.items() if variable in used]
 
 
 def _refused_lines(site: Site) -> list[str]:

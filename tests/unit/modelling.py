@@ -116,7 +116,7 @@ def server_of(model: Model, number: int = 0) -> list[str]:
     lines = server_at(model, f"websockets_sites[{number}]")["lines"]
     alike = [
         *("server_tokens off;", "client_header_timeout 10s;", "client_header_buffer_size 2k;"),
-        *("request_pool_size 640;", "absolute_redirect off;"),
+        *("request_pool_size 768;", "absolute_redirect off;"),
         "access_log /var/log/nginx/websockets.log websockets;",
     ]
     return [line for line in lines if line not in alike]

@@ -102,7 +102,7 @@ def test_a_backend_of_websockets_made_to_answer_101(
     assert_refused(ours(gateway).smuggle(route, *fields, query=MADE_TO_SWITCH, **how), 426)
 
 
-@pytest.mark.parametrize(("fields", "how"), NO_HANDSHAKES)
+@pytest.mark.parametrize(("fields", "how"), [*NO_HANDSHAKES, pytest.param(HANDSHAKE, {}, id="handshake")])
 @pytest.mark.parametrize("route", [REST1, REST2, PAGE], ids=["/apiv1/", "/apiv2/", "/"])
 def test_a_backend_without_websockets_made_to_answer_101(
     gateway: Gateway, route: Route, fields: tuple[str, ...], how: dict[str, Any]
@@ -149,7 +149,6 @@ def test_a_backend_that_answers_101_to_a_plain_request(gateway: Gateway, route: 
     ("path", "fields"),
     [
         *((path, fields) for path in ("/plain/", "/") for fields in (H2C, ("Upgrade:",))),
-        ("/plain/", HANDSHAKE),
     ],
 )
 def test_where_headers_more_takes_the_upgrade_away_such_a_backend_gets_no_tunnel(
@@ -167,13 +166,4 @@ def test_where_headers_more_takes_the_upgrade_away_such_a_backend_gets_no_tunnel
         with contextlib.suppress(TimeoutError):
             connection.sock.recv(1)
     assert arrived(token) == []
-    assert ours(gateway).ask(route, *fields).status == (101 if fields == HANDSHAKE and path == "/" else 200)
-
-
-@pytest.mark.parametrize("route", [REST1, REST2, PAGE], ids=["/apiv1/", "/apiv2/", "/"])
-def test_a_handshake_without_websockets_is_a_plain_request(gateway: Gateway, route: Route) -> None:
-    """The same limit, and the same answer of a backend that cannot be made to answer 101."""
-    outcome = ours(gateway).smuggle(route, *HANDSHAKE)
-    assert outcome.answer.status == 200
-    assert all("Upgrade: " not in head for head in outcome.arrived)
-    assert_smuggled(ours(gateway).smuggle(route, *HANDSHAKE, query=MADE_TO_SWITCH))
+    assert ours(gateway).ask(route, *fields).status == 200

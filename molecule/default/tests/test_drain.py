@@ -22,7 +22,7 @@ def test_the_others_wait_and_the_run_fails_for_the_one_that_is_not_reached(lost:
         assert f"Still open after 1 s, and left alone: 1 connection on {gateways()[0].name}." in out.output
         assert "It could not be reached" in out.message("lost")
         for gateway in gateways():
-            line = f"server {backend}:3000 down; # drained: {backend}"
+            line = f"server {backend}:3000 max_fails=0 down; # drained: {backend}"
             assert line in gateway.path(gateway.configuration).read_text()
         back = drain(lost, websockets_undrain=backend)
         assert back.failed

@@ -107,6 +107,12 @@ def test_plain_http_passes_on_the_same_route(gateway: Gateway) -> None:
 
 def test_an_h2c_upgrade_does_not_reach_the_backend(gateway: Gateway) -> None:
     answer = gateway.request("GET", "/?describe", headers=H2C)
+    assert answer.status == 200
+    assert "upgrade" not in answer.json["headers"]
+
+
+def test_what_names_websocket_and_is_no_handshake_is_refused(gateway: Gateway) -> None:
+    answer = gateway.request("GET", "/?describe", headers={"Upgrade": "websocket"})
     assert answer.status == 426
     assert answer.headers["Upgrade"] == "websocket"
     assert answer.headers["Sec-WebSocket-Version"] == "13"

@@ -131,7 +131,7 @@ def check_requests(
         assert outcome(server, block, Request(kind, "https://evil.example"), maps) == (expected, False)
     for origin in ("", *strategies.ORIGINS, "https://evil.example"):
         admitted = origins == "*" or (keys.get("allow_missing_origin", True) if origin == "" else origin in origins)
-        expected = "plain" if websocket is False else "tunnel" if admitted else "403"
+        expected = "400" if websocket is False else "tunnel" if admitted else "403"
         found = outcome(server, block, Request("handshake", origin), maps)
         assert found == (expected, limits and expected == "tunnel")
 
@@ -145,7 +145,11 @@ class Request(t.NamedTuple):
         if name in maps:
             found = maps[name].get(self.origin, maps[name]["default"])
             return upgrade if found == "$websocket_upgrade" else found
-        known = {"$websocket_upgrade": upgrade, "$websocket_refused": "yes" if self.kind == "no handshake" else ""}
+        known = {
+            "$websocket_upgrade": upgrade,
+            "$websocket_refused": "yes" if self.kind == "no handshake" else "",
+            "$websocket_named": "yes" if self.kind in ("handshake", "no handshake") else "",
+        }
         return known[name]
 
     def fulfils(self, condition: tuple[str, ...], maps: dict[str, dict[str, str]]) -> bool:
@@ -265,7 +269,7 @@ def check_definitions(file: Directive) -> None:
     own = {args[0] for name, args in everything if name == "set"}
     own |= {f"${name}" for block in maps.values() for row in block.block for name in re.findall(r"<(\w+)>", row.name)}
     assert used_variables <= {*maps, *own}
-    everywhere = {"upgrade", "connection", "refused", "port"}
+    everywhere = {"upgrade", "connection", "port"}
     assert maps.keys() - {f"$websocket_{name}" for name in everywhere} <= used_variables
     formats = [args[0] for args in file.arguments("log_format")]
     logs = {args[1] for name, args in everything if name == "access_log" and args[1:2] not in ((), ("combined",))}

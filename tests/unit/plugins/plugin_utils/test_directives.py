@@ -253,7 +253,7 @@ def test_the_refusing_server_waits_and_takes_as_much_as_any_site() -> None:
     ]
 
 
-@pytest.mark.parametrize(("name", "default"), [("client_header_buffer_size", "2k"), ("request_pool_size", "640")])
+@pytest.mark.parametrize(("name", "default"), [("client_header_buffer_size", "2k"), ("request_pool_size", "768")])
 def test_the_refusing_server_has_the_sizes_that_a_site_has_in_its_own_lines(name: str, default: str) -> None:
     """Until it knows the name nginx goes by that server, so they would be without effect on the site alone."""
 
@@ -276,7 +276,7 @@ def test_every_server_holds_little_for_a_connection() -> None:
     model = sound([POOL], [secure(redirect_http=True), site()])
     assert len(model["sites"]) == 4
     for block in model["sites"]:
-        assert {"server_tokens off;", "client_header_buffer_size 2k;", "request_pool_size 640;"} <= set(block["lines"])
+        assert {"server_tokens off;", "client_header_buffer_size 2k;", "request_pool_size 768;"} <= set(block["lines"])
         assert ("ssl_buffer_size 4k;" in block["lines"]) == any(" ssl" in line for line in block["lines"])
 
 

@@ -34,7 +34,7 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
         "server_tokens off;",
         "client_header_timeout 10s;",
         "client_header_buffer_size 2k;",
-        "request_pool_size 640;",
+        "request_pool_size 768;",
     ]
     log = "access_log /var/log/nginx/websockets.log websockets;"
     servers: t.Any = model["sites"]

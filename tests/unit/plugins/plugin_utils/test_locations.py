@@ -44,7 +44,7 @@ KINDS: dict[str, tuple[dict[str, t.Any], list[str]]] = {
         {**REQUIRED, **LIMITED, **ORIGINS},
         [NO_HANDSHAKE, OTHER_ORIGIN, *LIMITS, PASS, SILENCE],
     ),
-    "false": ({"websocket": False}, ["if ($websocket_refused) { return 400; }", PASS]),
+    "false": ({"websocket": False}, ["if ($websocket_named) { return 400; }", PASS]),
 }
 
 
@@ -55,6 +55,36 @@ def test_each_route_is_one_location(keys: dict[str, t.Any], lines: list[str]) ->
     refused = found.pop("@upgrade_required", None)
     assert found == {"/": lines}
     assert (refused is None) == (keys.get("websocket") is False)
+
+
+@pytest.mark.parametrize(
+    "lines", ["auth_request /a;", "mirror /a;", "ssi on;", "add_before_body /a;", "include snippets/a.conf;"]
+)
+@pytest.mark.parametrize("of_site", [True, False])
+def test_a_handshake_within_which_something_is_asked_may_pass_a_route_without_websockets(
+    lines: str, *, of_site: bool
+) -> None:
+    """Requests within requests have the same headers, so each handshake would end in a 500."""
+    routes = [location(directives="" if of_site else lines), location(path="/a", websocket=False)]
+    model = sound([POOL], [site(locations=routes, directives=lines if of_site else "")])
+    assert blocks_of(model)["/a"][0] == "if ($websocket_refused) { return 400; }"
+    apart = sound([POOL], [site(), site(server_name="b", locations=[routes[1]])])
+    assert blocks_of(apart, 1)["/a"][0] == "if ($websocket_named) { return 400; }"
+
+
+@pytest.mark.parametrize(
+    ("routes", "variables"),
+    [
+        ([location()], ["$websocket_refused"]),
+        ([location(websocket="required")], []),
+        ([location(websocket=False)], ["$websocket_named"]),
+        ([location(), location(path="/a", websocket=False)], ["$websocket_refused", "$websocket_named"]),
+        ([{"path": "/", "return": 404}], []),
+    ],
+)
+def test_what_refuses_is_there_where_it_is_used(routes: list[dict[str, t.Any]], variables: list[str]) -> None:
+    maps = [lines[1].split()[-2] for lines in sound([POOL], [site(locations=routes)])["maps"]]
+    assert [variable for variable in maps if variable != "$websocket_texts"] == variables
 
 
 @pytest.mark.parametrize("keys", [keys for keys, _lines in KINDS.values()], ids=KINDS)

@@ -360,7 +360,7 @@ def test_plain_http_is_sent_to_tls_and_its_websockets_are_refused() -> None:
         "server_tokens off;",
         "client_header_timeout 10s;",
         "client_header_buffer_size 2k;",
-        "request_pool_size 640;",
+        "request_pool_size 768;",
         "access_log /a.log;",
         "default_type text/plain;",
         'if ($http_upgrade ~* websocket) { return 403 "WebSockets are at wss://$host$request_uri only.\\n"; }',

@@ -51,7 +51,7 @@ build: .venv/test
 	$(BIN)/ansible-builder create --file meta/execution-environment.yml --context .cache/built/image
 	test -e .cache/built/image/_build/collections/wsfleet-nginx-*.tar.gz
 
-bench: .venv/test
+bench: .venv/bench
 	$(BIN)/python tests/bench/model.py
 	tests/podman.sh
 	$(BIN)/python tests/bench/unchanged.py
@@ -83,4 +83,8 @@ clean:
 
 .venv/test: requirements-test.txt requirements.txt | .venv/bin/python
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-test.txt
+	touch $@
+
+.venv/bench: requirements-bench.txt | .venv/test
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	touch $@

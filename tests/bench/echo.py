@@ -1,21 +1,34 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends of the benchmarks: they send back each message, on every port given and every address there is."""
+"""The backends of the benchmarks, on every port given and every address there is.
+
+They send back each text, and nothing for a binary message but one of ORDER's size: that orders so many binary messages
+of so many bytes.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import struct
 import sys
 
 import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+
+ORDER = struct.Struct("!II")
 
 
 class Echo(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type == WSMsgType.CLOSE:
             transport.disconnect()
+        elif frame.msg_type == WSMsgType.BINARY:
+            if frame.payload_size == ORDER.size:
+                count, size = ORDER.unpack(frame.get_payload_as_bytes())
+                for _message in range(count):
+                    transport.send(WSMsgType.BINARY, bytes(size))
         else:
             transport.send(frame.msg_type, frame.get_payload_as_bytes())
 
@@ -31,4 +44,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    # It warns of each full buffer.
+    logging.getLogger("picows").setLevel(logging.ERROR)
     uvloop.run(main())

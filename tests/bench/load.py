@@ -4,24 +4,28 @@
 """The clients of the data path's benchmark: reads orders, one JSON list a line, and answers each with a JSON object.
 
 ["open", 1000, {"Header": "value"}]   opens that many sockets
-["exchange", 64]                      sends 64 bytes on each socket in turn, and waits for the echo
+["exchange", 64]                      sends 64 bytes on each socket, on a few at a time, and waits for the echo
 ["saturate", 64, 2.0, 100]            does so on 100 sockets at a time for 2 seconds, each echo answered at once
+["download", 16384, 500, 10]          has the backends send 500 messages of 16 KiB on each of 10 sockets in turn
+["upload", 16384, 500, 10]            sends them, and waits until the backends have taken all
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 import sys
 import time
 import typing as t
 
 import uvloop
+from echo import ORDER
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 SITE = "ws.serverlab.ca"
-# So many handshakes are under way at a time.
+# So many handshakes are under way at a time, and so many messages.
 AT_ONCE = 16
 
 
@@ -32,12 +36,18 @@ class Client(WSListener):
     message = b""
     turns = 0.0
     echoes = 0
+    expected = 0
     done: asyncio.Future[None]
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self.transport = transport
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type == WSMsgType.BINARY:
+            self.expected -= 1
+            if not self.expected:
+                self.done.set_result(None)
+            return
         if frame.msg_type != WSMsgType.TEXT or frame.payload_size != len(self.message):
             sys.exit(f"not an echo: {frame}")
         self.echoes += 1
@@ -51,6 +61,13 @@ class Client(WSListener):
         self.message, self.turns, self.echoes = message, turns, 0
         self.done = asyncio.get_running_loop().create_future()
         self.transport.send(WSMsgType.TEXT, self.message)
+        return self.done
+
+    def order(self, count: int, size: int) -> asyncio.Future[None]:
+        """Have the backend send so many messages."""
+        self.expected = count
+        self.done = asyncio.get_running_loop().create_future()
+        self.transport.send(WSMsgType.BINARY, ORDER.pack(count, size))
         return self.done
 
 
@@ -74,8 +91,13 @@ class Load:
         await asyncio.gather(*(some(count // AT_ONCE) for _runner in range(AT_ONCE)))
 
     async def exchange(self, size: int) -> None:
-        for client in self.clients:
-            await client.start(b"x" * size, turns=1)
+        clients = iter(self.clients)
+
+        async def some() -> None:
+            for client in clients:
+                await client.start(b"x" * size, turns=1)
+
+        await asyncio.gather(*(some() for _runner in range(AT_ONCE)))
 
     async def saturate(self, size: int, seconds: float, sockets: int) -> None:
         for client in self.clients:
@@ -86,6 +108,16 @@ class Load:
         for client in clients:
             client.turns = 0
         await asyncio.gather(*done)
+
+    async def download(self, size: int, messages: int, sockets: int) -> None:
+        for client in self.clients[:sockets]:
+            await client.order(messages, size)
+
+    async def upload(self, size: int, messages: int, sockets: int) -> None:
+        for client in self.clients[:sockets]:
+            for _message in range(messages):
+                client.transport.send(WSMsgType.BINARY, bytes(size))
+            await client.order(1, 0)
 
     async def obey(self, order: str, *arguments: t.Any) -> dict[str, float]:
         cpu, start = time.process_time(), time.monotonic()
@@ -106,4 +138,6 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    # It warns of each full buffer.
+    logging.getLogger("picows").setLevel(logging.ERROR)
     uvloop.run(main())

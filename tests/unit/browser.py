@@ -53,12 +53,21 @@ class Page:
         phone = width < 600
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=phone)
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
-        self.events.clear()
-        self.call("Page.navigate", url=file.as_uri())
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            self.events.append(json.loads(self._connection.recv(_SECONDS)))
+        self.visit(file.as_uri())
         # Laid out and painted, too.
         self.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(0))))")
+
+    def visit(self, url: str) -> None:
+        """Load a page with all that it holds."""
+        self.events.clear()
+        self.call("Page.navigate", url=url)
+        self.wait_for("Page.loadEventFired")
+
+    def wait_for(self, method: str) -> dict[str, t.Any]:
+        """The parameters of the first event of a kind since the page was asked for, once there is one."""
+        while not (told := self.told(method)):
+            self.events.append(json.loads(self._connection.recv(_SECONDS)))
+        return told[0]
 
     def seconds(self) -> float:
         """The time that the page has taken of one core: to read it, to lay it out and to paint it."""
@@ -82,11 +91,10 @@ class Page:
 
 
 @contextmanager
-def browser(profile: Path) -> t.Iterator[Page]:
-    """A browser with a new profile in a folder."""
-    process = subprocess.Popen(
-        [*_COMMAND, f"--user-data-dir={profile}", "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+def browser(profile: Path, *options: str) -> t.Iterator[Page]:
+    """A browser with a new profile in a folder, and options of Chromium's command line."""
+    command = [*_COMMAND, f"--user-data-dir={profile}", *options, "about:blank"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         with connect(_address(profile, process), max_size=None, proxy=None, open_timeout=_SECONDS) as connection:
             yield Page(connection)

@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The clients of the data path's benchmark: reads orders, one JSON list a line, and answers each with a JSON object.
 
+["reach"]                             waits until a first socket can be opened
 ["open", 1000, {"Header": "value"}]   opens that many sockets
 ["exchange", 64]                      sends 64 bytes on each socket, on a few at a time, and waits for the echo
 ["saturate", 64, 2.0, 100]            does so on 100 sockets at a time for 2 seconds, each echo answered at once
@@ -22,7 +23,7 @@ import typing as t
 
 import uvloop
 from echo import ORDER
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 SITE = "ws.serverlab.ca"
 # So many handshakes are under way at a time, and so many messages.
@@ -79,6 +80,19 @@ class Load:
             context = ssl.create_default_context(cafile=certificate)
             self.tls = {"ssl_context": context, "server_hostname": SITE}
         self.clients: list[Client] = []
+
+    async def reach(self) -> None:
+        """Some proxies listen before they know where to."""
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                await self.open(AT_ONCE, {})
+            except (WSError, OSError):
+                if time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.1)
+            else:
+                return
 
     async def open(self, count: int, headers: t.Mapping[str, str]) -> None:
         headers = {"Host": SITE, **headers}

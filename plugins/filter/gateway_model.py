@@ -83,8 +83,13 @@ _value:
     openssl_version:
       description: The version of OpenSSL that the model is for, or nothing where none is known.
       type: str
-    depends_on_nginx:
-      description: Whether another version of nginx or OpenSSL takes another text, or not all of it.
+    suits_since:
+      description:
+        - The version since which each nginx takes the same text, or nothing where later ones take another one, or not
+          all of it.
+      type: str
+    depends_on_openssl:
+      description: Whether another version of OpenSSL takes another text.
       type: bool
     http:
       description: The lines of the C(http) block, the format of the log and the sizes that many or long names need.

@@ -87,8 +87,10 @@ class Model(t.TypedDict):
     # None while the gateway has not been asked.
     nginx_version: str | None
     openssl_version: str | None
-    # Whether another version takes another text, or not all of it.
-    depends_on_nginx: bool
+    # The version since which each takes the same text; none where later ones take another one, or not all of it.
+    suits_since: str | None
+    # Whether another version of OpenSSL takes another text.
+    depends_on_openssl: bool
     http: list[str]
     # The operator's own lines of the http block.
     directives: list[str]
@@ -222,7 +224,8 @@ def _model(checked: _Checked) -> Model:
     return Model(
         nginx_version=None if nginx == versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
-        depends_on_nginx=bool(checked.needs) or versions.differ(upstreams, sites),
+        suits_since=None if checked.needs else versions.suits_since(upstreams, sites),
+        depends_on_openssl=any(map(schema.has_tls, sites)),
         http=directives.http_lines(
             sites, checked.given["websockets_directives"], label, len(maps) + len(admitted.blocks)
         ),

@@ -23,7 +23,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
     some,
 )
 
-_Texts = t.Mapping[str, t.Tuple[str, ...]]
+_Texts = t.Mapping[str, t.Tuple[t.Hashable, ...]]
 # As many names as a title has.
 _NAMED = 3
 _LIVE = ("up", "partly", "unasked")
@@ -292,7 +292,7 @@ def _configurations(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[
 
 def _drift(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Problem]:
     """Gateways whose variables make the same text, and which serve another one than most."""
-    alike: dict[tuple[str, ...], list[Gateway]] = {}
+    alike: dict[tuple[t.Hashable, ...], list[Gateway]] = {}
     for gateway in gateways:
         if gateway["fingerprint"]:
             alike.setdefault(texts[gateway["name"]], []).append(gateway)

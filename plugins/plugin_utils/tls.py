@@ -10,7 +10,9 @@ import re
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.addresses import Address, Listen, is_name
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.schema import Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.syntax import quoted
 
@@ -30,6 +32,12 @@ _NEW_CURVE, _NEW_CURVE_SINCE = "X25519MLKEM768", (3, 5)
 # nginx resolves relative names of certificates from here, in a copy of this folder too.
 _ROOT = "/etc/nginx/"
 _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9.-]")
+
+
+def same_text(openssl: str | None) -> bool | None:
+    """The same for all versions of OpenSSL that take the same lines; None where none is known."""
+    version = values.openssl_version(openssl, "", Faults())
+    return None if version is None else version >= _NEW_CURVE_SINCE
 
 
 def policy_lines(policy: str, openssl: tuple[int, int] | None) -> list[str]:

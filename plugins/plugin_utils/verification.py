@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import tls, versions
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.problems import problems
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import servers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import (
@@ -41,10 +42,14 @@ class Found:
     controller: t.Mapping[str, t.Any] = field(default_factory=dict)
 
     @property
-    def text(self) -> tuple[str, ...]:
+    def text(self) -> tuple[t.Hashable, ...]:
         """The same for all gateways whose configuration is the same text."""
-        versions = (str(self.gateway.get("nginx_version")), str(self.gateway.get("openssl_version")))
-        return (self.model["digest"], *(versions if self.model["depends_on_nginx"] else ()))
+        nginx, openssl = self.gateway.get("nginx_version"), self.gateway.get("openssl_version")
+        return (
+            self.model["digest"],
+            versions.same_text(nginx, self.model["suits_since"]),
+            tls.same_text(openssl) if self.model["depends_on_openssl"] else None,
+        )
 
 
 def report(found: t.Sequence[Found], now: datetime) -> Report:

@@ -141,7 +141,8 @@ def test_nothing_is_a_model_of_nothing() -> None:
     nothing: t.Any = {
         "nginx_version": None,
         "openssl_version": None,
-        "depends_on_nginx": False,
+        "suits_since": "1.18.0",
+        "depends_on_openssl": False,
         "http": [],
         "directives": [],
         "maps": [],

@@ -69,7 +69,8 @@ def test_a_curve_against_computers_to_come_is_there_where_openssl_has_it(version
     curves = f"ssl_ecdh_curve {'X25519MLKEM768:' if new else ''}X25519:prime256v1:secp384r1;"
     for lines in (server_of(model), refusing(model)):
         assert [line for line in lines if "curve" in line] == [curves]
-    assert model["depends_on_nginx"]
+    assert model["suits_since"] is None
+    assert model["depends_on_openssl"]
 
 
 def test_an_nginx_that_cannot_reject_handshakes_has_a_certificate_that_there_is_not() -> None:

@@ -224,12 +224,20 @@ def test_gateways_whose_variables_differ_may_serve_different_configurations() ->
 
 
 def test_the_text_may_depend_on_the_version_of_nginx() -> None:
-    depends = {**MODEL, "depends_on_nginx": True}
-    fleet = [well(f"g{number}", depends) for number in (1, 2, 3)]
-    old = but(but(fleet[0], nginx_version="1.22.1"), fingerprint="b" * 64)
+    fleet = [well(f"g{number}", MODEL) for number in (1, 2, 3)]
+    old = but(but(fleet[0], nginx_version="1.18.0"), fingerprint="b" * 64)
     assert [problem["kind"] for problem in reported(old, *fleet[1:])["problems"]] == ["nginx"]
-    same = but(fleet[0], fingerprint="b" * 64)
-    assert only(reported(same, *fleet[1:]), "configuration")["gateways"] == ["g1"]
+    # It does not change with each of them.
+    for version in ("1.26.3", "1.29.1"):
+        same = but(but(fleet[0], nginx_version=version), fingerprint="b" * 64)
+        assert only(reported(same, *fleet[1:]), "configuration")["gateways"] == ["g1"]
+
+
+@pytest.mark.parametrize(("depends", "kinds"), [(True, []), (False, ["configuration"])])
+def test_the_text_may_depend_on_the_version_of_openssl(depends: bool, kinds: list[str]) -> None:
+    fleet = [well(f"g{number}", {**MODEL, "depends_on_openssl": depends}) for number in (1, 2, 3)]
+    old = but(but(fleet[0], openssl_version="3.0.15"), fingerprint="b" * 64)
+    assert [problem["kind"] for problem in reported(old, *fleet[1:])["problems"]] == kinds
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
     assert faults == []
     assert model is not None
     assert model["nginx_version"] == since
-    assert model["depends_on_nginx"]
+    assert model["suits_since"] is None
     assert sound([keys], [SITE])["nginx_version"] is None
 
 
@@ -61,7 +61,7 @@ def site_lines(nginx: str, **keys: t.Any) -> list[str]:
     model, faults = on(nginx, [POOL], [secure(**keys)])
     assert faults == []
     assert model is not None
-    assert model["depends_on_nginx"]
+    assert model["suits_since"] is None
     return server_of(model)
 
 
@@ -124,8 +124,7 @@ def test_a_port_is_listened_on_in_another_way_by_an_older_nginx() -> None:
     assert old is not None
     assert new is not None
     assert newest is not None
-    assert old["depends_on_nginx"]
-    assert new["depends_on_nginx"]
+    assert old["suits_since"] == new["suits_since"] == "1.21.6"
     assert {**new, "nginx_version": ""} == {**newest, "nginx_version": ""}
     assert {**old, "nginx_version": "", "sites": []} == {**new, "nginx_version": "", "sites": []}
 
@@ -135,5 +134,5 @@ def test_variables_without_a_port_suit_every_nginx() -> None:
     oldest, newest = (on(nginx, [POOL], sites)[0] for nginx in ("1.18.0", "1.30.6"))
     assert oldest is not None
     assert newest is not None
-    assert not oldest["depends_on_nginx"]
+    assert oldest["suits_since"] == "1.18.0"
     assert {**oldest, "nginx_version": ""} == {**newest, "nginx_version": ""}

@@ -58,11 +58,12 @@ class LocationBlock(t.TypedDict):
 
 
 def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[LocationBlock]:
-    shared = headers.shared(site)
-    blocks = [
-        LocationBlock(comment="", path=_path(location), lines=_lines(site, location, number, admissions, shared))
-        for number, location in enumerate(site["locations"], 1)
-    ]
+    shared, refused = headers.shared(site), _refused(site)
+    blocks = []
+    for number, location in enumerate(site["locations"], 1):
+        guards = _guard_lines(location, admissions.get(location["at"]), refused)
+        lines = _lines(site, location, number, guards, shared)
+        blocks.append(LocationBlock(comment="", path=_path(location), lines=lines))
     if has_websockets(site):
         blocks.append(LocationBlock(comment="", path=_REFUSED, lines=_refused_lines(site)))
     return blocks
@@ -146,17 +147,10 @@ def may_speak_http2(site: Site) -> bool:
     return has_tls(site) or has_http2(site)
 
 
-def _lines(
-    site: Site,
-    location: Location,
-    number: int,
-    admissions: t.Mapping[str, Admission],
-    shared: headers.Headers,
-) -> list[str]:
+def _lines(site: Site, location: Location, number: int, guards: t.Sequence[str], shared: headers.Headers) -> list[str]:
     if not headers.is_proxied(location):
         return _own_lines(site, location, _answer_lines(location))
-    lines = _guard_lines(site, location, admissions.get(location["at"]))
-    lines += _proxy_lines(location, number)
+    lines = [*guards, *_proxy_lines(location, number)]
     lines += _buffer_lines(site, location)
     wanted = headers.headers(site, location)
     lines += headers.lines(wanted) if wanted != shared else []
@@ -166,37 +160,41 @@ def _lines(
     return _own_lines(site, location, lines)
 
 
-def _guard_lines(site: Site, location: Location, admission: Admission | None) -> list[str]:
+def _guard_lines(location: Location, admission: Admission | None, refused: _Refused) -> list[str]:
     """nginx opens a tunnel where the backend answers 101 and the client sent any Upgrade header at all, whatever of it
     was passed on (ngx_http_proxy_process_header in src/http/modules/ngx_http_proxy_module.c). So what names websocket
     and is no handshake is refused: https://github.com/0ang3el/websocket-smuggle
     """
     if admission is None:
-        return [_if(_refused(site, location), "return 400;")]
+        return [_if(refused.without_websockets, "return 400;")]
     # A plain request to a backend that speaks WebSocket alone would be a failure of the backend to nginx.
-    refused = '$websocket_upgrade = ""' if location["websocket"] == "required" else _refused(site, location)
+    condition = '$websocket_upgrade = ""' if location["websocket"] == "required" else refused.with_websockets
     foreign = [_if(admission.foreign, "return 403;")] if admission.foreign else []
-    return [_if(refused, "return 426;"), *foreign, *admission.limits]
+    return [_if(condition, "return 426;"), *foreign, *admission.limits]
 
 
-def _refused(site: Site, location: Location) -> str:
-    """The variable that is true for an upgrade that a location refuses. A request within a handshake, such as that of
-    auth_request, has the same headers.
-    """
-    asks_within = any(
-        snippets.has(block["directives"], name) for block in (site, *site["locations"]) for name in _WITHIN
-    )
-    return "$websocket_refused" if location["websocket"] or asks_within else "$websocket_named"
+class _Refused(t.NamedTuple):
+    """The variables that are true for an upgrade that is refused, by locations with WebSockets and by those without."""
+
+    with_websockets: str
+    without_websockets: str
+
+
+def _refused(site: Site) -> _Refused:
+    """A request within a handshake, such as that of auth_request, has the same headers."""
+    blocks = (site, *site["locations"])
+    asks_within = any(snippets.has(block["directives"], name) for block in blocks for name in _WITHIN)
+    return _Refused("$websocket_refused", "$websocket_refused" if asks_within else "$websocket_named")
 
 
 def refusal_maps(sites: t.Iterable[Site]) -> list[list[str]]:
-    """Other upgrades are ignored, as RFC 9110 section 7.8 allows."""
-    used = {
-        _refused(site, location)
-        for site in sites
-        for location in site["locations"]
-        if headers.is_proxied(location) and location["websocket"] != "required"
-    }
+    """The maps of the variables that are used."""
+    used: set[str] = set()
+    for site in sites:
+        refused = _refused(site)
+        for location in filter(headers.is_proxied, site["locations"]):
+            if location["websocket"] != "required":
+                used.add(refused.with_websockets if location["websocket"] else refused.without_websockets)
     return [lines for variable, lines in _REFUSALS.items() if variable in used]
 
 

@@ -111,7 +111,7 @@ def test_the_backends_outlive_the_run_and_echo_through_the_gateway(machine: Mach
         connection.send("hello")
         assert connection.recv() == "hello"
         assert description["headers"]["x-forwarded-for"] == [connection.local_address[0]]
-    assert description["headers"]["host"] == ["ws.serverlab.ca"]
+    assert description["headers"]["host"] == ["ws.serverlab.ca:3000"]
 
 
 @pytest.mark.parametrize(("path", "backend"), [("/apiv1/x", "backend1"), ("/apiv2/x", "backend2"), ("/x", "backend3")])

@@ -118,7 +118,8 @@ def name_map(site: Site) -> list[str]:
         return []
     # After any other name there are none.
     names = [*(f"~*{name[1:]}" for name in site["server_name"] if name.startswith("~")), "~."]
-    return [f"map $host ${variable} {{", "    volatile;", *(f'    {quoted(name)} "";' for name in names), "}"]
+    lines = ["volatile;", 'default "";', *(f'{quoted(name)} "";' for name in names)]
+    return [f"map $host ${variable} {{", *(f"    {line}" for line in lines), "}"]
 
 
 def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:

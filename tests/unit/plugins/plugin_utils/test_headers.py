@@ -272,6 +272,7 @@ def test_the_captures_of_a_name_are_those_of_the_first_one_that_fits() -> None:
         [
             "map $host $websocket_name_2 {",
             "    volatile;",
+            '    default "";',
             '    ~*^(a) "";',
             """    '~*^"(b){1,2}"' "";""",
             '    ~. "";',

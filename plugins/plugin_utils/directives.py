@@ -127,7 +127,7 @@ def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str], maps: int)
             lines.append(f"{hash_name}_hash_bucket_size {next(size for size in _BUCKETS if size >= needed)};")
     if maps > _MAPS_OF_DEFAULT_HASH:
         lines.append("variables_hash_bucket_size 128;")
-    return _defaults(lines, directives)
+    return snippets.defaults(lines, directives)
 
 
 def _log_lines(sites: t.Iterable[Site], label: str) -> list[str]:
@@ -245,18 +245,13 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
     lines += _real_ip_lines(site)
     lines += _connection_lines([site], site["directives"])
     # Of another name or port than the client's nginx knows nothing.
-    lines += _defaults(["absolute_redirect off;"], site["directives"])
+    lines += snippets.defaults(["absolute_redirect off;"], site["directives"])
     lines.append(line("access_log", *(site["access_log"] or _log(label))))
     if any(admissions[location["at"]].limits for location in site["locations"] if location["websocket"]):
         lines += CLIENT
     lines += error_page_lines(site)
     lines += shared_lines(site)
     return lines + list(site["directives"])
-
-
-def _defaults(lines: t.Sequence[str], given: t.Sequence[str]) -> list[str]:
-    """Those that the operator's own lines do not give."""
-    return [line for line in lines if not snippets.has(given, line.split()[0])]
 
 
 def redirect_lines(redirect: Site, site: Site, nginx: Version, label: str) -> list[str]:
@@ -310,7 +305,7 @@ def _connection_lines(sites: t.Sequence[Site], given: t.Sequence[str] = ()) -> l
     slowest = max((site["client_header_timeout"] for site in sites), key=seconds_of)
     lines = ["server_tokens off;", f"client_header_timeout {slowest};"]
     sizes = [f"{name} {_largest(name, default, sites)};" for name, default in _SIZES.items()]
-    lines += _defaults(sizes, given)
+    lines += snippets.defaults(sizes, given)
     buffers = [site["large_client_header_buffers"] for site in sites if site["large_client_header_buffers"]]
     if buffers:
         number = max(int(each.split()[0]) for each in buffers)

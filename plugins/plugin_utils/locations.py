@@ -74,22 +74,20 @@ def shared_lines(site: Site) -> list[str]:
     shared = headers.shared(site)
     if not shared:
         return []
-    defaults = {
-        "proxy_connect_timeout": _CONNECT,
+    defaults = [
+        f"proxy_connect_timeout {_CONNECT};",
         # A backend that is gone without a word is found: the kernel's net.ipv4.tcp_keepalive_time says when.
-        "proxy_socket_keepalive": "on",
-        "proxy_buffer_size": BUFFER,
-        "proxy_buffers": f"4 {BUFFER}",
-    }
-    if snippets.has(site["directives"], "proxy_buffers"):
-        # nginx refuses a size that is too large for the buffers, and its own fits all.
-        del defaults["proxy_buffer_size"]
+        "proxy_socket_keepalive on;",
+    ]
+    if not snippets.has(site["directives"], "proxy_buffers"):
+        # Without these, nginx's own size: it refuses one that is too large for the buffers.
+        defaults += [f"proxy_buffer_size {BUFFER};", f"proxy_buffers 4 {BUFFER};"]
     return [
         *headers.forwarding_lines(site),
         *([f'set $websocket_before "{site["captures"]}";'] if site["captures"] else []),
         "proxy_http_version 1.1;",
         *headers.lines(shared),
-        *(f"{name} {value};" for name, value in defaults.items() if not snippets.has(site["directives"], name)),
+        *snippets.defaults(defaults, site["directives"]),
     ]
 
 

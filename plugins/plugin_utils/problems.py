@@ -111,7 +111,7 @@ def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
     for why, on, routes in _alike(gateways, "unverified", _why):
         what, verb = _what(routes)
         title = f"{what} {verb} not verified on {some(on)}"
-        yield _problem("warning", "route", title, f"{_sentence(why)}", gateways=on, routes=routes)
+        yield _problem("warning", "route", title, _sentence(why), gateways=on, routes=routes)
 
 
 def _why(route: Route) -> str:

@@ -94,7 +94,7 @@ def with_headers(
     probes: dict[str, tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]] = {
         f"websockets_sites[{number}].locations[{index}]": (
             location["probe"].get("headers") or {},
-            {**(site.get("headers") or {}), **(location.get("headers") or {})},
+            headers.merged(site.get("headers") or {}, location.get("headers") or {}),
         )
         for number, site in enumerate(sites)
         for index, location in enumerate(site["locations"])

@@ -76,6 +76,11 @@ def has(lines: t.Iterable[str], name: str) -> bool:
     return name in syntax.statements("\n".join(lines))
 
 
+def defaults(lines: t.Iterable[str], given: t.Iterable[str]) -> list[str]:
+    """The lines whose directive the operator's own checked lines do not give."""
+    return [line for line in lines if not has(given, line.split()[0])]
+
+
 def argument(lines: t.Iterable[str], name: str) -> str | None:
     """What checked lines give a directive on their uppermost level."""
     words: list[str] = []

@@ -50,7 +50,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import answered
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered
 
 
 def answered_proofs(

@@ -42,7 +42,7 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.apt import new_packages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._apt import new_packages
 
 
 def apt_new_packages(stdout: object) -> list[str]:

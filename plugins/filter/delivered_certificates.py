@@ -44,7 +44,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.tls import delivered
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.tls import delivered
 
 
 class FilterModule:

@@ -72,7 +72,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import summary
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
 _FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure")
 
@@ -90,7 +90,7 @@ def fleet_summary(
         facts = {fact: variables[fact] for fact in _FACTS if fact in variables}
         if facts:
             known[name] = facts
-    return dict(summary.summary(known, batch, last, check_mode=check_mode))
+    return dict(_fleet.summary(known, batch, last, check_mode=check_mode))
 
 
 class FilterModule:

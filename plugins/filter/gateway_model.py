@@ -152,9 +152,9 @@ _value:
 import json
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import gateway
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
 
 def gateway_model(

@@ -36,7 +36,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import gateway
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 
 
 def gateways(groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:

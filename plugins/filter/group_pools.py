@@ -49,7 +49,7 @@ import json
 import typing as t
 
 from ansible.errors import AnsibleError
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import pools
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import upstream_servers
 
 
 def group_pools(
@@ -65,7 +65,7 @@ def group_pools(
                 # The check of that gateway tells what is wrong with them.
                 continue
 
-    return json.dumps(pools.group_pools(upstreams(), pools.Inventory(groups, hostvars)))
+    return json.dumps(upstream_servers.group_pools(upstreams(), upstream_servers.Inventory(groups, hostvars)))
 
 
 class FilterModule:

@@ -56,7 +56,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import summary
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
 
 def model_verdict(
@@ -65,7 +65,7 @@ def model_verdict(
     before: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     models = {name: hostvars[name]["__websockets_model"] for name in names}
-    return dict(summary.verdict(models, (before or {}).get("told", {})))
+    return dict(_fleet.verdict(models, (before or {}).get("told", {})))
 
 
 class FilterModule:

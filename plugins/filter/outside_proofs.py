@@ -56,7 +56,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import outside
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import outside
 
 
 class FilterModule:

@@ -43,7 +43,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.questions import Question, questions
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import Question, questions
 
 
 def pool_questions(

@@ -44,7 +44,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.proofs import with_headers
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import with_headers
 
 
 class FilterModule:

@@ -61,8 +61,8 @@ import datetime
 import json
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import report_html, report_junit, report_text
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.verification import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
 
 
 def verification(
@@ -81,12 +81,12 @@ def verification(
     ]
     made = report(found, datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0))
     return {
-        "summary": report_text.summary(made),
-        "failure": report_text.failure(made),
+        "summary": text.summary(made),
+        "failure": text.failure(made),
         "files": {
             "report.json": f"{json.dumps(made, indent=1)}\n",
-            "junit.xml": report_junit.junit(made),
-            "index.html": report_html.page(made),
+            "junit.xml": junit.junit(made),
+            "index.html": html.page(made),
         },
     }
 

@@ -14,7 +14,7 @@ import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import nginx
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
 # A larger file is data (a database of addresses, say), not configuration.
 _LARGEST_CONFIGURATION = 1024 * 1024
@@ -42,12 +42,12 @@ def tree(root: Path, files: t.Mapping[Path, bytes | None], directory: Path) -> t
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def test(build: nginx.Build, files: t.Mapping[Path, bytes | None], directory: Path) -> nginx.Verdict:
+def test(build: binary.Build, files: t.Mapping[Path, bytes | None], directory: Path) -> binary.Verdict:
     """What nginx says of the configuration with the given files in it, in the words of the live paths."""
     with tree(build.root, files, directory) as copy:
-        verdict = nginx.test(build, copy / build.configuration.name)
+        verdict = binary.test(build, copy / build.configuration.name)
         here, there = str(copy), str(build.root)
-        return nginx.Verdict(
+        return binary.Verdict(
             accepted=verdict.accepted,
             messages=[message.replace(here, there) for message in verdict.messages],
             files=[name.replace(here, there) for name in verdict.files],

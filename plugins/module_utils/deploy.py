@@ -9,8 +9,14 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import verdict
-from ansible_collections.wsfleet.nginx.plugins.module_utils.proofs import Proof, Result, ask_backends, prove_all, route
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import (
+    Proof,
+    Result,
+    ask_backends,
+    prove_all,
+    route,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils.state import Deployed
 from ansible_collections.wsfleet.nginx.plugins.module_utils.transaction import Transaction
 
@@ -42,20 +48,20 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
         passed |= {result.route for result in prove_all(old) if not result.failed}
     actions = transaction.run(sorted(passed)) if transaction.needed else []
     asked = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
-    results = [verdict.judged(result, passed) for result in asked]
+    results = [diagnosis.judged(result, passed) for result in asked]
     failed = [result for result in results if result.failed]
-    broken = [result for result in failed if verdict.is_deploys(result, passed=passed, known=known)]
+    broken = [result for result in failed if diagnosis.is_deploys(result, passed=passed, known=known)]
     if revocable and broken:
         others = [result for result in failed if result not in broken]
         said = _undone(transaction, old, passed)
         head = [f"This deploy is undone: with it {_counted(failed, results)}.", f"Live now: {said}", "What to fix:"]
-        return Report(failure="\n".join([*head, *verdict.told(broken + others, passed)]), undone=True)
+        return Report(failure="\n".join([*head, *diagnosis.told(broken + others, passed)]), undone=True)
     proven = sorted(result.route for result in results if result.proven)
     transaction.commit(Deployed([dict(proof) for proof in proofs], proven))
     if not failed:
         return Report(actions, results)
     head = [f"{_counted(failed, results).capitalize()}.", f"Live now: {_kept(transaction, revocable)}", "What to fix:"]
-    return Report(actions, results, "\n".join([*head, *verdict.told(failed, passed)]))
+    return Report(actions, results, "\n".join([*head, *diagnosis.told(failed, passed)]))
 
 
 def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
@@ -76,7 +82,7 @@ def _kept(transaction: Transaction, revocable: bool) -> str:
 def _undone(transaction: Transaction, proofs: t.Sequence[Proof], passed: t.Collection[str]) -> str:
     said = transaction.undo()
     again = prove_all([proof for proof in proofs if route(proof) in passed], _PATIENCE)
-    failed = [verdict.place(result) for result in again if result.failed]
+    failed = [diagnosis.place(result) for result in again if result.failed]
     said = f"{said[0].lower()}{said[1:]}"
     if failed:
         return f"{said} Even so, not proven any more: {', '.join(failed)}."

@@ -15,17 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import (
-    candidate,
-    files,
-    host,
-    live,
-    nginx,
-    order,
-    origins,
-    service,
-    state,
-)
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host, candidate, files, live, order, origins, state
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _LIVE_SECONDS = 15.0
@@ -55,7 +46,7 @@ class Goal:
     """What is to be live.
 
     Own files are the configuration itself; one of them holds the fingerprint that nginx then returns at the live
-    address. Those beside them are files of the host that it needs changed: nginx.conf and the service's drop-in.
+    address. Those beside them are files of the host that it needs changed: binary.conf and the service's drop-in.
     Secrets are certificates with their keys, which nginx finds where the configuration names them.
     """
 
@@ -72,17 +63,17 @@ class Goal:
 class Transaction:
     """The way of an installed nginx to a goal, given what is kept on the host, and a directory for the time being."""
 
-    def __init__(self, build: nginx.Build, goal: Goal, kept: state.State, scratch: Path) -> None:
+    def __init__(self, build: binary.Build, goal: Goal, kept: state.State, scratch: Path) -> None:
         self._build, self._goal, self._state, self._scratch = build, goal, kept, scratch
         self._own, self._address = goal.own, goal.live_address
         self._wanted = {**goal.beside, **goal.own, **goal.secrets}
-        self._master = nginx.master_pid(build)
+        self._master = binary.master_pid(build)
         # What is known of the configuration that was deployed last.
         self.deployed = kept.deployed()
         self._earlier_address = kept.live_address
         self._fingerprint = live.fingerprint(self._earlier_address)
         # A configuration that answers without a master is that of workers whose master was killed.
-        self._orphans = nginx.orphans() if self._fingerprint and not self._master else set()
+        self._orphans = binary.orphans() if self._fingerprint and not self._master else set()
         self.changes = files.plan(self._wanted)
         # A run that was killed may have changed files already: the way back leads to those before it.
         self._unfinished = kept.journal()
@@ -160,7 +151,7 @@ class Transaction:
         self._swap(passed)
         try:
             self._go_live()
-        except (_NotLive, service.ServiceError, nginx.NginxError) as error:
+        except (_NotLive, service.ServiceError, binary.NginxError) as error:
             raise TransactionError(f"{error}\n{self.undo()}") from error
         return actions
 
@@ -181,7 +172,7 @@ class Transaction:
         except OSError as error:
             return f"The earlier files could not be put back: {error}"
         # systemd reads its files again some day; nginx does not wait for it.
-        with suppress(service.ServiceError, nginx.NginxError):
+        with suppress(service.ServiceError, binary.NginxError):
             self._load_units()
         try:
             said = self._go_back()
@@ -241,7 +232,7 @@ class Transaction:
             return fingerprint is None and not self._is_present
         return any(content and fingerprint.encode() in content.data for content in self._own.values())
 
-    def _candidate(self, wanted: Files) -> nginx.Verdict:
+    def _candidate(self, wanted: Files) -> binary.Verdict:
         contents = {
             path: content.data if content else None
             for path, content in wanted.items()
@@ -252,8 +243,8 @@ class Transaction:
         except OSError as error:
             raise TransactionError(f"cannot stage the candidate: {error}; nothing was changed") from error
 
-    def _rejection(self, verdict: nginx.Verdict) -> TransactionError:
-        if nginx.test(self._build, self._build.configuration).accepted:
+    def _rejection(self, verdict: binary.Verdict) -> TransactionError:
+        if binary.test(self._build, self._build.configuration).accepted:
             head, words = "nginx rejects the new configuration; nothing was changed:", self._explained(verdict.messages)
         else:
             head = "nginx rejects the configuration that this host had before this deploy; nothing was changed:"
@@ -306,7 +297,7 @@ class Transaction:
         try:
             files.swap(self.changes)
             self._load_units()
-        except (OSError, service.ServiceError, nginx.NginxError) as error:
+        except (OSError, service.ServiceError, binary.NginxError) as error:
             raise TransactionError(f"cannot change the files: {error}\n{self.undo()}") from error
 
     def _named(self, file: str) -> str:
@@ -324,7 +315,7 @@ class Transaction:
 
     def _go_live(self) -> None:
         log = _ErrorLog(self._build.error_log)
-        workers = nginx.accepting_workers(self._master) if self._master else set()
+        workers = binary.accepting_workers(self._master) if self._master else set()
         if self._master:
             if not self._must_reload:
                 return
@@ -345,13 +336,13 @@ class Transaction:
         for worker in self._orphans:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGQUIT)
-        _until(lambda: not nginx.orphans())
+        _until(lambda: not binary.orphans())
 
     def _remove_dead_sockets(self) -> None:
         """A killed nginx leaves its Unix sockets behind, as 1.18 does when it is stopped, and then does not start."""
         for content in self._own.values():
             for path in _UNIX_LISTEN.findall(content.data.decode("utf-8", "replace") if content else ""):
-                host.remove_dead_socket(Path(path))
+                _host.remove_dead_socket(Path(path))
 
     def _wait(self, workers: set[int], log: _ErrorLog) -> None:
         """Until the new configuration answers and no old worker accepts connections any more."""
@@ -381,25 +372,27 @@ class Transaction:
         old ones.
         """
         taken = _TAKEN.search(error)
-        return taken is not None and any(program.pid == self._master for program in host.listening(int(taken.group(1))))
+        return taken is not None and any(
+            program.pid == self._master for program in _host.listening(int(taken.group(1)))
+        )
 
     @property
     def _is_stopping(self) -> bool:
-        return self._master is not None and nginx.is_stopping(self._master)
+        return self._master is not None and binary.is_stopping(self._master)
 
     def _still_accepting(self, workers: set[int]) -> bool:
-        master = nginx.master_pid(self._build)
-        return bool(workers & nginx.accepting_workers(master)) if master else False
+        master = binary.master_pid(self._build)
+        return bool(workers & binary.accepting_workers(master)) if master else False
 
     def _go_back(self) -> str:
-        master = nginx.master_pid(self._build)
+        master = binary.master_pid(self._build)
         if master is None:
             return "The earlier files are back; nginx does not run" + (", as before." if self._master is None else ".")
-        if nginx.is_stopping(master):
+        if binary.is_stopping(master):
             return "The earlier files are back; nginx is being stopped."
         workers: set[int] = set()
         if not self._never_left:
-            workers = nginx.accepting_workers(master)
+            workers = binary.accepting_workers(master)
             service.reload(master)
 
         def returned() -> bool:
@@ -451,7 +444,7 @@ class _ErrorLog:
                 text = file.read(_LARGEST_LOG).decode("utf-8", "replace")
         except OSError:
             return []
-        return [message for message in nginx.messages(text) if message.startswith("[emerg]")]
+        return [message for message in binary.messages(text) if message.startswith("[emerg]")]
 
 
 def _is_final(error: str) -> bool:

@@ -96,7 +96,7 @@ options:
         default: ""
   nginx_conf:
     description:
-      - What sockets need of the main and events contexts, which only C(nginx.conf) itself can hold. All else in that
+      - What sockets need of the main and events contexts, which only C(binary.conf) itself can hold. All else in that
         file stays as it is.
     type: dict
     version_added: 0.3.0
@@ -196,7 +196,7 @@ attributes:
     description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
     support: full
   diff_mode:
-    description: Shows each file that changes, C(nginx.conf) and the drop-in included. Of secrets only that they do.
+    description: Shows each file that changes, C(binary.conf) and the drop-in included. Of secrets only that they do.
     support: full
   platform:
     description: Signals nginx and reads C(/proc).
@@ -309,21 +309,15 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import (
-    capacity,
-    certificate,
+    _drain_record,
     deploy,
-    drained,
     files,
-    main_context,
-    nginx,
     origins,
-    proof_option,
-    proofs,
-    service,
     state,
     transaction,
-    verdict,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, nginx_conf, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 
 Wanted = t.Dict[Path, t.Optional[files.Content]]
 
@@ -360,19 +354,19 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
     return wanted
 
 
-def retire(build: nginx.Build, kept: state.State, own: Wanted, secrets: Wanted) -> None:
+def retire(build: binary.Build, kept: state.State, own: Wanted, secrets: Wanted) -> None:
     """What the last deploy wrote and this one does not list goes with it."""
     deployed = kept.deployed()
     for path in deployed.given_up((*own, *secrets, *host_files(build))):
         (secrets if str(path) in deployed.secrets else own)[path] = None
 
 
-def host_files(build: nginx.Build) -> tuple[Path, Path]:
+def host_files(build: binary.Build) -> tuple[Path, Path]:
     """Those that are not this configuration's, but changed for it."""
     return service.DROP_IN, build.configuration
 
 
-def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Source]:
+def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, origins.Source]:
     found = {
         Path(os.path.normpath(item["path"])): origins.Source(item["at"], item["blocks"])
         for item in module.params["files"] or []
@@ -385,7 +379,7 @@ def sources(module: AnsibleModule, build: nginx.Build) -> dict[Path, origins.Sou
     return found
 
 
-def files_beside(module: AnsibleModule, build: nginx.Build, kept: state.State) -> Wanted:
+def files_beside(module: AnsibleModule, build: binary.Build, kept: state.State) -> Wanted:
     """The files of the host that the configuration needs changed."""
     wanted: Wanted = {}
     drop_in = module.params["drop_in"]
@@ -398,7 +392,7 @@ def files_beside(module: AnsibleModule, build: nginx.Build, kept: state.State) -
     return wanted
 
 
-def edited_nginx_conf(module: AnsibleModule, build: nginx.Build, kept: state.State) -> files.Content | None:
+def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: state.State) -> files.Content | None:
     given, now = module.params["nginx_conf"], files.read(build.configuration)
     if not given or given["state"] == "checked" or not now:
         return None
@@ -407,12 +401,12 @@ def edited_nginx_conf(module: AnsibleModule, build: nginx.Build, kept: state.Sta
         return None
     original = kept.original(build.configuration)
     try:
-        before = main_context.values(text_of(original or now))
-        directives = {name: before.get(name) for name in main_context.DIRECTIVES} if original else {}
+        before = nginx_conf.values(text_of(original or now))
+        directives = {name: before.get(name) for name in nginx_conf.DIRECTIVES} if original else {}
         if given["state"] == "managed":
             directives = capacity.raised(limits(given, given["directives"].get("worker_processes")), before)
-        text = main_context.edited(text_of(now), directives)
-    except main_context.MainContextError as error:
+        text = nginx_conf.edited(text_of(now), directives)
+    except nginx_conf.MainContextError as error:
         if given["state"] == "restored":
             module.warn(f"{build.configuration} stays as it is: {error}")
             return None
@@ -436,15 +430,15 @@ def limits(given: t.Mapping[str, t.Any], worker_processes: str | None) -> dict[s
     }
 
 
-def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
+def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
     given, now = module.params["nginx_conf"], files.read(build.configuration)
     if not given or given["state"] == "restored" or not now:
         return
-    master = nginx.master_pid(build)
-    workers = sorted(nginx.accepting_workers(master)) if master else []
+    master = binary.master_pid(build)
+    workers = sorted(binary.accepting_workers(master)) if master else []
     try:
-        there = main_context.values(text_of(now))
-    except main_context.MainContextError as error:
+        there = nginx_conf.values(text_of(now))
+    except nginx_conf.MainContextError as error:
         # It is nobody's business here but that of those who manage it.
         module.warn(f"{build.configuration}: {error}")
         return
@@ -453,7 +447,7 @@ def warn_of_limits(module: AnsibleModule, build: nginx.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
-def warn_of_certificates(module: AnsibleModule, results: t.Sequence[proofs.Result]) -> None:
+def warn_of_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     for warning in certificate.warnings([(result.proof["site"], result.expires) for result in results], now):
         module.warn(warning)
@@ -480,7 +474,7 @@ def last_deploy(kept: state.State) -> state.Entry:
     return entry
 
 
-def previous_files(build: nginx.Build, entry: state.Entry) -> tuple[Wanted, Wanted, Wanted]:
+def previous_files(build: binary.Build, entry: state.Entry) -> tuple[Wanted, Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
     secrets = {path: content for path, content in entry.before.items() if path in entry.secrets}
     own = {path: content for path, content in entry.before.items() if path not in (*host_files(build), *secrets)}
@@ -526,9 +520,9 @@ def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.
     if not health:
         return contextlib.nullcontext()
     flag = Path(health["flag"])
-    if drained.is_out(flag):
+    if _drain_record.is_out(flag):
         module.warn("this gateway is out of its load balancers, until the playbook drain brings it back")
-    return drained.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
+    return _drain_record.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
 
 
 def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
@@ -539,23 +533,23 @@ def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
         module.warn(f"nginx: {message}")
 
 
-def warn_of_unverified(module: AnsibleModule, results: t.Sequence[proofs.Result]) -> None:
+def warn_of_unverified(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     for result in results:
         if result.unverified:
-            module.warn(f"{verdict.place(result)}: not verified: {result.unverified}")
+            module.warn(f"{diagnosis.place(result)}: not verified: {result.unverified}")
 
 
 def go(module: AnsibleModule, scratch: Path) -> None:
     kept = state.State(module.params["live_address"])
     wanted_proofs, policy = module.params["proofs"], module.params["policy"]
     previous = module.params["state"] == "previous"
-    if not previous and module.check_mode and nginx.find_binary() is None:
+    if not previous and module.check_mode and binary.find_binary() is None:
         module.warn("nginx is not installed yet, so it could not test the candidate")
         own = own_files(module)
         secrets = secret_files(module, own)
         diff = [shown(change, hidden=change.path in secrets) for change in files.plan({**own, **secrets})]
         module.exit_json(changed=True, undone=False, actions=[], diff=diff)
-    build = nginx.installed()
+    build = binary.installed()
     if not previous:
         kept.take_over(own_files(module))
     live_address = module.params["live_address"]
@@ -651,7 +645,7 @@ def main() -> None:
             },
             "policy": {"type": "str", "choices": list(deploy.POLICIES), "default": "rollback"},
             "live_address": {"type": "str", "required": True},
-            "proofs": proof_option.SPEC,
+            "proofs": argspec.SPEC,
         },
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
@@ -661,9 +655,9 @@ def main() -> None:
         with state.locked() as scratch:
             go(module, scratch)
     except (
-        nginx.NginxError,
+        binary.NginxError,
         transaction.TransactionError,
-        main_context.MainContextError,
+        nginx_conf.MainContextError,
         state.Busy,
         OSError,
     ) as error:

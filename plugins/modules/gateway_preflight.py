@@ -102,7 +102,8 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import drained, host, nginx
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
 
 def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -110,12 +111,12 @@ def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
         yield "root rights are needed to install and configure nginx: connect as root, or set become: true"
         return
     for item in listening:
-        programs = None if item["address"].startswith("unix:") else host.held(item["address"])
+        programs = None if item["address"].startswith("unix:") else _host.held(item["address"])
         # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
-        if programs or (programs is not None and not nginx.orphans()):
+        if programs or (programs is not None and not binary.orphans()):
             holders = ", ".join(f"{program.name}, process {program.pid}" for program in programs)
             yield f"{item['at']}: {item['address']} is taken by {holders or 'another program'}"
-    reasons = host.unresolved([item["name"] for item in names])
+    reasons = _host.unresolved([item["name"] for item in names])
     for item in names:
         if item["name"] in reasons:
             yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
@@ -140,17 +141,17 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    build = nginx.installed() if nginx.find_binary() else None
+    build = binary.installed() if binary.find_binary() else None
     found = list(faults(module.params["listening"], module.params["names"]))
-    if build and nginx.is_too_old(build.version):
-        found.append(f"nginx {build.version} is too old: {nginx.OLDEST} or later is needed")
+    if build and binary.is_too_old(build.version):
+        found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is needed")
     if found:
         module.fail_json(msg="\n".join(["This host cannot be the gateway yet; nothing was changed:", *found]))
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
-        drained=drained.servers(Path(module.params["config_path"])) if module.params["config_path"] else None,
+        drained=_drain_record.servers(Path(module.params["config_path"])) if module.params["config_path"] else None,
     )
 
 

@@ -190,27 +190,20 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import (
-    drained,
-    files,
-    live,
-    nginx,
-    proof_option,
-    proofs,
-    state,
-    verdict,
-)
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, files, live, state
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 
 # As after a deploy: another server of the pool may answer.
 _PATIENCE = 1.0
 
 
-def proven(given: t.Sequence[proofs.Proof], live_address: str | None) -> list[dict[str, t.Any]]:
+def proven(given: t.Sequence[routes.Proof], live_address: str | None) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
     return [
         {"at": result.proof["at"], **result.plain(), "hint": hint(result, on_gateway=bool(live_address))}
         for result in (
-            verdict.judged(asked, passed) for asked in proofs.ask_backends(proofs.prove_all(given, _PATIENCE))
+            diagnosis.judged(asked, passed) for asked in routes.ask_backends(routes.prove_all(given, _PATIENCE))
         )
     ]
 
@@ -223,14 +216,14 @@ def passed_before(live_address: str) -> list[str]:
         return []
 
 
-def hint(result: proofs.Result, *, on_gateway: bool) -> str:
+def hint(result: routes.Result, *, on_gateway: bool) -> str:
     """What verdict tells of a route below the line that names it; it goes by an nginx that was just deployed."""
     if on_gateway and result.answer.state == "refused":
         return "nginx does not run, or does not listen there: systemctl status nginx tells"
-    return " ".join(line.strip() for line in verdict.told([result], ())[1:]) if result.failed else ""
+    return " ".join(line.strip() for line in diagnosis.told([result], ())[1:]) if result.failed else ""
 
 
-def asked(given: t.Sequence[proofs.Proof], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+def asked(given: t.Sequence[routes.Proof], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     by_place = {proof["at"]: proof for proof in given if proof["backends"]}
     pairs = [
         (by_place[item["at"]], address) for item in backends if item["at"] in by_place for address in item["addresses"]
@@ -244,14 +237,14 @@ def asked(given: t.Sequence[proofs.Proof], backends: t.Sequence[t.Mapping[str, t
             "failure": answer.failure,
             "milliseconds": answer.milliseconds,
         }
-        for (proof, address), answer in zip(pairs, proofs.ask(pairs))
+        for (proof, address), answer in zip(pairs, routes.ask(pairs))
     ]
 
 
 def of_nginx(live_address: str) -> dict[str, t.Any]:
     try:
-        build = nginx.installed()
-    except nginx.NginxError:
+        build = binary.installed()
+    except binary.NginxError:
         build = None
     return {
         "nginx_version": build.version if build else None,
@@ -269,7 +262,7 @@ def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str,
     if fingerprint is not None:
         is_served = fingerprint.encode() in content.data
         word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
-    return {"file": word, "drained": drained.addresses(content.data.decode("utf-8", "replace"))}
+    return {"file": word, "drained": _drain_record.addresses(content.data.decode("utf-8", "replace"))}
 
 
 def is_edited(path: Path, content: files.Content, live_address: str) -> bool:
@@ -287,7 +280,7 @@ def main() -> None:
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
             "health_flag": {"type": "path"},
-            "proofs": proof_option.SPEC,
+            "proofs": argspec.SPEC,
             "backends": {
                 "type": "list",
                 "elements": "dict",
@@ -308,7 +301,7 @@ def main() -> None:
         "backends": asked(given, module.params["backends"]),
     }
     if live_address:
-        result.update(of_nginx(live_address), out=flag is not None and drained.is_out(Path(flag)))
+        result.update(of_nginx(live_address), out=flag is not None and _drain_record.is_out(Path(flag)))
         if path:
             try:
                 result.update(of_file(Path(path), live_address, result["fingerprint"]))

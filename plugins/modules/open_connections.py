@@ -73,7 +73,7 @@ seconds:
 import time
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 
 # Rows of 10,000 sockets take some 20 milliseconds.
 _POLL_SECONDS = 0.5
@@ -91,7 +91,7 @@ def main() -> None:
     start = time.monotonic()
     deadline = start + (0 if module.check_mode else module.params["timeout"])
     try:
-        count = host.connections(module.params["peers"], module.params["listening"])
+        count = _host.connections(module.params["peers"], module.params["listening"])
         left = count()
         while left and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)

@@ -261,8 +261,8 @@ from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils.probe_request import Request, websocket_faults
-from ansible_collections.wsfleet.nginx.plugins.module_utils.websocket import probe_websocket
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_websocket
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Request, websocket_faults
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "url": {"type": "str", "required": True},

@@ -26,7 +26,7 @@ from pathlib import Path
 import proxies
 import rendering
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.module_utils import capacity, main_context
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import capacity, nginx_conf
 
 CONTAINER = "wsfleet-bench-fleet"
 CONFIGURATION = "conf.d/00-websockets.conf"
@@ -126,7 +126,7 @@ class Fleet:
         self.enter.chmod(0o755)
         model = gateway_model(variables("127.0.0.1"), {"ws_backends": ["a"]}, {"a": {}})
         plain = (root / "etc/nginx/nginx.conf").read_text()
-        self._nginx_conf = main_context.edited(plain, capacity.raised(model["nginx_conf"], main_context.values(plain)))
+        self._nginx_conf = nginx_conf.edited(plain, capacity.raised(model["nginx_conf"], nginx_conf.values(plain)))
 
     def grow(self, count: int, pool: int) -> None:
         """Start gateways that serve what the role would have them serve, until there are so many."""

@@ -29,7 +29,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.module_utils import capacity, main_context
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import capacity, nginx_conf
 from rendering import render
 from roles.test_examples import EXAMPLES
 
@@ -138,7 +138,7 @@ def dump(variables: t.Mapping[str, t.Any], groups: t.Any, hostvars: t.Any) -> st
     limits = capacity.limits(variables.get("websockets_capacity", 4096), workers=1)
     directives = {**gateway_model(variables, groups, hostvars)["nginx_conf"], **limits}
     files = {
-        "/etc/nginx/nginx.conf": main_context.edited(NGINX_CONF, directives),
+        "/etc/nginx/nginx.conf": nginx_conf.edited(NGINX_CONF, directives),
         "/etc/nginx/mime.types": "",
         "/etc/nginx/conf.d/00-websockets.conf": render(variables, groups=groups, hostvars=hostvars) + SENTINEL,
     }

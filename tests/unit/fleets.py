@@ -10,9 +10,9 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import questions
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.report import Report
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.verification import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import survey
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report
 
 NOW = datetime.datetime(2026, 1, 31, 3, 0, 0)
 REFUSED = "refused the connection: nothing listens there"
@@ -102,7 +102,7 @@ def outside(found: Found, place: int, **keys: t.Any) -> Found:
 
 def asked(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
     """The fleet with what it saw of the servers behind it: those not in states are up."""
-    plan = questions.questions({found.name: found.model for found in fleet})
+    plan = survey.questions({found.name: found.model for found in fleet})
     return [
         but(
             found,

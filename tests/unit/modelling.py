@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.faults import Faults
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.gateway import Model, SiteBlock, gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.pools import Inventory
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import Model, SiteBlock, gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
 POOL = {"name": "ws-backend", "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "server03:3000"]}
 LOCATION = {"path": "/", "upstream": "ws-backend"}

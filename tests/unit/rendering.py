@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import schema
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import schema
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import schema
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import schema
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 
 
 @contextmanager
@@ -26,26 +26,26 @@ def listener(address: str, family: socket.AddressFamily = socket.AF_INET) -> t.I
 def test_an_address_that_is_free_is_not_held() -> None:
     with listener("127.0.0.1") as port:
         pass
-    assert host.held(f"127.0.0.1:{port}") is None
+    assert _host.held(f"127.0.0.1:{port}") is None
 
 
 @pytest.mark.parametrize("address", ["{}", "*:{}", "0.0.0.0:{}", "127.0.0.1:{}"])
 def test_the_program_that_holds_an_address_is_named(address: str) -> None:
     with listener("127.0.0.1") as port:
-        (program,) = host.held(address.format(port)) or []
+        (program,) = _host.held(address.format(port)) or []
     assert program.pid == os.getpid()
     assert program.name
 
 
 def test_another_address_of_the_same_port_is_free() -> None:
     with listener("127.0.0.2") as port:
-        assert host.held(f"127.0.0.1:{port}") is None
+        assert _host.held(f"127.0.0.1:{port}") is None
 
 
 def test_an_ipv6_address_is_held_apart_from_ipv4() -> None:
     with listener("::1", socket.AF_INET6) as port:
-        assert host.held(f"[::]:{port}")
-        assert host.held(f"{port}") is None
+        assert _host.held(f"[::]:{port}")
+        assert _host.held(f"{port}") is None
 
 
 def test_a_connection_that_waits_to_end_holds_nothing() -> None:
@@ -58,11 +58,11 @@ def test_a_connection_that_waits_to_end_holds_nothing() -> None:
         server, _peer = listening.accept()
         server.close()
         client.close()
-    assert host.held(f"127.0.0.1:{port}") is None
+    assert _host.held(f"127.0.0.1:{port}") is None
 
 
 def test_names_that_do_not_resolve_are_told_apart_from_those_that_do() -> None:
-    reasons = host.unresolved(["localhost", "no-such-name.invalid"])
+    reasons = _host.unresolved(["localhost", "no-such-name.invalid"])
     assert list(reasons) == ["no-such-name.invalid"]
     assert reasons["no-such-name.invalid"]
 
@@ -72,9 +72,9 @@ def test_a_socket_that_nobody_listens_on_is_removed(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
         dead.listen()
-    host.remove_dead_socket(path)
+    _host.remove_dead_socket(path)
     assert not path.exists()
-    host.remove_dead_socket(path)
+    _host.remove_dead_socket(path)
 
 
 def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as alive:
         alive.bind(str(tmp_path / "alive.sock"))
         alive.listen()
-        host.remove_dead_socket(tmp_path / "alive.sock")
-        host.remove_dead_socket(file)
+        _host.remove_dead_socket(tmp_path / "alive.sock")
+        _host.remove_dead_socket(file)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sock", "file"]
 
 
 def count(peers: t.Sequence[str], listening: t.Sequence[str] = ()) -> int:
-    return host.connections(peers, listening)()
+    return _host.connections(peers, listening)()
 
 
 def test_open_connections_are_counted_by_either_end() -> None:
@@ -128,4 +128,4 @@ def test_connections_to_a_unix_socket_are_counted(tmp_path: Path) -> None:
 
 def test_a_peer_that_does_not_resolve_is_an_error() -> None:
     with pytest.raises(OSError, match=r"not known|resolution"):
-        host.connections(["nowhere.invalid:1"], [])
+        _host.connections(["nowhere.invalid:1"], [])

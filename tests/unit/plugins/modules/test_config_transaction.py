@@ -10,13 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, nginx, service, state
+from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
 
 ROOT = Path("/etc/nginx")
 CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / "00-websockets.a.example.pem"
-BUILD = nginx.Build("nginx", "1.22.1", None, ROOT / "nginx.conf", None, None)
+BUILD = binary.Build("nginx", "1.22.1", None, ROOT / "nginx.conf", None, None)
 LINES = ["-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2VwBCIEIKs", "-----END PRIVATE KEY-----"]
 KEY = "\n".join(LINES) + "\n"
 

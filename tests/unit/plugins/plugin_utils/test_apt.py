@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils.apt import new_packages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._apt import new_packages
 
 # Debian 12, apt 2.6.
 ONE_PACKAGE = """\

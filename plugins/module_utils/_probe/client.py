@@ -1,0 +1,254 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Prove a WebSocket route the way a client would: an RFC 6455 handshake and, on request, a message and a ping.
+
+What a peer does is never an exception here. It is an Outcome, whose failure says what happened in words an
+operator can act on. Only arguments that make no sense raise ValueError.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import os
+import time
+from dataclasses import replace
+from typing import Callable, Iterator, Mapping
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import expires
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.connection import Connection, Deadline, connected
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import (
+    ClosedError,
+    ProbeError,
+    ProtocolError,
+    quote,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import (
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    Frame,
+    MessageAssembler,
+    encode_frame,
+    explain_close,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import (
+    ERROR_PAGE_400,
+    ResponseHead,
+    check_upgrade,
+    explain_status,
+    parse_response_head,
+    request_head,
+    upgrade_fields,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import (
+    Outcome,
+    Request,
+    Target,
+    refuse,
+    request_faults,
+    target_of,
+    websocket_faults,
+)
+
+# How long to wait for the peer's part of the closing handshake, which proves nothing any more.
+CLOSE_WAIT = 1.0
+
+
+def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
+    """GET the url and report the answer's head, whatever its status; failure is set only if there is no HTTP answer.
+
+    With upgrade the request is a WebSocket handshake, so that the answer to one can be looked at; it is not judged.
+    """
+    refuse(request_faults(request, ("http", "https", "ws", "wss")))
+    target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
+    fields = upgrade_fields(_new_key(), request.subprotocols) if upgrade else {"Connection": "close"}
+    with _recorded(outcome), connected(request, target, deadline) as connection:
+        _exchange(connection, request, target, fields, outcome)
+        outcome.upgraded = upgrade and outcome.status == 101
+    return outcome
+
+
+def probe_websocket(
+    request: Request, *, message: str | None = None, expect: str | None = None, ping: bool = False
+) -> Outcome:
+    """Open a WebSocket, exchange what is asked for, and close it; the request's timeout bounds all of it together.
+
+    With message, that text is sent and a text message must come back. With expect, the probe waits for a text message
+    that equals it and passes over others until the deadline: servers greet and broadcast. With ping, a pong with the
+    payload of the ping must come back. round_trip_ms is that of the message or, without one, that of the ping.
+    """
+    refuse(websocket_faults(request, message=message, expect=expect))
+    target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
+    key = _new_key()
+    with _recorded(outcome), connected(request, target, deadline) as connection:
+        head = _exchange(connection, request, target, upgrade_fields(key, request.subprotocols), outcome)
+        _judge_handshake(head, key, request, _place(target, connection.peer), outcome)
+        session = _Session(connection)
+        try:
+            # The message first: while the probe waits for a pong, the expected text would be passed over.
+            if message is not None or expect is not None:
+                outcome.round_trip_ms = session.exchange(message, expect)
+            if ping:
+                pong_ms = session.ping()
+                outcome.round_trip_ms = pong_ms if outcome.round_trip_ms is None else outcome.round_trip_ms
+        finally:
+            session.close()
+    return outcome
+
+
+def _new_key() -> str:
+    # RFC 6455 section 4.1 (7): sixteen random bytes, new for each connection.
+    return base64.b64encode(os.urandom(16)).decode("ascii")
+
+
+@contextlib.contextmanager
+def _recorded(outcome: Outcome) -> Iterator[None]:
+    try:
+        yield
+    except ProbeError as exc:
+        outcome.failure = str(exc)
+
+
+def _exchange(
+    connection: Connection, request: Request, target: Target, extra: Mapping[str, str], outcome: Outcome
+) -> ResponseHead:
+    """Send the request, read the head of the answer, and note it in the outcome."""
+    outcome.expires = expires(connection.certificate)
+    connection.send(request_head(target.resource, _request_fields(request, target, extra)), "the answer")
+    try:
+        head = _read_final_head(connection)
+    except (ClosedError, ProtocolError) as exc:
+        outcome.broke = "closed" if isinstance(exc, ClosedError) else "garbled"
+        raise
+    outcome.header_size = head.size
+    outcome.handshake_ms = connection.deadline.elapsed_ms()
+    outcome.status, outcome.reason, outcome.headers = head.status, head.reason, head.headers
+    return head
+
+
+def _request_fields(request: Request, target: Target, extra: Mapping[str, str]) -> dict[str, str]:
+    fields = {"Host": target.host_header, "User-Agent": "wsfleet.nginx-probe"}
+    fields.update(extra)
+    if request.origin is not None:
+        fields["Origin"] = request.origin
+    own = {name.lower(): name for name in fields}
+    for name, value in request.headers.items():
+        fields[own.get(name.lower(), name)] = value
+    return fields
+
+
+def _read_final_head(connection: Connection) -> ResponseHead:
+    # Interim answers, such as 103, may come before the final one (RFC 9110 section 15.2); ten are more than enough.
+    for _answer in range(10):
+        try:
+            head = parse_response_head(connection.read_head("the answer"))
+        except ProtocolError as exc:
+            raise ProtocolError(f"{connection.peer}: {exc}") from exc
+        if head.status >= 200 or head.status == 101:
+            page = ERROR_PAGE_400.search(connection.rest) if head.status == 400 else None
+            return replace(head, reason=page.group(1).decode("ascii")) if page else head
+    raise ProtocolError(f"{connection.peer} sends one interim answer after the other ({head.status})")
+
+
+def _place(target: Target, peer: str) -> str:
+    # The query stays out of messages: it may hold a token.
+    place = f"{target.host_header}{target.path}"
+    return place if peer == target.host_header else f"{place} at {peer}"
+
+
+def _judge_handshake(head: ResponseHead, key: str, request: Request, place: str, outcome: Outcome) -> None:
+    if head.status != 101:
+        raise ProbeError(f"{place} {explain_status(head)}")
+    try:
+        outcome.subprotocol = check_upgrade(head, key, request.subprotocols)
+    except ProtocolError as exc:
+        raise ProtocolError(f"{place} {exc}") from exc
+    outcome.upgraded = True
+
+
+class _Session:
+    """An open WebSocket."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._assembler = MessageAssembler()
+        self._closed = False
+
+    def exchange(self, message: str | None, expect: str | None) -> float | None:
+        """Send the message, wait for the expected one; the milliseconds that took, if a message was sent."""
+        awaited = "a text message" if expect is None else f"the text message {quote(expect)}"
+        started = time.monotonic()
+        if message is not None:
+            self._send(TEXT, message.encode("utf-8"), awaited)
+        wanted = None if expect is None else expect.encode("utf-8")
+        self._wait_for(lambda got: got.opcode == TEXT and wanted in (None, got.payload), awaited)
+        return None if message is None else round((time.monotonic() - started) * 1000, 3)
+
+    def ping(self) -> float:
+        """Send a ping, wait for its pong; the milliseconds that took."""
+        # RFC 6455 section 5.5.3: a pong carries its ping's payload; an unsolicited one cannot match random bytes.
+        payload = os.urandom(8)
+        started = time.monotonic()
+        self._send(PING, payload, "the pong")
+        self._wait_for(lambda got: got.opcode == PONG and got.payload == payload, "the pong")
+        return round((time.monotonic() - started) * 1000, 3)
+
+    def close(self) -> None:
+        """The closing handshake (RFC 6455 section 7.1.2), for the peer's sake: nothing it does now is a failure."""
+        if self._closed:
+            return
+        self._connection.deadline = Deadline(min(CLOSE_WAIT, self._connection.deadline.left()))
+        self._say_close((1000).to_bytes(2, "big"))
+        with contextlib.suppress(ProbeError):
+            self._wait_for(lambda got: False, "its close frame")
+
+    def _wait_for(self, is_wanted: Callable[[Frame], bool], awaited: str) -> None:
+        other: Frame | None = None
+        try:
+            while True:
+                got = self._next(awaited)
+                if is_wanted(got):
+                    return
+                other = got if got.opcode == TEXT else other
+        except ProbeError as exc:
+            if other is None:
+                raise
+            text = other.payload.decode("utf-8", "replace")
+            raise ProbeError(f"{exc}; the last text message that came was {quote(text)}") from exc
+
+    def _next(self, awaited: str) -> Frame:
+        """The next message or pong; pings are answered on the way (RFC 6455 section 5.5.2)."""
+        while True:
+            got = self._next_frame(awaited)
+            if got is None:
+                continue
+            if got.opcode == CLOSE:
+                # RFC 6455 section 5.5.1: a close frame is answered with its code, unless one was sent already.
+                self._say_close(got.payload[:2])
+                closed = explain_close(got.payload)
+                raise ProbeError(f"{self._connection.peer} closed the WebSocket ({closed}) before {awaited}")
+            if got.opcode != PING:
+                return got
+            self._send(PONG, got.payload, awaited)
+
+    def _next_frame(self, awaited: str) -> Frame | None:
+        try:
+            return self._assembler.add(self._connection.read_frame(awaited))
+        except ProtocolError as exc:
+            # RFC 6455 section 7.1.7: say why, and read no further, as the frames are out of step.
+            self._say_close((1002).to_bytes(2, "big"))
+            raise ProtocolError(f"{self._connection.peer} {exc}") from exc
+
+    def _say_close(self, payload: bytes) -> None:
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(ProbeError):
+                self._send(CLOSE, payload, "the end")
+
+    def _send(self, opcode: int, payload: bytes, awaited: str) -> None:
+        # RFC 6455 section 5.3: every frame has a new key that the peer cannot guess.
+        self._connection.send(encode_frame(Frame(opcode, payload), os.urandom(4)), awaited)

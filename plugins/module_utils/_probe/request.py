@@ -1,0 +1,248 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a probe is asked, checked, and what it answers."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from dataclasses import dataclass, field
+from typing import Mapping, Sequence
+from urllib.parse import SplitResult, urlsplit
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import TOKEN
+
+# More than an hour is a mistake in the unit, and far beyond it sockets overflow.
+MAX_TIMEOUT = 3600.0
+# sun_path holds 108 bytes on Linux, the last of them NUL (unix(7)).
+MAX_UNIX_PATH = 107
+
+PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no field value holds one (RFC 9110 section 5.5); a tab may stay
+HOST = re.compile(r"(?=.{1,254}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+CONNECT_TO = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/]+)):(?P<port>[0-9]{1,5})")
+# What the handshake sets itself: a second value would make it another request than the one that is proven.
+OWN_FIELDS = {
+    "connection": "the probe sets it",
+    "content-length": "the probe sends no body",
+    "origin": "give it as origin",
+    "sec-websocket-extensions": "the probe offers none",
+    "sec-websocket-key": "the probe sets it",
+    "sec-websocket-protocol": "give it as subprotocols",
+    "sec-websocket-version": "the probe sets it",
+    "transfer-encoding": "the probe sends no body",
+    "upgrade": "the probe sets it",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prove. url names the route; connect_to says where the connection goes when that is another place."""
+
+    url: str
+    connect_to: str | None = None
+    server_hostname: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
+    subprotocols: Sequence[str] = ()
+    timeout: float = 5.0
+    ca_path: str | None = None
+    validate_certs: bool = True
+    # PEM files for a peer that asks for a certificate; one may hold both.
+    client_cert: str | None = None
+    client_key: str | None = None
+    # Whether the peer is told first who connects, as behind a load balancer.
+    proxy_protocol: bool = False
+
+
+@dataclass
+class Outcome:
+    """What was seen. failure is None when everything that was asked for is proven."""
+
+    upgraded: bool = False
+    status: int | None = None
+    reason: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    subprotocol: str | None = None
+    handshake_ms: float | None = None
+    round_trip_ms: float | None = None
+    # When the certificate of the peer ends, as an ISO 8601 time in UTC; None without TLS.
+    expires: str | None = None
+    failure: str | None = None
+    # How the peer broke off without an HTTP response: closed, or garbled; and the bytes of the header that it sent.
+    broke: str = ""
+    header_size: int = 0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A request's url and connect_to, taken apart."""
+
+    secure: bool
+    host: str
+    host_header: str
+    path: str
+    resource: str
+    address: str | tuple[str, int]  # the path of a Unix socket, or host and port
+
+
+def websocket_faults(request: Request, **texts: str | None) -> list[str]:
+    """Everything that is wrong with the arguments of probe_websocket; texts are its messages, by the caller's names."""
+    faults = request_faults(request, ("ws", "wss"))
+    for name, text in texts.items():
+        faults += _text_faults(name, text)
+    return faults
+
+
+def request_faults(request: Request, schemes: Sequence[str]) -> list[str]:
+    faults = _url_faults(request.url, schemes)
+    if request.connect_to is not None:
+        faults += _connect_to_faults(request.connect_to)
+    if request.server_hostname is not None and not _is_host(request.server_hostname):
+        faults.append(f"server_hostname: {request.server_hostname!r} is neither a host name nor an IP address")
+    faults += _header_faults(request.headers)
+    if request.origin is not None:
+        faults += _value_faults("origin", request.origin)
+    faults += _subprotocol_faults(request.subprotocols)
+    if request.client_key is not None and request.client_cert is None:
+        faults.append("client_key: needs client_cert")
+    if not 0 < request.timeout <= MAX_TIMEOUT:
+        faults.append(f"timeout: must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {request.timeout!r}")
+    return faults
+
+
+def _url_faults(url: str, schemes: Sequence[str]) -> list[str]:
+    # urlsplit drops tabs and line breaks without a word, so they are looked for first. The url itself is not printed:
+    # its query may hold a token.
+    if not re.fullmatch(r"[\x21-\x7e]+", url):
+        return ["url: must be printable ASCII without spaces (write a name with other letters as punycode, xn--...)"]
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as exc:
+        return [f"url: {exc}"]
+    faults = []
+    if parts.scheme not in schemes:
+        faults.append(f"url: the scheme must be one of {', '.join(schemes)}, got {parts.scheme!r}")
+    if port == 0:
+        faults.append("url: port 0 cannot be connected to")
+    if "@" in parts.netloc:
+        faults.append("url: user and password are not sent by WebSocket clients, use an Authorization header")
+    elif not _is_host(parts.hostname or ""):
+        faults.append(f"url: {parts.hostname or ''!r} is neither a host name nor an IP address")
+    if "#" in url:
+        faults.append("url: a WebSocket URI has no fragment (RFC 6455 section 3), write '#' as %23")
+    return faults
+
+
+def _connect_to_faults(connect_to: str) -> list[str]:
+    if connect_to.startswith("unix:"):
+        path = connect_to[len("unix:") :]
+        if not path.startswith("/") or "\x00" in path or len(os.fsencode(path)) > MAX_UNIX_PATH:
+            return [f"connect_to: unix: needs an absolute path of at most {MAX_UNIX_PATH} bytes, got {path!r}"]
+        return []
+    match = CONNECT_TO.fullmatch(connect_to)
+    if not match or not 0 < int(match["port"]) < 65536 or not _is_connectable(match):
+        return [f"connect_to: must be host:port, [IPv6]:port or unix:/path, got {connect_to!r}"]
+    return []
+
+
+def _is_connectable(match: re.Match[str]) -> bool:
+    if match["v6"]:
+        # A link-local address names its interface: fe80::1%eth0 (RFC 4007 section 11).
+        return _is_ipv6(match["v6"].partition("%")[0])
+    return bool(HOST.fullmatch(match["host"]))
+
+
+def _is_host(host: str) -> bool:
+    return bool(HOST.fullmatch(host)) or _is_ipv6(host)
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return "%" not in host
+
+
+def _header_faults(headers: Mapping[str, str]) -> list[str]:
+    faults = []
+    seen = set()
+    for name, value in headers.items():
+        key = name.lower()
+        if not TOKEN.fullmatch(name):
+            faults.append(f"headers: {name!r} is not a header name (RFC 9110 section 5.1)")
+        elif key in OWN_FIELDS:
+            faults.append(f"headers: {name!r} cannot be set here, {OWN_FIELDS[key]}")
+        elif key in seen:
+            faults.append(f"headers: {name!r} is given twice")
+        seen.add(key)
+        faults += _value_faults(f"headers[{name!r}]", value)
+    return faults
+
+
+def _value_faults(place: str, value: str) -> list[str]:
+    # The value is not printed: it may be a token.
+    if CONTROL.search(value):
+        return [f"{place}: the value holds a line break or another control character (RFC 9110 section 5.5)"]
+    return _text_faults(place, value)
+
+
+def _text_faults(place: str, text: str | None) -> list[str]:
+    try:
+        (text or "").encode("utf-8")
+    except UnicodeEncodeError:
+        return [f"{place}: the text cannot be written as UTF-8"]
+    return []
+
+
+def _subprotocol_faults(subprotocols: Sequence[str]) -> list[str]:
+    faults = [
+        f"subprotocols: {name!r} is not a token (RFC 6455 section 4.1)"
+        for name in subprotocols
+        if not TOKEN.fullmatch(name)
+    ]
+    if len(set(subprotocols)) < len(subprotocols):
+        faults.append("subprotocols: a name is given twice (RFC 6455 section 4.1 wants them unique)")
+    return faults
+
+
+def refuse(faults: Sequence[str]) -> None:
+    if faults:
+        raise ValueError("; ".join(faults))
+
+
+def target_of(request: Request) -> Target:
+    parts = urlsplit(request.url)
+    host = parts.hostname or ""
+    port = parts.port or PORTS[parts.scheme]
+    path = parts.path or "/"
+    return Target(
+        secure=parts.scheme in ("wss", "https"),
+        host=host,
+        host_header=_sent_host(request) or _host_header(parts, host),
+        path=path,
+        resource=f"{path}?{parts.query}" if parts.query else path,
+        address=_address(request.connect_to) if request.connect_to else (host, port),
+    )
+
+
+def _sent_host(request: Request) -> str | None:
+    return next((value for name, value in request.headers.items() if name.lower() == "host"), None)
+
+
+def _host_header(parts: SplitResult, host: str) -> str:
+    # RFC 6455 section 4.1 (4): the port is named only when it is not the scheme's own.
+    name = f"[{host}]" if ":" in host else host
+    return name if parts.port in (None, PORTS[parts.scheme]) else f"{name}:{parts.port}"
+
+
+def _address(connect_to: str) -> str | tuple[str, int]:
+    match = CONNECT_TO.fullmatch(connect_to)
+    if not match:
+        return connect_to[len("unix:") :]
+    return match["v6"] or match["host"], int(match["port"])

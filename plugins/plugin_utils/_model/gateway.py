@@ -1,0 +1,377 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The model of a gateway: the operator's variables, checked and completed, as everything after them uses it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
+    access_control,
+    listen_sockets,
+    locations,
+    request_headers,
+    server_blocks,
+    tls,
+    worker_limits,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
+    addresses,
+    nginx_versions,
+    schema,
+    upstream_servers,
+    values,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+
+if t.TYPE_CHECKING:
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_versions import Version
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, Site, Upstream
+    from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory, Server
+
+
+# The groups of the inventory, of all gateways and of those that cannot be reached in this run.
+GROUP = "ws_gateways"
+LOST = "__websockets_lost"
+_STATUS = "websockets_status_listen"
+_DEFAULT_STATUS = Address("127.0.0.1", 6455)
+_REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
+
+
+class UpstreamBlock(t.TypedDict):
+    name: str
+    lines: list[str]
+
+
+class SiteBlock(t.TypedDict):
+    # What it is for, where that is not plain.
+    comment: str
+    lines: list[str]
+    locations: list[locations.LocationBlock]
+
+
+class Listening(t.TypedDict):
+    """An address that nginx will listen on, and the place in the variables that says so."""
+
+    address: str
+    at: str
+
+
+class Name(t.TypedDict):
+    """A host name that the gateway must be able to resolve, and the place in the variables that says so."""
+
+    name: str
+    at: str
+
+
+class Drain(t.TypedDict):
+    """What an operator takes out and brings back in this run."""
+
+    out: list[str]
+    back: list[str]
+    # Those of them that a server of this gateway is called by, and the addresses of those that are taken out.
+    here: list[str]
+    addresses: list[str]
+    seconds: float
+
+
+class Model(t.TypedDict):
+    """What the template prints, what the gateway is asked before the deploy, and what proves it after."""
+
+    # None while the gateway has not been asked.
+    nginx_version: str | None
+    openssl_version: str | None
+    # The version since which each takes the same text; none where later ones take another one, or not all of it.
+    suits_since: str | None
+    # Whether another version of OpenSSL takes another text.
+    depends_on_openssl: bool
+    http: list[str]
+    # The operator's own lines of the http block.
+    directives: list[str]
+    # The maps that not all gateways need, and those and the zones for who may open WebSockets.
+    maps: list[list[str]]
+    admission: list[list[str]]
+    upstreams: list[UpstreamBlock]
+    sites: list[SiteBlock]
+    listening: list[Listening]
+    names: list[Name]
+    # Headers may be secret, so not everybody may read a file that has some.
+    mode: str
+    # What nginx logs to by default, or none where no site does.
+    log: str | None
+    proofs: list[probes.Proof]
+    routes: list[routes.Route]
+    # The places of all upstream and server blocks of the file, in their order.
+    blocks: list[str]
+    # The directives of nginx.conf, and the drop-in of the service.
+    nginx_conf: dict[str, str]
+    drop_in: str
+    # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
+    health_flag: str | None
+    health_wait: float
+    drain: Drain
+    warnings: list[str]
+
+
+class _Checked(t.NamedTuple):
+    """The variables after all checks, and the servers of each pool by the pool's place."""
+
+    upstreams: tuple[Upstream, ...]
+    sites: tuple[Site, ...]
+    servers: dict[str, tuple[Server, ...]]
+    status: Address
+    nginx: Version
+    needs: list[nginx_versions.Need]
+    capacity: int
+    shutdown_timeout: str
+    openssl: tuple[int, int] | None
+    openssl_version: str | None
+    # What has no place in the file alone: all variables, checked.
+    given: t.Mapping[str, t.Any]
+
+
+def gateway_model(
+    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str] = ()
+) -> Model | None:
+    """Check and complete the variables of the role: the model, or None after faults were noted. Drained are the names
+    by which servers were taken out before.
+    """
+    checked = _checked(variables, inventory, faults, drained)
+    return None if checked is None else _model(checked)
+
+
+def _checked(
+    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str]
+) -> _Checked | None:
+    given = schema.variables(variables, faults)
+    out, back = sorted({*drained, *(given["websockets_drain"] or ())}), given["websockets_undrain"] or ()
+    upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
+    sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
+    status = addresses.loopback(given[_STATUS], _STATUS, faults)
+    nginx = nginx_versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
+    servers = {
+        upstream["at"]: upstream_servers.drained(upstream_servers.servers(upstream, inventory, faults), out, back)
+        for upstream in upstreams
+    }
+    needs = [need for upstream in upstreams for need in nginx_versions.needs(upstream, servers[upstream["at"]])]
+
+    nginx_versions.check(needs, nginx, faults)
+    cross_checks.check_upstreams(upstreams, faults)
+    for upstream in upstreams:
+        cross_checks.check_pool(upstream, servers[upstream["at"]], faults)
+        cross_checks.check_left(upstream, servers[upstream["at"]], faults)
+    cross_checks.check_sites(sites, tls.redirects(sites), status, faults)
+    cross_checks.check_delivered(sites, given["websockets_config_path"], faults)
+    cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], faults)
+    cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], faults)
+    names = _pool_names(given["websockets_upstreams"], upstreams)
+    for site in sites:
+        for location in site.get("locations", ()):
+            cross_checks.check_location(location, site, names, faults)
+
+    if faults.lines or status is None:
+        return None
+    label = _label(status)
+    completed = tuple(_completed(site, upstreams, f"{label}_{number}") for number, site in enumerate(sites, 1))
+    capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
+    openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
+    return _Checked(
+        *(upstreams, completed, servers, status, nginx, needs, capacity, timeout, openssl, text),
+        given,
+    )
+
+
+def _completed(site: Site, upstreams: t.Sequence[Upstream], label: str) -> Site:
+    """The site with its captures, and each location with the site's headers too."""
+    locations_of = [
+        {**location, "headers": request_headers.merged(site["headers"], location["headers"])}
+        for location in site["locations"]
+    ]
+    urls = [location["proxy_pass"] for location in site["locations"] if location["proxy_pass"]]
+    used = {location["upstream"].lower() for location in site["locations"] if location["upstream"]}
+    used |= {url.address.host.lower() for url in urls}
+    keys = [word for upstream in upstreams if upstream["name"].lower() in used for word in upstream["balance"]]
+    completed = t.cast("Site", {**site, "locations": tuple(locations_of)})
+    return t.cast("Site", {**completed, "captures": locations.captures(completed, keys, label)})
+
+
+def digest(model: Model) -> str:
+    """The same for gateways that get the same text, if they have the same nginx."""
+    printed = ("directives", "http", "maps", "admission", "upstreams", "sites")
+    text = json.dumps([t.cast("t.Mapping[str, t.Any]", model)[part] for part in printed])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
+    """The names of all pools; None where one has no sound name, for it could be the one that a location means."""
+    known = isinstance(given, list) and all("name" in upstream for upstream in upstreams)
+    return {upstream["name"] for upstream in upstreams} if known else None
+
+
+def _model(checked: _Checked) -> Model:
+    upstreams, sites, servers, nginx = checked.upstreams, checked.sites, checked.servers, checked.nginx
+    all_locations = [location for site in sites for location in site["locations"]]
+    by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
+    label = _label(checked.status)
+    admitted = access_control.admissions(sites, checked.capacity, label)
+    maps = server_blocks.map_blocks(sites, label)
+    servers_of_sites = _server_blocks(checked, admitted, label)
+    names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
+    return Model(
+        nginx_version=None if nginx == nginx_versions.NEWEST else str(nginx),
+        openssl_version=checked.openssl_version,
+        suits_since=None if checked.needs else nginx_versions.suits_since(upstreams, sites),
+        depends_on_openssl=any(map(schema.has_tls, sites)),
+        http=server_blocks.http_lines(
+            sites, checked.given["websockets_directives"], label, len(maps) + len(admitted.blocks)
+        ),
+        directives=list(checked.given["websockets_directives"]),
+        maps=maps,
+        admission=admitted.blocks,
+        upstreams=[
+            UpstreamBlock(
+                name=upstream["name"], lines=server_blocks.upstream_lines(upstream, servers[upstream["at"]], nginx)
+            )
+            for upstream in upstreams
+        ],
+        sites=[block for _at, block in servers_of_sites],
+        listening=_listening([*sites, *tls.redirects(sites)], checked.status),
+        names=_names(servers.values(), all_locations, by_name),
+        mode="0640" if any(location["headers"] for location in all_locations) else "0644",
+        log=server_blocks.log_path(sites, label),
+        proofs=[proof for site in sites for proof in probes.proofs(site, by_name)],
+        routes=[route for site in sites for route in routes.routes(site, names)],
+        blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
+        nginx_conf=worker_limits.directives(checked.shutdown_timeout),
+        drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
+        health_flag=_health_flag(checked),
+        health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        drain=_drain(checked),
+        warnings=[
+            *_drained(upstreams, servers),
+            *_unused(upstreams, all_locations),
+            *_down(upstreams, servers),
+            *(warning for site in sites for warning in probes.unproven(site)),
+            *cross_checks.warnings(upstreams, sites),
+        ],
+    )
+
+
+def _label(status: Address) -> str:
+    """What tells the names of this gateway from those of another one in the same nginx."""
+    return "" if status == _DEFAULT_STATUS else f"_{status.port}"
+
+
+_Server = t.Tuple[str, SiteBlock]
+
+
+def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> list[_Server]:
+    """The servers of the file in their order, each with the place of the variables it comes from."""
+    redirects = tls.redirects(checked.sites)
+    completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx)
+    by_place = {site["at"]: site for site in completed}
+    sessions = tls.session_lines(checked.sites, label)
+    secure = server_blocks.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
+    health = locations.health_blocks(checked.given["websockets_health_path"], _health_flag(checked))
+    blocks: list[_Server] = []
+    for listens in listen_sockets.by_policy(refusing, checked.sites):
+        lines = server_blocks.refusing_lines(listens, checked.sites, checked.nginx, secure, label)
+        # RFC 9110 section 15.5.20: it is for what was sent to the wrong server.
+        blocks.append(("websockets_sites", _answering(_REFUSES, lines, ["return 421;"], health)))
+    for site in checked.sites:
+        block = _site_block(by_place[site["at"]], checked.nginx, secure, admitted, label)
+        blocks.append((site["at"], SiteBlock({**block, "locations": [*block["locations"], *health]})))
+        redirect = by_place.get(f"{site['at']}.redirect_http")
+        if redirect:
+            lines = server_blocks.redirect_lines(redirect, site, checked.nginx, label)
+            blocks.append((redirect["at"], _answering("", lines, tls.redirect_lines(site), health)))
+    return blocks
+
+
+def _answering(
+    comment: str, lines: list[str], answer: list[str], health: t.Sequence[locations.LocationBlock]
+) -> SiteBlock:
+    """A server with one answer to everything, but for the question whether the gateway is in."""
+    if not health:
+        return SiteBlock(comment=comment, lines=[*lines, *answer], locations=[])
+    everything = locations.LocationBlock(comment="", path="/", lines=answer)
+    return SiteBlock(comment=comment, lines=lines, locations=[everything, *health])
+
+
+def _health_flag(checked: _Checked) -> str | None:
+    """Beside the configuration, under a name that nginx does not include, and where it outlives a restart."""
+    if checked.given["websockets_health_path"] is None:
+        return None
+    return f"{checked.given['websockets_config_path'].removesuffix('.conf')}.out"
+
+
+def _drain(checked: _Checked) -> Drain:
+    out, back = checked.given["websockets_drain"], checked.given["websockets_undrain"]
+    servers = [server for pool in checked.servers.values() for server in pool]
+    return Drain(
+        out=list(out),
+        back=list(back),
+        here=[name for name in (*out, *back) if any(server.is_called(name) for server in servers)],
+        addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
+        seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+    )
+
+
+def _site_block(
+    site: Site, nginx: Version, secure: server_blocks.Tls, admitted: access_control.Admissions, label: str
+) -> SiteBlock:
+    return SiteBlock(
+        comment="",
+        lines=server_blocks.site_lines(site, nginx, secure, admitted.by_location, label),
+        locations=locations.location_blocks(site, admitted.by_location),
+    )
+
+
+def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
+    places: dict[str, str] = {str(status): _STATUS}
+    for site in sites:
+        for listen in site["listen"]:
+            places.setdefault(str(listen.address), f"{site['at']}.listen")
+    return [Listening(address=address, at=at) for address, at in places.items()]
+
+
+def _names(
+    servers: t.Iterable[tuple[Server, ...]], proxied: t.Sequence[Location], upstreams: t.Collection[str]
+) -> list[Name]:
+    """What nginx looks up when it starts: one name that does not resolve, and it does not."""
+    places: dict[str, str] = {}
+    for server in (server for pool in servers for server in pool):
+        if not server.parameters.get("resolve"):
+            places.setdefault(server.address.host, server.at)
+    for location in proxied:
+        url = location["proxy_pass"]
+        if url and not location["resolver"] and url.address.host.lower() not in upstreams:
+            places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
+    return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
+
+
+def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t.Iterator[str]:
+    used = {location["upstream"].lower() for location in proxied if location["upstream"]}
+    used |= {location["proxy_pass"].address.host.lower() for location in proxied if location["proxy_pass"]}
+    for upstream in upstreams:
+        if upstream["name"].lower() not in used:
+            yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
+
+
+def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
+    for upstream in upstreams:
+        names = dict.fromkeys(server.drained for server in servers[upstream["at"]] if server.drained)
+        for name in names:
+            yield f"{upstream['at']}: {name} is drained, until the playbook drain gets websockets_undrain={name}"
+
+
+def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
+    for upstream in upstreams:
+        if all(server.is_down for server in servers[upstream["at"]]):
+            yield f"{upstream['at']}: all servers of '{upstream['name']}' are down"

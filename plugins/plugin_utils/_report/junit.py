@@ -1,0 +1,69 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The report for CI systems: JUnit's XML, as Jenkins, GitLab and others read it."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Answer, Gateway, Report, Route, clean
+
+_NEVER_REACHED = "the gateway could not be asked"
+
+
+def junit(report: Report) -> str:
+    """One testsuite for each gateway, one testcase for each of its routes."""
+    root = ElementTree.Element("testsuites", name="wsfleet.nginx.verify")
+    for gateway in report["gateways"]:
+        _add_suite(root, gateway, report["time"].rstrip("Z"))
+    for count in ("tests", "failures", "errors", "skipped"):
+        root.set(count, str(sum(int(suite.attrib[count]) for suite in root)))
+    root.set("time", f"{sum(float(suite.attrib['time']) for suite in root):.3f}")
+    ElementTree.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
+
+
+def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
+    suite = ElementTree.SubElement(root, "testsuite", name=clean(gateway["name"]), timestamp=time)
+    for route in gateway["routes"]:
+        _add_route(suite, gateway, route)
+    if gateway["state"] == "unreachable" and not gateway["routes"]:
+        case = _case(suite, gateway, "the gateway itself", None)
+        ElementTree.SubElement(case, "error", type="unreachable", message=clean(gateway["message"]))
+    suite.set("tests", str(len(suite)))
+    for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
+    suite.set("time", f"{sum(float(case.attrib['time']) for case in suite):.3f}")
+
+
+def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds: float | None) -> ElementTree.Element:
+    return ElementTree.SubElement(
+        suite,
+        "testcase",
+        classname=clean(gateway["name"]),
+        name=clean(name),
+        time=f"{(milliseconds or 0) / 1000:.3f}",
+    )
+
+
+def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> None:
+    answer = route["gateway"] or route["controller"]
+    case = _case(suite, gateway, f"{route['site']} {route['path']}", answer["milliseconds"] if answer else None)
+    if route["state"] == "failed":
+        told = [_words(place, route[place]) for place in ("gateway", "controller")]
+        failure = ElementTree.SubElement(case, "failure", type="unproven", message=clean("; ".join(filter(None, told))))
+        failure.text = clean("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
+    elif route["state"] == "unknown":
+        message = f"{_NEVER_REACHED}: {gateway['message']}"
+        ElementTree.SubElement(case, "error", type="unreachable", message=clean(message))
+    elif route["state"] == "unverified":
+        why = answer["unverified"] if answer else ""
+        ElementTree.SubElement(case, "skipped", message=clean(f"not verified: {why}"))
+    elif route["state"] == "unproven":
+        ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
+
+
+def _words(place: str, answer: Answer | None) -> str:
+    return f"from the {place}: {answer['failure']}" if answer and answer["failure"] else ""

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a look at all gateways asks: which of them asks which server, and what the controller asks of each."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
+
+# Enough to tell a fault of a server from one of a gateway, and no storm on a server that 500 gateways share.
+_MOST_ASKING = 3
+_SERVER = re.compile(r"server (?P<address>[^\s;]+)(?P<parameters>[^;]*);(?P<drained> *# drained\b)?")
+
+
+class Server(t.NamedTuple):
+    """A server line of a pool."""
+
+    address: str
+    # By the inventory, or by a drain, which is recorded in a comment.
+    is_down: bool
+    is_drained: bool
+
+
+class Question(t.TypedDict):
+    """An item of the option backends of the module gateway_proof."""
+
+    at: str
+    addresses: list[str]
+
+
+def servers(lines: t.Sequence[str]) -> list[Server]:
+    """The servers of an upstream block, in their order; one that is listed again as a backup is one server."""
+    found: dict[str, Server] = {}
+    for match in filter(None, map(_SERVER.match, lines)):
+        is_down = "down" in match["parameters"].split()
+        found.setdefault(match["address"], Server(match["address"], is_down, bool(match["drained"])))
+    return list(found.values())
+
+
+def questions(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[Question]]:
+    """Each server of the fleet is asked by three of the gateways that it serves, by turns, or by all of fewer."""
+    alike: dict[str, list[str]] = {}
+    for name, model in models.items():
+        alike.setdefault(model["digest"], []).append(name)
+    holders: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
+    for names in alike.values():
+        for target, (at, addresses) in _targets(models[names[0]]).items():
+            for address in addresses:
+                holders.setdefault((target, address), []).append((at, names))
+    asked: dict[str, dict[str, list[str]]] = {}
+    for number, ((_target, address), groups) in enumerate(holders.items()):
+        total = sum(len(names) for _at, names in groups)
+        for step in range(min(_MOST_ASKING, total)):
+            name, at = _nth(groups, (number * _MOST_ASKING + step) % total)
+            asked.setdefault(name, {}).setdefault(at, []).append(address)
+    return {
+        name: [Question(at=at, addresses=addresses) for at, addresses in places.items()]
+        for name, places in asked.items()
+    }
+
+
+def answered(
+    results: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], digests: t.Mapping[str, str], name: str
+) -> list[str]:
+    """The routes of a gateway that may be asked from elsewhere: what a backend answers by HTTP costs clients nothing.
+
+    That is for the gateway to find out. For one that could not be asked, those say so that have the same text, and
+    prove the route.
+    """
+    own = results.get(name)
+    if own is not None:
+        return [result["at"] for result in own if _is_answered(result)]
+    found: dict[str, None] = {}
+    for other, theirs in results.items():
+        if theirs is not None and digests[other] == digests[name]:
+            found.update((result["at"], None) for result in theirs if result["proven"])
+    return list(found)
+
+
+def _is_answered(result: t.Mapping[str, t.Any]) -> bool:
+    return result["status"] is not None and result["status"] not in NO_BACKEND
+
+
+def outside(
+    proofs: t.Sequence[t.Mapping[str, t.Any]],
+    routes: t.Sequence[t.Mapping[str, t.Any]],
+    address: object,
+    places: t.Collection[str],
+) -> list[dict[str, t.Any]]:
+    """The proofs that another host can make, given the address at which it reaches the gateway, of routes that may be
+    asked from there.
+    """
+    if not isinstance(address, str):
+        return []
+    harmless = {*places, *(proof["at"] for proof in proofs if not proof["backends"])}
+    listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
+    host = f"[{address}]" if ":" in address else address
+    return [
+        # A port alone is one of any address of the gateway. Who serves the route is for the gateway to ask.
+        {**proof, "connect_to": _joined(host, listening[proof["at"]]), "backends": None}
+        for proof in proofs
+        if proof["at"] in listening and proof["at"] in harmless
+    ]
+
+
+def _joined(host: str, listening: str) -> str:
+    return f"{host}:{listening}" if listening.isdigit() else listening
+
+
+def _nth(groups: t.Sequence[tuple[str, t.Sequence[str]]], number: int) -> tuple[str, str]:
+    for at, names in groups:
+        if number < len(names):
+            return names[number], at
+        number -= len(names)
+    raise IndexError(number)
+
+
+def _targets(model: t.Mapping[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
+    """The pools, and what routes lead to without one, each with a route whose handshake its servers take."""
+    backends = {proof["at"]: proof["backends"]["addresses"] for proof in model["proofs"] if proof["backends"]}
+    lines = {upstream["name"]: upstream["lines"] for upstream in model["upstreams"]}
+    found: dict[str, tuple[str, list[str]]] = {}
+    for route in model["routes"]:
+        at, target = route["at"], route["pool"] or route["target"]
+        if at in backends and target not in found:
+            of_pool = servers(lines[route["pool"]]) if route["pool"] else []
+            found[target] = at, [server.address for server in of_pool] or list(backends[at])
+    return found

@@ -1,0 +1,243 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A topology as a picture: sites, paths, pools and servers from left to right, and what is wrong with each."""
+
+from __future__ import annotations
+
+import html
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
+    Link,
+    Pool,
+    Server,
+    Topology,
+    clean,
+    counted,
+    some,
+)
+
+# Pixels. A character is at most so wide in the fonts that the page asks for.
+_ROW, _NODE, _CHARACTER, _MARGIN = 34, 26, 7.4, 8
+_COLUMNS = {"site": (0, 200), "path": (240, 150), "pool": (440, 170), "server": (660, 260)}
+_WIDTH = 920
+# What is well is told in numbers where there is more of it than that.
+_ROUTES, _SERVERS = 24, 8
+_WRONG = 16
+# Beside the colour, for those who do not see it.
+MARKS = {
+    "down": "\u2715",
+    "partly": "\u25d0",
+    "drained": "\u2016",
+    "off": "\u25cb",
+    "unasked": "?",
+    "up": "",
+    "failed": "\u2715",
+}
+_WORDS = {"drained": "drained", "off": "down by the inventory", "unasked": "not asked"}
+
+
+@dataclass
+class _Node:
+    """A box, its text, and what it is called whole."""
+
+    column: str
+    text: str
+    state: str = "up"
+    title: str = ""
+    y: float = 0
+
+    @property
+    def left(self) -> int:
+        return _COLUMNS[self.column][0]
+
+    @property
+    def right(self) -> int:
+        return self.left + _COLUMNS[self.column][1]
+
+    def drawn(self) -> str:
+        mark = f"{MARKS[self.state]} " if MARKS[self.state] else ""
+        letters = int((_COLUMNS[self.column][1] - 16) / _CHARACTER)
+        text = f"{mark}{self.text}"
+        shown = text if len(text) <= letters else f"{text[: letters - 1]}\u2026"
+        top, width = self.y - _NODE / 2, self.right - self.left
+        return (
+            f'<g class="node {self.state}"><title>{_escaped(self.title or text)}</title>'
+            f'<rect x="{self.left}" y="{top:g}" width="{width}" height="{_NODE}" rx="4"/>'
+            f'<text x="{self.left + 8}" y="{self.y + 4.5:g}">{_escaped(shown)}</text></g>'
+        )
+
+
+def picture(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
+    """The picture; failed says how many gateways do not serve a route, name is one that no other picture has."""
+    drawing = _Drawing(topology, failed)
+    width, height = _WIDTH + 8, f"{drawing.height:g}"
+    return (
+        f'<svg viewBox="-4 0 {width} {height}" width="{width}" height="{height}" role="img" '
+        f'aria-labelledby="{name}-title {name}-text"><title id="{name}-title">Where the routes lead</title>'
+        f'<desc id="{name}-text">{_escaped(described(topology, failed))}</desc>'
+        f"{''.join(drawing.edges)}{''.join(node.drawn() for node in drawing.nodes)}</svg>"
+    )
+
+
+def described(topology: Topology, failed: t.Mapping[str, int]) -> str:
+    """What the picture shows, in words."""
+    servers = [server for pool in topology["pools"] for server in pool["servers"]]
+    states = Counter(server["state"] for server in servers)
+    sites = len({route["site"] for route in topology["routes"]})
+    lines = [
+        f"{counted(sites, 'site')}, {counted(len(topology['routes']), 'route')}, "
+        f"{counted(len(topology['pools']), 'pool')}, {counted(len(servers), 'server')}"
+    ]
+    wrong = [route for route in map(route_name, topology["routes"]) if route in failed]
+    if wrong:
+        lines.append(f"not proven: {some(wrong, _WRONG)}")
+    for state, word in (("down", "down"), ("partly", "down for some gateways"), *_WORDS.items()):
+        if states[state]:
+            found = [server["address"] for server in servers if server["state"] == state]
+            lines.append(f"{word}: {some(found, _WRONG)}")
+    return "; ".join(lines)
+
+
+def route_name(route: Link) -> str:
+    return f"{route['site']} {route['path']}"
+
+
+class _Drawing:
+    """Nodes with their places, and the lines between them."""
+
+    def __init__(self, topology: Topology, failed: t.Mapping[str, int]) -> None:
+        self._failed, self._gateways = failed, len(topology["gateways"])
+        self._pools = {pool["name"]: pool for pool in topology["pools"]}
+        self.nodes: list[_Node] = []
+        self.edges: list[str] = []
+        routes, more = self._shown(topology["routes"])
+        names = dict.fromkeys(self._target(route) for route in routes)
+        pools = [self._pools.get(name) or Pool(name=name, servers=[]) for name in names]
+        servers = {pool["name"]: _servers(pool) for pool in pools}
+        rows = max(len(routes) + bool(more), sum(max(1, len(nodes)) for nodes in servers.values()), 1)
+        self.height = rows * _ROW + 2 * _MARGIN
+        targets = self._place_pools(pools, servers)
+        self._place_routes(routes, targets, more)
+
+    def _target(self, route: Link) -> str:
+        return route["pool"] or route["target"]
+
+    def _is_wrong(self, route: Link) -> bool:
+        pool = self._pools.get(self._target(route))
+        return route_name(route) in self._failed or bool(pool and pool_state(pool) == "down")
+
+    def _shown(self, routes: t.Sequence[Link]) -> tuple[list[Link], list[Link]]:
+        """Those that are drawn, and those that are told in numbers."""
+        if len(routes) <= _ROUTES:
+            return list(routes), []
+        wrong = [number for number, route in enumerate(routes) if self._is_wrong(route)][:_WRONG]
+        # Some of them for an impression of the others.
+        shown = sorted({*wrong, *range(_ROUTES - _WRONG)})
+        left = set(shown)
+        return [routes[number] for number in shown], [r for number, r in enumerate(routes) if number not in left]
+
+    def _place_pools(
+        self, pools: t.Sequence[Pool], servers: t.Mapping[str, t.Sequence[_Node]]
+    ) -> dict[str, tuple[_Node, bool]]:
+        """The right half, in the middle of the height; each pool beside the middle of its servers."""
+        rows = sum(max(1, len(nodes)) for nodes in servers.values())
+        y = (self.height - rows * _ROW) / 2 + _ROW / 2
+        placed: dict[str, tuple[_Node, bool]] = {}
+        for pool in pools:
+            nodes, state = servers[pool["name"]], pool_state(pool)
+            size = max(1, len(nodes))
+            node = _Node("pool", pool["name"] or "nginx itself", state, y=y + (size - 1) * _ROW / 2)
+            for server in nodes:
+                server.y, y = y, y + _ROW
+                self._connect(node, server, server.state)
+            y += 0 if nodes else _ROW
+            self.nodes += [node, *nodes]
+            placed[pool["name"]] = node, state == "down"
+        return placed
+
+    def _place_routes(
+        self, routes: t.Sequence[Link], targets: t.Mapping[str, tuple[_Node, bool]], more: t.Sequence[Link]
+    ) -> None:
+        """The left half: a site stands beside the middle of its paths."""
+        y = (self.height - (len(routes) + bool(more)) * _ROW) / 2 + _ROW / 2
+        sites: dict[str, list[_Node]] = {}
+        for route in routes:
+            failed = self._failed.get(route_name(route), 0)
+            words = f" {failed}/{self._gateways}" if failed and self._gateways > 1 else ""
+            title = f"{route['path']}: not proven on {failed} of {self._gateways}" if failed else ""
+            path = _Node("path", f"{route['path']}{words}", "failed" if failed else "up", title, y)
+            target, is_down = targets[self._target(route)]
+            self._connect(path, target, "down" if failed or is_down else "up")
+            sites.setdefault(route["site"], []).append(path)
+            y += _ROW
+        for name, paths in sites.items():
+            state = "failed" if any(path.state == "failed" for path in paths) else "up"
+            site = _Node("site", name, state, y=sum(path.y for path in paths) / len(paths))
+            for path in paths:
+                self._connect(site, path, "down" if path.state == "failed" else "up")
+            self.nodes += [site, *paths]
+        if more:
+            wrong = sum(self._is_wrong(route) for route in more)
+            words = f"{len(more):,} more routes" + (f", {wrong:,} of them not well" if wrong else ", all well")
+            others = {route["site"] for route in more}
+            self.nodes.append(
+                _Node("site", f"{counted(len(others), 'more site')}", "down" if wrong else "up", words, y)
+            )
+            self.nodes.append(_Node("path", f"{len(more):,} routes", "down" if wrong else "up", words, y))
+
+    def _connect(self, one: _Node, other: _Node, state: str) -> None:
+        middle = (one.right + other.left) / 2
+        self.edges.append(
+            f'<path class="edge {state}" d="M{one.right} {one.y:g}C{middle:g} {one.y:g} {middle:g} {other.y:g} '
+            f'{other.left} {other.y:g}"/>'
+        )
+
+
+def pool_state(pool: Pool) -> str:
+    """down where no server is left, partly where some are."""
+    states = Counter(server["state"] for server in pool["servers"])
+    if pool["servers"] and not states["up"] + states["partly"] + states["unasked"]:
+        return "down"
+    return "partly" if states["down"] + states["partly"] else "up"
+
+
+def _servers(pool: Pool) -> list[_Node]:
+    """Each server, or of many those that are not up, and the number of the others."""
+    servers = pool["servers"]
+    if len(servers) <= _SERVERS:
+        return [_server(server) for server in servers]
+    wrong = [server for server in servers if server["state"] not in ("up", "unasked")]
+    nodes = [_server(server) for server in wrong[:_WRONG]]
+    if wrong[_WRONG:]:
+        states = Counter(server["state"] for server in wrong[_WRONG:])
+        rest = ", ".join(f"{number:,} {_WORDS.get(state, 'down')}" for state, number in states.items())
+        nodes.append(_Node("server", f"and {rest}", "down"))
+    for state, words in (("up", "up"), ("unasked", "not asked")):
+        number = sum(server["state"] == state for server in servers)
+        if number:
+            nodes.append(_Node("server", f"{number:,} {words}", state))
+    return nodes
+
+
+def _server(server: Server) -> _Node:
+    faults = [sight for sight in server["seen"] if sight["failure"]]
+    words = _WORDS.get(server["state"], "")
+    if server["state"] in ("down", "partly"):
+        words = _seen(faults[0]["state"], faults[0]["status"])
+    title = f"{server['address']}: {words or 'up'}"
+    if faults and not _WORDS.get(server["state"]):
+        title += f", for {some([sight['gateway'] for sight in faults])}"
+    return _Node("server", f"{server['address']} {words}".rstrip(), server["state"], title)
+
+
+def _seen(state: str, status: int | None) -> str:
+    return f"answers {status}" if state == "answered" else state
+
+
+def _escaped(text: str) -> str:
+    return html.escape(clean(text))

@@ -1,0 +1,147 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When certificates end, against ones that the cryptography package makes and reads."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+FIRST = datetime.datetime(1950, 1, 1)
+LAST = datetime.datetime(9999, 12, 31, 23, 59, 59)
+NOW = datetime.datetime(2026, 11, 21, 12)
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+def made(end: datetime.datetime, key: t.Any = KEY, names: int = 1, serial: int = 1) -> bytes:
+    """A certificate in DER, of the version that cryptography makes, 3."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "n" * 60)] * names)
+    alternatives = x509.SubjectAlternativeName([x509.DNSName(f"{number}.example") for number in range(names)])
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), serial)
+        .not_valid_before(FIRST)
+        .not_valid_after(end)
+        .add_extension(alternatives, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return signed.public_bytes(serialization.Encoding.DER)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    end=st.datetimes(FIRST, LAST).map(lambda time: time.replace(microsecond=0)),
+    names=st.integers(1, 200),
+    serial=st.integers(1, 2**158),
+)
+def test_the_end_of_any_certificate_is_the_one_that_was_written(
+    end: datetime.datetime, names: int, serial: int
+) -> None:
+    assert certificate.expires(made(end, names=names, serial=serial)) == f"{end.isoformat()}Z"
+
+
+@pytest.mark.parametrize(
+    ("end", "tag"),
+    [
+        (datetime.datetime(1950, 1, 1, 0, 0, 0), 0x17),
+        (datetime.datetime(1999, 12, 31, 23, 59, 59), 0x17),
+        (datetime.datetime(2000, 1, 1, 0, 0, 0), 0x17),
+        (datetime.datetime(2049, 12, 31, 23, 59, 59), 0x17),
+        (datetime.datetime(2050, 1, 1, 0, 0, 0), 0x18),
+        # RFC 5280 section 4.1.2.5: no end.
+        (LAST, 0x18),
+    ],
+)
+def test_both_forms_of_a_time_are_read(end: datetime.datetime, tag: int) -> None:
+    der = made(end)
+    digits = end.strftime("%Y%m%d%H%M%SZ").encode()
+    content = digits[2:] if tag == 0x17 else digits
+    assert bytes([tag, len(content)]) + content in der
+    assert certificate.expires(der) == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def test_a_large_key_changes_nothing() -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
+    assert certificate.expires(made(NOW, key)) == "2026-11-21T12:00:00Z"
+
+
+def test_a_certificate_of_version_1_is_read() -> None:
+    """It has no version: without that and the extensions the rest is in the same places."""
+    der = made(NOW)
+    version = bytes.fromhex("a003020102")
+    at = der.index(version)
+    shorter = len(der) - 4 - len(version)
+    to_be_signed = int.from_bytes(der[6:8], "big") - len(version)
+    assert (der[:2], der[4:6]) == (b"\x30\x82", b"\x30\x82")
+    changed = b"\x30\x82" + shorter.to_bytes(2, "big") + b"\x30\x82" + to_be_signed.to_bytes(2, "big")
+    assert certificate.expires(changed + der[8:at] + der[at + len(version) :]) == "2026-11-21T12:00:00Z"
+
+
+def test_without_a_certificate_there_is_no_end() -> None:
+    assert certificate.expires(None) is None
+    assert certificate.expires(b"") is None
+
+
+@given(st.binary(max_size=200))
+def test_bytes_of_any_kind_have_an_end_or_none(data: bytes) -> None:
+    assert certificate.expires(data) is None
+
+
+# Signatures differ in their length.
+DER = made(NOW)
+
+
+@settings(max_examples=300)
+@given(at=st.integers(0, len(DER) - 1), value=st.integers(0, 255))
+def test_a_damaged_certificate_has_an_end_or_none(at: int, value: int) -> None:
+    der = bytearray(DER)
+    der[at] = value
+    found = certificate.expires(bytes(der))
+    assert found is None or datetime.datetime.strptime(found, "%Y-%m-%dT%H:%M:%SZ")
+
+
+@pytest.mark.parametrize("time", [b"2611211200Z", b"261121120000+0100", b"261321120000Z", b"26112112000 Z"])
+def test_a_time_that_certificates_may_not_have_is_none(time: bytes) -> None:
+    der = made(NOW)
+    end = der.index(b"\x17\x0d261121120000Z")
+    validity = der.rindex(b"\x30\x1e", 0, end)
+    changed = der[: validity + 1] + bytes([0x1E - 13 + len(time)]) + der[validity + 2 : end + 1]
+    assert certificate.expires(changed + bytes([len(time)]) + time + der[end + 15 :]) is None
+
+
+def iso(**from_now: int) -> str:
+    return f"{(NOW + datetime.timedelta(**from_now)).isoformat()}Z"
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        (iso(days=15), None),
+        (iso(days=14, seconds=1), None),
+        (iso(days=14), f"The certificate of a.example expires at {iso(days=14)}: renew it"),
+        (iso(seconds=1), f"The certificate of a.example expires at {iso(seconds=1)}: renew it"),
+        (iso(), f"The certificate of a.example expired at {iso()}: clients refuse it"),
+        (iso(days=-9), f"The certificate of a.example expired at {iso(days=-9)}: clients refuse it"),
+        ("9999-12-31T23:59:59Z", None),
+        (None, None),
+    ],
+)
+def test_a_certificate_is_warned_of_two_weeks_before_its_end(end: str | None, said: str | None) -> None:
+    assert certificate.warnings([("a.example", end)], NOW) == ([said] if said else [])
+
+
+def test_each_certificate_is_warned_of_once_with_its_sites() -> None:
+    shown = [("a.example", iso(days=2)), ("b.example", iso(days=1)), ("a.example", iso(days=2)), ("c.example", None)]
+    shown += [(f"{number}.example", iso(days=2)) for number in range(5)]
+    assert certificate.warnings(shown, NOW) == [
+        f"The certificate of b.example expires at {iso(days=1)}: renew it",
+        f"The certificate of a.example, 0.example, 1.example, 2.example and 2 more expires at {iso(days=2)}: renew it",
+    ]

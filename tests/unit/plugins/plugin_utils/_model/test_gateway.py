@@ -1,0 +1,375 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The model: what variables become, and every fault that stops them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import worker_limits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from modelling import POOL, SHARED, SITE, STATUS, blocks_of, check, location, pool, secure, site, sound
+
+
+def test_the_first_founding_configuration_becomes_its_directives() -> None:
+    model = sound([POOL], [SITE])
+    assert model["upstreams"] == [
+        {
+            "name": "ws-backend",
+            "lines": [
+                "zone ws-backend 64k;",
+                "ip_hash;",
+                "server server01:3000 max_fails=0;",
+                "server server02:3000 max_fails=0;",
+                "server server03:3000 max_fails=0;",
+                "keepalive 32;",
+            ],
+        }
+    ]
+    alike = [
+        "server_tokens off;",
+        "client_header_timeout 10s;",
+        "client_header_buffer_size 2k;",
+        "request_pool_size 768;",
+    ]
+    log = "access_log /var/log/nginx/websockets.log websockets;"
+    servers: t.Any = model["sites"]
+    refusing, served = servers
+    assert refusing == {
+        "comment": "Refuses names that no site here has; nginx would take them to the first one.",
+        "lines": [
+            "listen 3000 so_keepalive=60s:10s:6;",
+            *alike,
+            log,
+            "return 421;",
+        ],
+        "locations": [],
+    }
+    assert served == {
+        "comment": "",
+        "lines": [
+            "listen 3000;",
+            "server_name ws.serverlab.ca;",
+            *alike,
+            "absolute_redirect off;",
+            log,
+            "error_page 426 = @upgrade_required;",
+            *SHARED,
+        ],
+        "locations": [
+            {
+                "comment": "",
+                "path": "/",
+                "lines": [
+                    "if ($websocket_refused) { return 426; }",
+                    "proxy_pass http://ws-backend;",
+                    "proxy_read_timeout 1h;",
+                ],
+            },
+            {
+                "comment": "",
+                "path": "@upgrade_required",
+                "lines": [
+                    "default_type text/plain;",
+                    "add_header Upgrade websocket always;",
+                    "add_header Sec-WebSocket-Version 13 always;",
+                    'return 426 "A WebSocket handshake is needed here, by RFC 6455.\\n";',
+                ],
+            },
+        ],
+    }
+    assert (model["admission"], model["directives"]) == ([], [])
+    assert (model["mode"], model["log"]) == ("0644", "/var/log/nginx/websockets.log")
+    assert model["listening"] == [STATUS, {"address": "3000", "at": "websockets_sites[0].listen"}]
+    assert model["names"] == [
+        {"name": f"server0{number}", "at": f"websockets_upstreams[0].servers[{number - 1}]"} for number in (1, 2, 3)
+    ]
+    assert model["proofs"] == [
+        {
+            "at": "websockets_sites[0].locations[0]",
+            "site": "ws.serverlab.ca",
+            "path": "/",
+            "url": "ws://ws.serverlab.ca:3000/",
+            "connect_to": "127.0.0.1:3000",
+            "websocket": True,
+            "strict": False,
+            "status": None,
+            "origin": None,
+            "subprotocols": [],
+            "send": None,
+            "expect": None,
+            "backends": {
+                "url": "ws://ws.serverlab.ca/",
+                "addresses": ["server01:3000", "server02:3000", "server03:3000"],
+                "forwarded": {
+                    "Host": "ws.serverlab.ca:3000",
+                    "X-Real-IP": "127.0.0.1",
+                    "X-Forwarded-For": "127.0.0.1",
+                    "X-Forwarded-Proto": "http",
+                    **dict.fromkeys(
+                        ("X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Ssl", "X-Scheme", "Forwarded"), ""
+                    ),
+                },
+                "headers": {},
+                "exact": True,
+                "header_size": 36864,
+                "origins": ["http://ws.serverlab.ca:3000"],
+            },
+            "wait": 0,
+            "proxy_protocol": False,
+            "ssl_certificate": None,
+            "ssl_certificate_key": None,
+        }
+    ]
+    assert model["blocks"] == [
+        "websockets_upstreams[0]",
+        "websockets_sites",
+        "websockets_sites[0]",
+        "websockets_status_listen",
+    ]
+    assert model["warnings"] == [
+        "websockets_sites[0]: any web page can open WebSockets here with its visitor's cookies: list the origins of"
+        " yours in allowed_origins, or write '*' for all"
+    ]
+
+
+def test_nothing_is_a_model_of_nothing() -> None:
+    nothing: t.Any = {
+        "nginx_version": None,
+        "openssl_version": None,
+        "suits_since": "1.18.0",
+        "depends_on_openssl": False,
+        "http": [],
+        "directives": [],
+        "maps": [],
+        "admission": [],
+        "upstreams": [],
+        "sites": [],
+        "listening": [STATUS],
+        "names": [],
+        "mode": "0644",
+        "log": None,
+        "proofs": [],
+        "routes": [],
+        "blocks": ["websockets_status_listen"],
+        "nginx_conf": worker_limits.directives("1h"),
+        "drop_in": worker_limits.drop_in(4096, "1h"),
+        "health_flag": None,
+        "health_wait": 0,
+        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
+        "warnings": [],
+    }
+    assert sound([], []) == nothing
+
+
+def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> None:
+    servers = [{"address": "a.example:80", "resolve": True}, "b.example:80"]
+    model = sound([pool(balance="least_conn", servers=servers, resolver="127.0.0.53 valid=10s")], [SITE])
+    assert model["upstreams"][0]["lines"][1:4] == [
+        "resolver 127.0.0.53 valid=10s;",
+        "least_conn;",
+        "server a.example:80 resolve;",
+    ]
+    assert [name["name"] for name in model["names"]] == ["b.example"]
+    # A pool that is being resolved has no servers at first.
+    assert model["proofs"][0]["wait"] > 0
+    pools = [pool(balance="least_conn", servers=servers, resolver="127.0.0.53")]
+    by_url = sound(pools, [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend"}])])
+    assert by_url["proofs"][0]["wait"] > 0
+
+
+def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:
+    paths = {
+        "/a/": "http://a.example/x/",
+        "/b/": "https://b.example:444",
+        "/c/": "http://ws-backend/",
+        "/d/": "http://[::1]",
+    }
+    locations = [{"path": path, "proxy_pass": url} for path, url in paths.items()]
+    model = sound([POOL], [site(locations=locations)])
+    assert model["names"][3:] == [
+        {"name": "a.example", "at": "websockets_sites[0].locations[0].proxy_pass"},
+        {"name": "b.example", "at": "websockets_sites[0].locations[1].proxy_pass"},
+    ]
+    blocks = blocks_of(model)
+    for path, url in paths.items():
+        assert f"proxy_pass {url};" in blocks[path]
+
+
+def test_a_pool_that_is_all_down_is_a_warning() -> None:
+    model = sound([pool(servers=[{"address": "a:1", "down": True}])], [site(allowed_origins="*")])
+    assert model["warnings"] == ["websockets_upstreams[0]: all servers of 'ws-backend' are down"]
+
+
+def test_an_unused_upstream_is_a_warning() -> None:
+    model = sound([POOL, pool(name="spare")], [site(allowed_origins="*")])
+    assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:6455", "[::1]:6455", "127.0.0.2:80"])
+def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
+    model, faults = check([POOL], [SITE], listen)
+    assert faults == []
+    assert model is not None
+    assert model["listening"][0] == {"address": listen, "at": "websockets_status_listen"}
+
+
+@pytest.mark.parametrize(
+    ("listen", "fault"),
+    [
+        (6455, "must be a string, not an integer (6455)"),
+        ("6455", "'6455' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("192.0.2.1:80", "'192.0.2.1:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("localhost:80", "'localhost:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("unix:/run/x", "'unix:/run/x' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+    ],
+)
+def test_the_status_is_told_nowhere_else(listen: t.Any, fault: str) -> None:
+    assert check([POOL], [SITE], listen) == (None, [f"websockets_status_listen: {fault}"])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
+    """Sound variables in which any value, at any depth, may be any other."""
+    if draw(st.integers(0, 9)) == 0:
+        return draw(JSON)
+    if isinstance(sound, dict):
+        return {key: draw(spoilt(value)) for key, value in sound.items() if draw(st.integers(0, 9))}
+    return [draw(spoilt(value)) for value in sound] if isinstance(sound, list) else sound
+
+
+@given(
+    upstreams=spoilt(
+        [
+            {**POOL, "servers": ["a:1", {"address": "b:1", "weight": 1, "resolve": True}], "resolver": "10.0.0.1"},
+            {"name": "chat", "group": "chat", "port": "chat_port", "zone": "a 64k", "directives": ["a;"]},
+        ]
+    ),
+    sites=spoilt(
+        [
+            SITE,
+            site(
+                server_name=["b", "~^b"],
+                listen=["80 ssl http2", "[::]:80 ssl"],
+                http2=True,
+                ssl_certificate="-----BEGIN CERTIFICATE-----\nSECRET\n-----END CERTIFICATE-----\n",
+                ssl_certificate_key="-----BEGIN PRIVATE KEY-----\nSECRET\n-----END PRIVATE KEY-----\n",
+                ssl_client_certificate="/ca.pem",
+                ssl_verify_client="optional",
+                redirect_http=True,
+                hsts=True,
+                set_real_ip_from=["10.0.0.0/8"],
+                real_ip_header="X-Real-IP",
+                allowed_origins=["https://a"],
+                limit_conn_per_client=1,
+                access_log=False,
+                headers={"A": "$1", "X-B": ""},
+                directives="a;",
+                locations=[
+                    location(path="~ /b", upstream="chat", headers={"A": "b"}, probe={"path": "/", "headers": {}}),
+                    location(path="/b/", limit_handshakes_per_client="1r/s burst=1", limit_dry_run=True),
+                    {"path": "/e/", "proxy_pass": "https://a:1/%20", "proxy_ssl_verify": False, "proxy_ssl_name": "b"},
+                    {"path": "/c/", "proxy_pass": "http://a:1/x", "websocket": False, "proxy_buffers": "8 4k"},
+                    {"path": "/d", "return": "301 http://a/"},
+                    {"path": "~ /f(.)", "proxy_pass": "http://a:1", "resolver": "10.0.0.1 valid=1s", "probe": False},
+                ],
+            ),
+        ]
+    ),
+)
+@settings(deadline=None)
+def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any, sites: t.Any) -> None:
+    model, faults = check(upstreams, sites)
+    assert (model is None) == bool(faults)
+    for fault in faults:
+        assert fault.startswith(("websockets_upstreams", "websockets_sites"))
+        assert "SECRET" not in fault
+
+
+@given(directives=spoilt(["map $a $b {\n    default 0;\n}", "map_hash_bucket_size 128;"]))
+@settings(deadline=None)
+def test_whatever_the_lines_of_the_http_block_are_there_is_a_model_or_a_fault(directives: t.Any) -> None:
+    model, faults = check([POOL], [SITE], websockets_directives=directives)
+    assert (model is None) == bool(faults)
+    assert all(fault.startswith("websockets_directives") for fault in faults)
+
+
+def test_two_gateways_can_stand_in_one_nginx() -> None:
+    """All but the template's own maps, which are the same in both, has another name."""
+    limited = {"limit_conn_per_client": 1, "limit_handshakes_per_client": "1r/s", "allowed_origins": ["https://a"]}
+    sites = [secure(**limited), secure(**limited, server_name="b")]
+    pattern = re.compile(r"(?:websocket_\w+_\d+|zone=\w+|shared:\w+|log_format \w+|access_log \S+ \w+)")
+
+    def names(status: str) -> set[str]:
+        model = sound([POOL], sites, status=status)
+        lines = [line for block in model["sites"] for line in block["lines"]]
+        lines += [line for block in model["sites"] for inner in block["locations"] for line in inner["lines"]]
+        lines += [line for block in model["admission"] for line in block] + model["http"]
+        return set(pattern.findall("\n".join(lines)))
+
+    first, second = names("127.0.0.1:6455"), names("127.0.0.1:7000")
+    assert len(first) == len(second) == 10
+    assert first.isdisjoint(second)
+
+
+@pytest.mark.parametrize(
+    ("version", "fault"),
+    [
+        (3.5, "3.5 is not a version of OpenSSL, such as '3.5.4'"),
+        ("3", "'3' is not a version of OpenSSL, such as '3.5.4'"),
+        ("LibreSSL 3.5", "'LibreSSL 3.5' is not a version of OpenSSL, such as '3.5.4'"),
+    ],
+)
+def test_a_version_of_openssl_is_one(version: t.Any, fault: str) -> None:
+    assert check([POOL], [SITE], websockets_openssl_version=version)[1] == [f"websockets_openssl_version: {fault}"]
+
+
+@pytest.mark.parametrize("version", ["1.1.1w", "3.5.4", "3.0.17-1", "4.0"])
+def test_a_version_of_openssl_is_told_as_it_was_given(version: str) -> None:
+    assert sound([POOL], [SITE], websockets_openssl_version=version)["openssl_version"] == version
+
+
+def test_balancers_can_ask_every_server_of_the_file() -> None:
+    sites = [secure(redirect_http=True), site(server_name="b.example", listen=80)]
+    model = sound([POOL], sites, websockets_health_path="/up", websockets_health_wait="10s")
+    for block in model["sites"]:
+        (asked,) = (place for place in block["locations"] if place["path"] == "= /up")
+        assert asked["lines"][2:] == [
+            "if (-f /etc/nginx/conf.d/00-websockets.out) {",
+            '    return 503 "out\\n";',
+            "}",
+            'return 200 "in\\n";',
+        ]
+        # A return of the server would come before its locations.
+        assert not any(line.startswith("return") for line in block["lines"])
+    answers = [block["locations"][0]["lines"][-1] for block in model["sites"] if len(block["locations"]) == 2]
+    assert answers == ["return 421;", "return 301 https://$host$request_uri;"]
+    assert model["health_flag"] == "/etc/nginx/conf.d/00-websockets.out"
+    assert model["health_wait"] == 10
+
+
+def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
+    model = sound(
+        [pool(servers=["a:1", "b:1", "c:1"])], [SITE], websockets_drain="b, b:1,gateway1", websockets_undrain="c"
+    )
+    assert model["drain"] == {
+        "out": ["b", "b:1", "gateway1"],
+        "back": ["c"],
+        "here": ["b", "b:1", "c"],
+        "addresses": ["b:1"],
+        "seconds": 600,
+    }
+    assert (
+        "websockets_upstreams[0]: b is drained, until the playbook drain gets websockets_undrain=b" in model["warnings"]
+    )

@@ -1,0 +1,376 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How each route is proven."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import with_headers
+from modelling import LOCATION, POOL, faults_of, location, pool, secure, server_of, site, sound
+
+
+@pytest.mark.parametrize(
+    ("names", "directive", "url"),
+    [
+        ("a.example", "server_name a.example;", "ws://a.example/"),
+        (["_"], "server_name _;", "ws://proof.invalid/"),
+        (["*.a.example", "b.example"], "server_name *.a.example b.example;", "ws://b.example/"),
+        ("*.a.example", "server_name *.a.example;", "ws://proof.a.example/"),
+    ],
+)
+def test_a_site_is_proven_under_a_name_that_reaches_it(names: t.Any, directive: str, url: str) -> None:
+    model = sound([POOL], [site(server_name=names, listen=80)])
+    assert directive in server_of(model)
+    assert model["proofs"][0]["url"] == url
+
+
+def proofs_of(**keys: t.Any) -> list[dict[str, t.Any]]:
+    server = {key: keys.pop(key) for key in ("server_name", "listen") if key in keys}
+    model = sound([POOL], [site(**server, locations=[{"path": "/", **keys}])])
+    return [dict(proof) for proof in model["proofs"]]
+
+
+def test_a_proof_asks_what_its_probe_says() -> None:
+    probe = {"path": "/ws/?a=1", "origin": "https://a.example", "subprotocol": "chat", "message": "hi", "expect": "ho"}
+    (proof,) = proofs_of(upstream="ws-backend", probe={**probe, "headers": {"Authorization": "Bearer secret"}})
+    assert proof["url"] == "ws://ws.serverlab.ca:3000/ws/?a=1"
+    assert (proof["origin"], proof["subprotocols"], proof["send"], proof["expect"]) == (
+        "https://a.example",
+        ["chat"],
+        "hi",
+        "ho",
+    )
+    assert "secret" not in str(proof)
+
+
+@pytest.mark.parametrize(
+    ("keys", "url", "addresses"),
+    [
+        ({}, "ws://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        ({"websocket": False}, "http://ws.serverlab.ca/", ["server01:3000", "server02:3000", "server03:3000"]),
+        (
+            {"path": "/a b/", "strip_prefix": True, "probe": {"path": "/a%20b/c?d=e"}},
+            "ws://ws.serverlab.ca/c?d=e",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "http://h.example/b/"},
+            "ws://ws.serverlab.ca/b/",
+            ["h.example:80"],
+        ),
+        (
+            {"path": "/a/", "upstream": None, "proxy_pass": "https://h.example"},
+            "wss://h.example/a/",
+            ["h.example:443"],
+        ),
+        (
+            {"upstream": None, "proxy_pass": "https://ws-backend", "proxy_ssl_name": "inner.example"},
+            "wss://inner.example/",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"upstream": None, "proxy_pass": "https://[2001:db8::1]/"},
+            "wss://[2001:db8::1]/",
+            ["[2001:db8::1]:443"],
+        ),
+        ({"upstream": None, "proxy_pass": "http://[2001:db8::1]:81/"}, "ws://ws.serverlab.ca/", ["[2001:db8::1]:81"]),
+        ({"upstream": None, "proxy_pass": "http://unix:/run/b:/c"}, "ws://ws.serverlab.ca/c", ["unix:/run/b"]),
+        (
+            {"upstream": None, "proxy_pass": "http://WS-backend/c"},
+            "ws://ws.serverlab.ca/c",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+        (
+            {"path": "~ ^/r/[0-9]+$", "probe": {"path": "/r/1"}},
+            "ws://ws.serverlab.ca/r/1",
+            ["server01:3000", "server02:3000", "server03:3000"],
+        ),
+    ],
+)
+def test_a_proof_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
+    route = {name: value for name, value in location(**keys).items() if value is not None}
+    (proof,) = sound([POOL], [site(locations=[route])])["proofs"]
+    backends = proof["backends"]
+    assert backends is not None
+    assert (backends["url"], backends["addresses"], backends["headers"]) == (url, addresses, {})
+
+
+def forwarded(given: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str, str]:
+    """What a backend of a site is told that has a location with such headers."""
+    made = secure if "ssl" in str(keys.get("listen")) else site
+    location_of = location(**({"headers": given} if given else {}))
+    (proof,) = sound([POOL], [made(**keys, locations=[location_of])])["proofs"]
+    assert proof["backends"] is not None
+    return proof["backends"]["forwarded"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "host", "scheme"),
+    [
+        ({"listen": 3000}, "ws.serverlab.ca:3000", "http"),
+        ({"listen": 80}, "ws.serverlab.ca", "http"),
+        ({"listen": 443}, "ws.serverlab.ca:443", "http"),
+        ({"listen": "443 ssl"}, "ws.serverlab.ca", "https"),
+        ({"listen": "80 ssl"}, "ws.serverlab.ca:80", "https"),
+        ({"listen": "8443 ssl"}, "ws.serverlab.ca:8443", "https"),
+        ({"listen": "unix:/run/a.sock"}, "ws.serverlab.ca", "http"),
+        ({"listen": [3001, "443 ssl"]}, "ws.serverlab.ca:3001", "http"),
+        ({"listen": 3000, "server_name": "WS.example"}, "ws.example:3000", "http"),
+    ],
+)
+def test_a_backend_is_told_the_host_and_the_scheme_of_a_client(keys: dict[str, t.Any], host: str, scheme: str) -> None:
+    told = forwarded(**keys)
+    assert (told["Host"], told["X-Forwarded-Proto"]) == (host, scheme)
+
+
+@pytest.mark.parametrize(
+    ("listen", "address"),
+    [
+        (3000, "127.0.0.1"),
+        ("[::]:3000", "::1"),
+        ("192.0.2.7:3000", "192.0.2.7"),
+        ("[2001:DB8::7]:3000", "2001:db8::7"),
+        ("localhost:3000", "127.0.0.1"),
+        ("unix:/run/a.sock", "unix:"),
+    ],
+)
+def test_a_backend_is_told_the_address_that_the_gateway_asks_itself_from(listen: int | str, address: str) -> None:
+    told = forwarded(listen=listen)
+    assert (told["X-Real-IP"], told["X-Forwarded-For"]) == (address, address)
+    # nginx leaves out what frameworks would believe of a client.
+    assert (told["X-Forwarded-Host"], told["Forwarded"]) == ("", "")
+
+
+def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
+    headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example", "X-By": "$scheme"}
+    (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["forwarded"]["Host"] == "internal.example"
+    assert proof["backends"]["headers"] == {"X-Tenant": "a", "X-By": "http"}
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "value"),
+    [
+        ({"host": "$http_host"}, "Host", "ws.serverlab.ca:3000"),
+        ({"Host": "$host"}, "Host", "ws.serverlab.ca"),
+        ({"Host": "$proxy_host"}, "Host", "ws.serverlab.ca:3000"),
+        ({"x-forwarded-proto": "https"}, "X-Forwarded-Proto", "https"),
+        ({"X-Real-IP": ""}, "X-Real-IP", ""),
+        ({"X-Forwarded-For": "$remote_addr"}, "X-Forwarded-For", "127.0.0.1"),
+        ({"Forwarded": "for=_a"}, "Forwarded", "for=_a"),
+    ],
+)
+def test_headers_of_a_location_take_the_place_of_what_a_backend_is_told(
+    given: dict[str, str], name: str, value: str
+) -> None:
+    assert forwarded(given)[name] == value
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "headers"),
+    [
+        ({"Host": "Other.example:81"}, {}, {"Host": "other.example:81"}),
+        ({"host": "other.example"}, {"Host": "$http_host"}, {"Host": "other.example"}),
+        ({"Host": "other.example"}, {"host": "internal.example"}, {}),
+        ({"X-Forwarded-For": "192.0.2.1"}, {}, {"X-Forwarded-For": "192.0.2.1, 127.0.0.1"}),
+        ({"X-Forwarded-For": "192.0.2.1"}, {"X-Forwarded-For": "$remote_addr"}, {}),
+        ({"Authorization": "Bearer secret"}, {}, {}),
+    ],
+)
+def test_a_backend_is_told_what_nginx_makes_of_the_headers_of_a_probe(
+    asked: dict[str, str], given: dict[str, str], headers: dict[str, str]
+) -> None:
+    sites = [site(locations=[location(headers=given, probe={"headers": asked})])]
+    (proof,) = with_headers(sound([POOL], sites)["proofs"], sites)
+    assert (proof["headers"], proof["backends"]["headers"]) == (asked, headers)
+
+
+def backends_of(of_site: dict[str, t.Any] | None = None, **keys: t.Any) -> t.Mapping[str, t.Any]:
+    """What is known of the backends of a location."""
+    (proof,) = sound([POOL], [site(**(of_site or {}), locations=[location(**keys)])])["proofs"]
+    assert proof["backends"] is not None
+    return proof["backends"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "strict"),
+    [
+        ({}, False),
+        ({"probe": True}, False),
+        ({"websocket": "required"}, False),
+        ({"probe": {"path": "/ws"}}, True),
+        ({"probe": {}}, True),
+        ({"websocket": False}, True),
+    ],
+)
+def test_a_route_is_held_to_a_probe_that_its_operator_gave(keys: dict[str, t.Any], strict: bool) -> None:
+    assert proofs_of(upstream="ws-backend", **keys)[0]["strict"] is strict
+
+
+@pytest.mark.parametrize(
+    ("keys", "exact"),
+    [
+        ({}, True),
+        ({"headers": {"X-Tenant": "a", "Host": "$http_host"}}, True),
+        ({"headers": {"X-Tenant": "$uri"}}, False),
+        ({"headers": {"Host": "$proxy_host"}}, False),
+        ({"directives": "add_header X-A b;\n# rewrite\nproxy_next_upstream off;"}, True),
+        ({"directives": "rewrite ^ /b break;"}, False),
+        ({"directives": "add_header X-A b;\nproxy_method HEAD;"}, False),
+        ({"of_site": {"directives": "auth_request /auth;"}}, False),
+    ],
+)
+def test_it_is_known_whether_nginx_asks_a_backend_for_what_it_is_asked_directly(
+    keys: dict[str, t.Any], exact: bool
+) -> None:
+    assert backends_of(**keys)["exact"] is exact
+
+
+@pytest.mark.parametrize(
+    ("keys", "size"),
+    [
+        ({}, 36864),
+        ({"proxy_buffer_size": "32k"}, 32768),
+        ({"proxy_buffers": "16 4k"}, 4096),
+        ({"proxy_buffers": "16 4k", "proxy_buffer_size": "8k"}, 8192),
+    ],
+)
+def test_it_is_known_how_large_a_header_nginx_takes(keys: dict[str, t.Any], size: int) -> None:
+    assert backends_of(**keys)["header_size"] == size
+
+
+@pytest.mark.parametrize(
+    ("of_site", "origins"),
+    [
+        ({}, ["http://ws.serverlab.ca:3000"]),
+        ({"listen": 80}, ["http://ws.serverlab.ca"]),
+        ({"allowed_origins": "*"}, ["http://ws.serverlab.ca:3000"]),
+        ({"allowed_origins": ["https://a", "https://b"]}, ["https://a", "https://b"]),
+        (
+            {"allowed_origins": ["https://a", "http://ws.serverlab.ca:3000"]},
+            ["http://ws.serverlab.ca:3000", "https://a"],
+        ),
+        ({"allowed_origins": [f"https://{name}" for name in "abcdef"]}, [f"https://{name}" for name in "abcd"]),
+    ],
+)
+def test_origins_that_a_backend_may_want_are_those_of_the_site_or_those_that_may(
+    of_site: dict[str, t.Any], origins: list[str]
+) -> None:
+    assert backends_of(of_site)["origins"] == origins
+
+
+def test_a_route_for_plain_http_needs_no_origin() -> None:
+    assert backends_of(websocket=False)["origins"] == []
+
+
+def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:
+    servers = [{"address": "a:1", "down": True}, *(f"b:{number}" for number in range(1, 21))]
+    (proof,) = sound([pool(servers=servers, balance="least_conn")], [site()])["proofs"]
+    assert proof["backends"] is not None
+    assert proof["backends"]["addresses"] == [f"b:{number}" for number in range(1, 9)]
+    (nowhere,) = sound([pool(servers=servers[:1])], [site()])["proofs"]
+    (returned,) = sound([], [site(locations=[{"path": "/", "return": 404}])])["proofs"]
+    assert (nowhere["backends"], returned["backends"]) == (None, None)
+
+
+def test_a_redirect_is_proven_by_its_status_and_a_closed_door_not_at_all() -> None:
+    assert proofs_of(**{"return": "301 https://a/"})[0]["status"] == 301
+    assert proofs_of(root="/a")[0]["status"] is None
+    assert proofs_of(**{"return": 444}) == []
+    assert proofs_of(upstream="ws-backend", probe=False) == []
+
+
+def test_a_site_with_tls_is_proven_over_tls() -> None:
+    def url(listen: str, **keys: t.Any) -> str:
+        (proof,) = sound([POOL], [secure(listen=listen, locations=[{"path": "/", **keys}])])["proofs"]
+        return proof["url"]
+
+    assert url("443 ssl", upstream="ws-backend") == "wss://ws.serverlab.ca/"
+    assert url("8443 ssl", root="/a") == "https://ws.serverlab.ca:8443/"
+
+
+def test_a_redirect_from_port_80_is_no_route() -> None:
+    (proof,) = sound([POOL], [secure(redirect_http=True)])["proofs"]
+    assert proof["url"] == "wss://ws.serverlab.ca/"
+
+
+def test_a_proof_speaks_the_proxy_protocol_where_its_first_listen_does() -> None:
+    def spoken(*listens: str) -> bool:
+        return sound([POOL], [site(listen=list(listens))])["proofs"][0]["proxy_protocol"]
+
+    assert spoken("80 proxy_protocol", "81")
+    assert not spoken("81", "80 proxy_protocol")
+
+
+@pytest.mark.parametrize(
+    ("keys", "origin"),
+    [
+        ({}, None),
+        ({"allowed_origins": ["https://a", "https://b"]}, None),
+        ({"allowed_origins": ["https://a", "https://b"], "allow_missing_origin": False}, "https://a"),
+        ({"allowed_origins": "*", "allow_missing_origin": False}, None),
+        ({"allow_missing_origin": False}, None),
+        (
+            {"allowed_origins": ["https://a"], "allow_missing_origin": False, "probe": {"origin": "https://c"}},
+            "https://c",
+        ),
+    ],
+)
+def test_a_proof_tells_an_origin_where_it_has_to(keys: dict[str, t.Any], origin: str | None) -> None:
+    assert proofs_of(upstream="ws-backend", **keys)[0]["origin"] == origin
+    probe = {name: value for name, value in keys.items() if name == "probe"}
+    of_site = {name: value for name, value in keys.items() if name != "probe"}
+    (proof,) = sound([POOL], [site(**of_site, locations=[location(**probe)])])["proofs"]
+    assert proof["origin"] == origin
+
+
+def test_a_site_that_asks_for_certificates_is_proven_with_one() -> None:
+    asks = {"ssl_client_certificate": "/ca.pem"}
+    probe = {"ssl_certificate": "/client.pem", "ssl_certificate_key": "/client.key"}
+    sites = [secure(**asks, allowed_origins="*"), secure(server_name="b", **asks, locations=[location(probe=probe)])]
+    model = sound([POOL], [sites[0], {**sites[1], "allowed_origins": "*"}])
+    (proof,) = model["proofs"]
+    assert (proof["at"], proof["ssl_certificate"], proof["ssl_certificate_key"]) == (
+        "websockets_sites[1].locations[0]",
+        "/client.pem",
+        "/client.key",
+    )
+    assert model["warnings"] == [
+        "websockets_sites[0].locations[0]: is not proven, for the site asks for a client's certificate:"
+        " give probe.ssl_certificate and probe.ssl_certificate_key"
+    ]
+    optional = secure(**asks, ssl_verify_client="optional", allowed_origins="*")
+    assert sound([POOL], [optional])["warnings"] == []
+    plain_first = secure(**asks, listen=[80, "443 ssl"], allowed_origins="*")
+    assert sound([POOL], [plain_first])["warnings"] == []
+
+
+@pytest.mark.parametrize("key", ["ssl_certificate", "ssl_certificate_key"])
+def test_a_probe_has_both_a_certificate_and_its_key(key: str) -> None:
+    assert faults_of([POOL], [site(locations=[location(probe={key: "/a.pem"})])]) == [
+        "websockets_sites[0].locations[0].probe: has one of ssl_certificate and ssl_certificate_key: give both"
+    ]
+
+
+def test_what_cannot_be_proven_is_a_warning() -> None:
+    regex = location(path="~ ^/rooms/[0-9]+$")
+    sites = [site(locations=[regex]), site(server_name="~^a", locations=[LOCATION])]
+    model = sound([POOL], [{**each, "allowed_origins": "*"} for each in sites])
+    assert model["proofs"] == []
+    assert model["warnings"] == [
+        "websockets_sites[0].locations[0]: is not proven, for no path is known that the expression matches:"
+        " give probe.path",
+        "websockets_sites[1].locations[0]: is not proven, for websockets_sites[1].server_name has no name but"
+        " expressions: list one that they match",
+    ]
+    for probe in (False, {"path": "/rooms/1"}):
+        assert sound([POOL], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []
+
+
+def test_a_path_is_encoded_in_its_proof() -> None:
+    model = sound([POOL], [site(locations=[location(path="/\u00fc/%")])])
+    assert model["proofs"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"

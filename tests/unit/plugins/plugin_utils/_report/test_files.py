@@ -1,0 +1,262 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of the report: whatever a fleet is like, nothing is lost, nothing breaks out, and the counts add up."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+from ansible_collections.wsfleet.nginx.plugins.filter.verification import verification
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.junit import junit
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report, clean
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import servers
+from fleets import asked, but, model, outside, reported, troubled, unreachable, well, wide
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+HOSTILE = "<script>alert(1)</script>&\"'</td>\x00\x1b[2J\ud800]]>"
+WORDS = st.one_of(st.just(HOSTILE), st.text(min_size=1, max_size=20))
+STATES = st.sampled_from(["up", "refused", "silent", "answered", "closed"])
+
+
+# More servers than a picture shows one by one, more routes than a table, and neither.
+MODELS = [wide(1, 3, 12), wide(2, 9, 2), wide(1, 1, 1)]
+POOLS = [pool for of in MODELS for pool in of["upstreams"]]
+ADDRESSES = sorted({server.address for pool in POOLS for server in servers(pool["lines"])})
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> list[Found]:
+    """Some gateways, each with anything wrong."""
+    fleet = []
+    for number in range(draw(st.integers(0, 4))):
+        found = well(f"g{number}{draw(st.sampled_from(['', HOSTILE[:30]]))}", draw(st.sampled_from(MODELS)))
+        for place in range(len(found.model["proofs"])):
+            failed = {"status": draw(st.sampled_from([None, 502])), "failure": draw(WORDS), "hint": draw(WORDS)}
+            which = draw(st.sampled_from(["", "", "gateway", "controller", "both", "unverified"]))
+            unverified = {"status": draw(st.sampled_from([None, 404])), "unverified": draw(WORDS)}
+            found = but(found, place, **unverified) if which == "unverified" else found
+            found = but(found, place, **failed) if which in ("gateway", "both") else found
+            found = outside(found, place, **failed) if which in ("controller", "both") else found
+        found = but(found, file=draw(st.sampled_from(["live", "other", "edited", "missing"])))
+        found = but(found, fingerprint=draw(st.sampled_from(["a" * 64, "b" * 64, None])))
+        if draw(st.integers(0, 4)) == 0:
+            found = replace(found, gateway=unreachable("", found.model, draw(WORDS)).gateway)
+        fleet.append(found)
+    return asked(fleet, draw(st.dictionaries(st.sampled_from(ADDRESSES), STATES)))
+
+
+class Page(HTMLParser):
+    """The elements of a page, the texts of its problems, and whether its elements nest."""
+
+    VOID = ("meta", "input", "br", "rect", "path")
+    # Whose end tags HTML lets out.
+    OPEN = ("td", "th", "tr")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str | None]] = []
+        self.problems: list[str] = []
+        self._open: list[str] = []
+        self._is_problem = False
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += attrs
+        if tag == "h3":
+            self.problems.append("")
+        if tag in ("h2", "h3"):
+            self._is_problem = tag == "h3"
+        if tag not in self.VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open[-1] in self.OPEN and self._open[-1] != tag:
+            self._open.pop()
+        if tag not in self.VOID:
+            assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self._is_problem:
+            self.problems[-1] += data
+
+
+def failing(report: Report) -> set[tuple[str, str]]:
+    """Each gateway with each of its routes that is not proven, but for those of gateways that were not asked."""
+    return in_state(report, "failed")
+
+
+def in_state(report: Report, state: str) -> set[tuple[str, str]]:
+    return {
+        (gateway["name"], f"{route['site']} {route['path']}")
+        for gateway in report["gateways"]
+        for route in gateway["routes"]
+        if route["state"] == state
+    }
+
+
+@given(fleet=fleets())
+@SLOW
+def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
+    report = reported(*fleet)
+    expected = {
+        (found.name, f"{route['site']} {route['path']}")
+        for found in fleet
+        for route in found.model["routes"]
+        for answers in (found.gateway, found.controller)
+        for proof in answers.get("proofs", ())
+        if proof["at"] == route["at"] and proof["failure"]
+    }
+    assert failing(json.loads(json.dumps(report))) == expected
+    problems = Page(page(report)).problems
+    suites = ElementTree.fromstring(junit(report).encode())
+    cases = {(case.get("classname"), case.get("name")) for case in suites.iterfind(".//failure/..")}
+    assert cases == {(clean(name), route) for name, route in expected}
+    for name, route in expected:
+        assert any(clean(name) in problem and route in problem for problem in problems), (name, route)
+    unverified = in_state(report, "unverified")
+    skipped = {(case.get("classname"), case.get("name")) for case in suites.iterfind(".//skipped/..")}
+    assert skipped == {(clean(name), route) for name, route in unverified}
+    assert page(report).count("<small>not verified: ") <= len(unverified)
+    for name, route in unverified:
+        assert any(clean(name) in problem and route in problem for problem in problems), (name, route)
+    lost = {found.name for found in fleet if "proofs" not in found.gateway}
+    assert {gateway["name"] for gateway in report["gateways"] if gateway["state"] == "unreachable"} == lost
+    assert all(any(clean(name) in problem for problem in problems) for name in lost)
+
+
+@given(fleet=fleets())
+@SLOW
+def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: list[Found]) -> None:
+    report = reported(*fleet)
+    root = ElementTree.fromstring(junit(report).encode())
+    check_schema(root)
+    for suite in [root, *root]:
+        assert int(suite.attrib["tests"]) == len(suite.findall(".//testcase"))
+        for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+            assert int(suite.attrib[attribute]) == len(suite.findall(f".//{tag}"))
+    counts = report["counts"]
+    assert [root.get(name) for name in ("tests", "failures", "errors")] == [
+        str(counts[name]) for name in ("routes", "routes_failed", "routes_unknown")
+    ]
+    assert root.get("skipped") == str(counts["routes_unproven"] + counts["routes_unverified"])
+    assert counts["gateways"] == len(fleet) == sum(counts[f"gateways_{s}"] for s in ("well", "failed", "unreachable"))
+    states = ("up", "down", "partly", "drained", "off", "unasked")
+    assert counts["servers"] == sum(counts[f"servers_{state}"] for state in states)
+
+
+# What the schema of Jenkins' xUnit plugin allows, and GitLab and GitHub's actions read.
+SCHEMA = {
+    "testsuites": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testsuite"}),
+    "testsuite": ({"name", "timestamp", "tests", "failures", "errors", "skipped", "time"}, {"testcase"}),
+    "testcase": ({"classname", "name", "time"}, {"failure", "error", "skipped"}),
+    "failure": ({"type", "message"}, set()),
+    "error": ({"type", "message"}, set()),
+    "skipped": ({"message"}, set()),
+}
+
+
+def check_schema(root: ElementTree.Element) -> None:
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        attributes, children = SCHEMA[element.tag]
+        assert element.keys() and set(element.keys()) == attributes
+        assert {child.tag for child in element} <= children
+        if element.tag == "testcase":
+            assert len(element) <= 1
+        assert float(element.get("time", "0")) >= 0
+
+
+@given(fleet=fleets())
+@SLOW
+def test_what_gateways_and_peers_say_stays_text(fleet: list[Found]) -> None:
+    text = page(reported(*fleet))
+    text.encode()
+    found = Page(text)
+    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & found.tags.keys()
+    names = {name for name, _value in found.attributes}
+    assert not {name for name in names if name.startswith("on")} | ({"src", "action", "style"} & names)
+    assert all(value and value.startswith("#") for name, value in found.attributes if name == "href")
+    # One element of each kind for what has one, whatever the texts hold.
+    assert [found.tags[tag] for tag in ("html", "body", "h1", "style")] == [1, 1, 1, 1]
+
+
+def test_text_that_was_made_to_break_out_is_shown_as_it_is() -> None:
+    fleet = [but(well(HOSTILE, wide()), 0, status=None, failure=HOSTILE, hint=HOSTILE)]
+    text = page(reported(*fleet))
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;&lt;/td&gt;\ufffd\ufffd[2J\ufffd]]&gt;" in text
+
+
+def test_a_name_within_another_one_is_told_all_the_same() -> None:
+    """A gateway gw1 whose site is called gw10."""
+    ends = but(well("gw1", model([], [{**SITE, "server_name": "gw10", "locations": LOCATIONS}])), 0, expires=SOON)
+    (problem,) = Page(page(reported(ends))).problems
+    assert problem.strip().endswith("Gateways: gw1")
+
+
+SOON = "2026-02-01T00:00:00Z"
+LOCATIONS = [{"path": "/", "return": 200}]
+
+
+def test_a_large_fleet_makes_a_page_of_less_than_a_megabyte() -> None:
+    many_routes = wide(1000, 3, 2)
+    for fleet in (troubled(500), [well(f"g{number}", many_routes) for number in range(20)]):
+        assert len(page(reported(*fleet))) < 1_000_000
+
+
+def test_a_thousand_sites_that_are_well_take_no_more_room_than_some() -> None:
+    large, small = (page(reported(well("g", wide(number, 1, 1)))) for number in (1000, 30))
+    assert len(large) < len(small) + 200
+
+
+def test_every_topology_is_shown_or_told() -> None:
+    fleet = [well(f"g{number}", model([{"name": "a", "servers": [f"s{number}:80"]}], [SITE])) for number in range(30)]
+    text = page(reported(*asked(fleet, {"s25:80": "refused"})))
+    assert text.count("<svg ") == 6
+    assert all(f">g{number}" in text for number in range(30))
+    # What has something wrong comes first.
+    assert text.index("s25:80 refused") < text.index(">s0:80<")
+
+
+SITE = {"server_name": "a.example", "listen": 80, "locations": [{"path": "/", "upstream": "a"}]}
+
+
+def test_a_route_that_is_not_verified_is_shown_with_what_to_set_and_fails_no_pipeline() -> None:
+    why = "the backend itself closes the connection at /; set probe.origin: http://a.example"
+    report = reported(but(well("g1", wide(1, 2, 2)), 0, status=None, unverified=why, milliseconds=None))
+    (case,) = ElementTree.fromstring(junit(report).encode()).iterfind(".//skipped/..")
+    assert [child.get("message") for child in case] == [f"not verified: {why}"]
+    text = page(report)
+    assert f"<td class=unverified>! no answer / 101 2.5<small>not verified: {why}</small>" in text
+    assert "1 route not verified; 1 of 2 routes proven." in text
+
+
+def test_the_filter_leaves_out_who_is_to_be_no_gateway() -> None:
+    found = well("g1", wide())
+    variables: dict[str, dict[str, t.Any]] = {
+        "g1": {"__websockets_model": found.model, "__websockets_proof": found.gateway, "__websockets_outside": {}},
+        "g2": {
+            "__websockets_model": {"faults": ["any"]},
+            "__websockets_proof": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
+            "__websockets_outside": {"skipped": True},
+        },
+    }
+    made = verification(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00")
+    assert made["failure"] == ""
+    report = json.loads(made["files"]["report.json"])
+    assert ([gateway["name"] for gateway in report["gateways"]], report["time"]) == (["g1"], "2026-01-31T12:00:00Z")
+    assert made["files"].keys() == {"report.json", "junit.xml", "index.html"}

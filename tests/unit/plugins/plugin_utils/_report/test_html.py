@@ -1,0 +1,226 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The page of the report in a real browser, as an engineer on call opens it: from a file."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
+from browser import Page, browser
+from fleets import reported, troubled, well, wide
+
+# The relative luminance and the contrast of WCAG 2.2, of all texts that are on screen, against what is behind them.
+CONTRASTS = """
+(() => {
+    const channel = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
+    const parts = text => text.match(/[\\d.]+/g).map(Number);
+    const luminance = ([red, green, blue]) =>
+        0.2126 * channel(red / 255) + 0.7152 * channel(green / 255) + 0.0722 * channel(blue / 255);
+    const behind = element => {
+        for (let one = element; one; one = one.parentElement) {
+            const rect = one.matches('g.node') ? getComputedStyle(one.querySelector('rect')).fill : 'none';
+            if (rect !== 'none') return parts(rect);
+            const color = parts(getComputedStyle(one).backgroundColor);
+            if (color.length === 3 || color[3] > 0) return color;
+        }
+    };
+    const low = [];
+    for (const element of document.body.querySelectorAll('*')) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+        if (!own || !element.checkVisibility()) continue;
+        const style = getComputedStyle(element);
+        const color = parts(element instanceof SVGElement ? style.fill : style.color);
+        const [one, other] = [luminance(color), luminance(behind(element))].sort((a, b) => b - a);
+        const contrast = (one + 0.05) / (other + 0.05);
+        if (contrast < 4.5) low.push(`${contrast.toFixed(1)} ${element.tagName} ${element.textContent.slice(0, 40)}`);
+    }
+    return low;
+})()
+"""
+
+
+@pytest.fixture(scope="module")
+def window(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """500 gateways with ten routes each, and one of everything that can be wrong."""
+    file = tmp_path_factory.mktemp("large") / "index.html"
+    file.write_text(page(reported(*troubled(500))), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("sound") / "index.html"
+    file.write_text(page(reported(*(well(f"g{number}", wide()) for number in range(3)))), encoding="utf-8")
+    return file
+
+
+def texts(window: Page, selector: str) -> list[str]:
+    """The texts of the elements that are on screen."""
+    shown = f"[...document.querySelectorAll({selector!r})].filter(one => one.checkVisibility())"
+    return [" ".join(text.split()) for text in window.evaluate(f"{shown}.map(one => one.innerText ?? one.textContent)")]
+
+
+def test_the_first_thing_on_the_page_is_the_verdict(window: Page, large: Path, sound: Path) -> None:
+    window.look_at(large)
+    assert window.evaluate("document.title") == "248 of 500 gateways serve all their routes"
+    (heading,) = texts(window, "h1")
+    assert heading == "\u2715 248 of 500 gateways serve all their routes"
+    assert window.evaluate("document.querySelector('h1').getBoundingClientRect().top") < 100
+    window.look_at(sound)
+    assert texts(window, "h1") == ["\u2713 All 3 gateways serve all their routes"]
+    assert texts(window, "#problems .none") == ["Nothing."]
+
+
+def test_problems_are_in_plain_words_with_the_most_severe_first(window: Page, large: Path) -> None:
+    window.look_at(large)
+    found = texts(window, ".problems h3")
+    assert found[:5] == [
+        "fault 1 gateway could not be asked: gateway003",
+        "fault feed.example /old/ is not proven on gateway002, gateway004, gateway006 and 247 more",
+        "fault chat.example / is not proven on gateway013, seen from the controller",
+        "warning The pool old has no live server",
+        "warning 1 server is down: 10.0.0.2:3000",
+    ]
+    assert "warning 1 gateway serves another configuration than 498 others: gateway005" in found
+    # Whom it concerns is a click away.
+    assert "gateway008" not in " ".join(texts(window, ".problems p"))
+    window.evaluate("document.querySelectorAll('.problems > li')[1].querySelector('summary').click()")
+    assert "gateway012" in " ".join(texts(window, ".problems p"))
+
+
+def test_the_picture_shows_what_is_down_by_more_than_its_colour(window: Page, large: Path) -> None:
+    window.look_at(large)
+    assert texts(window, "svg .node.down text") == [
+        *("\u2715 10.0.0.2:3000 refused", "\u2715 10.0.1.5:4005 silent"),
+        *("\u2715 old", "\u2715 10.0.2.1:80 refused", "\u2715 10.0.2.2:80 refused"),
+    ]
+    assert texts(window, "svg .node.drained text") == ["\u2016 10.0.0.6:3000 drained"]
+    assert "1,999 up" in texts(window, "svg .node.up text")
+    red, dashes = window.evaluate(
+        "(style => [style.stroke, style.strokeDasharray])(getComputedStyle(document.querySelector('.node.down rect')))"
+    )
+    assert (red, dashes) == ("rgb(164, 14, 38)", "6px, 3px")
+    assert "10.0.2.1:80" in window.evaluate("document.querySelector('svg desc').textContent")
+
+
+def test_only_what_is_wrong_can_be_shown(window: Page, large: Path) -> None:
+    window.look_at(large)
+    wrong = texts(window, "tbody tr")
+    assert [row[:12] for row in wrong[:3]] == ["\u2715 gateway003", "\u2715 gateway002", "\u2715 gateway004"]
+    assert len(wrong) == 252 + 3
+    assert texts(window, ".hidden-rows") == ["(245 gateways hidden)"]
+    window.evaluate("document.querySelector('#only-wrong').click()")
+    assert len(texts(window, "tbody tr")) == 500
+
+
+def test_a_gateway_that_drifts_stands_out_in_the_table(window: Page, large: Path) -> None:
+    window.look_at(large)
+    rows = [row for row in texts(window, "tbody tr") if row.startswith("! ")]
+    assert [row.split()[1] for row in rows] == ["gateway005", "gateway007", "gateway009"]
+    assert "\u2715 bbbbbbbb not that of the others" in rows[0]
+    assert "\u2715 aaaaaaaa the file was edited" in rows[1]
+    assert "\u2715 2026-02-03" in rows[2]
+
+
+def test_what_the_table_says_of_a_route(window: Page, large: Path) -> None:
+    window.look_at(large)
+    assert texts(window, "thead th")[:4] == ["gateway", "feed.example /old/", "chat.example /", "configuration"]
+    rows = {row.split()[1]: row for row in texts(window, "tbody tr")}
+    assert "\u2715 502 / 101 2.5 answered 502 Bad Gateway 101 1.8 / 2.5 aaaaaaaa 1.26.3" in rows["gateway002"]
+    assert "from the controller: timed out after 5 s" in rows["gateway013"]
+    assert "could not be asked: Failed to connect" in rows["gateway003"]
+    # The site on a loopback address.
+    assert "101 1.8 / \u2013" in rows["gateway002"]
+
+
+def test_headings_and_names_stay_in_sight(window: Page, large: Path) -> None:
+    window.look_at(large)
+    box = "document.querySelector('#routes .box')"
+    places = "['thead th:nth-child(3)', 'tbody th'].map(one => document.querySelector(`#routes ${one}`))"
+    before = window.evaluate(f"{places}.map(one => one.getBoundingClientRect()).map(r => [r.top, r.left])")
+    window.evaluate(f"{box}.scrollTo(300, 2000)")
+    after = window.evaluate(f"{places}.map(one => one.getBoundingClientRect()).map(r => [r.top, r.left])")
+    assert window.evaluate(f"{box}.scrollTop") == 2000
+    assert (after[0][0], after[1][1]) == (before[0][0], before[1][1])
+
+
+def test_it_asks_for_nothing_and_complains_of_nothing(window: Page, large: Path) -> None:
+    window.look_at(large)
+    asked = {event["request"]["url"] for event in window.told("Network.requestWillBeSent")}
+    assert asked == {large.as_uri()}
+    assert window.told("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown") == []
+
+
+def test_what_slips_in_can_do_nothing(window: Page, sound: Path, tmp_path: Path) -> None:
+    file = tmp_path / "index.html"
+    slipped = (
+        "<main><script>document.title = 'x'</script><img src=https://example.com/ onerror=\"document.title = 'y'\">"
+    )
+    file.write_text(sound.read_text().replace("<main>", slipped))
+    window.look_at(file)
+    assert window.evaluate("document.title") == "All 3 gateways serve all their routes"
+    refused = " ".join(event["entry"]["text"] for event in window.told("Log.entryAdded"))
+    assert "violates the following Content Security Policy" in refused
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_text_can_be_read(window: Page, large: Path, scheme: str) -> None:
+    window.look_at(large, scheme=scheme)
+    assert window.evaluate(CONTRASTS) == []
+
+
+def test_dark_is_dark(window: Page, large: Path) -> None:
+    paper = {}
+    for scheme in ("light", "dark"):
+        window.look_at(large, scheme=scheme)
+        paper[scheme] = window.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == {"light": "rgb(255, 255, 255)", "dark": "rgb(13, 17, 23)"}
+
+
+@pytest.mark.parametrize("width", [375, 1280, 2560])
+def test_the_page_itself_never_scrolls_sideways(window: Page, large: Path, width: int) -> None:
+    window.look_at(large, width=width)
+    # Beside the bar that scrolls down.
+    assert window.evaluate("document.documentElement.scrollWidth") == window.evaluate(
+        "document.documentElement.clientWidth"
+    )
+    assert window.evaluate("innerWidth") == width
+
+
+def test_long_names_do_not_widen_the_page(window: Page, tmp_path: Path) -> None:
+    file = tmp_path / "index.html"
+    file.write_text(page(reported(*(well(f"{'x' * 200}{number}", wide()) for number in range(2)))))
+    window.look_at(file, width=375)
+    assert window.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_500_gateways_take_less_than_two_seconds_of_one_core(window: Page, large: Path) -> None:
+    window.look_at(large)
+    assert 0 < window.seconds() < 2
+
+
+def test_a_screen_reader_finds_its_way(window: Page, large: Path) -> None:
+    window.look_at(large)
+    assert window.evaluate("document.documentElement.lang") == "en"
+    levels = [
+        int(name[1]) for name in window.evaluate("[...document.querySelectorAll('h1,h2,h3')].map(h => h.tagName)")
+    ]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in zip(levels, levels[1:]))
+    assert window.evaluate("document.querySelectorAll('th:not([scope])').length") == 0
+    assert window.evaluate("[...document.querySelectorAll('svg')].every(one => one.ariaLabelledByElements.length == 2)")
+    # What scrolls can be reached by the keyboard, and has a name.
+    boxes = "[...document.querySelectorAll('.box')]"
+    assert window.evaluate(f"{boxes}.every(one => one.tabIndex === 0 && one.ariaLabel && one.role === 'region')")
+    ids = window.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))

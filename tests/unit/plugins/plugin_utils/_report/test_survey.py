@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who is asked what, when all gateways are looked at."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside, questions, servers
+from hypothesis import given
+from hypothesis import strategies as st
+from modelling import LOCATION, POOL, SITE, location, proxied, site
+
+
+def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
+    found = gateway_model({"websockets_upstreams": upstreams, "websockets_sites": sites}, {}, {})
+    assert found["faults"] == []
+    return found
+
+
+def pool_of(*addresses: str, name: str = "ws-backend") -> dict[str, t.Any]:
+    return {"name": name, "servers": list(addresses)}
+
+
+def test_the_servers_of_a_pool_are_read_from_its_lines() -> None:
+    lines = [
+        *("zone a 64k;", "ip_hash;", "server a:1;", "server [::1]:2 weight=2 down;", "server unix:/run/down.sock;"),
+        *("server b:3 down; # drained: b", "server down:4 max_fails=0;"),
+        # A server that nginx turns to last is no other one.
+        *("# Where all have failed", "server a:1 max_fails=0 backup;", "server e:5 backup;", "keepalive 32;"),
+    ]
+    assert servers(lines) == [
+        ("a:1", False, False),
+        ("[::1]:2", True, False),
+        ("unix:/run/down.sock", False, False),
+        ("b:3", True, True),
+        ("down:4", False, False),
+        ("e:5", False, False),
+    ]
+
+
+FLEETS = st.lists(st.lists(st.integers(1, 30), min_size=1, unique=True), min_size=1, max_size=12)
+
+
+@given(fleet=FLEETS)
+def test_every_server_is_asked_by_three_gateways_that_have_it_or_by_all(fleet: list[list[int]]) -> None:
+    models = {
+        f"g{number}": model([pool_of(*(f"s{server}:80" for server in pool))], [SITE])
+        for number, pool in enumerate(fleet)
+    }
+    asked: Counter[str] = Counter()
+    for name, items in questions(models).items():
+        own = {f"s{server}:80" for server in fleet[int(name[1:])]}
+        for item in items:
+            assert item["at"] == "websockets_sites[0].locations[0]"
+            assert own.issuperset(item["addresses"])
+            assert len(set(item["addresses"])) == len(item["addresses"])
+            asked.update(item["addresses"])
+    having = Counter(f"s{server}:80" for pool in fleet for server in pool)
+    assert asked == {server: min(3, gateways) for server, gateways in having.items()}
+
+
+def test_the_work_is_spread_evenly() -> None:
+    same = model([pool_of(*(f"s{number}:80" for number in range(1000)))], [SITE])
+    found = questions({f"g{number}": same for number in range(100)})
+    assert {len(item["addresses"]) for items in found.values() for item in items} == {30}
+
+
+def test_servers_are_asked_with_a_route_that_has_a_proof() -> None:
+    unproven, proven = location(path="/a", probe=False), location(path="/b")
+    direct = proxied(path="/c", proxy_pass="http://10.0.0.1:8080")
+    nowhere = proxied(path="/d", root="/srv")
+    found = questions({"g": model([POOL], [site(locations=[unproven, proven, direct, nowhere])])})
+    assert found == {
+        "g": [
+            {"at": "websockets_sites[0].locations[1]", "addresses": [f"server0{n}:3000" for n in (1, 2, 3)]},
+            {"at": "websockets_sites[0].locations[2]", "addresses": ["10.0.0.1:8080"]},
+        ]
+    }
+
+
+def test_the_controller_asks_where_it_reaches_the_gateway() -> None:
+    listens = ["3000", "192.0.2.7:3001", "127.0.0.1:3002", "unix:/run/a.sock"]
+    sites = [
+        {"server_name": f"{number}.example", "listen": listen, "locations": [LOCATION]}
+        for number, listen in enumerate(listens)
+    ]
+    found = model([POOL], sites)
+    places = [proof["at"] for proof in found["proofs"]]
+    asked = outside(found["proofs"], found["routes"], "gateway1.example.com", places)
+    assert [proof["connect_to"] for proof in asked] == ["gateway1.example.com:3000", "192.0.2.7:3001"]
+    assert asked[0] == {**found["proofs"][0], "connect_to": "gateway1.example.com:3000", "backends": None}
+    (first, *_others) = outside(found["proofs"], found["routes"], "2001:db8::1", places)
+    assert first["connect_to"] == "[2001:db8::1]:3000"
+    assert outside(found["proofs"], found["routes"], False, places) == []
+
+
+def test_the_controller_asks_for_what_the_gateway_was_answered_for_and_for_what_has_no_backend() -> None:
+    locations = [location(path="/a"), location(path="/b"), proxied(path="/c", root="/srv")]
+    found = model([POOL], [site(locations=locations)])
+    asked = outside(found["proofs"], found["routes"], "g", ["websockets_sites[0].locations[1]"])
+    assert [proof["path"] for proof in asked] == ["/b", "/c"]
+
+
+def of_statuses(*statuses: int | None) -> list[dict[str, t.Any]]:
+    return [
+        {"at": str(number), "status": status, "proven": "handshake" if status == 101 else ""}
+        for number, status in enumerate(statuses)
+    ]
+
+
+def test_a_route_may_be_asked_from_elsewhere_whose_backend_answers_the_gateway() -> None:
+    own = of_statuses(101, 404, 426, None, 502, 503, 504, 500)
+    assert answered({"g": own, "h": of_statuses(*[101] * 8)}, {"g": "a", "h": "a"}, "g") == ["0", "1", "2", "7"]
+
+
+def test_gateways_with_the_same_text_speak_for_one_that_cannot_be_asked() -> None:
+    results = {
+        **{"g": None, "same": of_statuses(101, None, 404), "too": of_statuses(101, 101, None)},
+        **{"other": of_statuses(101, 101, 101), "lost": None},
+    }
+    digests = {"g": "a", "same": "a", "too": "a", "other": "b"}
+    assert answered(results, digests, "g") == ["0", "1"]
+    assert answered({"g": None}, {"g": "a"}, "g") == []

@@ -19,7 +19,7 @@ INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
     Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
 )
-STATES = ("changed", "proven", "unchanged", "untouched", "unreachable", "undone", "failed")
+STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
 
 
 class Run(t.NamedTuple):

@@ -33,7 +33,7 @@ site_of = functools.cache(Gateway.site)
 
 
 def verifying(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:
-    """Trust the scenario's authority alone, and show a certificate if one is given."""
+    """Trust the scenario's CA alone, and show a certificate if one is given."""
     context = ssl.create_default_context(cafile=str(CERTIFICATES / "gateway/root.pem"))
     if certificate:
         context.load_cert_chain(certificate, key)

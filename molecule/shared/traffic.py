@@ -59,7 +59,7 @@ class Traffic:
 
     def __init__(self, dial: Dial, number: int, *, visitors: int = 0, network: str | None = None) -> None:
         """Take the number of all clients, how many of them come and go, and the network they are in."""
-        self.faults: list[str] = []
+        self.errors: list[str] = []
         self.sockets: list[Socket] = []
         self.count: Counter[str] = Counter()
         self.number = number
@@ -93,7 +93,7 @@ class Traffic:
         """Return when it holds."""
         deadline = time.monotonic() + seconds
         while not condition():
-            assert not self.faults, self.faults[:5]
+            assert not self.errors, self.errors[:5]
             assert time.monotonic() < deadline, f"{what}: {len(self.open)} are open"
             time.sleep(0.05)
 
@@ -159,8 +159,8 @@ class Traffic:
         if not self._killed:
             self._tell(f"client {number} was refused: {error!r}")
 
-    def _tell(self, fault: str) -> None:
-        self.faults.append(f"{time.strftime('%X')} {fault}")
+    def _tell(self, error: str) -> None:
+        self.errors.append(f"{time.strftime('%X')} {error}")
 
     async def _visit(self, connection: ClientConnection, socket: Socket) -> bool:
         """Send and hear; whether the client itself has ended it."""

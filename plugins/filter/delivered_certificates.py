@@ -28,7 +28,7 @@ options:
 """
 
 EXAMPLES = """
-- name: Deploy the configuration and prove its routes
+- name: Deploy the configuration and probe its routes
   wsfleet.nginx.config_transaction:
     files: "{{ files }}"
     secrets: "{{ websockets_sites | wsfleet.nginx.delivered_certificates(websockets_config_path) }}"

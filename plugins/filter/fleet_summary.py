@@ -63,8 +63,8 @@ _value:
       elements: str
     text:
       description:
-        - How many gateways are C(changed), C(proven) without a change, C(unchanged) where nothing was proven,
-          C(untouched) because the run stopped before, C(unreachable), C(undone) and C(failed).
+        - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
+          C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
         - Then which, with what was done or what went wrong and how many routes are not verified, and a table of the
           routes.
       type: str

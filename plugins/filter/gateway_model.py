@@ -12,13 +12,13 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
-    template prints, what the gateway is asked before a deploy and what proves it afterwards.
+    template prints, what the gateway is asked before a deploy and what probes it afterwards.
   - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
-positional: _input, groups, hostvars, pools, drained
+positional: _input, groups, hostvars, upstreams, drained
 options:
   _input:
     description:
-      - All variables whose names start with C(websockets_), under their names. Another name is a fault.
+      - All variables whose names start with C(websockets_), under their names. Another name is an error.
       - C(websockets_nginx_version) and C(websockets_openssl_version) are the versions on the gateway. While the former
         is not known, the variables are checked for the newest nginx. While the latter is not, what an OpenSSL may lack
         is left out.
@@ -32,30 +32,30 @@ options:
     description: The variables of every host, as Ansible's variable C(hostvars).
     type: dict
     required: true
-  pools:
+  upstreams:
     description:
-      - What P(wsfleet.nginx.group_pools#filter) returned. The hosts of a group that is not in it are asked for one by
-        one.
+      - What P(wsfleet.nginx.group_upstreams#filter) returned. The hosts of a group that is not in it are asked for one
+        by one.
     type: raw
     default: {}
     version_added: 0.5.0
   drained:
     description:
-      - The names by which servers were taken out before, as M(wsfleet.nginx.gateway_preflight) returns them. They stay
-        out, but for those of C(websockets_undrain).
+      - The names by which servers were taken out before, as M(wsfleet.nginx.gateway_preflight_info) returns them. They
+        stay out, but for those of C(websockets_undrain).
     type: list
     elements: str
     default: []
     version_added: 0.5.0
 notes:
-  - Faults do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
+  - Errors do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
 """
 
 EXAMPLES = """
 - name: Stop before any host is touched
   ansible.builtin.assert:
-    that: model.faults | length == 0
-    fail_msg: "{{ model.faults | join('\\n') }}"
+    that: model.errors | length == 0
+    fail_msg: "{{ model.errors | join('\\n') }}"
   vars:
     model: "{{ variables | wsfleet.nginx.gateway_model(groups, hostvars) }}"
     names: "{{ query('ansible.builtin.varnames', '^websockets_') }}"
@@ -64,17 +64,17 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The faults of the variables, and the model where there are none.
+  description: The errors of the variables, and the model where there are none.
   type: dict
   contains:
-    faults:
+    errors:
       description:
-        - One line for each fault, that starts with its place, such as C(websockets_sites[0].locations[2].upstream).
+        - One line for each error, that starts with its place, such as C(websockets_sites[0].locations[2].upstream).
         - Where there are any, the other keys are missing.
       type: list
       elements: str
     warnings:
-      description: What is allowed and yet hardly meant, such as a pool that no location uses.
+      description: What is allowed and yet hardly meant, such as an upstream that no location uses.
       type: list
       elements: str
     nginx_version:
@@ -117,10 +117,10 @@ _value:
       description: Each host C(name) that the gateway has to resolve, and the place in the variables, C(at).
       type: list
       elements: dict
-    proofs:
+    probes:
       description:
-        - How each route is proven, as option C(proofs) of M(wsfleet.nginx.config_transaction), but for the headers,
-          which P(wsfleet.nginx.proof_headers#filter) adds.
+        - How each route is verified, as option C(probes) of M(wsfleet.nginx.config_transaction), but for the headers,
+          which P(wsfleet.nginx.probe_headers#filter) adds.
       type: list
       elements: dict
     health_flag:
@@ -136,8 +136,8 @@ _value:
       type: dict
     routes:
       description:
-        - Every location, with its place C(at), its C(site) and C(path), and the name of its C(pool) or the C(target)
-          where it leads without one.
+        - Every location, with its place C(at), its C(site) and C(path), and the name of its C(upstream) or the
+          C(target) where it leads without one.
         - C(outside) is where other hosts reach it, an address, or a port alone where that is any address of the
           gateway. Where it is nothing, they cannot, as with a loopback address.
       type: list
@@ -153,7 +153,7 @@ import json
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
 
@@ -161,19 +161,19 @@ def gateway_model(
     variables: t.Mapping[str, t.Any],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
-    pools: t.Mapping[str, t.Any] | str = "{}",
+    upstreams: t.Mapping[str, t.Any] | str = "{}",
     drained: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
-    faults = Faults()
+    errors = Errors()
     # ansible-core 2.18 makes a mapping of a text that looks like one.
-    known = json.loads(pools) if isinstance(pools, str) else pools
-    model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), faults, drained)
+    known = json.loads(upstreams) if isinstance(upstreams, str) else upstreams
+    model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), errors, drained)
     if variables.get("websockets_state") == "absent":
         # What is to be removed need not be sound.
-        faults = Faults()
+        errors = Errors()
     if model is None:
-        return {"faults": faults.lines}
-    return {"faults": faults.lines, **model, "digest": gateway.digest(model)}
+        return {"errors": errors.lines}
+    return {"errors": errors.lines, **model, "digest": gateway.digest(model)}
 
 
 class FilterModule:

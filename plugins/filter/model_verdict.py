@@ -6,7 +6,7 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: model_verdict
-short_description: The faults and warnings of the models of all gateways
+short_description: The errors and warnings of the models of all gateways
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
@@ -31,7 +31,7 @@ options:
 """
 
 EXAMPLES = """
-- name: Look for faults
+- name: Look for errors
   ansible.builtin.set_fact:
     verdict: "{{ hostvars | wsfleet.nginx.model_verdict(ansible_play_batch) }}"
   run_once: true
@@ -42,8 +42,8 @@ _value:
   description: The verdict.
   type: dict
   contains:
-    faults:
-      description: A text with all faults, each with its place, or an empty one.
+    errors:
+      description: A text with all errors, each with its place, or an empty one.
       type: str
     warnings:
       description: What is allowed and yet hardly meant.

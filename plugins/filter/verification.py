@@ -6,18 +6,18 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: verification
-short_description: The report on gateways whose routes were proven
+short_description: The report on gateways whose routes were verified
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Puts together what M(wsfleet.nginx.gateway_proof) found on gateways and from the controller, and says what is wrong.
-positional: _input, gateways, time
+  - Puts together what M(wsfleet.nginx.gateway_probe_info) found on gateways and from the controller, and says what is
+wrong. positional: _input, gateways, time
 options:
   _input:
     description:
       - The variables of every host, as Ansible's variable C(hostvars).
-      - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_proof)
+      - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_probe)
         and C(__websockets_outside). A gateway whose result was skipped is left out.
     type: dict
     required: true
@@ -73,11 +73,11 @@ def verification(
         Found(
             name,
             of["__websockets_model"],
-            _plain(of["__websockets_proof"]),
+            _plain(of["__websockets_probe"]),
             _plain(of["__websockets_outside"]),
         )
         for name, of in variables.items()
-        if "proofs" in of["__websockets_proof"] or "msg" in of["__websockets_proof"]
+        if "probes" in of["__websockets_probe"] or "msg" in of["__websockets_probe"]
     ]
     made = report(found, datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0))
     return {

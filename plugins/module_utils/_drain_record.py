@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is taken out, servers of pools and the gateway itself: the gateway keeps the record."""
+"""What is taken out, servers of upstreams and the gateway itself: the gateway keeps the record."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BY_DEPLOY = "deploy\n"
 
 
 def servers(configuration: Path) -> list[str] | None:
-    """The names by which servers were taken out of the pools of a live file; None where there is no file."""
+    """The names by which servers were taken out of the upstreams of a live file; None where there is no file."""
     try:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:

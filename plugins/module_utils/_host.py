@@ -33,8 +33,8 @@ class Program(t.NamedTuple):
 
 def unresolved(names: t.Sequence[str]) -> dict[str, str]:
     """The names that this host cannot resolve, each with the resolver's reason."""
-    with ThreadPoolExecutor(max_workers=_LOOKUPS_AT_ONCE) as pool:
-        reasons = pool.map(_lookup_failure, names)
+    with ThreadPoolExecutor(max_workers=_LOOKUPS_AT_ONCE) as executor:
+        reasons = executor.map(_lookup_failure, names)
     return {name: reason for name, reason in zip(names, reasons) if reason}
 
 

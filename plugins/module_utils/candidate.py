@@ -77,7 +77,7 @@ def _link_file(entry: Path, target: Path, root: Path, copy: Path) -> None:
         if pointed != content:
             target.write_bytes(pointed)
             return
-    # A dangling link stays one: nginx must find the fault in the candidate that it would find in the live tree.
+    # A dangling link stays one: nginx must find the error in the candidate that it would find in the live tree.
     target.symlink_to(os.path.realpath(entry))
 
 

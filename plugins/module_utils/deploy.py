@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A transaction and its proofs: made, proven, and kept or undone as the operator's policy says."""
+"""A transaction and its probes: made, verified, and kept or rolled back as the operator's policy says."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from dataclasses import dataclass, field
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import (
-    Proof,
+    Probe,
     Result,
     ask_backends,
-    prove_all,
+    probe_all,
     route,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils.state import Deployed
 from ansible_collections.wsfleet.nginx.plugins.module_utils.transaction import Transaction
 
 POLICIES = ("rollback", "fail", "warn", "skip")
-# Once more, and with a pool of several servers a few times: least_conn tries them by turns.
+# Once more, and with an upstream of several servers a few times: least_conn tries them by turns.
 _PATIENCE = 1.0
 
 
@@ -32,32 +32,36 @@ class Report:
     actions: list[str] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     failure: str = ""
-    undone: bool = False
+    rolled_back: bool = False
 
 
-def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Report:
-    """Deploy and prove; call after the transaction's test(). A TransactionError where nginx does not go live."""
-    before = transaction.deployed.proofs
-    known = {route(proof) for proof in before}
-    routes = {route(proof) for proof in proofs}
-    # As they were proven before, for a deploy may change a proof too. The path of a new route may have led elsewhere.
-    old: t.Sequence[Proof] = [proof for proof in before if route(proof) in routes] if before else proofs
+def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Report:
+    """Deploy and probe; call after the transaction's test(). A TransactionError where nginx does not go live."""
+    before = transaction.deployed.probes
+    known = {route(probe) for probe in before}
+    routes = {route(probe) for probe in probes}
+    # As they were verified before, for a deploy may change a probe too. The path of a new route may have led elsewhere.
+    old: t.Sequence[Probe] = [probe for probe in before if route(probe) in routes] if before else probes
     passed = set(transaction.passed)
     revocable = policy == "rollback" and transaction.can_return
     if revocable:
-        passed |= {result.route for result in prove_all(old) if not result.failed}
+        passed |= {result.route for result in probe_all(old) if not result.failed}
     actions = transaction.run(sorted(passed)) if transaction.needed else []
-    asked = ask_backends(prove_all(proofs, _PATIENCE)) if policy != "skip" else []
+    asked = ask_backends(probe_all(probes, _PATIENCE)) if policy != "skip" else []
     results = [diagnosis.judged(result, passed) for result in asked]
     failed = [result for result in results if result.failed]
     broken = [result for result in failed if diagnosis.is_deploys(result, passed=passed, known=known)]
     if revocable and broken:
         others = [result for result in failed if result not in broken]
         said = _undone(transaction, old, passed)
-        head = [f"This deploy is undone: with it {_counted(failed, results)}.", f"Live now: {said}", "What to fix:"]
-        return Report(failure="\n".join([*head, *diagnosis.told(broken + others, passed)]), undone=True)
-    proven = sorted(result.route for result in results if result.proven)
-    transaction.commit(Deployed([dict(proof) for proof in proofs], proven))
+        head = [
+            f"This deploy is rolled back: with it {_counted(failed, results)}.",
+            f"Live now: {said}",
+            "What to fix:",
+        ]
+        return Report(failure="\n".join([*head, *diagnosis.told(broken + others, passed)]), rolled_back=True)
+    verified = sorted(result.route for result in results if result.verified)
+    transaction.commit(Deployed([dict(probe) for probe in probes], verified))
     if not failed:
         return Report(actions, results)
     head = [f"{_counted(failed, results).capitalize()}.", f"Live now: {_kept(transaction, revocable)}", "What to fix:"]
@@ -65,7 +69,7 @@ def run(transaction: Transaction, proofs: t.Sequence[Proof], policy: str) -> Rep
 
 
 def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
-    return f"{len(failed)} of {len(results)} routes {'is' if len(failed) == 1 else 'are'} not proven"
+    return f"{len(failed)} of {len(results)} routes {'is' if len(failed) == 1 else 'are'} not verified"
 
 
 def _kept(transaction: Transaction, revocable: bool) -> str:
@@ -79,11 +83,11 @@ def _kept(transaction: Transaction, revocable: bool) -> str:
     return f"the new configuration. It stays{why}."
 
 
-def _undone(transaction: Transaction, proofs: t.Sequence[Proof], passed: t.Collection[str]) -> str:
+def _undone(transaction: Transaction, probes: t.Sequence[Probe], passed: t.Collection[str]) -> str:
     said = transaction.undo()
-    again = prove_all([proof for proof in proofs if route(proof) in passed], _PATIENCE)
+    again = probe_all([probe for probe in probes if route(probe) in passed], _PATIENCE)
     failed = [diagnosis.place(result) for result in again if result.failed]
     said = f"{said[0].lower()}{said[1:]}"
     if failed:
-        return f"{said} Even so, not proven any more: {', '.join(failed)}."
-    return f"{said} What was proven before is proven again." if again else said
+        return f"{said} Even so, not verified any more: {', '.join(failed)}."
+    return f"{said} What was verified before is verified again." if again else said

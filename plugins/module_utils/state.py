@@ -22,19 +22,19 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import files
 
 DIRECTORY = Path("/var/lib/wsfleet-nginx")
 _RUN_DIRECTORY = Path("/run/wsfleet-nginx")
-# How many deploys can be undone.
+# How many deploys can be rolled back.
 _HISTORY = 10
 _LOCK_SECONDS = 120
 _POLL_SECONDS = 0.1
 
-Proofs = t.List[t.Dict[str, t.Any]]
+Probes = t.List[t.Dict[str, t.Any]]
 Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
 class Deployed(t.NamedTuple):
-    """The proofs of a configuration, the routes that they proved when it was deployed, and what it consists of."""
+    """The probes of a configuration, the routes that they probed when it was deployed, and what it consists of."""
 
-    proofs: Proofs
+    probes: Probes
     passed: list[str]
     # Each with its digest: what nginx has loaded of them cannot be asked for.
     secrets: t.Mapping[str, str] = MappingProxyType({})
@@ -54,7 +54,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One deploy: the files before it, digests of those after it, and which routes were there and proven before.
+    """One deploy: the files before it, digests of those after it, and which routes were there and verified before.
 
     A file has several digests where the deploy took over from others that were killed.
     """
@@ -63,8 +63,8 @@ class Entry:
     after: dict[Path, list[str | None]]
     time: str
     # Of the configuration before.
-    proofs: Proofs
-    # The routes that were proven before, as proofs.route() tells them.
+    probes: Probes
+    # The routes that were verified before, as probes.route() tells them.
     passed: list[str]
     # Whose content is never shown.
     secrets: t.Collection[Path] = ()
@@ -126,21 +126,21 @@ class State:
         self,
         earlier: Files,
         wanted: Files,
-        proofs: t.Sequence[dict[str, t.Any]] = (),
+        probes: t.Sequence[dict[str, t.Any]] = (),
         passed: t.Sequence[str] = (),
         secrets: t.Collection[Path] = (),
     ) -> None:
-        """From here on the way back is known: to the earlier files, and to the proofs of that configuration."""
+        """From here on the way back is known: to the earlier files, and to the probes of that configuration."""
         unfinished = self.journal()
         # Files of a run that was killed may be there still where this one is killed too.
         others = unfinished.after if unfinished else {}
         after = {path: [digest(content), *others.get(path, [])] for path, content in wanted.items()}
         self._make()
-        entry = Entry(dict(earlier), after, _now(), list(proofs), list(passed), secrets, self.live_address)
+        entry = Entry(dict(earlier), after, _now(), list(probes), list(passed), secrets, self.live_address)
         _write(self._journal, _plain(entry))
 
     def commit(self) -> None:
-        """The deploy is done; from now on it can be undone."""
+        """The deploy is done; from now on it can be rolled back."""
         if not self._journal.exists():
             return
         numbers = self._numbers()
@@ -149,7 +149,7 @@ class State:
             self._past(number).unlink()
 
     def forget(self) -> None:
-        """The deploy was undone."""
+        """The deploy was rolled back."""
         with suppress(FileNotFoundError):
             self._journal.unlink()
 
@@ -158,8 +158,8 @@ class State:
         numbers = self._numbers()
         return _entry(self._past(numbers[-1])) if numbers else None
 
-    def undone(self) -> None:
-        """The last deploy that was done is undone."""
+    def rolled_back(self) -> None:
+        """The last deploy that was done is rolled back."""
         self._past(self._numbers()[-1]).unlink()
 
     def deployed(self) -> Deployed:
@@ -168,8 +168,8 @@ class State:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
             # Releases before 0.4.0 knew no secrets, and did not note the files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
-            found = Deployed(plain["proofs"], plain["passed"], secrets, own, str(plain.get("live_address", "")))
-            whole = all(key in proof for proof in found.proofs for key in ("site", "path", "connect_to"))
+            found = Deployed(plain["probes"], plain["passed"], secrets, own, str(plain.get("live_address", "")))
+            whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return Deployed([], [])
@@ -260,7 +260,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
             }
             for path, before in entry.before.items()
         ],
-        "proofs": entry.proofs,
+        "probes": entry.probes,
         "passed": entry.passed,
         "live_address": entry.live_address,
     }
@@ -280,7 +280,7 @@ def _entry(path: Path) -> Entry | None:
             before={Path(file["path"]): _content(file["before"]) for file in plain["files"]},
             after={Path(file["path"]): file["after"] for file in plain["files"]},
             time=plain["time"],
-            proofs=plain["proofs"],
+            probes=plain["probes"],
             passed=plain["passed"],
             secrets=[Path(file["path"]) for file in plain["files"] if file.get("secret")],
             live_address=str(plain.get("live_address", "")),

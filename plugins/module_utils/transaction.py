@@ -34,7 +34,7 @@ Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
 class TransactionError(Exception):
-    """The deploy did not happen, or was undone; the message tells why, and what is live now."""
+    """The deploy did not happen, or was rolled back; the message tells why, and what is live now."""
 
 
 class _NotLive(Exception):
@@ -103,7 +103,7 @@ class Transaction:
 
     @property
     def passed(self) -> list[str]:
-        """The routes that were proven before where that cannot be seen any more: nginx is down, or a run was killed."""
+        """The routes that passed before where that cannot be seen any more: nginx is down, or a run was killed."""
         unseen = [] if self._master else self.deployed.passed
         return unseen + (self._unfinished.passed if self._unfinished else [])
 
@@ -198,7 +198,7 @@ class Transaction:
                 self._state.commit()
             self._state.forget()
             if self._goal.is_previous:
-                self._state.undone()
+                self._state.rolled_back()
         if self._wanted.get(service.DROP_IN, ...) is None:
             with suppress(OSError):
                 service.DROP_IN.parent.rmdir()
@@ -287,7 +287,7 @@ class Transaction:
         try:
             if original is not None:
                 self._state.keep_original(self._build.configuration, original)
-            self._state.begin(self._earlier, self._wanted, self.deployed.proofs, passed, self.secrets)
+            self._state.begin(self._earlier, self._wanted, self.deployed.probes, passed, self.secrets)
             files.prepare(self.changes, self._earlier)
         except OSError as error:
             self._abandon()

@@ -19,15 +19,15 @@ description:
     reloaded, never restarted, so that open WebSockets survive, and started where it does not run.
   - A reload that fails is silent. So the configuration itself has to tell which one is live, on O(live_address). Where
     the new one does not go live, the earlier files are put back and the module fails with nginx's own words.
-  - Then every route is proven, and O(policy) says what follows where one is not.
-  - Where the files are as wanted and live, nothing is done but the proofs. A run after one that was killed ends what
+  - Then every route is verified, and O(policy) says what follows where one is not.
+  - Where the files are as wanted and live, nothing is done but the probes. A run after one that was killed ends what
     that one began, or undoes it.
   - The files before each of the last ten deploys are kept in C(/var/lib/wsfleet-nginx), for root alone to read.
 options:
   state:
     description:
       - V(present) deploys O(files).
-      - V(previous) brings back the files that the last deploy changed, and proves the routes of that time. A file of
+      - V(previous) brings back the files that the last deploy changed, and probes the routes of that time. A file of
         the host that somebody has changed since stays. Again, it goes back one more deploy.
     type: str
     choices: [present, previous]
@@ -169,13 +169,13 @@ options:
         default: 0
   policy:
     description:
-      - What follows where a route is not proven. Each time it is told which, why, and what to do.
-      - V(rollback) puts the earlier files back if the deploy is at fault. It is where a route was proven before and is
-        not now, and where a new route is not proven although a backend takes the same handshake when it is asked
+      - What follows where a route is not verified. Each time it is told which, why, and what to do.
+      - V(rollback) puts the earlier files back if the deploy is at fault. It is where a route was verified before and
+        is not now, and where a new route is not verified although a backend takes the same handshake when it is asked
         directly. The module fails either way.
       - V(fail) fails, V(warn) warns, and both keep the files, which nginx accepted.
-      - A route that is served and not verified, as O(proofs[].strict=false) has it, is a warning with each of them.
-      - V(skip) proves nothing.
+      - A route that is served and not verified, as O(probes[].strict=false) has it, is a warning with each of them.
+      - V(skip) probes nothing.
     type: str
     choices: [rollback, fail, warn, skip]
     default: rollback
@@ -190,10 +190,10 @@ options:
     type: str
     required: true
 extends_documentation_fragment:
-  - wsfleet.nginx.proofs
+  - wsfleet.nginx.probes
 attributes:
   check_mode:
-    description: Tests the candidate with nginx, and changes nothing. Routes are not proven.
+    description: Tests the candidate with nginx, and changes nothing. Routes are not verified.
     support: full
   diff_mode:
     description: Shows each file that changes, C(binary.conf) and the drop-in included. Of secrets only that they do.
@@ -216,7 +216,7 @@ EXAMPLES = r"""
       - path: /etc/nginx/conf.d/00-websockets.conf
         content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
     live_address: 127.0.0.1:6455
-    proofs:
+    probes:
       - site: ws.serverlab.ca
         path: /
         url: ws://ws.serverlab.ca:3000/
@@ -254,12 +254,12 @@ actions:
   elements: str
   returned: always
   sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
-undone:
-  description: Whether the deploy was undone because of its proofs.
+rolled_back:
+  description: Whether the deploy was rolled back because of its probes.
   type: bool
   returned: always
-proofs:
-  description: One result for each of O(proofs), in their order.
+probes:
+  description: One result for each of O(probes), in their order.
   type: list
   elements: dict
   returned: when nothing failed. In check mode and with O(policy=skip) no proof is made.
@@ -273,18 +273,18 @@ proofs:
     status:
       description: The HTTP status of the answer, or nothing where there was none.
       type: int
-    proven:
-      description: What was proven, or nothing.
+    verified:
+      description: What was verified, or nothing.
       type: str
       sample: handshake
     failure:
-      description: Why the route is not proven, with O(policy=warn).
+      description: Why the route is not verified, with O(policy=warn).
       type: str
     unverified:
       description:
         - Why the route is served and yet not verified, with what to set, or nothing. The module warns of it.
-        - Where O(proofs[].strict=false), its backends may take handshakes at another path, or on other terms. One that
-          was proven before the deploy is not taken for that.
+        - Where O(probes[].strict=false), its backends may take handshakes at another path, or on other terms. One that
+          was verified before the deploy is not taken for that.
       type: str
       sample: the backend itself answers 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket
       version_added: 0.6.0
@@ -449,7 +449,7 @@ def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
 
 def warn_of_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    for warning in certificate.warnings([(result.proof["site"], result.expires) for result in results], now):
+    for warning in certificate.warnings([(result.probe["site"], result.expires) for result in results], now):
         module.warn(warning)
 
 
@@ -508,10 +508,10 @@ def show_paths(module: AnsibleModule) -> None:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def keep_secrets(module: AnsibleModule, made: state.Proofs) -> None:
+def keep_secrets(module: AnsibleModule, made: state.Probes) -> None:
     """Headers that come from the host itself, and not with the module's options, are not shown either."""
-    for proof in made:
-        for headers in (proof.get("headers"), (proof.get("backends") or {}).get("headers")):
+    for probe in made:
+        for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
             module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
@@ -541,27 +541,27 @@ def warn_of_unverified(module: AnsibleModule, results: t.Sequence[routes.Result]
 
 def go(module: AnsibleModule, scratch: Path) -> None:
     kept = state.State(module.params["live_address"])
-    wanted_proofs, policy = module.params["proofs"], module.params["policy"]
+    wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
         module.warn("nginx is not installed yet, so it could not test the candidate")
         own = own_files(module)
         secrets = secret_files(module, own)
         diff = [shown(change, hidden=change.path in secrets) for change in files.plan({**own, **secrets})]
-        module.exit_json(changed=True, undone=False, actions=[], diff=diff)
+        module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
     build = binary.installed()
     if not previous:
         kept.take_over(own_files(module))
     live_address = module.params["live_address"]
-    keep_secrets(module, kept.deployed().proofs)
+    keep_secrets(module, kept.deployed().probes)
     if previous:
         entry = last_deploy(kept)
         live_address = entry.live_address or live_address
-        keep_secrets(module, entry.proofs)
+        keep_secrets(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
         hide_secrets(module, secrets.values())
         # Never back to what the operator flees from.
-        wanted_proofs, policy = entry.proofs, "fail" if policy == "rollback" else policy
+        wanted_probes, policy = entry.probes, "fail" if policy == "rollback" else policy
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
@@ -573,14 +573,14 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     deal = transaction.Transaction(build, goal, kept, scratch)
     hidden = deal.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deal.changes]
-    result = {"changed": deal.needed, "undone": False, "diff": diff}
+    result = {"changed": deal.needed, "rolled_back": False, "diff": diff}
     test(module, deal)
     if module.check_mode:
         module.exit_json(actions=deal.actions, **result)
     with out_of_balancers(module, deal):
-        report = deploy.run(deal, wanted_proofs, policy)
-    if report.undone:
-        module.fail_json(msg=report.failure, changed=False, undone=True)
+        report = deploy.run(deal, wanted_probes, policy)
+    if report.rolled_back:
+        module.fail_json(msg=report.failure, changed=False, rolled_back=True)
     warn_of_limits(module, build)
     warn_of_certificates(module, report.results)
     warn_of_unverified(module, report.results)
@@ -589,7 +589,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.fail_json(msg=report.failure, **result)
     if report.failure:
         module.warn(report.failure)
-    module.exit_json(proofs=[proven.plain() for proven in report.results], **result)
+    module.exit_json(probes=[verified.plain() for verified in report.results], **result)
 
 
 def main() -> None:
@@ -645,7 +645,7 @@ def main() -> None:
             },
             "policy": {"type": "str", "choices": list(deploy.POLICIES), "default": "rollback"},
             "live_address": {"type": "str", "required": True},
-            "proofs": argspec.SPEC,
+            "probes": argspec.SPEC,
         },
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,

@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: websocket_probe
 version_added: 0.1.0
-short_description: Prove that a WebSocket can be opened
+short_description: Verify that a WebSocket can be opened
 description:
   - Opens a WebSocket the way a browser or another client would (RFC 6455), checks the whole opening handshake,
     optionally exchanges a text message and a ping, and closes it again.
@@ -27,7 +27,7 @@ options:
     description:
       - Where the connection goes, if that is not the host and port of O(url).
       - V(host:port), V([IPv6]:port) or V(unix:/path). The C(Host) header and the TLS server name stay those of O(url).
-      - This proves one gateway out of many behind a name, or a name that does not lead here yet.
+      - This probes one gateway out of many behind a name, or a name that does not lead here yet.
     type: str
   host:
     description:
@@ -71,7 +71,7 @@ options:
   ping:
     description:
       - Whether to send a ping, which any WebSocket server must answer with a pong (RFC 6455 section 5.5.2).
-      - It proves that data gets through in both directions without knowing what the application talks.
+      - It verifies that data gets through in both directions without knowing what the application talks.
     type: bool
     default: false
   timeout:
@@ -87,14 +87,14 @@ options:
     default: true
   ca_path:
     description:
-      - A PEM file with the certificates of the authorities to trust, or a directory of such files prepared by
+      - A PEM file with the certificates of the CAs to trust, or a directory of such files prepared by
         C(openssl rehash).
       - The default is what the Python of the host trusts.
     type: path
   client_cert:
     description:
       - A PEM file with the certificate to show to a C(wss://) peer that asks for one, and those that lead to its
-        authority. It may hold the key too.
+        CA. It may hold the key too.
     type: path
     version_added: 0.4.0
   client_key:
@@ -128,9 +128,9 @@ attributes:
 requirements:
   - Python 3.8 or newer on the host that runs the probe; nothing beside its standard library
 notes:
-  - The probe runs on the host that the task is for. Delegate it to another host to prove the way from there.
+  - The probe runs on the host that the task is for. Delegate it to another host to probe the way from there.
   - Redirects are not followed and proxies from the environment are not used, as WebSocket clients do not follow the
-    former and a proxy would not prove the gateway.
+    former and a proxy would not probe the gateway.
 seealso:
   - module: wsfleet.nginx.config_transaction
   - module: ansible.builtin.uri
@@ -145,18 +145,18 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Prove that the chat can be reached
+- name: Verify that the chat can be reached
   wsfleet.nginx.websocket_probe:
     url: wss://chat.example.com/ws/
 
-- name: Prove the route through this very gateway, before DNS leads to it
+- name: Probe the route through this very gateway, before DNS leads to it
   wsfleet.nginx.websocket_probe:
     url: wss://chat.example.com/ws/
     connect_to: 127.0.0.1:443
     origin: https://www.example.com
     ping: true
 
-- name: Prove that the echo backend answers, and how fast
+- name: Verify that the echo backend answers, and how fast
   wsfleet.nginx.websocket_probe:
     url: ws://echo.example.com:3000/
     send: hello
@@ -168,19 +168,19 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ echo.round_trip_ms }} ms there and back"
 
-- name: Prove an API that wants a token and a subprotocol
+- name: Probe an API that wants a token and a subprotocol
   wsfleet.nginx.websocket_probe:
     url: wss://api.example.com/v1/stream
     subprotocols: [graphql-transport-ws]
     headers:
       Authorization: "Bearer {{ api_token }}"
 
-- name: Prove a backend behind a Unix socket
+- name: Probe a backend behind a Unix socket
   wsfleet.nginx.websocket_probe:
     url: ws://localhost/ws
     connect_to: unix:/run/chat/ws.sock
 
-- name: Prove a gateway behind a load balancer, for clients with certificates
+- name: Probe a gateway behind a load balancer, for clients with certificates
   wsfleet.nginx.websocket_probe:
     url: wss://devices.example.com/
     connect_to: 192.0.2.10:443
@@ -188,7 +188,7 @@ EXAMPLES = r"""
     client_cert: /etc/ssl/device.pem
     client_key: /etc/ssl/private/device.key
 
-- name: Prove that a foreign origin is refused
+- name: Verify that a foreign origin is refused
   wsfleet.nginx.websocket_probe:
     url: wss://chat.example.com/ws/
     origin: https://evil.example.net
@@ -262,7 +262,7 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_websocket
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Request, websocket_faults
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Request, websocket_errors
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "url": {"type": "str", "required": True},
@@ -286,34 +286,34 @@ ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
 
 def request_headers(headers: dict[str, Any], host: str | None) -> tuple[dict[str, str], list[str]]:
     """The headers to send, and what is wrong with the ones given. Values are not printed: they may be secrets."""
-    faults = []
+    errors = []
     texts: dict[str, str] = {}
     for name, value in headers.items():
         if isinstance(value, str) or (isinstance(value, (int, float)) and not isinstance(value, bool)):
             texts[name] = str(value)
         else:
-            faults.append(f"headers[{name!r}]: must be text or a number, got {type(value).__name__}")
+            errors.append(f"headers[{name!r}]: must be text or a number, got {type(value).__name__}")
     if host is None:
-        return texts, faults
+        return texts, errors
     if any(name.lower() == "host" for name in headers):
-        faults.append("host: the headers hold a Host too, give one of them")
+        errors.append("host: the headers hold a Host too, give one of them")
     elif not re.fullmatch(r"[!-~]+", host):
-        faults.append(f"host: must be printable ASCII without spaces, got {host!r}")
+        errors.append(f"host: must be printable ASCII without spaces, got {host!r}")
     else:
         texts["Host"] = host
-    return texts, faults
+    return texts, errors
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     options = dict(module.params)
-    headers, faults = request_headers(options.pop("headers"), options.pop("host"))
+    headers, errors = request_headers(options.pop("headers"), options.pop("host"))
     send, expect, ping = (options.pop(name) for name in ("send", "expect", "ping"))
     request = Request(headers=headers, **options)
 
-    faults += websocket_faults(request, send=send, expect=expect)
-    if faults:
-        module.fail_json(msg="; ".join(faults))
+    errors += websocket_errors(request, send=send, expect=expect)
+    if errors:
+        module.fail_json(msg="; ".join(errors))
 
     result = asdict(probe_websocket(request, message=send, expect=expect, ping=ping))
     for name in ("broke", "header_size"):

@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a run over many gateways went: what became of each, and which routes are proven."""
+"""How a run over many gateways went: what became of each, and which routes are verified."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import proof_table
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import probe_table
 
 # In the order they are printed: what needs somebody comes last, where a terminal ends.
-_STATES = ("changed", "proven", "unchanged", "untouched", "unreachable", "undone", "failed")
+_STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
 _IN_CHECK_MODE = {"changed": "would change"}
 
 Facts = t.Mapping[str, t.Any]
@@ -39,10 +39,10 @@ def summary(gateways: t.Mapping[str, Facts], batch: t.Sequence[str], last: str, 
     """Sum up what is known of all gateways after a batch; last is the gateway at the end of the last batch."""
     outcomes = {name: outcome(facts) for name, facts in gateways.items()}
     states = [outcomes[name].state for name in batch if name in outcomes]
-    # Where nobody of a batch is left, nothing in it was proven.
-    stops = bool({"failed", "undone"} & set(states)) or set(states) == {"unreachable"}
-    proofs = {name: _result(facts).get("proofs") or () for name, facts in gateways.items()}
-    table = proof_table({name: results for name, results in proofs.items() if results})
+    # Where nobody of a batch is left, nothing in it was verified.
+    stops = bool({"failed", "rolled back"} & set(states)) or set(states) == {"unreachable"}
+    probes = {name: _result(facts).get("probes") or () for name, facts in gateways.items()}
+    table = probe_table({name: results for name, results in probes.items() if results})
     parts = [_counted(outcomes, check_mode), "\n".join(_lines(outcomes, check_mode)), table]
     return Summary(
         stops=stops,
@@ -56,21 +56,21 @@ def outcome(facts: Facts) -> Outcome:
     """What became of one gateway."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
-        return Outcome("undone" if failure.get("undone") else "failed", _first_line(failure))
+        return Outcome("rolled back" if failure.get("rolled_back") else "failed", _first_line(failure))
     for answer in (result, facts.get("__websockets_preflight", {})):
         if answer.get("unreachable"):
             return Outcome("unreachable", _first_line(answer))
     if "__websockets_result" not in facts:
-        return Outcome("untouched", "")
+        return Outcome("not started", "")
     unverified = _unverified(result)
     if result.get("changed"):
         return Outcome("changed", ", ".join([*result.get("actions", ()), *unverified]))
-    return Outcome("proven" if result.get("proofs") else "unchanged", ", ".join(unverified))
+    return Outcome("verified" if result.get("probes") else "unchanged", ", ".join(unverified))
 
 
 def _unverified(result: Facts) -> list[str]:
     """How many routes are served and not verified, where there are any."""
-    number = sum(bool(proof.get("unverified")) for proof in result.get("proofs") or ())
+    number = sum(bool(probe.get("unverified")) for probe in result.get("probes") or ())
     return [f"{number} route{'' if number == 1 else 's'} not verified"] if number else []
 
 
@@ -106,28 +106,28 @@ def _shown(state: str, check_mode: bool) -> str:
 class Verdict(t.TypedDict):
     """What is wrong with the variables of several gateways."""
 
-    faults: str
+    errors: str
     warnings: list[str]
     told: dict[str, list[str]]
 
 
 def verdict(models: t.Mapping[str, Facts], told: t.Mapping[str, t.Sequence[str]]) -> Verdict:
-    """Put the faults and the new warnings of several models together, given the warnings that were told before."""
-    faults = {name: tuple(model["faults"]) for name, model in models.items()}
+    """Put the errors and the new warnings of several models together, given the warnings that were told before."""
+    errors = {name: tuple(model["errors"]) for name, model in models.items()}
     warnings = {name: list(model.get("warnings", ())) for name, model in models.items()}
     new = [
         (warning, name) for name, found in warnings.items() for warning in found if warning not in told.get(name, ())
     ]
     paragraphs = [
-        "\n- ".join([f"The variables of {', '.join(names)} have faults:", *found])
-        for found, names in _by_value((found, name) for name, found in faults.items() if found).items()
+        "\n- ".join([f"The variables of {', '.join(names)} have errors:", *found])
+        for found, names in _by_value((found, name) for name, found in errors.items() if found).items()
     ]
     # Where there is one gateway, or all are alike, it goes without saying which.
     lines = [
         warning if len(names) == len(models) else f"{', '.join(names)}: {warning}"
         for warning, names in _by_value(new).items()
     ]
-    return Verdict(faults="\n".join(paragraphs), warnings=lines, told=warnings)
+    return Verdict(errors="\n".join(paragraphs), warnings=lines, told=warnings)
 
 
 _Value = t.TypeVar("_Value", bound=t.Hashable)

@@ -34,7 +34,7 @@ VERIFY = proxies.ROOT / "playbooks" / "verify.yml"
 COUNTS = (50, 150, 500)
 # So many gateways get the other play too.
 COMPARED = 150
-POOL, LARGE_POOL, LARGE_POOL_GATEWAYS = 10, 2000, 50
+UPSTREAM, LARGE_UPSTREAM, LARGE_UPSTREAM_GATEWAYS = 10, 2000, 50
 ONE_TASK = [
     {
         "hosts": "ws_gateways",
@@ -148,28 +148,28 @@ def written(directory: Path, name: str, content: t.Any) -> Path:
 
 
 def measured(running: Fleet) -> str:
-    """A table by the number of gateways, one for each other play, and one by the size of the pool."""
+    """A table by the number of gateways, one for each other play, and one by the size of the upstream."""
     one_task = written(running.directory, "one-task.yml", ONE_TASK)
-    (running.directory / "by-hand.j2").write_text(template(POOL))
+    (running.directory / "by-hand.j2").write_text(template(UPSTREAM))
     by_count: dict[str, Cost] = {}
     for count in COUNTS:
-        running.grow(count, POOL)
-        inventory = written(running.directory, f"hosts-{count}.json", running.inventory(count, POOL))
+        running.grow(count, UPSTREAM)
+        inventory = written(running.directory, f"hosts-{count}.json", running.inventory(count, UPSTREAM))
         by_count[f"{count} gateways"] = play(running, SITE, inventory, count)
     verify = play(running, VERIFY, inventory, COUNTS[-1])
     other = play(running, one_task, running.directory / f"hosts-{COMPARED}.json", COMPARED)
-    by_pool: dict[str, Cost] = {}
-    some = running.gateways[:LARGE_POOL_GATEWAYS]
-    for pool in (POOL, LARGE_POOL):
-        running.serve(some, pool)
-        inventory = written(running.directory, f"pool-{pool}.json", running.inventory(len(some), pool))
-        by_pool[f"a pool of {pool}"] = play(running, SITE, inventory, len(some))
+    by_upstream: dict[str, Cost] = {}
+    some = running.gateways[:LARGE_UPSTREAM_GATEWAYS]
+    for upstream in (UPSTREAM, LARGE_UPSTREAM):
+        running.serve(some, upstream)
+        inventory = written(running.directory, f"upstream-{upstream}.json", running.inventory(len(some), upstream))
+        by_upstream[f"an upstream of {upstream}"] = play(running, SITE, inventory, len(some))
     all_of_them = f"{COUNTS[-1]} gateways"
     tables = {
         "site.yml": by_count,
         all_of_them: {"site.yml": by_count[all_of_them], "verify.yml": verify},
         f"{COMPARED} gateways": {"one template task": other, "site.yml": by_count[f"{COMPARED} gateways"]},
-        f"{LARGE_POOL_GATEWAYS} gateways, each with": by_pool,
+        f"{LARGE_UPSTREAM_GATEWAYS} gateways, each with": by_upstream,
     }
     return "\n".join(table(title, costs) for title, costs in tables.items())
 
@@ -187,7 +187,7 @@ def circumstances() -> str:
     kernel, nginx = platform.release().split("-")[0], proxies.versions()["nginx"]
     return page.paragraph(
         f"ansible-core {ansible.release.__version__} on a machine of {os.cpu_count()} cores with Linux {kernel}, which "
-        f"runs the gateways too. Each gateway is a real nginx {nginx}, and proves its route in each run."
+        f"runs the gateways too. Each gateway is a real nginx {nginx}, and probes its route in each run."
     )
 
 

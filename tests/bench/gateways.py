@@ -94,7 +94,7 @@ def until(reached: t.Callable[[], bool]) -> None:
 
 
 def backends(count: int) -> dict[str, Variables]:
-    """The hosts of the pool's group."""
+    """The hosts of the upstream's group."""
     return {f"server{number:04}": {"ansible_host": address(2, number)} for number in range(count)}
 
 
@@ -128,13 +128,13 @@ class Fleet:
         plain = (root / "etc/nginx/nginx.conf").read_text()
         self._nginx_conf = nginx_conf.edited(plain, capacity.raised(model["nginx_conf"], nginx_conf.values(plain)))
 
-    def grow(self, count: int, pool: int) -> None:
+    def grow(self, count: int, upstream: int) -> None:
         """Start gateways that serve what the role would have them serve, until there are so many."""
-        added = [self._start(number, pool) for number in range(len(self.gateways), count)]
+        added = [self._start(number, upstream) for number in range(len(self.gateways), count)]
         self.gateways += added
         until(lambda: all(gateway.has_started() for gateway in added))
 
-    def _start(self, number: int, pool: int) -> Gateway:
+    def _start(self, number: int, upstream: int) -> Gateway:
         own = self.directory / f"{number + 1:04}"
         for name in DIRECTORIES:
             (own / name).mkdir(parents=True)
@@ -142,23 +142,23 @@ class Fleet:
         (own / "nginx/sites-enabled/default").unlink()
         (own / "nginx/nginx.conf").write_text(self._nginx_conf)
         where = address(1, number)
-        (own / "nginx" / CONFIGURATION).write_text(configuration(where, pool))
-        (own / "nginx" / BY_HAND).write_text(template(pool).replace(PLACEHOLDER, where))
+        (own / "nginx" / CONFIGURATION).write_text(configuration(where, upstream))
+        (own / "nginx" / BY_HAND).write_text(template(upstream).replace(PLACEHOLDER, where))
         unshare = ("unshare", "--mount", "--pid", "--fork", "--kill-child", f"--mount-proc={self._root}/proc")
         host = ("sh", "-c", HOST, "host", self._root, own)
         command = ("nsenter", "--target", str(self._backend), "--net", *unshare, *host)
         return Gateway(f"gateway{number + 1:04}", where, own, subprocess.Popen(command))
 
-    def serve(self, gateways: t.Iterable[Gateway], pool: int) -> None:
-        """Have gateways serve a pool of another size."""
+    def serve(self, gateways: t.Iterable[Gateway], upstream: int) -> None:
+        """Have gateways serve an upstream of another size."""
         for gateway in gateways:
             master, workers = gateway.pid, children(gateway.pid)
-            (gateway.own / "nginx" / CONFIGURATION).write_text(configuration(gateway.address, pool))
+            (gateway.own / "nginx" / CONFIGURATION).write_text(configuration(gateway.address, upstream))
             os.kill(master, signal.SIGHUP)
             # Others have taken their place.
             until(lambda: bool(now := children(master)) and not now & workers)  # noqa: B023
 
-    def inventory(self, count: int, pool: int) -> Variables:
+    def inventory(self, count: int, upstream: int) -> Variables:
         connection = {
             "ansible_connection": "local",
             "ansible_python_interpreter": INTERPRETER,
@@ -171,7 +171,7 @@ class Fleet:
         }
         return {
             "ws_gateways": {"hosts": hosts, "vars": {**connection, **variables("{{ address }}")}},
-            "ws_backends": {"hosts": backends(pool)},
+            "ws_backends": {"hosts": backends(upstream)},
         }
 
     def end(self) -> None:
@@ -181,16 +181,16 @@ class Fleet:
             gateway.host.wait()
 
 
-def configuration(where: str, pool: int) -> str:
+def configuration(where: str, upstream: int) -> str:
     """The file that the role writes for the gateway with this address."""
-    servers = backends(pool)
+    servers = backends(upstream)
     return rendering.render(variables(where), groups={"ws_backends": list(servers)}, hostvars=servers)
 
 
 @functools.cache
-def template(pool: int) -> str:
+def template(upstream: int) -> str:
     """The same file as a template that says nothing but where the address goes."""
-    return configuration("127.0.0.2", pool).replace("127.0.0.2", PLACEHOLDER)
+    return configuration("127.0.0.2", upstream).replace("127.0.0.2", PLACEHOLDER)
 
 
 @contextlib.contextmanager

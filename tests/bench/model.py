@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the model costs: seconds of one core, in Ansible's own template engine, next to a template without any check.
 
-The template beside it is written by hand for these very variables and prints the same pools and sites. Each case is
+The template beside it is written by hand for these very variables and prints the same upstreams and sites. Each case is
 run several times in turn with the other, and the fastest run of each counts.
 """
 
@@ -58,7 +58,7 @@ server {
 }
 {% endfor %}
 """
-# The same, with the servers of each pool from an inventory group.
+# The same, with the servers of each upstream from an inventory group.
 BY_HAND_FROM_GROUP = BY_HAND.replace(
     "{% for server in upstream.servers %}\n    server {{ server }};",
     "{% for host in groups[upstream.group] | sort %}\n"
@@ -72,14 +72,14 @@ Variables = t.Dict[str, t.Any]
 def many_sites(count: int, servers: int) -> Variables:
     return {
         "upstreams": [
-            {"name": f"pool{i}", "servers": [f"10.{i // 250}.{i % 250}.{j + 1}:3000" for j in range(servers)]}
+            {"name": f"upstream{i}", "servers": [f"10.{i // 250}.{i % 250}.{j + 1}:3000" for j in range(servers)]}
             for i in range(count)
         ],
         "sites": [
             {
                 "server_name": f"site{i}.example.com",
                 "listen": 8080,
-                "locations": [{"path": "/", "upstream": f"pool{i}"}],
+                "locations": [{"path": "/", "upstream": f"upstream{i}"}],
             }
             for i in range(count)
         ],
@@ -89,7 +89,7 @@ def many_sites(count: int, servers: int) -> Variables:
 
 
 def large_group(count: int) -> Variables:
-    """One pool, of the hosts of a real inventory."""
+    """One upstream, of the hosts of a real inventory."""
     loader = DataLoader()
     inventory = InventoryManager(loader=loader, sources=["localhost,"])
     inventory.add_group("backends")
@@ -98,7 +98,7 @@ def large_group(count: int) -> Variables:
         inventory.get_host(f"backend{i:04}").set_variable("ansible_host", f"10.0.{i // 250}.{i % 250 + 1}")
     variables = VariableManager(loader=loader, inventory=inventory)
     return {
-        "upstreams": [{"name": "pool0", "group": "backends", "port": 3000}],
+        "upstreams": [{"name": "upstream0", "group": "backends", "port": 3000}],
         "sites": many_sites(1, 0)["sites"],
         "groups": inventory.get_groups_dict(),
         "hostvars": HostVars(inventory, variables, loader),
@@ -111,8 +111,8 @@ def rendered(template: str, variables: Variables) -> str:
 
 def ours(variables: Variables) -> str:
     model = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(MODEL))
-    if model["faults"]:
-        sys.exit("\n".join(model["faults"]))
+    if model["errors"]:
+        sys.exit("\n".join(model["errors"]))
     surroundings = {"ansible_managed": "Ansible managed", "websockets_status_listen": "127.0.0.1:6455"}
     return rendered(TEMPLATE, {"__websockets_model": model, **surroundings})
 
@@ -135,9 +135,9 @@ def main() -> None:
     init_plugin_loader([])
     print(f"{'seconds of one core, best of ' + str(RUNS):40}  {'checked':>8}  {'by hand':>8}  ratio")
     for name, variables, by_hand in (
-        ("500 sites, 500 pools of 10", many_sites(500, 10), BY_HAND),
-        ("1000 sites, 1000 pools of 10", many_sites(1000, 10), BY_HAND),
-        ("1 site, 1 pool of 2000 from a group", large_group(2000), BY_HAND_FROM_GROUP),
+        ("500 sites, 500 upstreams of 10", many_sites(500, 10), BY_HAND),
+        ("1000 sites, 1000 upstreams of 10", many_sites(1000, 10), BY_HAND),
+        ("1 site, 1 upstream of 2000 from a group", large_group(2000), BY_HAND_FROM_GROUP),
     ):
         if not lines(rendered(by_hand, variables)) <= lines(ours(variables)):
             sys.exit(f"{name}: the files differ, so their times cannot be compared")

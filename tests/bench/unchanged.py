@@ -88,7 +88,7 @@ def measure(directory: Path) -> None:
     site = ROOT / "playbooks" / "site.yml"
     play(site, with_backend, unchanged=False)
     (directory / "file.conf.j2").write_text(podman("exec", CONTAINER, "cat", CONFIGURATION) + "\n")
-    plays = {"site.yml: check, deploy, proof": (site, inventory), "setup, template, service": (by_hand, inventory)}
+    plays = {"site.yml: check, deploy, probe": (site, inventory), "setup, template, service": (by_hand, inventory)}
     seconds: dict[str, list[float]] = {name: [] for name in plays}
     for _run in range(RUNS):
         for name, (playbook, hosts) in plays.items():

@@ -36,7 +36,7 @@ from roles.test_examples import EXAMPLES
 Arguments = t.Mapping[str, t.Sequence[str]]
 FORKS: Arguments = {"gixy-ng": ["--deep"], "gixy-next": []}
 ACCEPTED = ROOT / "tests" / "gixy" / "accepted.yml"
-# Of Debian 11 and 12: it has more faults than that of later ones, which the role's file has to make up for.
+# Of Debian 11 and 12: it has more errors than that of later ones, which the role's file has to make up for.
 NGINX_CONF = (ROOT / "tests" / "gixy" / "nginx.conf").read_text()
 # What a scenario asks its containers for.
 OF_CONTAINERS = {
@@ -44,7 +44,7 @@ OF_CONTAINERS = {
     "vault_certificate": "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
     "vault_key": "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n",
 }
-# A fault at the end of every file: gixy-ng takes what it cannot parse for a file without findings.
+# An error at the end of every file: gixy-ng takes what it cannot parse for a file without findings.
 SENTINEL = "server {\n    listen unix:/run/sentinel.sock;\n    server_tokens on;\n}\n"
 SENTINELS_LINE = "server_tokens on;"
 # In the excerpt that comes with a finding: its innermost directives, and its empty blocks. There a server has its

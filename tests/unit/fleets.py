@@ -21,15 +21,15 @@ BAD_GATEWAY = {"status": 502, "failure": "answered 502 Bad Gateway", "hint": f"a
 
 def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
     found = gateway_model({"websockets_upstreams": upstreams, "websockets_sites": sites}, {}, {})
-    assert found["faults"] == []
+    assert found["errors"] == []
     return found
 
 
 def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any]:
-    """A gateway with pools of so many servers, and so many routes of each site."""
-    pools = [
+    """A gateway with upstreams of so many servers, and so many routes of each site."""
+    upstreams = [
         {
-            "name": f"pool{site}",
+            "name": f"upstream{site}",
             "servers": [f"10.{site // 200}.{site % 200}.{n % 250}:{3000 + n}" for n in range(servers)],
         }
         for site in range(sites)
@@ -38,18 +38,18 @@ def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any
         {
             "server_name": f"site{site}.example",
             "listen": 80,
-            "locations": [{"path": f"/path{number}/", "upstream": f"pool{site}"} for number in range(routes)],
+            "locations": [{"path": f"/path{number}/", "upstream": f"upstream{site}"} for number in range(routes)],
         }
         for site in range(sites)
     ]
-    return model(pools, named)
+    return model(upstreams, named)
 
 
 def answer(at: str, **keys: t.Any) -> dict[str, t.Any]:
-    proven = {"status": 101, "proven": "handshake", "failure": "", "unverified": "", "hint": ""}
-    proven.update(milliseconds=1.84, expires=None)
-    failed = {"proven": ""} if keys.get("failure") or keys.get("unverified") else {}
-    return {"at": at, "site": "", "path": "", **proven, **failed, **keys}
+    verified = {"status": 101, "verified": "handshake", "failure": "", "unverified": "", "hint": ""}
+    verified.update(milliseconds=1.84, expires=None)
+    failed = {"verified": ""} if keys.get("failure") or keys.get("unverified") else {}
+    return {"at": at, "site": "", "path": "", **verified, **failed, **keys}
 
 
 def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
@@ -67,7 +67,7 @@ def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locati
 def well(name: str, of: t.Mapping[str, t.Any]) -> Found:
     """A gateway that serves all its routes."""
     told = {
-        "proofs": [answer(proof["at"]) for proof in of["proofs"]],
+        "probes": [answer(probe["at"]) for probe in of["probes"]],
         "backends": [],
         "nginx_version": "1.26.3",
         "openssl_version": "3.5.1",
@@ -76,7 +76,7 @@ def well(name: str, of: t.Mapping[str, t.Any]) -> Found:
         "drained": [],
         "connections": 1234,
     }
-    return Found(name, of, told, {"proofs": [answer(proof["at"], milliseconds=2.5) for proof in of["proofs"]]})
+    return Found(name, of, told, {"probes": [answer(probe["at"], milliseconds=2.5) for probe in of["probes"]]})
 
 
 def unreachable(name: str, of: t.Mapping[str, t.Any], message: str = "Connection timed out") -> Found:
@@ -88,16 +88,16 @@ def but(found: Found, place: int | None = None, **keys: t.Any) -> Found:
     told = dict(found.gateway)
     if place is None:
         return replace(found, gateway={**told, **keys})
-    proofs = list(told["proofs"])
-    proofs[place] = answer(proofs[place]["at"], **keys)
-    return replace(found, gateway={**told, "proofs": proofs})
+    probes = list(told["probes"])
+    probes[place] = answer(probes[place]["at"], **keys)
+    return replace(found, gateway={**told, "probes": probes})
 
 
 def outside(found: Found, place: int, **keys: t.Any) -> Found:
     """The gateway with another answer of one route to the controller."""
-    proofs = list(found.controller["proofs"])
-    proofs[place] = answer(proofs[place]["at"], **keys)
-    return replace(found, controller={"proofs": proofs})
+    probes = list(found.controller["probes"])
+    probes[place] = answer(probes[place]["at"], **keys)
+    return replace(found, controller={"probes": probes})
 
 
 def asked(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
@@ -112,7 +112,7 @@ def asked(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
                 for address in item["addresses"]
             ],
         )
-        if "proofs" in found.gateway
+        if "probes" in found.gateway
         else found
         for found in fleet
     ]
@@ -157,7 +157,7 @@ def troubled(gateways: int = 500) -> list[Found]:
     )
     names = [f"gateway{number:03}" for number in range(1, gateways + 1)]
     fleet = [well(name, first) for name in names]
-    fleet = [replace(found, controller={"proofs": found.controller["proofs"][:-1]}) for found in fleet]
+    fleet = [replace(found, controller={"probes": found.controller["probes"][:-1]}) for found in fleet]
     for number, found in enumerate(fleet):
         fleet[number] = but(found, 8, **BAD_GATEWAY) if number % 2 else found
     fleet[2] = unreachable(names[2], first, "Failed to connect to the host via ssh: Connection timed out")

@@ -1,17 +1,17 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small variables to change, and what becomes of them: a model or its faults."""
+"""Small variables to change, and what becomes of them: a model or its errors."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import Model, SiteBlock, gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
-POOL = {"name": "ws-backend", "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "server03:3000"]}
+UPSTREAM = {"name": "ws-backend", "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "server03:3000"]}
 LOCATION = {"path": "/", "upstream": "ws-backend"}
 SITE = {"server_name": "ws.serverlab.ca", "listen": 3000, "locations": [LOCATION]}
 PATHS = {"ssl_certificate": "/etc/ssl/ws.pem", "ssl_certificate_key": "/etc/ssl/ws.key"}
@@ -59,35 +59,35 @@ STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
 def check(
     upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"], **others: t.Any
 ) -> tuple[Model | None, list[str]]:
-    faults = Faults()
+    errors = Errors()
     variables = {
         "websockets_upstreams": upstreams,
         "websockets_sites": sites,
         "websockets_status_listen": status,
         **others,
     }
-    return gateway_model(variables, INVENTORY, faults), faults.lines
+    return gateway_model(variables, INVENTORY, errors), errors.lines
 
 
 def sound(upstreams: t.Any, sites: t.Any, **others: t.Any) -> Model:
-    model, faults = check(upstreams, sites, **others)
-    assert faults == []
+    model, errors = check(upstreams, sites, **others)
+    assert errors == []
     assert model is not None
     return model
 
 
-def faults_of(upstreams: t.Any, sites: t.Any) -> list[str]:
-    model, faults = check(upstreams, sites)
+def errors_of(upstreams: t.Any, sites: t.Any) -> list[str]:
+    model, errors = check(upstreams, sites)
     assert model is None
-    return faults
+    return errors
 
 
 def on(nginx: str, upstreams: t.Any, sites: t.Any) -> tuple[Model | None, list[str]]:
     return check(upstreams, sites, websockets_nginx_version=nginx)
 
 
-def pool(**keys: t.Any) -> dict[str, t.Any]:
-    return {**POOL, **keys}
+def upstream(**keys: t.Any) -> dict[str, t.Any]:
+    return {**UPSTREAM, **keys}
 
 
 def site(**keys: t.Any) -> dict[str, t.Any]:
@@ -137,7 +137,7 @@ def blocks_of(model: Model, number: int = 0) -> dict[str, list[str]]:
 
 def blocks_with(**keys: t.Any) -> dict[str, list[str]]:
     """The location blocks of one location."""
-    return blocks_of(sound([POOL], [site(locations=[location(**keys)])]))
+    return blocks_of(sound([UPSTREAM], [site(locations=[location(**keys)])]))
 
 
 def proxied(**keys: t.Any) -> dict[str, t.Any]:

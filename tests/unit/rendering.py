@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
     model = gateway_model(variables, inventory.get("groups", {}), inventory.get("hostvars", {}))
-    assert model["faults"] == []
+    assert model["errors"] == []
     # As the first line of the template says; Ansible adds the filter.
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
     environment.filters["hash"] = lambda text, algorithm: hashlib.new(algorithm, text.encode()).hexdigest()

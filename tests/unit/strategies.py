@@ -102,7 +102,7 @@ def upstream(draw: st.DrawFn, name: str, nginx: Version) -> Variables:
         draw(server(address, nginx))
         for address in draw(st.lists(addresses, min_size=1, max_size=4, unique_by=lambda text: text.split("]")[0]))
     ]
-    pool = draw(
+    keys = draw(
         optional(
             balance=balances(nginx),
             zone=st.sampled_from(["64k", f"{name}_zone 128k", "1m"]),
@@ -112,10 +112,10 @@ def upstream(draw: st.DrawFn, name: str, nginx: Version) -> Variables:
     )
     if nginx >= RESOLVE and draw(st.booleans()):
         servers.append({"address": "backend.invalid:80", "resolve": True})
-        pool["resolver"] = draw(st.sampled_from(["127.0.0.53 valid=10s ipv6=off", "[::1]:53 10.0.0.1"]))
-    if pool.get("balance", "least_conn").split()[0] not in ("ip_hash", "hash", "random") and draw(st.booleans()):
+        keys["resolver"] = draw(st.sampled_from(["127.0.0.53 valid=10s ipv6=off", "[::1]:53 10.0.0.1"]))
+    if keys.get("balance", "least_conn").split()[0] not in ("ip_hash", "hash", "random") and draw(st.booleans()):
         servers.append({"address": "10.1.0.1:80", "backup": True})
-    return {"name": name, "servers": servers, **pool}
+    return {"name": name, "servers": servers, **keys}
 
 
 limits = optional(
@@ -127,12 +127,12 @@ limits = optional(
 )
 
 
-def backends(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
+def backends(upstreams: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
     """Where a location passes requests on to: under another path only where nginx knows which part it replaces."""
     strips = NOTHING
     if path.endswith("/") and not path.startswith(("~", "= ")):
         strips |= st.just({"strip_prefix": True})
-    pool = merged(st.sampled_from(pools).map(lambda name: {"upstream": name}), strips)
+    to_upstream = merged(st.sampled_from(upstreams).map(lambda name: {"upstream": name}), strips)
     uris = st.sampled_from(["", "/", "/b/", "/b%20c/%C3%BC%25"]) if not path.startswith("~") else st.just("")
     plain = st.builds("http://{}{}".format, st.sampled_from(["10.0.0.1", "[::1]:81", "one"]), uris)
     unix = uris.map(lambda uri: f"http://unix:/run/a.sock{':' if uri else ''}{uri}")
@@ -146,13 +146,13 @@ def backends(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
     resolved = st.sampled_from(["http://backend.invalid", "https://backend.invalid:444"]).map(
         lambda url: {"proxy_pass": url, "resolver": "127.0.0.53 valid=10s"}
     )
-    return pool | (plain | unix).map(lambda url: {"proxy_pass": url}) | secure | resolved
+    return to_upstream | (plain | unix).map(lambda url: {"proxy_pass": url}) | secure | resolved
 
 
 headers = st.dictionaries(st.sampled_from(["X-One", "x-two", "Host", "x-real-ip"]), values, max_size=3)
 
 
-def actions(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
+def actions(upstreams: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
     websocket = st.just({"websocket": False}) | merged(
         optional(websocket=st.sampled_from([True, "required"])), NOTHING | limits
     )
@@ -170,14 +170,14 @@ def actions(pools: t.Sequence[str], path: str) -> st.SearchStrategy[Variables]:
         lambda text: '200 "{}"'.format(text.replace("\\", "\\\\").replace('"', '\\"'))
     )
     return (
-        merged(backends(pools, path), websocket, options)
+        merged(backends(upstreams, path), websocket, options)
         | paths.filter(lambda path: path != "/").map(lambda path: {"root": path})
         | returned.map(lambda value: {"return": value})
     )
 
 
 @st.composite
-def location(draw: st.DrawFn, path: str, pools: t.Sequence[str]) -> Variables:
+def location(draw: st.DrawFn, path: str, upstreams: t.Sequence[str]) -> Variables:
     keys = draw(
         optional(
             client_max_body_size=st.sampled_from([0, "10m", "1g"]),
@@ -186,7 +186,7 @@ def location(draw: st.DrawFn, path: str, pools: t.Sequence[str]) -> Variables:
             ),
         )
     )
-    return {"path": path, **draw(actions(pools, path)), **keys}
+    return {"path": path, **draw(actions(upstreams, path)), **keys}
 
 
 class Port:
@@ -247,7 +247,7 @@ balancers = NOTHING | merged(
 
 
 @st.composite
-def site(draw: st.DrawFn, number: int, pools: t.Sequence[str], port: Port) -> Variables:
+def site(draw: st.DrawFn, number: int, upstreams: t.Sequence[str], port: Port) -> Variables:
     modifiers = st.sampled_from(["", "= ", "^~ "])
     plain = st.tuples(modifiers, prefixes).map("".join)
     regular = st.tuples(st.sampled_from(["~ ", "~* "]), expressions).map("".join)
@@ -276,7 +276,7 @@ def site(draw: st.DrawFn, number: int, pools: t.Sequence[str], port: Port) -> Va
     return {
         "server_name": named,
         "listen": draw(listens(port)),
-        "locations": [draw(location(path, pools)) for path in chosen],
+        "locations": [draw(location(path, upstreams)) for path in chosen],
         **keys,
         **draw(balancers),
         **draw(NOTHING | limits),
@@ -287,16 +287,16 @@ def site(draw: st.DrawFn, number: int, pools: t.Sequence[str], port: Port) -> Va
 @st.composite
 def gateways(draw: st.DrawFn, nginx: Version = OLDEST) -> Variables:
     """All variables of a gateway."""
-    pools = ["one", "two", "three"][: draw(st.integers(1, 3))]
+    upstreams = ["one", "two", "three"][: draw(st.integers(1, 3))]
     ports = [
         Port(number, **{flag: draw(st.booleans()) for flag in ("ssl", "modern", "http2", "proxy_protocol")})
         for number in (8000, 8001)
     ]
     return {
         "websockets_directives": draw(st.sampled_from(OF_HTTP)),
-        "websockets_upstreams": [draw(upstream(name, nginx)) for name in pools],
+        "websockets_upstreams": [draw(upstream(name, nginx)) for name in upstreams],
         "websockets_sites": [
-            draw(site(number, pools, draw(st.sampled_from(ports)))) for number in range(draw(st.integers(0, 3)))
+            draw(site(number, upstreams, draw(st.sampled_from(ports)))) for number in range(draw(st.integers(0, 3)))
         ],
         "websockets_nginx_version": ".".join(map(str, nginx)),
         "websockets_openssl_version": draw(st.sampled_from([None, OPENSSL.get(nginx)])),

@@ -23,7 +23,7 @@ from hypothesis import given as over
 from playbook import site
 from rendering import ROOT, render
 
-# Each file is tested in a configuration of its own, and nginx prints nothing but faults and warnings.
+# Each file is tested in a configuration of its own, and nginx prints nothing but errors and warnings.
 TEST_ALL = """
 cd "$(mktemp -d)" && tar x
 for file in *.conf; do

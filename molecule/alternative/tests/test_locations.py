@@ -74,7 +74,7 @@ def test_the_path_of_a_url_takes_the_place_of_the_locations_own(api: Gateway) ->
 
 
 def test_a_url_may_lead_over_a_unix_socket(api: Gateway) -> None:
-    """The other end is the chat site, and behind it its pool."""
+    """The other end is the chat site, and behind it its upstream."""
     request = described(api, "/rooms/a?describe&room=1", source="127.0.7.1")
     assert request["path"] == "/a?describe&room=1"
     assert request["headers"]["x-forwarded-for"] == ["127.0.7.1, unix:"]
@@ -174,7 +174,7 @@ def test_silence_closes_a_socket_and_talk_keeps_it_open(chat: Gateway) -> None:
 
 
 def test_own_directives_guard_a_location(chat: Gateway) -> None:
-    """The deploy's proof has passed them with all that its keys say."""
+    """The deploy's probe has passed them with all that its keys say."""
     token = {"X-Token": "open; sesame"}
     with pytest.raises(InvalidStatus) as refusal:
         chat.websocket("/guarded/", additional_headers=token)

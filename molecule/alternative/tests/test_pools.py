@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each way to spread sockets over servers, and what the parameters of servers and pools do."""
+"""Each way to spread sockets over servers, and what the parameters of servers and upstreams do."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_the_backup_serves_what_the_others_cannot_take(gateway: Gateway) -> None
         assert time.monotonic() < deadline
 
 
-def test_kept_connections_end_where_the_pools_own_directive_says(gateway: Gateway) -> None:
+def test_kept_connections_end_where_the_upstreams_own_directive_says(gateway: Gateway) -> None:
     assert set(requests_per_connection(gateway, "/kept/requests")) == {1, 2, 3}
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What only one of the versions can: sid's nginx has sticky sessions and pools that follow the name server."""
+"""What only one of the versions can: sid's nginx has sticky sessions and upstreams that follow the name server."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def test_new_clients_never_meet_the_drained_server(newest: Gateway) -> None:
 def test_an_older_nginx_refuses_what_it_cannot_do_and_stays_as_it_was() -> None:
     older = named("gateway-trixie")
     before = older.run(STATE)
-    pool = {"name": "trial", "balance": "sticky cookie x", "servers": ["server01:3000"]}
-    ended = site({"gateway_upstreams_trial": [pool]}, arguments=["--limit", "gateway-trixie"])
+    upstream = {"name": "trial", "balance": "sticky cookie x", "servers": ["server01:3000"]}
+    ended = site({"gateway_upstreams_trial": [upstream]}, arguments=["--limit", "gateway-trixie"])
     assert ended.failed
     assert "'sticky' needs nginx 1.29.6 or later, and this gateway has 1.26.3" in ended.output
     assert older.run(STATE) == before
 
 
-def test_a_resolved_pool_follows_its_name_to_another_address(newest: Gateway) -> None:
+def test_a_resolved_upstream_follows_its_name_to_another_address(newest: Gateway) -> None:
     """The last test: after it nothing else finds the server. A location with a resolver follows on each version."""
 
     def met() -> str | None:

@@ -66,16 +66,16 @@ OTHERS = {
 class Siege:
     """Somebody who does harm to an upstream, and somebody else who uses it."""
 
-    def __init__(self, gateway: Gateway, pool: str, balance: str) -> None:
-        self.place = Way(gateway, 3000).to(f"{pool}-{balance}")
+    def __init__(self, gateway: Gateway, upstream: str, balance: str) -> None:
+        self.place = Way(gateway, 3000).to(f"{upstream}-{balance}")
         self.hostile: list[int] = []
         self.failed: list[tuple[Request, int]] = []
         self.served = 0
-        self._pool = pool
+        self._upstream = upstream
 
     async def attack(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            requests = itertools.cycle(HOSTILE[self._pool])
+            requests = itertools.cycle(HOSTILE[self._upstream])
             for _number in range(SECONDS * HOSTILE_A_SECOND):
                 tasks.create_task(self._harm(next(requests)))
                 await asyncio.sleep(1 / HOSTILE_A_SECOND)
@@ -84,7 +84,7 @@ class Siege:
         self.hostile.append(await self._ask(request))
 
     async def use(self) -> None:
-        requests = itertools.cycle(OTHERS[self._pool])
+        requests = itertools.cycle(OTHERS[self._upstream])
         for _number in range(SECONDS * OTHERS_A_SECOND):
             request, wanted = next(requests)
             status = await self._ask(request)
@@ -115,8 +115,8 @@ Visits = dict[Key, tuple[list[int], list["Entry"]]]
 def sieges() -> dict[Key, Siege]:
     """All of them, those of one kind of application at the same time."""
     result = {}
-    for pool in HOSTILE:
-        keys = itertools.product(gateways(), [pool], BALANCES)
+    for upstream in HOSTILE:
+        keys = itertools.product(gateways(), [upstream], BALANCES)
         result.update(asyncio.run(besiege({key: Siege(*key) for key in keys})))
     return result
 
@@ -127,11 +127,11 @@ async def besiege(sieges: dict[Key, Siege]) -> dict[Key, Siege]:
 
 
 @pytest.mark.parametrize("balance", BALANCES)
-@pytest.mark.parametrize("pool", HOSTILE)
+@pytest.mark.parametrize("upstream", HOSTILE)
 def test_nobody_takes_an_upstream_away_from_others(
-    gateway: Gateway, sieges: dict[Key, Siege], pool: str, balance: str
+    gateway: Gateway, sieges: dict[Key, Siege], upstream: str, balance: str
 ) -> None:
-    siege = sieges[gateway, pool, balance]
+    siege = sieges[gateway, upstream, balance]
     assert siege.failed == []
     assert siege.served == SECONDS * OTHERS_A_SECOND
     assert len(siege.hostile) == SECONDS * HOSTILE_A_SECOND
@@ -156,8 +156,8 @@ def visit(key: Key) -> tuple[list[int], list[Entry]]:
 
     With a balance by which every client may meet any server they come one after the other, else all at once.
     """
-    gateway, pool, balance = key
-    place = Way(gateway, 3000).to(f"{pool}-{balance}")
+    gateway, upstream, balance = key
+    place = Way(gateway, 3000).to(f"{upstream}-{balance}")
 
     def ask(user: int) -> int:
         with gateway.open_socket(place.port, f"127.1.{user}.1") as sock:
@@ -185,23 +185,23 @@ def visits() -> Visits:
         return dict(zip(keys, visitors.map(visit, keys), strict=True))
 
 
-@pytest.mark.parametrize("pool", GONE)
+@pytest.mark.parametrize("upstream", GONE)
 @pytest.mark.parametrize("balance", BALANCES)
 def test_a_server_that_is_gone_costs_a_client_one_attempt(
-    gateway: Gateway, visits: Visits, pool: str, balance: str
+    gateway: Gateway, visits: Visits, upstream: str, balance: str
 ) -> None:
-    statuses, entries = visits[gateway, pool, balance]
+    statuses, entries = visits[gateway, upstream, balance]
     assert statuses == [200] * USERS
     assert max(len(entry.servers) for entry in entries) <= 2
 
 
-@pytest.mark.parametrize("pool", GONE)
+@pytest.mark.parametrize("upstream", GONE)
 @pytest.mark.parametrize("balance", IN_TURN)
 def test_a_server_that_is_gone_costs_all_clients_one_attempt_in_ten_seconds(
-    gateway: Gateway, visits: Visits, pool: str, balance: str
+    gateway: Gateway, visits: Visits, upstream: str, balance: str
 ) -> None:
     """That is nginx's fail_timeout."""
-    _statuses, entries = visits[gateway, pool, balance]
+    _statuses, entries = visits[gateway, upstream, balance]
     tried = [entry.time for entry in entries if len(entry.servers) > 1]
     pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(tried)]
     assert all(pause >= 10 for pause in pauses)

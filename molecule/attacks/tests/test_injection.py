@@ -47,7 +47,7 @@ def test_a_path_that_ends_the_header_of_a_redirect(gateway: Gateway) -> None:
 @pytest.fixture(scope="session")
 def refusal() -> str:
     """What a run says to an inventory of attacks."""
-    location: dict[str, Any] = {"path": "/", "upstream": "pool"}
+    location: dict[str, Any] = {"path": "/", "upstream": "upstream"}
     sites = [
         {"server_name": "a.example; return 200 pwned", "listen": 4000, "locations": [location]},
         {"server_name": "b.example", "listen": "4000; return 200 pwned", "locations": [location]},
@@ -60,7 +60,7 @@ def refusal() -> str:
             "locations": [location],
         },
     ]
-    upstreams = [{"name": "pool", "servers": ["server01:3000; server 192.0.2.1"]}]
+    upstreams = [{"name": "upstream", "servers": ["server01:3000; server 192.0.2.1"]}]
     run = site({"websockets_sites": sites, "websockets_upstreams": upstreams})
     assert run.failed
     # One message for all gateways.

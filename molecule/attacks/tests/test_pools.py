@@ -20,13 +20,13 @@ AGREEING = Route("app.example", 4000, "/agreeing/")
 
 
 def emptied(target: Target, route: Route, *fields: str) -> tuple[set[int], int]:
-    """The statuses of some requests to a pool that is open, and that of a handshake after them."""
+    """The statuses of some requests to an upstream that is open, and that of a handshake after them."""
     assert target.ask(route, *HANDSHAKE).status == 101
     statuses = {target.ask(route, *fields).status for _request in range(6)}
     return statuses, target.ask(route, *HANDSHAKE).status
 
 
-def test_plain_requests_to_a_pool_of_websockets(gateway: Gateway) -> None:
+def test_plain_requests_to_an_upstream_of_websockets(gateway: Gateway) -> None:
     """The handshake's 502 is "no live upstreams": for ten seconds nobody gets in."""
     assert emptied(tutorial(gateway), STRICT) == ({502}, 502)
     assert emptied(ours(gateway), STRICT) == ({426}, 101)
@@ -59,8 +59,8 @@ def test_handshakes_with_an_answer_that_is_too_large(gateway: Gateway) -> None:
 
 def seen_by_others(target: Target, route: Route, attack: str) -> Counter[int]:
     """What a user is answered who polls, while somebody else makes every server fail ten times a second."""
-    with ThreadPoolExecutor() as pool:
-        attacks = pool.submit(attacked, target, route._replace(path=f"{route.path}{attack}"))
+    with ThreadPoolExecutor() as executor:
+        attacks = executor.submit(attacked, target, route._replace(path=f"{route.path}{attack}"))
         statuses: Counter[int] = Counter()
         while not attacks.done():
             statuses[target.ask(route._replace(path=f"{route.path}?user=other"), source="127.0.11.1").status] += 1
@@ -80,8 +80,8 @@ def attacked(target: Target, route: Route) -> Sequence[int]:
 
 def at_once(seen: partial[Counter[int]], routes: Sequence[Route]) -> dict[str, set[int]]:
     """What others see on each of the routes, all under attack at the same time."""
-    with ThreadPoolExecutor(max_workers=len(routes)) as pool:
-        return {route.path: set(statuses) for route, statuses in zip(routes, pool.map(seen, routes), strict=True)}
+    with ThreadPoolExecutor(max_workers=len(routes)) as executor:
+        return {route.path: set(statuses) for route, statuses in zip(routes, executor.map(seen, routes), strict=True)}
 
 
 BALANCES = [

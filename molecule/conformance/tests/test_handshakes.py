@@ -101,7 +101,7 @@ def test_the_client_hears_the_backends_refusal(
     assert end_to_end(tunnel.client.receive_answer()) == (int(status[:3]), expected, body)
 
 
-def test_a_faulty_key_is_refused_in_the_backends_own_words(
+def test_a_invalid_key_is_refused_in_the_backends_own_words(
     gateway: Gateway, direct: Gateway, listener: socket.socket
 ) -> None:
     async def refusals() -> list[tuple[int, set[tuple[str, str]], bytes]]:

@@ -38,8 +38,8 @@ def test_silence_ends_a_tunnel_at_its_timeout_and_a_ping_a_second_prevents_that(
     started = time.monotonic()
     silent = backend.open_tunnel(variants, "/short/")
     ping, pong = masked(PING), frame(PONG)
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        ends = [pool.submit(until_end, end) for end in silent]
+    with ThreadPoolExecutor(max_workers=2) as executor:
+        ends = [executor.submit(until_end, end) for end in silent]
         for _second in range(PINGS):
             by_client.client.send(ping)
             by_backend.backend.send(frame(PING))

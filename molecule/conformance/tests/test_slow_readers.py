@@ -49,8 +49,8 @@ def test_the_sender_is_held_back_and_nothing_is_lost(tunnel: Tunnel, direction: 
     sender, receiver = direction(tunnel)
     sent = sender.send_until_held_back(MESSAGE)
     assert sent < len(MESSAGE)
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        rest = pool.submit(sender.send, MESSAGE[sent:])
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        rest = executor.submit(sender.send, MESSAGE[sent:])
         # Not compared in an assert: pytest would look for the difference in 64 MiB for ever.
         same = receiver.receive(len(MESSAGE)) == MESSAGE
         rest.result()
@@ -62,8 +62,8 @@ def test_the_memory_of_nginx_does_not_grow(gateway: Gateway, backend: Backend, d
     senders = [direction(backend.open_tunnel(gateway))[0] for _number in range(TUNNELS)]
     before = memory(gateway)
     assert before > 0
-    with ThreadPoolExecutor(max_workers=TUNNELS) as pool:
-        sent = list(pool.map(lambda sender: sender.send_until_held_back(MESSAGE), senders))
+    with ThreadPoolExecutor(max_workers=TUNNELS) as executor:
+        sent = list(executor.map(lambda sender: sender.send_until_held_back(MESSAGE), senders))
     assert max(sent) < len(MESSAGE)
     assert memory(gateway) - before <= GROWTH
 
@@ -83,5 +83,5 @@ def test_nginx_gives_an_end_up_that_takes_nothing_for_too_long(gateway: Gateway,
         sender.receive_rest()
         return time.monotonic() - started
 
-    with ThreadPoolExecutor(max_workers=len(senders)) as pool:
-        assert min(pool.map(seconds_until_given_up, senders)) >= LIMIT - TOLERANCE
+    with ThreadPoolExecutor(max_workers=len(senders)) as executor:
+        assert min(executor.map(seconds_until_given_up, senders)) >= LIMIT - TOLERANCE

@@ -25,10 +25,10 @@ def private_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(private_data: Path) -> t.Any:
-    """A run whose extra variables have each route proven by another path, with a token in a header."""
+    """A run whose extra variables have each route verified by another path, with a token in a header."""
     sites = copy.deepcopy(group_variables()["websockets_sites"])
     for location in (location for site in sites for location in site["locations"]):
-        location["probe"] = {"path": "/proven-by-runner", "headers": {"Authorization": f"Bearer {TOKEN}"}}
+        location["probe"] = {"path": "/verified-by-runner", "headers": {"Authorization": f"Bearer {TOKEN}"}}
     return ansible_runner.run(
         private_data_dir=str(private_data),
         # Where the command line looks for ansible-playbook.
@@ -49,11 +49,11 @@ def test_a_run_that_changes_nothing_says_so_of_every_gateway(ended: t.Any, gatew
     assert not any(ended.stats[verdict] for verdict in ("changed", "failures", "dark"))
 
 
-def test_the_events_tell_what_was_proven_on_which_gateway(ended: t.Any, gateway: Gateway) -> None:
+def test_the_events_tell_what_was_verified_on_which_gateway(ended: t.Any, gateway: Gateway) -> None:
     results = [event["event_data"].get("res") or {} for event in ended.host_events(gateway.name)]
-    (proofs,) = [result["proofs"] for result in results if "proofs" in result]
-    assert [proof["proven"] for proof in proofs] == ["handshake"]
-    assert "/proven-by-runner" in gateway.path("/var/log/nginx/websockets.log").read_text()
+    (probes,) = [result["probes"] for result in results if "probes" in result]
+    assert [probe["verified"] for probe in probes] == ["handshake"]
+    assert "/verified-by-runner" in gateway.path("/var/log/nginx/websockets.log").read_text()
 
 
 def test_nothing_that_is_kept_of_a_run_holds_a_token(ended: t.Any, private_data: Path) -> None:

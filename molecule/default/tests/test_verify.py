@@ -80,15 +80,15 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
         assert told["nginx_version"] in gateway.console.run("nginx -v").stderr
         (route,) = told["routes"]
         for place in ("gateway", "controller"):
-            assert (route[place]["status"], route[place]["proven"]) == (101, "handshake")
+            assert (route[place]["status"], route[place]["verified"]) == (101, "handshake")
             assert route[place]["milliseconds"] > 0
     # That of the client, and nginx's own to the backend.
     assert report["gateways"][0]["connections"] >= 1
-    ((pool,),) = (topology["pools"] for topology in report["topologies"])
-    assert [(server["address"], server["state"]) for server in pool["servers"]] == [
+    ((upstream,),) = (topology["upstreams"] for topology in report["topologies"])
+    assert [(server["address"], server["state"]) for server in upstream["servers"]] == [
         *(("server01:3000", "up"), ("server02:3000", "up"), ("server03:3000", "up")),
     ]
-    assert all(len(server["seen"]) == len(GATEWAYS) for server in pool["servers"])
+    assert all(len(server["seen"]) == len(GATEWAYS) for server in upstream["servers"])
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "0"]
     assert f"<title>{ALL_WELL}</title>" in (tmp_path / "index.html").read_text()
@@ -106,7 +106,7 @@ def test_a_backend_that_is_down_and_files_that_were_edited_are_named_while_all_i
     assert kinds(report) == ["server", "configuration", "configuration"]
     assert [gateway["file"] for gateway in report["gateways"]] == ["edited", "other"]
     assert "1 server is down: server01:3000" in run.output
-    assert "2 others of the pool ws-backend are left" in run.output
+    assert "2 others of the upstream ws-backend are left" in run.output
     assert f"The file is not as the last deploy left it on {GATEWAYS[0].name}" in run.output
     assert f"The file is not what nginx serves on {GATEWAYS[1].name}" in run.output
 
@@ -131,12 +131,12 @@ def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp
     assert "1 of 3 gateways serves all its routes. Not these: " in run.output
     states = {gateway["name"]: gateway["state"] for gateway in report["gateways"]}
     assert states == {GATEWAYS[0].name: "well", GATEWAYS[1].name: "failed", "lost": "unreachable"}
-    unreachable, unproven = report["problems"][:2]
+    unreachable, unprobed = report["problems"][:2]
     assert unreachable["items"][0].startswith("lost: ")
     assert "Connection refused" in unreachable["items"][0]
-    assert unreachable["items"][0].endswith("(from the controller 1 of 1 routes proven)")
-    assert unproven["title"] == f"ws.serverlab.ca / is not proven on {GATEWAYS[1].name}"
-    assert "nothing listens there. nginx does not run" in unproven["text"]
+    assert unreachable["items"][0].endswith("(from the controller 1 of 1 routes verified)")
+    assert unprobed["title"] == f"ws.serverlab.ca / is not verified on {GATEWAYS[1].name}"
+    assert "nothing listens there. nginx does not run" in unprobed["text"]
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
     assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

@@ -4,7 +4,7 @@
 """What becomes of 300 clients behind a load balancer while their fleet changes, fails and is repaired.
 
 A message is lost where it was sent on a socket and did not come back, although neither the gateway nor the backend of
-that socket was killed. A test that ends without a fault has lost none, and nobody but its client ended a socket.
+that socket was killed. A test that ends without an error has lost none, and nobody but its client ended a socket.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def measured(clients: Traffic, request: pytest.FixtureRequest, capsys: pytest.Ca
         clients.wait_for_all()
         clients.settle()
     finally:
-        faults = [*clients.faults]
-        clients.faults.clear()
+        errors = [*clients.errors]
+        clients.errors.clear()
     count = clients.count - before
     with capsys.disabled():
         print(
@@ -89,7 +89,7 @@ def measured(clients: Traffic, request: pytest.FixtureRequest, capsys: pytest.Ca
             f"\n  sockets: {count['opened']} opened, {count['left']} left by their clients, {count['dropped']} dropped,"
             f" {count['cut with their host']} cut by killed hosts, {count['refused']} handshakes refused"
         )
-    assert not faults, "\n".join(faults[:5])
+    assert not errors, "\n".join(errors[:5])
     assert count["lost"] == count["dropped"] == 0
 
 
@@ -158,7 +158,7 @@ def test_a_change_rolls_over_the_fleet_and_a_second_run_changes_nothing(clients:
     after = [*map(trace, gateways())]
     again = deploy(lasting(601))
     assert not again.failed, again.output
-    assert again.states == dict.fromkeys(ALL, "proven"), again.output
+    assert again.states == dict.fromkeys(ALL, "verified"), again.output
     assert [again.changed(gateway) for gateway in ALL] == [0, 0, 0]
     assert [*map(trace, gateways())] == after
     assert clients.staying == before
@@ -225,8 +225,8 @@ def test_a_gateway_loses_its_power_in_its_batch_and_the_next_run_goes_on_there(c
     gateway2 = gateways()[1]
     change = {**lasting(603), "websockets_health_wait": LEAVE}
     kept = clients.staying - clients.on("gateway2")
-    with clients.without("gateway2"), ThreadPoolExecutor() as pool:
-        running = pool.submit(deploy, change)
+    with clients.without("gateway2"), ThreadPoolExecutor() as executor:
+        running = executor.submit(deploy, change)
         clients.wait(gateway2.path(FLAG).exists, "gateway2 is not deployed to", 60)
         lose_power(gateway2)
         # Those who came while it was still there too. It took the balancer some 30 seconds to give up, whatever its
@@ -245,7 +245,7 @@ def test_a_gateway_loses_its_power_in_its_batch_and_the_next_run_goes_on_there(c
         assert gateway2.request("GET", "/healthz").status == 503
         again = deploy(change)
         assert not again.failed, again.output
-        assert again.states == {"gateway1": "proven", "gateway2": "changed", "gateway3": "proven"}, again.output
+        assert again.states == {"gateway1": "verified", "gateway2": "changed", "gateway3": "verified"}, again.output
     assert gateway2.request("GET", "/healthz").status == 200
     assert "gateway2" in {socket.gateway for socket in newcomers(clients)}
     assert clients.staying >= kept
@@ -266,12 +266,12 @@ def listens(gateway: Gateway, port: int) -> bool:
     return True
 
 
-def test_a_canary_whose_proof_fails_is_undone_and_the_others_are_not_touched(clients: Traffic) -> None:
+def test_a_canary_whose_probe_fails_is_rolled_back_and_the_others_are_not_touched(clients: Traffic) -> None:
     new = {"path": "/new/", "upstream": "fleet"}
     before, kept = [*map(trace, gateways())], clients.staying
     run = deploy(lasting(604, {**new, "directives": "deny all;"}))
     assert run.failed
-    assert run.states == {"gateway1": "undone", "gateway2": "untouched", "gateway3": "untouched"}, run.output
+    assert run.states == {"gateway1": "rolled back", "gateway2": "not started", "gateway3": "not started"}, run.output
     canary, *others = map(trace, gateways())
     assert canary[0] == before[0][0]
     assert others == before[1:]
@@ -322,8 +322,8 @@ def watched() -> Iterator[set[frozenset[str]]]:
         while not over.wait(0.2):
             seen.add(frozenset(servers_down()))
 
-    with ThreadPoolExecutor() as pool:
-        watching = pool.submit(watch)
+    with ThreadPoolExecutor() as executor:
+        watching = executor.submit(watch)
         try:
             yield seen
         finally:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables with faults stop everything before any host is touched."""
+"""Variables with errors stop everything before any host is touched."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOUND = {
     "websockets_upstreams": [{"name": "chat", "servers": ["127.0.0.1:9000"]}],
     "websockets_sites": [{"server_name": "a", "listen": 3000, "locations": [{"path": "/", "upstream": "chat"}]}],
 }
-FAULTY = {
+INVALID = {
     "websockets_upstream": [],
     "websockets_upstreams": [
         {"name": "chat-backend", "servers": ["10.0.0.1:3000"]},
@@ -30,13 +30,13 @@ FAULTY = {
     ],
 }
 MESSAGE = """\
-        The variables of faulty have faults:
+        The variables of invalid have errors:
         - websockets_upstream: is not a variable of the role (did you mean 'websockets_upstreams'?)
         - websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
         - websockets_sites[1].listne: is not a key known here (did you mean 'listen'?)
         - websockets_sites[1]: needs the key 'listen'
         - websockets_sites[1].locations[0].websocket: must be true, false or required, not 1
-        - websockets_upstreams[2]: the pool is empty: give it servers, or a group with hosts and a port
+        - websockets_upstreams[2]: the upstream is empty: give it servers, or a group with hosts and a port
         - websockets_upstreams[1].name: 'chat-backend' is the name of websockets_upstreams[0] already
         - websockets_sites[0].locations[0].upstream: 'chat-backnd' is not an upstream (did you mean 'chat-backend'?)
 """
@@ -77,14 +77,14 @@ def test_those_that_cannot_be_reached_are_named_and_hold_up_nobody(inventory: t.
         assert "could not be reached" in run.message(name)
 
 
-def test_one_message_lists_every_fault_and_no_host_is_touched(inventory: t.Any) -> None:
-    run = site({}, inventories=[inventory({"sound": SOUND, "faulty": FAULTY})])
+def test_one_message_lists_every_error_and_no_host_is_touched(inventory: t.Any) -> None:
+    run = site({}, inventories=[inventory({"sound": SOUND, "invalid": INVALID})])
     assert run.failed
     assert MESSAGE in run.output
     assert "unreachable: true" not in run.output
 
 
 def test_what_is_to_be_removed_need_not_be_sound(inventory: t.Any) -> None:
-    run = site({"websockets_state": "absent"}, inventories=[inventory({"faulty": FAULTY})])
-    assert "have faults" not in run.output
+    run = site({"websockets_state": "absent"}, inventories=[inventory({"invalid": INVALID})])
+    assert "have errors" not in run.output
     assert "unreachable: true" in run.output

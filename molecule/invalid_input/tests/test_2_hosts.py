@@ -10,14 +10,14 @@ import typing as t
 import pytest
 from playbook import site
 
-POOL = {"name": "ws-backend", "servers": ["127.0.0.1:9000"]}
+UPSTREAM = {"name": "ws-backend", "servers": ["127.0.0.1:9000"]}
 LOCATION = {"path": "/", "upstream": "ws-backend"}
 SITE = {"server_name": "ws.serverlab.ca", "listen": 3000, "locations": [LOCATION]}
 
 
 @pytest.mark.usefixtures("unchanged", "squatter")
 def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
-    run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE]})
+    run = site({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
     assert run.failed
     assert "This host cannot be the gateway yet; nothing was changed:" in run.output
     assert "websockets_sites[0].listen: 3000 is taken by python3, process " in run.output
@@ -25,8 +25,8 @@ def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
 
 @pytest.mark.usefixtures("unchanged")
 def test_every_name_that_does_not_resolve_is_named() -> None:
-    pool = {**POOL, "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "127.0.0.1:3001"]}
-    run = site({"websockets_upstreams": [pool], "websockets_sites": [SITE]})
+    upstream = {**UPSTREAM, "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "127.0.0.1:3001"]}
+    run = site({"websockets_upstreams": [upstream], "websockets_sites": [SITE]})
     assert run.failed
     assert "websockets_upstreams[0].servers[0]: 'server01' does not resolve on this host" in run.output
     assert "websockets_upstreams[0].servers[1]: 'server02' does not resolve on this host" in run.output
@@ -37,7 +37,7 @@ def test_a_user_without_root_rights_is_told() -> None:
     # By podman, which asks for no login; and without pipelining, as some operators have it.
     podman = {"ansible_connection": "containers.podman.podman"}
     user = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/nobody", **podman}
-    run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE], **user})
+    run = site({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE], **user})
     assert run.failed
     assert "root rights are needed to install and configure nginx" in run.output
 
@@ -54,7 +54,7 @@ def no_packages(console: t.Any) -> t.Iterator[None]:
 
 @pytest.mark.usefixtures("unchanged", "no_packages")
 def test_a_package_that_cannot_be_installed_is_named() -> None:
-    run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE]})
+    run = site({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
     assert run.failed
     assert "No package matching 'nginx' is available" in run.output
 
@@ -63,7 +63,7 @@ def test_a_package_that_cannot_be_installed_is_named() -> None:
 def test_check_mode_installs_nothing(console: t.Any) -> None:
     # In check mode apt cannot fetch the lists that a new container lacks.
     console.check_output("apt-get update")
-    run = site({"websockets_upstreams": [POOL], "websockets_sites": [SITE]}, arguments=["--check", "--diff"])
+    run = site({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]}, arguments=["--check", "--diff"])
     assert not run.failed, run.output
     assert "+    server_name ws.serverlab.ca;" in run.output
     assert "nginx is not installed yet, so it could not test the candidate" in run.output

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deploy that nginx does not take, or whose proof fails, on a gateway that serves an earlier one."""
+"""A deploy that nginx does not take, or whose probe fails, on a gateway that serves an earlier one."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import pytest
 from playbook import site
 
 # The backend is nginx's own default site, which answers plain HTTP alone.
-POOL = {"name": "ws-backend", "servers": ["127.0.0.1:80"]}
+UPSTREAM = {"name": "ws-backend", "servers": ["127.0.0.1:80"]}
 LOCATION = {"path": "/", "upstream": "ws-backend", "websocket": False}
 SITE = {"server_name": "ws.serverlab.ca", "listen": 8080, "locations": [LOCATION]}
-SERVED = {"websockets_upstreams": [POOL], "websockets_sites": [SITE]}
+SERVED = {"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]}
 
 FILE = "/etc/nginx/conf.d/00-websockets.conf"
 FINGERPRINT = "curl --silent http://127.0.0.1:6455/"
@@ -44,7 +44,7 @@ def listening(listen: str) -> dict[str, t.Any]:
 
 
 @pytest.mark.usefixtures("kept", "squatter")
-def test_a_reload_that_fails_without_a_word_is_undone() -> None:
+def test_a_reload_that_fails_without_a_word_is_rolled_back() -> None:
     run = site(listening("unix:/run/held.sock"))
     assert run.failed
     assert "nginx did not take over the new configuration:" in run.output
@@ -99,16 +99,16 @@ def test_an_nginx_that_cannot_be_signalled_is_told_before_a_file_changes() -> No
     assert "nginx runs, but its process id is not in /run/nginx.pid; nothing was changed" in run.output
 
 
-def test_a_route_that_is_not_proven_fails_the_host() -> None:
+def test_a_route_that_is_not_verified_fails_the_host() -> None:
     routes = [
         LOCATION,
         {**LOCATION, "path": "/ws/", "websocket": True},
         {**LOCATION, "path": "/down/", "upstream": "down"},
     ]
-    pools = [POOL, {"name": "down", "servers": ["127.0.0.1:9"]}]
-    run = site({"websockets_upstreams": pools, "websockets_sites": [{**SITE, "locations": routes}]})
+    upstreams = [UPSTREAM, {"name": "down", "servers": ["127.0.0.1:9"]}]
+    run = site({"websockets_upstreams": upstreams, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
-    assert "1 of 3 routes is not proven." in run.output
+    assert "1 of 3 routes is not verified." in run.output
     assert "Live now: the new configuration. It stays: the fault is not the deploy's." in run.output
     place = "websockets_sites[0].locations"
     # Nobody said where its WebSocket is, or that it has one there.
@@ -116,7 +116,9 @@ def test_a_route_that_is_not_proven_fails_the_host() -> None:
     assert f"- {place}[2] (ws.serverlab.ca /down/): answered 502 Bad Gateway" in run.output
     assert "asked directly: 127.0.0.1:9 refused the connection: nothing listens there" in run.output
     probed = [{**route, "probe": {"path": "/ws/"}} for route in routes[1:2]]
-    run = site({"websockets_upstreams": pools[:1], "websockets_sites": [{**SITE, "locations": [LOCATION, *probed]}]})
+    run = site(
+        {"websockets_upstreams": upstreams[:1], "websockets_sites": [{**SITE, "locations": [LOCATION, *probed]}]}
+    )
     assert run.failed
     assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
     assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output

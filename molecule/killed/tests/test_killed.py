@@ -23,7 +23,7 @@ from playbook import site
 
 SEED = 6455
 KILLS = 50
-# Enough of them to prove something.
+# Enough of them to verify something.
 LEAST_JOURNALS = 10
 
 (SITE,) = group_variables()["websockets_sites"]
@@ -36,7 +36,7 @@ CONFIGURATIONS = [
     }
     for timeout, capacity in (("10m", 3000), ("20m", 4000))
 ]
-# Nothing listens there, so that it is undone.
+# Nothing listens there, so that it is rolled back.
 BAD = {"websockets_upstreams": [{"name": "echo", "servers": ["server01:3999"]}], "websockets_capacity": 5000}
 FILES = (
     "/etc/nginx/conf.d/00-websockets.conf",
@@ -70,7 +70,7 @@ class Kills:
     journals: int = 0
     recoveries: int = 0
     ways_back: int = 0
-    fault: str = ""
+    error: str = ""
 
 
 def contents(gateway: Gateway) -> Contents:
@@ -92,10 +92,10 @@ def run(gateway: Gateway, version: Version, seconds: float | None = None, after:
 def usual_seconds(gateway: Gateway, versions: list[Version]) -> tuple[float, float]:
     """How long a deploy takes at least, and for how long of that there is a journal."""
     lasted, with_journal = [], []
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as executor:
         for version in versions * 2:
             start = time.monotonic()
-            running = pool.submit(run, gateway, version)
+            running = executor.submit(run, gateway, version)
             seen = []
             while not running.done():
                 if gateway.path(JOURNAL).exists():
@@ -156,16 +156,16 @@ def recover(gateway: Gateway, version: Version) -> None:
     printed = run(gateway, version)
     answer = json.loads(printed)
     assert not answer.get("failed"), printed
-    assert [proof["proven"] for proof in answer["proofs"]] == ["handshake"], printed
+    assert [probe["verified"] for probe in answer["probes"]] == ["handshake"], printed
     assert contents(gateway) == version.files
     assert gateway.fingerprint in str(version.files[FILES[0]])
     assert gateway.console.run(LEFT_BEHIND).stdout == ""
 
 
 def go_back(gateway: Gateway, bad: str, last: Version) -> None:
-    """A deploy that fails leads to the last configuration that was proven, not to what a killed one left."""
+    """A deploy that fails leads to the last configuration that was verified, not to what a killed one left."""
     printed = run(gateway, Version(bad, {}))
-    assert json.loads(printed)["undone"], printed
+    assert json.loads(printed)["rolled_back"], printed
     assert contents(gateway) == last.files
     assert gateway.fingerprint in str(last.files[FILES[0]])
     assert gateway.console.run(LEFT_BEHIND).stdout == ""
@@ -212,7 +212,7 @@ def kill_often(gateway: Gateway, versions: list[Version]) -> Kills:
                     wanted = 1 - versions.index(last)
         recover(gateway, versions[wanted])
     except Exception:
-        kills.fault = f"{what}:\n{traceback.format_exc()}"
+        kills.error = f"{what}:\n{traceback.format_exc()}"
     return kills
 
 
@@ -238,14 +238,18 @@ def versions() -> dict[str, list[Version]]:
 @pytest.fixture(scope="module")
 def kills(versions: dict[str, list[Version]]) -> dict[str, Kills]:
     names = [gateway.name for gateway in gateways()]
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as executor:
         return dict(
-            zip(names, pool.map(lambda gateway: kill_often(gateway, versions[gateway.name]), gateways()), strict=True)
+            zip(
+                names,
+                executor.map(lambda gateway: kill_often(gateway, versions[gateway.name]), gateways()),
+                strict=True,
+            )
         )
 
 
 def test_after_each_kill_nginx_serves_and_the_next_deploy_recovers(gateway: Gateway, kills: dict[str, Kills]) -> None:
-    assert kills[gateway.name].fault == "", kills[gateway.name].fault
+    assert kills[gateway.name].error == "", kills[gateway.name].error
 
 
 def test_the_kills_hit_deploys_in_all_phases(

@@ -120,7 +120,7 @@ def test_each_path_reaches_its_own_backend(machine: Machine, first: Make, path: 
     assert (answer.status, answer.json["backend"], answer.json["path"]) == (200, backend, path)
 
 
-def test_the_websocket_path_reaches_the_second_pool(machine: Machine, first: Make) -> None:
+def test_the_websocket_path_reaches_the_second_upstream(machine: Machine, first: Make) -> None:
     with machine.site("localhost", 8080).websocket("/ws/?describe") as connection:
         assert json.loads(connection.recv())["backend"] == "backend2"
 

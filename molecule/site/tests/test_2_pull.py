@@ -36,12 +36,12 @@ class Pull(t.NamedTuple):
 
 def commit(site: t.Mapping[str, t.Any]) -> None:
     """Have the repository say what all gateways are to serve."""
-    pool = {"name": "ws-backend", "servers": ["127.0.0.1:9001"]}
+    upstream = {"name": "ws-backend", "servers": ["127.0.0.1:9001"]}
     inventory = {
         "ws_gateways": {
             # The other one is nowhere: who pulls has no connection to anybody.
             "hosts": {"fresh": {}, "elsewhere": {"ansible_connection": "ssh", "ansible_host": "192.0.2.1"}},
-            "vars": {"websockets_upstreams": [pool], "websockets_sites": [site]},
+            "vars": {"websockets_upstreams": [upstream], "websockets_sites": [site]},
         },
         "echo_backends": {"hosts": {"fresh": {"echo_backend_port": 9001}}},
     }
@@ -80,10 +80,10 @@ def test_a_second_pull_changes_nothing() -> None:
     assert (second.status, second.changed) == (0, {"0"}), second.output
 
 
-def test_a_fault_that_is_pulled_is_told_and_changes_nothing() -> None:
+def test_an_error_that_is_pulled_is_told_and_changes_nothing() -> None:
     before = PULLING.fingerprint
     commit({**SITE, "locations": [{"path": "/", "upstream": "ws-backnd"}]})
-    faulty = pull()
-    assert faulty.status != 0
-    assert "'ws-backnd' is not an upstream (did you mean 'ws-backend'?)" in faulty.output
+    invalid = pull()
+    assert invalid.status != 0
+    assert "'ws-backnd' is not an upstream (did you mean 'ws-backend'?)" in invalid.output
     assert PULLING.fingerprint == before

@@ -73,7 +73,7 @@ def from_a_backend(answer: Answer) -> bool:
     return "X-Echo-Backend" in answer.headers
 
 
-# The name and the authority are verified by each of these clients.
+# The name and the CA are verified by each of these clients.
 
 
 @pytest.mark.parametrize("at", [("delivered.example", 443), ("modern.example", 8443)], ids=lambda at: str(at[0]))
@@ -242,7 +242,7 @@ def test_who_has_the_right_certificate_gets_in(members: Gateway) -> None:
     assert messages(members, certificate=CLIENT) == ECHOED
 
 
-@pytest.mark.parametrize("certificate", [None, STRANGER], ids=["none", "of another authority"])
+@pytest.mark.parametrize("certificate", [None, STRANGER], ids=["none", "of another CA"])
 def test_who_has_none_or_another_does_not(members: Gateway, certificate: tuple[Path, Path] | None) -> None:
     for headers in ({}, HANDSHAKE):
         answer = get(members, "/", headers, certificate=certificate)
@@ -281,7 +281,7 @@ def test_a_backend_is_reached_by_tls_that_is_verified(gateway: Gateway) -> None:
     assert site.echoes("/unverified/")
 
 
-@pytest.mark.parametrize("wrong", ["authority", "name"])
+@pytest.mark.parametrize("wrong", ["CA", "name"])
 def test_a_backend_with_a_wrong_certificate_is_not_spoken_to(gateway: Gateway, wrong: str) -> None:
     site = site_of(gateway, "front.example", 8084)
     with pytest.raises(InvalidStatus, match="502"):

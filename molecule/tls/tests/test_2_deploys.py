@@ -136,14 +136,14 @@ def test_a_new_route_to_a_backend_with_a_wrong_certificate_is_told_and_undone(bo
     new = [
         {**{key: value for key, value in route.items() if key != "probe"}, "path": f"/new{route['path']}"}
         for route in front["locations"]
-        if route["path"] in ("/wrong-authority/", "/wrong-name/")
+        if route["path"] in ("/wrong-CA/", "/wrong-name/")
     ]
     before = contents(bookworm)
     run = deploy(bookworm, {"websockets_sites": [*SITES[:-1], {**front, "locations": [*front["locations"], *new]}]})
     assert run.failed
     message = run.message(bookworm.name)
-    assert message.startswith("This deploy is undone: with it 2 of 12 routes are not proven."), message
-    for number, wrong in ((4, "authority"), (5, "name")):
+    assert message.startswith("This deploy is rolled back: with it 2 of 12 routes are not verified."), message
+    for number, wrong in ((4, "CA"), (5, "name")):
         place = f"websockets_sites[6].locations[{number}] (front.example /new/wrong-{wrong}/)"
         assert f"{place}: answered 502 Bad Gateway" in message
     assert contents(bookworm) == before
@@ -172,7 +172,7 @@ def test_a_renewal_changes_one_file_and_its_key_is_seen_nowhere(bookworm: Gatewa
         assert secret not in run.output
         assert secret not in logged
 
-    # When the certificates end is told with each proof over TLS.
+    # When the certificates end is told with each probe over TLS.
     told = re.findall(r"expires[\"']?: [\"']?(\d[0-9TZ:-]+)", run.output)
     ends = {end_of(found) for found in (OLD, NEW, certificate("gateway/modern.pem"))}
     assert set(told) == ends

@@ -63,7 +63,7 @@ class Deploys:
             assert gateway.master == self._masters[gateway.name]
             assert gateway.echoes()
         for traffic in self._traffic:
-            assert not traffic.faults, "\n".join(traffic.faults[:5])
+            assert not traffic.errors, "\n".join(traffic.errors[:5])
         return run
 
 
@@ -105,9 +105,9 @@ def deploys(traffic: list[Traffic]) -> Deploys:
     return Deploys(traffic)
 
 
-def test_routes_pools_and_sites_change(deploys: Deploys) -> None:
-    pools = VARIABLES["websockets_upstreams"]
-    one_server = {"websockets_upstreams": [{**pools[0], "servers": ["server01:3000"]}, *pools[1:]]}
+def test_routes_upstreams_and_sites_change(deploys: Deploys) -> None:
+    upstreams = VARIABLES["websockets_upstreams"]
+    one_server = {"websockets_upstreams": [{**upstreams[0], "servers": ["server01:3000"]}, *upstreams[1:]]}
     for variables in (
         lasting(601),
         lasting(602),
@@ -125,7 +125,7 @@ def test_rollbacks_go_back_deploy_by_deploy_and_the_inventory_comes_back(deploys
     for seconds in (611, 612):
         deploys.change(lasting(seconds))
         versions.append([configuration(gateway) for gateway in GATEWAYS])
-    # What somebody else has done since is not undone with them.
+    # What somebody else has done since is not rolled back with them.
     for gateway in GATEWAYS:
         gateway.run(f"sed -i 's/^http {{/&\\n{THEIRS}/' {LIMITS[0]}")
     for earlier in (versions[1], versions[0]):
@@ -197,14 +197,14 @@ def test_what_is_live_and_not_in_the_file_is_replaced(deploys: Deploys) -> None:
     deploys.change({}, file=False)
 
 
-def test_the_policy_says_what_follows_where_a_route_is_not_proven(deploys: Deploys) -> None:
+def test_the_policy_says_what_follows_where_a_route_is_not_verified(deploys: Deploys) -> None:
     def leading_nowhere(place: int, policy: str) -> dict[str, Any]:
         locations = [*SITE["locations"]]
         locations[place] = {**locations[place], "upstream": "nothing"}
         return {"websockets_sites": [{**SITE, "locations": locations}], "websockets_probe_policy": policy}
 
     warned = deploys.change(leading_nowhere(2, "warn"))
-    assert "[WARNING]: 1 of 4 routes is not proven." in warned.output
+    assert "[WARNING]: 1 of 4 routes is not verified." in warned.output
     assert "- websockets_sites[0].locations[2] (ws.example /b/): answered 502 Bad Gateway" in warned.output
     failed = deploys.change(leading_nowhere(3, "fail"), fails=True)
     for gateway in GATEWAYS:
@@ -223,6 +223,6 @@ def test_no_socket_was_dropped_and_no_message_lost_or_repeated(deploys: Deploys,
     assert deploys.done >= 20
     for one in traffic:
         one.end()
-        assert not one.faults, "\n".join(one.faults[:5])
+        assert not one.errors, "\n".join(one.errors[:5])
         # Deploys take longer than the pause between two messages.
         assert one.count["heard"] > one.number * deploys.done

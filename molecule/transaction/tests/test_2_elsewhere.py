@@ -21,7 +21,7 @@ from playbook import Run, site
 (SITE,) = group_variables()["websockets_sites"]
 ELSEWHERE = "elsewhere.example"
 DEPLOYED = "/var/lib/wsfleet-nginx/127.0.0.1:6455/deployed"
-# What is said of a new route to each pool.
+# What is said of a new route to each upstream.
 SOCKET_IO = "set probe.path, such as /{}/socket.io/?EIO=4&transport=websocket"
 SAID = {
     "plain": f"the backend itself answers 200 at /plain/; {SOCKET_IO.format('plain')}",
@@ -67,21 +67,21 @@ def said(output: str) -> str:
 def test_new_routes_are_served_and_not_verified_and_each_is_told_with_what_to_set(
     bookworm: Gateway, tmp_path: Path
 ) -> None:
-    wanted = with_site(*({"path": f"/{pool}/", "upstream": pool} for pool in SAID))
+    wanted = with_site(*({"path": f"/{upstream}/", "upstream": upstream} for upstream in SAID))
     added = run(bookworm, wanted)
     assert not added.failed, added.output
     assert added.states == {bookworm.name: "changed"}
-    for number, (pool, words) in enumerate(SAID.items()):
-        line = f"websockets_sites[1].locations[{number}] ({ELSEWHERE} /{pool}/): not verified: {words}"
+    for number, (upstream, words) in enumerate(SAID.items()):
+        line = f"websockets_sites[1].locations[{number}] ({ELSEWHERE} /{upstream}/): not verified: {words}"
         assert line in said(added.output), added.output
-        assert f"/{pool}/ not verified" in re.sub(r" +[0-9]* +not", " not", added.output), added.output
+        assert f"/{upstream}/ not verified" in re.sub(r" +[0-9]* +not", " not", added.output), added.output
     assert f"{len(SAID)} routes not verified" in added.output
     passed = json.loads(bookworm.path(DEPLOYED).read_text())["passed"]
     assert len(passed) == len(SITE["locations"])
     again = run(bookworm, wanted)
     assert not again.failed, again.output
     assert again.changed(bookworm.name) == 0
-    assert again.states == {bookworm.name: "proven"}
+    assert again.states == {bookworm.name: "verified"}
 
     done, found = verified(bookworm, wanted, tmp_path)
     assert not done.failed, done.output
@@ -90,18 +90,18 @@ def test_new_routes_are_served_and_not_verified_and_each_is_told_with_what_to_se
     assert [route["state"] for route in routes] == ["unverified"] * len(SAID)
     assert [route["gateway"]["unverified"] for route in routes] == list(SAID.values())
     # What hangs up is not asked for from elsewhere.
-    assert [not route["controller"] for route in routes] == [pool in ("closing", "socket-io") for pool in SAID]
+    assert [not route["controller"] for route in routes] == [upstream in ("closing", "socket-io") for upstream in SAID]
     assert "path/ is not verified on" in said(done.output)
 
 
-def test_a_route_that_was_proven_and_has_lost_its_backend_is_undone(bookworm: Gateway) -> None:
+def test_a_route_that_was_verified_and_has_lost_its_backend_is_rolled_back(bookworm: Gateway) -> None:
     assert not run(bookworm, with_site({"path": "/x/", "upstream": "echo"})).failed
-    for pool, answer in (("path", "answered 404 Not Found"), ("closing", "not sent through nginx")):
-        broken = run(bookworm, with_site({"path": "/x/", "upstream": pool}))
+    for upstream, answer in (("path", "answered 404 Not Found"), ("closing", "not sent through nginx")):
+        broken = run(bookworm, with_site({"path": "/x/", "upstream": upstream}))
         assert broken.failed, broken.output
-        assert broken.message(bookworm.name).startswith("This deploy is undone"), broken.output
+        assert broken.message(bookworm.name).startswith("This deploy is rolled back"), broken.output
         assert f"{answer}" in broken.message(bookworm.name)
-        assert "but was proven before this deploy" in broken.message(bookworm.name)
+        assert "but was verified before this deploy" in broken.message(bookworm.name)
 
 
 def test_what_nginx_refuses_and_backends_that_fail_are_failures(bookworm: Gateway) -> None:
@@ -139,11 +139,11 @@ def polling(gateway: Gateway) -> Iterator[Counter[object]]:
 def test_runs_cost_clients_no_request_where_a_probe_makes_backends_hang_up(
     bookworm: Gateway, tmp_path: Path, balance: str
 ) -> None:
-    pools = [
-        {**pool, "balance": balance} if pool["name"] == "socket-io" else pool
-        for pool in group_variables()["websockets_upstreams"]
+    upstreams = [
+        {**upstream, "balance": balance} if upstream["name"] == "socket-io" else upstream
+        for upstream in group_variables()["websockets_upstreams"]
     ]
-    wanted = {**with_site({"path": "/", "upstream": "socket-io"}), "websockets_upstreams": pools}
+    wanted = {**with_site({"path": "/", "upstream": "socket-io"}), "websockets_upstreams": upstreams}
     assert not run(bookworm, wanted).failed
     with polling(bookworm.site(ELSEWHERE)) as answers:
         unchanged = run(bookworm, wanted)

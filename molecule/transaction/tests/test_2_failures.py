@@ -71,7 +71,7 @@ def test_what_nginx_rejects_never_gets_there(bookworm: Gateway) -> None:
     assert "'proxy_cookie_path /a;', from websockets_sites[0].locations[0]" in message
 
 
-# What is told of a pool that a proven route is given instead of its own: the route's answer, and what to do.
+# What is told of an upstream that a verified route is given instead of its own: the route's answer, and what to do.
 ANSWERS = {
     "nothing": ("502 Bad Gateway", "server02:3999 refused the connection"),
     "plain": ("200 OK", "websocket: false"),
@@ -88,17 +88,17 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(
-    "pools",
+    "upstreams",
     [("nothing", "plain", "credentials"), ("origin", "path", "subprotocol"), ("silent", "closing")],
     ids="-".join,
 )
-def test_a_route_that_is_not_proven_any_more_is_undone(bookworm: Gateway, pools: tuple[str, ...]) -> None:
-    changed = [{**location, "upstream": pool} for location, pool in zip(LOCATIONS[1:], pools, strict=False)]
-    message = deployed(bookworm, with_locations(LOCATIONS[0], *changed, *LOCATIONS[1 + len(pools) :]))
-    assert message.startswith(f"This deploy is undone: with it {len(pools)} of 4 routes are not proven.")
+def test_a_route_that_is_not_verified_any_more_is_rolled_back(bookworm: Gateway, upstreams: tuple[str, ...]) -> None:
+    changed = [{**location, "upstream": upstream} for location, upstream in zip(LOCATIONS[1:], upstreams, strict=False)]
+    message = deployed(bookworm, with_locations(LOCATIONS[0], *changed, *LOCATIONS[1 + len(upstreams) :]))
+    assert message.startswith(f"This deploy is rolled back: with it {len(upstreams)} of 4 routes are not verified.")
     assert UNDONE.lower() in message.lower()
-    for number, pool in enumerate(pools, 1):
-        answer, advice = ANSWERS[pool]
+    for number, upstream in enumerate(upstreams, 1):
+        answer, advice = ANSWERS[upstream]
         (line,) = (
             i for i, line in enumerate(message.splitlines()) if f"websockets_sites[0].locations[{number}] " in line
         )
@@ -107,14 +107,14 @@ def test_a_route_that_is_not_proven_any_more_is_undone(bookworm: Gateway, pools:
         assert advice in hint
 
 
-def test_a_proof_that_changes_with_its_route_hides_nothing(bookworm: Gateway) -> None:
+def test_a_probe_that_changes_with_its_route_hides_nothing(bookworm: Gateway) -> None:
     asked_anew = {**LOCATIONS[1], "upstream": "nothing", "probe": {"subprotocol": "v2"}}
     message = deployed(bookworm, with_locations(LOCATIONS[0], asked_anew, *LOCATIONS[2:]))
-    assert message.startswith("This deploy is undone: with it 1 of 4 routes is not proven.")
-    assert "answered 502 Bad Gateway, but was proven before this deploy" in message
+    assert message.startswith("This deploy is rolled back: with it 1 of 4 routes is not verified.")
+    assert "answered 502 Bad Gateway, but was verified before this deploy" in message
 
 
-def test_a_new_route_that_the_gateway_itself_breaks_is_undone(bookworm: Gateway) -> None:
+def test_a_new_route_that_the_gateway_itself_breaks_is_rolled_back(bookworm: Gateway) -> None:
     refused = {"path": "/refused/", "upstream": "echo", "directives": "deny all;"}
     astray = {
         "path": "/astray/",
@@ -123,11 +123,11 @@ def test_a_new_route_that_the_gateway_itself_breaks_is_undone(bookworm: Gateway)
         "directives": "rewrite ^ /nothing break;",
     }
     message = deployed(bookworm, with_locations(*LOCATIONS, refused, astray))
-    assert message.startswith("This deploy is undone: with it 2 of 6 routes are not proven.")
+    assert message.startswith("This deploy is rolled back: with it 2 of 6 routes are not verified.")
     assert "websockets_sites[0].locations[4] (ws.example /refused/): answered 403 Forbidden" in message
     assert "websockets_sites[0].locations[5] (ws.example /astray/): answered 404 Not Found" in message
     assert "asked directly, server02:4004 answers as wanted" in message
-    assert "proven before" not in message.partition("What to fix:")[2]
+    assert "verified before" not in message.partition("What to fix:")[2]
 
 
 def inside(bookworm: Gateway, script: str) -> None:

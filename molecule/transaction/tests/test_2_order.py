@@ -15,8 +15,8 @@ from gateway import Gateway
 from playbook import Run, site
 
 ADDRESS = "127.0.0.1:6456"
-# The site comes first in the lists of files, and before the pool by its name.
-SITE, POOL = "/etc/nginx/conf.d/x-site.conf", "/etc/nginx/conf.d/y-pool.conf"
+# The site comes first in the lists of files, and before the upstream by its name.
+SITE, UPSTREAM = "/etc/nginx/conf.d/x-site.conf", "/etc/nginx/conf.d/y-upstream.conf"
 STATE = Path("/var/lib/wsfleet-nginx", ADDRESS)
 UPSTREAM = "upstream moved { server 127.0.0.1:9; }\n"
 
@@ -45,7 +45,7 @@ def transaction(bookworm: Gateway, directory: Path, files: Mapping[str, str | No
 @pytest.fixture
 def removed(bookworm: Gateway, tmp_path: Path) -> Iterator[None]:
     yield
-    run = transaction(bookworm, tmp_path, {SITE: None, POOL: None})
+    run = transaction(bookworm, tmp_path, {SITE: None, UPSTREAM: None})
     assert not run.failed, run.output
     assert not bookworm.path(str(STATE)).exists()
     # That of the role's own configuration.
@@ -53,18 +53,18 @@ def removed(bookworm: Gateway, tmp_path: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("removed")
-def test_a_pool_comes_before_the_site_that_needs_it_and_never_moves_from_file_to_file(
+def test_an_upstream_comes_before_the_site_that_needs_it_and_never_moves_from_file_to_file(
     bookworm: Gateway, tmp_path: Path
 ) -> None:
-    first = transaction(bookworm, tmp_path, {SITE: configuration(1, passed=False), POOL: ""})
+    first = transaction(bookworm, tmp_path, {SITE: configuration(1, passed=False), UPSTREAM: ""})
     assert not first.failed, first.output
-    second = transaction(bookworm, tmp_path, {SITE: configuration(2, passed=True), POOL: UPSTREAM})
+    second = transaction(bookworm, tmp_path, {SITE: configuration(2, passed=True), UPSTREAM: UPSTREAM})
     assert not second.failed, second.output
     # Ansible breaks long lines.
-    assert f"wrote {POOL}, then wrote {SITE}, then reloaded nginx" in " ".join(second.output.split())
-    third = transaction(bookworm, tmp_path, {SITE: configuration(3, passed=True) + UPSTREAM, POOL: ""})
+    assert f"wrote {UPSTREAM}, then wrote {SITE}, then reloaded nginx" in " ".join(second.output.split())
+    third = transaction(bookworm, tmp_path, {SITE: configuration(3, passed=True) + UPSTREAM, UPSTREAM: ""})
     assert third.failed
     assert "nginx takes these files together only" in third.message(bookworm.name)
     assert bookworm.path(SITE).read_text() == configuration(2, passed=True)
-    assert bookworm.path(POOL).read_text() == UPSTREAM
+    assert bookworm.path(UPSTREAM).read_text() == UPSTREAM
     assert bookworm.site("any.example", 6456).request("GET", "/", sock=bookworm.open_socket(6456, "127.0.0.1")).body

@@ -31,19 +31,21 @@ def with_new(*locations: dict[str, Any]) -> dict[str, Any]:
     return {"websockets_sites": [{**SITE, "locations": [*SITE["locations"], *locations]}]}
 
 
-def route(pool: str, **more: Any) -> dict[str, Any]:
-    return {"path": f"/{pool}/", "upstream": pool, **more}
+def route(upstream: str, **more: Any) -> dict[str, Any]:
+    return {"path": f"/{upstream}/", "upstream": upstream, **more}
 
 
 def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookworm: Gateway) -> None:
-    pools = ("plain", "credentials", "origin", "path", "subprotocol", "silent", "closing", "nothing")
+    upstreams = ("plain", "credentials", "origin", "path", "subprotocol", "silent", "closing", "nothing")
     before, fingerprint = bookworm.path(bookworm.configuration).read_bytes(), bookworm.fingerprint
     with bookworm.websocket("/a/") as connection:
-        added = deploy(bookworm, with_new(*(route(pool, probe={"path": f"/{pool}/"}) for pool in pools)))
+        added = deploy(
+            bookworm, with_new(*(route(upstream, probe={"path": f"/{upstream}/"}) for upstream in upstreams))
+        )
         assert echoes(connection)
     assert added.failed
     message = added.message(bookworm.name)
-    assert message.startswith("8 of 12 routes are not proven.\nLive now: the new configuration. It stays"), message
+    assert message.startswith("8 of 12 routes are not verified.\nLive now: the new configuration. It stays"), message
     assert len(message.splitlines()) < MOST_LINES, message
     assert "- websockets_sites[0].locations[4] (ws.example /plain/): answered 200 OK" in message
     assert "it speaks plain HTTP there: websocket: false" in message
@@ -51,7 +53,7 @@ def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookwo
     assert "it wants credentials: they go into probe.headers" in message
     others = ", ".join(f"websockets_sites[0].locations[{number}]" for number in range(6, 10))
     assert message.endswith(f"- and 6 more: {others} and 2 more")
-    assert "proven before" not in message
+    assert "verified before" not in message
     after = bookworm.path(bookworm.configuration).read_bytes()
     assert after != before
     assert bookworm.fingerprint != fingerprint
@@ -163,13 +165,15 @@ def test_nginx_that_was_stopped_by_hand_is_started(bookworm: Gateway) -> None:
     assert deploy(bookworm, {}).changed(bookworm.name) == 0
 
 
-def test_what_was_proven_before_nginx_was_stopped_counts(bookworm: Gateway) -> None:
+def test_what_was_verified_before_nginx_was_stopped_counts(bookworm: Gateway) -> None:
     before = bookworm.path(bookworm.configuration).read_bytes()
     bookworm.run("systemctl stop nginx")
     moved = [{**location, "upstream": "nothing"} for location in SITE["locations"]]
     broken = deploy(bookworm, {"websockets_sites": [{**SITE, "locations": moved}]})
     assert broken.failed
-    assert broken.message(bookworm.name).startswith("This deploy is undone: with it 4 of 4 routes are not proven.")
+    assert broken.message(bookworm.name).startswith(
+        "This deploy is rolled back: with it 4 of 4 routes are not verified."
+    )
     assert bookworm.path(bookworm.configuration).read_bytes() == before
     assert bookworm.echoes()
     assert deploy(bookworm, {}).changed(bookworm.name) == 0

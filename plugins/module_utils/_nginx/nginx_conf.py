@@ -22,7 +22,7 @@ _TOKEN = re.compile(
         (?: "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' ) (?=[ \t\r\n;{)])
         | (?!["']) (?: \\. | \$\{ | [^ \t\r\n;{\\] )+
     )
-    | (?P<fault> [^ \t\r\n] )
+    | (?P<error> [^ \t\r\n] )
     """,
     re.DOTALL | re.VERBOSE,
 )
@@ -161,8 +161,8 @@ def _directives(text: str) -> list[_Directive]:
     words: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text):
         mark = token["mark"]
-        if token["fault"] or (mark and bool(words) == (mark == "}")) or (mark == "}" and not blocks):
-            raise MainContextError(f"line {_line(text, token.start())}: {_fault(token[0])}")
+        if token["error"] or (mark and bool(words) == (mark == "}")) or (mark == "}" and not blocks):
+            raise MainContextError(f"line {_line(text, token.start())}: {_error(token[0])}")
         if token["word"]:
             words.append(token)
         elif mark == "}":
@@ -186,7 +186,7 @@ def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str
     return _Directive(path, name.start(), value, mark.end(), mark[0])
 
 
-def _fault(found: str) -> str:
+def _error(found: str) -> str:
     if found in ("'", '"'):
         return f"the quote {found} is not closed, or no space follows it"
     return f"unexpected {found}"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a certificate ends. Python tells it only of one that it has verified, which a proof of a route does not do."""
+"""When a certificate ends. Python tells it only of one that it has verified, which a probe of a route does not do."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prove a WebSocket route the way a client would: an RFC 6455 handshake and, on request, a message and a ping.
+"""Probe a WebSocket route the way a client would: an RFC 6455 handshake and, on request, a message and a ping.
 
 What a peer does is never an exception here. It is an Outcome, whose failure says what happened in words an
 operator can act on. Only arguments that make no sense raise ValueError.
@@ -49,12 +49,12 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request impor
     Request,
     Target,
     refuse,
-    request_faults,
+    request_errors,
     target_of,
-    websocket_faults,
+    websocket_errors,
 )
 
-# How long to wait for the peer's part of the closing handshake, which proves nothing any more.
+# How long to wait for the peer's part of the closing handshake, which probes nothing any more.
 CLOSE_WAIT = 1.0
 
 
@@ -63,7 +63,7 @@ def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
 
     With upgrade the request is a WebSocket handshake, so that the answer to one can be looked at; it is not judged.
     """
-    refuse(request_faults(request, ("http", "https", "ws", "wss")))
+    refuse(request_errors(request, ("http", "https", "ws", "wss")))
     target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
     fields = upgrade_fields(_new_key(), request.subprotocols) if upgrade else {"Connection": "close"}
     with _recorded(outcome), connected(request, target, deadline) as connection:
@@ -81,7 +81,7 @@ def probe_websocket(
     that equals it and passes over others until the deadline: servers greet and broadcast. With ping, a pong with the
     payload of the ping must come back. round_trip_ms is that of the message or, without one, that of the ping.
     """
-    refuse(websocket_faults(request, message=message, expect=expect))
+    refuse(websocket_errors(request, message=message, expect=expect))
     target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
     key = _new_key()
     with _recorded(outcome), connected(request, target, deadline) as connection:

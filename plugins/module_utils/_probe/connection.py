@@ -286,7 +286,7 @@ def _tls_context(request: Request) -> ssl.SSLContext:
     elif request.ca_path is None:
         context.load_default_certs()
     else:
-        _load_authorities(context, request.ca_path)
+        _load_cas(context, request.ca_path)
     return context
 
 
@@ -300,7 +300,7 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str
         raise ProbeError(f"cannot use the client certificate of {files}: {words}") from exc
 
 
-def _load_authorities(context: ssl.SSLContext, path: str) -> None:
+def _load_cas(context: ssl.SSLContext, path: str) -> None:
     try:
         if Path(path).is_dir():
             context.load_verify_locations(capath=path)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who is at fault where a route is not proven, the deploy or a backend, and what an operator does about it."""
+"""Who is at fault where a route is not verified, the deploy or a backend, and what an operator does about it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _NGINX_HINTS = {
     421: "no server_name of a site there is the Host that was asked for: give the site that name, and no Host in "
     "probe.headers",
     426: "it took the handshake for none, or a proxy_set_header in directives keeps Upgrade from the backend",
-    429: "the limits of the site count the gateway's own proofs: a higher limit_handshakes_per_client or "
+    429: "the limits of the site count the gateway's own probes: a higher limit_handshakes_per_client or "
     "limit_conn_per_client lets them through",
     502: "its answer may be larger than proxy_buffer_size, or its certificate not what proxy_ssl_name and "
     "proxy_ssl_trusted_certificate ask for; nginx's error log tells",
@@ -71,14 +71,14 @@ def is_backends(result: Result) -> bool:
 
 
 def is_deploys(result: Result, *, passed: t.Collection[str], known: t.Collection[str]) -> bool:
-    """Whether the deploy broke a route that was proven before it, or brought a new one that its backend would serve."""
+    """Whether the deploy broke a route that passed before it, or brought a new one that its backend would serve."""
     return result.route in passed or (result.route not in known and not is_backends(result))
 
 
 def judged(result: Result, passed: t.Collection[str]) -> Result:
     """The result, as not verified where the backends themselves do not take the handshake that the role made up."""
-    proof = result.proof
-    is_open = result.failed and proof["websocket"] and not proof.get("strict", True) and result.route not in passed
+    probe = result.probe
+    is_open = result.failed and probe["websocket"] and not probe.get("strict", True) and result.route not in passed
     # One that takes it directly would be served but for nginx.
     if not is_open or any(not answer.failure for answer in result.backends.values()):
         return result
@@ -91,7 +91,7 @@ def _own_answer(result: Result) -> str:
     status, answers = result.answer.status, result.backends.values()
     if not answers:
         return ""
-    path = urllib.parse.urlsplit(result.proof["backends"]["url"]).path or "/"
+    path = urllib.parse.urlsplit(result.probe["backends"]["url"]).path or "/"
     if result.plain_status and not _is_error(result.plain_status):
         return f"the backend itself leaves a handshake at {path} unanswered, and a plain request not"
     if {answer.harm for answer in answers if answer.harm} == {"closed"} and not any(map(_has_status, answers)):
@@ -128,7 +128,7 @@ def _is_refused(answer: Answer, status: int | None) -> bool:
 
 def _is_exact(result: Result) -> bool:
     """Whether nginx asks the backends for just what they are asked directly."""
-    exact: bool = (result.proof.get("backends") or {}).get("exact", True)
+    exact: bool = (result.probe.get("backends") or {}).get("exact", True)
     return exact
 
 
@@ -141,7 +141,7 @@ def _remedy(result: Result) -> str:
         return _REMEDIES[status]
     if result.plain_status:
         return "set probe.path or probe.subprotocol to what it waits for"
-    remedy = f"set probe.path{_such_as(result.proof['path'])}"
+    remedy = f"set probe.path{_such_as(result.probe['path'])}"
     return f"{remedy}, or probe.subprotocol" if status == 400 else remedy
 
 
@@ -163,18 +163,18 @@ def told(failed: t.Sequence[Result], passed: t.Collection[str]) -> list[str]:
     lines: list[str] = []
     shown = len(failed) if len(failed) <= _ROUTES else _ROUTES_OF_MORE
     for result in failed[:shown]:
-        before = ", but was proven before this deploy" if result.route in passed else ""
+        before = ", but was verified before this deploy" if result.route in passed else ""
         lines.append(f"- {place(result)}: {result.answer.failure}{before}")
         lines += [f"  {line}" for line in _advice(result)]
     if failed[shown:]:
-        names = [result.proof.get("at") or place(result) for result in failed[shown:]]
+        names = [result.probe.get("at") or place(result) for result in failed[shown:]]
         lines.append(f"- and {len(names)} more: {_some(names)}")
     return lines
 
 
 def place(result: Result) -> str:
-    at = result.proof.get("at")
-    name = f"{result.proof['site']} {result.proof['path']}"
+    at = result.probe.get("at")
+    name = f"{result.probe['site']} {result.probe['path']}"
     return f"{at} ({name})" if at else name
 
 
@@ -205,7 +205,7 @@ def _advice(result: Result) -> t.Iterator[str]:
         good = [address for address, answer in result.backends.items() if not answer.failure]
         hint = _NGINX_HINTS.get(status, "look at the directives of this location and its site")
         yield f"asked directly, {_some(good)} {_answers(good)} as wanted, so nginx is in the way: {hint}"
-    elif status in _HINTS and result.proof["websocket"]:
+    elif status in _HINTS and result.probe["websocket"]:
         yield _hint(result)
 
 
@@ -215,7 +215,7 @@ def _answers(addresses: t.Sequence[str]) -> str:
 
 def _hint(result: Result) -> str:
     status = result.answer.status or 0
-    if status in NO_BACKEND or (not result.proof["websocket"] and status not in NOT_ASKED):
+    if status in NO_BACKEND or (not result.probe["websocket"] and status not in NOT_ASKED):
         return "it failed, and its own log tells why"
     return _HINTS.get(status) or _HINTS_BY_CLASS.get(status // 100) or "it does not take the handshake"
 

@@ -24,7 +24,7 @@ PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no field value holds one (RFC 9110 section 5.5); a tab may stay
 HOST = re.compile(r"(?=.{1,254}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 CONNECT_TO = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/]+)):(?P<port>[0-9]{1,5})")
-# What the handshake sets itself: a second value would make it another request than the one that is proven.
+# What the handshake sets itself: a second value would make it another request than the one that is verified.
 OWN_FIELDS = {
     "connection": "the probe sets it",
     "content-length": "the probe sends no body",
@@ -40,7 +40,7 @@ OWN_FIELDS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to prove. url names the route; connect_to says where the connection goes when that is another place."""
+    """What to probe. url names the route; connect_to says where the connection goes when that is another place."""
 
     url: str
     connect_to: str | None = None
@@ -60,7 +60,7 @@ class Request:
 
 @dataclass
 class Outcome:
-    """What was seen. failure is None when everything that was asked for is proven."""
+    """What was seen. failure is None when everything that was asked for is verified."""
 
     upgraded: bool = False
     status: int | None = None
@@ -89,32 +89,32 @@ class Target:
     address: str | tuple[str, int]  # the path of a Unix socket, or host and port
 
 
-def websocket_faults(request: Request, **texts: str | None) -> list[str]:
+def websocket_errors(request: Request, **texts: str | None) -> list[str]:
     """Everything that is wrong with the arguments of probe_websocket; texts are its messages, by the caller's names."""
-    faults = request_faults(request, ("ws", "wss"))
+    errors = request_errors(request, ("ws", "wss"))
     for name, text in texts.items():
-        faults += _text_faults(name, text)
-    return faults
+        errors += _text_errors(name, text)
+    return errors
 
 
-def request_faults(request: Request, schemes: Sequence[str]) -> list[str]:
-    faults = _url_faults(request.url, schemes)
+def request_errors(request: Request, schemes: Sequence[str]) -> list[str]:
+    errors = _url_errors(request.url, schemes)
     if request.connect_to is not None:
-        faults += _connect_to_faults(request.connect_to)
+        errors += _connect_to_errors(request.connect_to)
     if request.server_hostname is not None and not _is_host(request.server_hostname):
-        faults.append(f"server_hostname: {request.server_hostname!r} is neither a host name nor an IP address")
-    faults += _header_faults(request.headers)
+        errors.append(f"server_hostname: {request.server_hostname!r} is neither a host name nor an IP address")
+    errors += _header_errors(request.headers)
     if request.origin is not None:
-        faults += _value_faults("origin", request.origin)
-    faults += _subprotocol_faults(request.subprotocols)
+        errors += _value_errors("origin", request.origin)
+    errors += _subprotocol_errors(request.subprotocols)
     if request.client_key is not None and request.client_cert is None:
-        faults.append("client_key: needs client_cert")
+        errors.append("client_key: needs client_cert")
     if not 0 < request.timeout <= MAX_TIMEOUT:
-        faults.append(f"timeout: must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {request.timeout!r}")
-    return faults
+        errors.append(f"timeout: must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {request.timeout!r}")
+    return errors
 
 
-def _url_faults(url: str, schemes: Sequence[str]) -> list[str]:
+def _url_errors(url: str, schemes: Sequence[str]) -> list[str]:
     # urlsplit drops tabs and line breaks without a word, so they are looked for first. The url itself is not printed:
     # its query may hold a token.
     if not re.fullmatch(r"[\x21-\x7e]+", url):
@@ -124,21 +124,21 @@ def _url_faults(url: str, schemes: Sequence[str]) -> list[str]:
         port = parts.port
     except ValueError as exc:
         return [f"url: {exc}"]
-    faults = []
+    errors = []
     if parts.scheme not in schemes:
-        faults.append(f"url: the scheme must be one of {', '.join(schemes)}, got {parts.scheme!r}")
+        errors.append(f"url: the scheme must be one of {', '.join(schemes)}, got {parts.scheme!r}")
     if port == 0:
-        faults.append("url: port 0 cannot be connected to")
+        errors.append("url: port 0 cannot be connected to")
     if "@" in parts.netloc:
-        faults.append("url: user and password are not sent by WebSocket clients, use an Authorization header")
+        errors.append("url: user and password are not sent by WebSocket clients, use an Authorization header")
     elif not _is_host(parts.hostname or ""):
-        faults.append(f"url: {parts.hostname or ''!r} is neither a host name nor an IP address")
+        errors.append(f"url: {parts.hostname or ''!r} is neither a host name nor an IP address")
     if "#" in url:
-        faults.append("url: a WebSocket URI has no fragment (RFC 6455 section 3), write '#' as %23")
-    return faults
+        errors.append("url: a WebSocket URI has no fragment (RFC 6455 section 3), write '#' as %23")
+    return errors
 
 
-def _connect_to_faults(connect_to: str) -> list[str]:
+def _connect_to_errors(connect_to: str) -> list[str]:
     if connect_to.startswith("unix:"):
         path = connect_to[len("unix:") :]
         if not path.startswith("/") or "\x00" in path or len(os.fsencode(path)) > MAX_UNIX_PATH:
@@ -169,30 +169,30 @@ def _is_ipv6(host: str) -> bool:
     return "%" not in host
 
 
-def _header_faults(headers: Mapping[str, str]) -> list[str]:
-    faults = []
+def _header_errors(headers: Mapping[str, str]) -> list[str]:
+    errors = []
     seen = set()
     for name, value in headers.items():
         key = name.lower()
         if not TOKEN.fullmatch(name):
-            faults.append(f"headers: {name!r} is not a header name (RFC 9110 section 5.1)")
+            errors.append(f"headers: {name!r} is not a header name (RFC 9110 section 5.1)")
         elif key in OWN_FIELDS:
-            faults.append(f"headers: {name!r} cannot be set here, {OWN_FIELDS[key]}")
+            errors.append(f"headers: {name!r} cannot be set here, {OWN_FIELDS[key]}")
         elif key in seen:
-            faults.append(f"headers: {name!r} is given twice")
+            errors.append(f"headers: {name!r} is given twice")
         seen.add(key)
-        faults += _value_faults(f"headers[{name!r}]", value)
-    return faults
+        errors += _value_errors(f"headers[{name!r}]", value)
+    return errors
 
 
-def _value_faults(place: str, value: str) -> list[str]:
+def _value_errors(place: str, value: str) -> list[str]:
     # The value is not printed: it may be a token.
     if CONTROL.search(value):
         return [f"{place}: the value holds a line break or another control character (RFC 9110 section 5.5)"]
-    return _text_faults(place, value)
+    return _text_errors(place, value)
 
 
-def _text_faults(place: str, text: str | None) -> list[str]:
+def _text_errors(place: str, text: str | None) -> list[str]:
     try:
         (text or "").encode("utf-8")
     except UnicodeEncodeError:
@@ -200,20 +200,20 @@ def _text_faults(place: str, text: str | None) -> list[str]:
     return []
 
 
-def _subprotocol_faults(subprotocols: Sequence[str]) -> list[str]:
-    faults = [
+def _subprotocol_errors(subprotocols: Sequence[str]) -> list[str]:
+    errors = [
         f"subprotocols: {name!r} is not a token (RFC 6455 section 4.1)"
         for name in subprotocols
         if not TOKEN.fullmatch(name)
     ]
     if len(set(subprotocols)) < len(subprotocols):
-        faults.append("subprotocols: a name is given twice (RFC 6455 section 4.1 wants them unique)")
-    return faults
+        errors.append("subprotocols: a name is given twice (RFC 6455 section 4.1 wants them unique)")
+    return errors
 
 
-def refuse(faults: Sequence[str]) -> None:
-    if faults:
-        raise ValueError("; ".join(faults))
+def refuse(errors: Sequence[str]) -> None:
+    if errors:
+        raise ValueError("; ".join(errors))
 
 
 def target_of(request: Request) -> Target:

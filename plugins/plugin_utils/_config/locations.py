@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_syn
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, Site, has_http2, has_tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import REDIRECTS, bytes_of
 
-# A socket that is silent for a minute is no fault; nginx's default of 60s would close it.
+# A socket that is silent for a minute is no error; nginx's default of 60s would close it.
 _WEBSOCKET_SILENCE = "1h"
 # Any response header of an application fits in, and messages pass in few pieces. A tunnel has two of them, which cost
 # nothing until a message fills them. OpenSSL frees up to 34k in each TLS handshake: smaller buffers would be cut from
@@ -205,7 +205,7 @@ def _refused_lines(site: Site) -> list[str]:
     return [
         "default_type text/plain;",
         *hsts_lines(site),
-        # HTTP/2 has no such header, and its clients take one for a fault (RFC 9113 section 8.2.2).
+        # HTTP/2 has no such header, and its clients take one for an error (RFC 9113 section 8.2.2).
         f"add_header Upgrade {'$websocket_offered' if may_speak_http2(site) else 'websocket'} always;",
         "add_header Sec-WebSocket-Version 13 always;",
         'return 426 "A WebSocket handshake is needed here, by RFC 6455.\\n";',

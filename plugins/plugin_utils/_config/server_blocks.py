@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nginx directives of the http block, of a pool and of a site, one line each, in the order they are printed."""
+"""The nginx directives of the http block, an upstream and a site, one line each, in the order they are printed."""
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ def _server_line(server: Server) -> str:
 
 
 def zone_kilobytes(servers: int) -> int:
-    """64 kB hold the pool's state for 32 servers with room to spare.
+    """64 kB hold the upstream's state for 32 servers with room to spare.
 
     Twice that hold twice as many, and so on: a step for each server would change a second line of the file with it.
     """

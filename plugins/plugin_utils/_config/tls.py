@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen, is_name
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_syntax import quoted
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Site
 
@@ -36,7 +36,7 @@ _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9.-]")
 
 def same_text(openssl: str | None) -> bool | None:
     """The same for all versions of OpenSSL that take the same lines; None where none is known."""
-    version = values.openssl_version(openssl, "", Faults())
+    version = values.openssl_version(openssl, "", Errors())
     return None if version is None else version >= _NEW_CURVE_SINCE
 
 

@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     values,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import (
     Limits,
     Location,
@@ -31,57 +31,57 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
 )
 
 
-def check_upstreams(upstreams: t.Sequence[Upstream], faults: Faults) -> None:
+def check_upstreams(upstreams: t.Sequence[Upstream], errors: Errors) -> None:
     names: dict[str, str] = {}
     zones: dict[str, str] = {}
     for upstream in upstreams:
         if "name" not in upstream:
             continue
         at, name, zone = upstream["at"], upstream["name"], upstream.get("zone")
-        # To nginx the case of a pool's name makes no difference, and that of a zone's name does.
+        # To nginx the case of an upstream's name makes no difference, and that of a zone's name does.
         first = names.setdefault(name.lower(), at)
         if first != at:
-            faults.add(f"{at}.name", f"{shown(name)} is the name of {first} already")
+            errors.add(f"{at}.name", f"{shown(name)} is the name of {first} already")
             continue
         zone_name = (zone and zone.name) or name
         first = zones.setdefault(zone_name, at)
         if first != at:
-            faults.add(f"{at}.zone" if zone else at, f"{shown(zone_name)} is the zone of {first} already")
+            errors.add(f"{at}.zone" if zone else at, f"{shown(zone_name)} is the zone of {first} already")
 
 
-def check_pool(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
+def check_upstream(upstream: Upstream, servers: t.Sequence[Server], errors: Errors) -> None:
     method = upstream.get("balance", ("",))[0]
     for server in servers:
         if server.parameters.get("backup") and method in METHODS_WITHOUT_BACKUP:
-            faults.add(f"{server.parameters['at']}.backup", f"does not go with balance: {method}")
+            errors.add(f"{server.parameters['at']}.backup", f"does not go with balance: {method}")
         if server.parameters.get("resolve") and (server.address.unix or not addresses.is_name(server.address.host)):
-            faults.add(f"{server.parameters['at']}.resolve", f"{server.address} is no name that could be resolved")
+            errors.add(f"{server.parameters['at']}.resolve", f"{server.address} is no name that could be resolved")
     if servers and all(server.parameters.get("backup") for server in servers):
-        faults.add(upstream["at"], "all servers are backup: nginx needs one that is not")
+        errors.add(upstream["at"], "all servers are backup: nginx needs one that is not")
     resolves = any(server.parameters.get("resolve") for server in servers)
     if resolves and upstream.get("resolver", ()) is None:
-        faults.add(upstream["at"], "needs the key 'resolver' for its servers with resolve: true")
+        errors.add(upstream["at"], "needs the key 'resolver' for its servers with resolve: true")
     if servers and upstream.get("resolver") and not resolves:
-        faults.add(f"{upstream['at']}.resolver", "goes with servers that have resolve: true")
+        errors.add(f"{upstream['at']}.resolver", "goes with servers that have resolve: true")
 
 
-def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Address | None, faults: Faults) -> None:
-    _check_names([*sites, *redirects], faults)
-    _check_sockets([*sites, *redirects], faults)
-    _check_unnamed(sites, faults)
+def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Address | None, errors: Errors) -> None:
+    _check_names([*sites, *redirects], errors)
+    _check_sockets([*sites, *redirects], errors)
+    _check_unnamed(sites, errors)
     for site in [*sites, *redirects]:
         for listen in site.get("listen", ()):
             if status and listen.address.port == status.port:
-                faults.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
+                errors.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
     for site in sites:
-        _check_tls(site, faults)
-        _check_balancers(site, faults)
-        _check_listed_once(site, faults)
-        _check_http2(site, faults)
-        _check_paths(site, faults)
+        _check_tls(site, errors)
+        _check_balancers(site, errors)
+        _check_listed_once(site, errors)
+        _check_http2(site, errors)
+        _check_paths(site, errors)
 
 
-def _check_names(sites: t.Sequence[Site], faults: Faults) -> None:
+def _check_names(sites: t.Sequence[Site], errors: Errors) -> None:
     """nginx itself only warns of a name used twice on one address, and serves the first site alone."""
     names: dict[tuple[Address, str], str] = {}
     defaults: dict[Address, str] = {}
@@ -92,10 +92,10 @@ def _check_names(sites: t.Sequence[Site], faults: Faults) -> None:
             for name in {_forms(name): name for name in site.get("server_name", ())}.values():
                 firsts = {names.setdefault((address, form), site["at"]) for form in _forms(name)} - {site["at"]}
                 if firsts:
-                    faults.add(site["at"], f"{shown(name)} on {listen.address} is served by {min(firsts)} already")
+                    errors.add(site["at"], f"{shown(name)} on {listen.address} is served by {min(firsts)} already")
             if listen.default_server and defaults.setdefault(address, site["at"]) != site["at"]:
                 first = defaults[address]
-                faults.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
+                errors.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def _forms(name: str) -> tuple[str, ...]:
     return (name[1:], f"*{name}") if name.startswith(".") else (name,)
 
 
-def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
+def _check_sockets(sites: t.Sequence[Site], errors: Errors) -> None:
     """Sites on one address share its socket: one says its options, and all of them or none speak TLS."""
     firsts: dict[Address, tuple[Listen, Site]] = {}
     owners: dict[Address, str] = {}
@@ -118,24 +118,24 @@ def _check_sockets(sites: t.Sequence[Site], faults: Faults) -> None:
                 has, had = getattr(listen, flag), getattr(first, flag)
                 if has != had:
                     said, before = (flag, f"no {flag}") if has else (f"no {flag}", flag)
-                    faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
+                    errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
             if not listen.ssl or not first.ssl:
                 pass
             elif has_http2(site) != has_http2(first_site):
                 # Before 1.25.1 one site speaks for all on its address, and since then each for itself.
                 said, before = ("http2", "no http2") if has_http2(site) else ("no http2", "http2")
-                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
+                errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
             elif site.get("ssl_policy") != first_site.get("ssl_policy"):
                 # The version of TLS is chosen before the name is known, by the default server (nginx before 1.29.2).
                 said, before = f"ssl_policy {site.get('ssl_policy')}", str(first_site.get("ssl_policy"))
-                faults.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
+                errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
             if listen.options and owners.setdefault(address, place) != place:
-                faults.add(place, f"the options of {listen.address} are given in {owners[address]} already")
+                errors.add(place, f"the options of {listen.address} are given in {owners[address]} already")
             if "ipv6only=off" in listen.options and address.host == "::":
-                _check_dual_stack(listen, place, sites, faults)
+                _check_dual_stack(listen, place, sites, errors)
 
 
-def _check_unnamed(sites: t.Sequence[Site], faults: Faults) -> None:
+def _check_unnamed(sites: t.Sequence[Site], errors: Errors) -> None:
     """Clients name no IP address in a TLS handshake (RFC 6066 section 3), so all sites that an address is reached for
     by one have one certificate.
     """
@@ -151,12 +151,12 @@ def _check_unnamed(sites: t.Sequence[Site], faults: Faults) -> None:
             # Of a text nothing is known here but that it is one.
             if site.get("ssl_certificate") and site.get("ssl_certificate") != first.get("ssl_certificate"):
                 why = "clients name no IP address in a TLS handshake, and would get the first one"
-                faults.add(f"{site['at']}.ssl_certificate", f"is not that of {first['at']} on {listen.address}: {why}")
-        _check_client_certificates(group, reached[:1], faults)
+                errors.add(f"{site['at']}.ssl_certificate", f"is not that of {first['at']} on {listen.address}: {why}")
+        _check_client_certificates(group, reached[:1], errors)
 
 
 def _check_client_certificates(
-    group: t.Sequence[tuple[Site, Listen]], reached: t.Sequence[tuple[Site, Listen]], faults: Faults
+    group: t.Sequence[tuple[Site, Listen]], reached: t.Sequence[tuple[Site, Listen]], errors: Errors
 ) -> None:
     """Who names no site in the handshake is asked for the certificates of one, and nginx then serves any of them."""
     any_name = [(site, listen) for site, listen in group if "_" in site.get("server_name", ()) or listen.default_server]
@@ -168,60 +168,60 @@ def _check_client_certificates(
             said = f"is not that of {first['at']} on {listen.address}"
             if had:
                 why = "whoever has one of those gets in here too, by naming no site in the TLS handshake"
-                faults.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
+                errors.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
             elif tls.is_of_an_address(site):
                 why = "clients name no IP address in a TLS handshake, and would be asked for none"
-                faults.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
+                errors.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
 
 
-def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], faults: Faults) -> None:
+def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], errors: Errors) -> None:
     for site in sites:
         for listen in site.get("listen", ()):
             if listen.address.port == dual.address.port and not listen.address.is_ipv6:
                 taken = f"{listen.address} of {site['at']}.listen"
-                faults.add(place, f"with ipv6only=off {dual.address} takes {taken} too")
+                errors.add(place, f"with ipv6only=off {dual.address} takes {taken} too")
 
 
-def _check_listed_once(site: Site, faults: Faults) -> None:
+def _check_listed_once(site: Site, errors: Errors) -> None:
     for key, listed in (
         ("server_name", [name if name.startswith("~") else name.lower() for name in site.get("server_name", ())]),
         ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
     ):
         for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
-            faults.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")
+            errors.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")
 
 
-def _check_http2(site: Site, faults: Faults) -> None:
+def _check_http2(site: Site, errors: Errors) -> None:
     listens = site.get("listen", ())
     for listen in listens:
         if listen.http2 and not listen.ssl:
-            faults.add(f"{site['at']}.listen", f"http2 on {listen.address} needs ssl beside it")
+            errors.add(f"{site['at']}.listen", f"http2 on {listen.address} needs ssl beside it")
     if site.get("http2") == "off" and any(listen.http2 for listen in listens):
-        faults.add(f"{site['at']}.http2", "is off, and on in listen")
+        errors.add(f"{site['at']}.http2", "is off, and on in listen")
     if site.get("http2") == "on" and listens and not any(listen.ssl for listen in listens):
-        faults.add(f"{site['at']}.http2", "needs a listen with ssl")
+        errors.add(f"{site['at']}.http2", "needs a listen with ssl")
 
 
-def _check_tls(site: Site, faults: Faults) -> None:
+def _check_tls(site: Site, errors: Errors) -> None:
     at, secure = site["at"], has_tls(site)
     for key in ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "redirect_http", "hsts"):
         if site.get(key) and "listen" in site and not secure:
-            faults.add(f"{at}.{key}", "goes with ssl in listen")
+            errors.add(f"{at}.{key}", "goes with ssl in listen")
     for key in ("ssl_certificate", "ssl_certificate_key"):
         if secure and site.get(key, ...) is None:
-            faults.add(at, f"needs the key '{key}', for listen has ssl")
+            errors.add(at, f"needs the key '{key}', for listen has ssl")
     if site.get("redirect_http") and secure and all(listen.address.unix for listen in site["listen"] if listen.ssl):
-        faults.add(f"{at}.redirect_http", "needs a port with ssl in listen: a Unix socket has none to redirect to")
+        errors.add(f"{at}.redirect_http", "needs a port with ssl in listen: a Unix socket has none to redirect to")
     if site.get("ssl_verify_client") and site.get("ssl_client_certificate", ...) is None:
-        faults.add(f"{at}.ssl_verify_client", "needs the key 'ssl_client_certificate', the authority of its clients")
+        errors.add(f"{at}.ssl_verify_client", "needs the key 'ssl_client_certificate', the CA of its clients")
     certificate, private = site.get("ssl_certificate"), site.get("ssl_certificate_key")
     if certificate and private and bool(certificate.path) != bool(private.path):
-        faults.add(
+        errors.add(
             f"{at}.ssl_certificate_key", "must be a path where ssl_certificate is one, and a text where it is one"
         )
 
 
-def check_delivered(sites: t.Sequence[Site], config_path: object, faults: Faults) -> None:
+def check_delivered(sites: t.Sequence[Site], config_path: object, errors: Errors) -> None:
     """A file for a certificate has the name of its site."""
     files: dict[str, str] = {}
     for site in sites:
@@ -230,18 +230,18 @@ def check_delivered(sites: t.Sequence[Site], config_path: object, faults: Faults
             continue
         first = files.setdefault(tls.delivered_path(site, str(config_path)), site["at"])
         if first != site["at"]:
-            faults.add(f"{site['at']}.ssl_certificate", f"has the file of {first}, whose first name is the same")
+            errors.add(f"{site['at']}.ssl_certificate", f"has the file of {first}, whose first name is the same")
 
 
-def _check_balancers(site: Site, faults: Faults) -> None:
+def _check_balancers(site: Site, errors: Errors) -> None:
     header = site.get("real_ip_header")
     spoken = any(listen.proxy_protocol for listen in site.get("listen", ()))
     if header and site.get("set_real_ip_from", ...) is None:
-        faults.add(
+        errors.add(
             f"{site['at']}.real_ip_header", "needs the key 'set_real_ip_from', the addresses it is believed from"
         )
     if header == "proxy_protocol" and "listen" in site and not spoken:
-        faults.add(f"{site['at']}.real_ip_header", "needs proxy_protocol in listen")
+        errors.add(f"{site['at']}.real_ip_header", "needs proxy_protocol in listen")
 
 
 def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iterator[str]:
@@ -262,30 +262,30 @@ def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iter
                 yield f"{location['at']}: ip_hash of '{location['upstream']}' goes by the load balancer's address"
 
 
-def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, faults: Faults) -> None:
+def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, errors: Errors) -> None:
     if path is None:
         if wait and values.seconds_of(wait):
-            faults.add("websockets_health_wait", "needs websockets_health_path, by which balancers learn of it")
+            errors.add("websockets_health_wait", "needs websockets_health_path, by which balancers learn of it")
         return
     for location in (location for site in sites for location in site.get("locations", ())):
         if "path" in location and (location["path"].modifier, location["path"].path) == ("=", path):
-            faults.add(f"{location['at']}.path", f"'= {path}' is websockets_health_path already")
+            errors.add(f"{location['at']}.path", f"'= {path}' is websockets_health_path already")
 
 
-def check_drain(out: t.Sequence[str] | None, back: t.Sequence[str] | None, faults: Faults) -> None:
+def check_drain(out: t.Sequence[str] | None, back: t.Sequence[str] | None, errors: Errors) -> None:
     for name in out or ():
         if name in (back or ()):
-            faults.add("websockets_undrain", f"{shown(name)} is in websockets_drain too")
+            errors.add("websockets_undrain", f"{shown(name)} is in websockets_drain too")
 
 
-def check_left(upstream: Upstream, servers: t.Sequence[Server], faults: Faults) -> None:
-    """A pool that has a server is not left without one."""
+def check_left(upstream: Upstream, servers: t.Sequence[Server], errors: Errors) -> None:
+    """An upstream that has a server is not left without one."""
     names = list(dict.fromkeys(server.drained for server in servers if server.drained))
     if names and all(server.is_down for server in servers):
-        faults.add(upstream["at"], f"no server would be left with {', '.join(names)} drained")
+        errors.add(upstream["at"], f"no server would be left with {', '.join(names)} drained")
 
 
-def _check_paths(site: Site, faults: Faults) -> None:
+def _check_paths(site: Site, errors: Errors) -> None:
     places: dict[tuple[str, str], str] = {}
     for location in site.get("locations", ()):
         if "path" not in location:
@@ -295,20 +295,20 @@ def _check_paths(site: Site, faults: Faults) -> None:
         key = ("" if path.modifier == "^~" else path.modifier, path.path)
         first = places.setdefault(key, location["at"])
         if first != location["at"]:
-            faults.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
+            errors.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
 
 
-def check_location(location: Location, site: Site, pools: t.Collection[str] | None, faults: Faults) -> None:
-    """Check a location, given the names of all pools, or None where not all of them are known."""
-    _check_backend(location, pools, faults)
-    _check_captures(location, site, faults)
-    _check_admission(location, faults)
-    _check_backend_tls(location, faults)
-    _check_buffers(location, faults)
-    _check_probe(location, faults)
+def check_location(location: Location, site: Site, upstreams: t.Collection[str] | None, errors: Errors) -> None:
+    """Check a location, given the names of all upstreams, or None where not all of them are known."""
+    _check_backend(location, upstreams, errors)
+    _check_captures(location, site, errors)
+    _check_admission(location, errors)
+    _check_backend_tls(location, errors)
+    _check_buffers(location, errors)
+    _check_probe(location, errors)
 
 
-def _check_captures(location: Location, site: Site, faults: Faults) -> None:
+def _check_captures(location: Location, site: Site, errors: Errors) -> None:
     """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture."""
     path, returned = location.get("path"), location.get("return")
     if path is None or path.is_regex or any(name.startswith("~") for name in site.get("server_name", ())):
@@ -319,59 +319,59 @@ def _check_captures(location: Location, site: Site, faults: Faults) -> None:
         texts.update({f"{site['at']}.headers.{name}": value for name, value in site.get("headers", {}).items()})
     for at, text in texts.items():
         if nginx_syntax.has_capture(text):
-            faults.add(at, f"{shown(text)} has a capture, and no regular expression to take it from")
+            errors.add(at, f"{shown(text)} has a capture, and no regular expression to take it from")
 
 
-def _check_backend(location: Location, pools: t.Collection[str] | None, faults: Faults) -> None:
+def _check_backend(location: Location, upstreams: t.Collection[str] | None, errors: Errors) -> None:
     at, name, url, path = location["at"], location.get("upstream"), location.get("proxy_pass"), location.get("path")
-    if name and pools is not None and name not in pools:
-        faults.add(f"{at}.upstream", f"{shown(name)} is not an upstream{did_you_mean(name, pools)}")
-    if url and url.address.port and url.address.host.lower() in map(str.lower, pools or ()):
-        faults.add(
+    if name and upstreams is not None and name not in upstreams:
+        errors.add(f"{at}.upstream", f"{shown(name)} is not an upstream{did_you_mean(name, upstreams)}")
+    if url and url.address.port and url.address.host.lower() in map(str.lower, upstreams or ()):
+        errors.add(
             f"{at}.proxy_pass", f"'{url.address.host}' is an upstream, whose servers have ports: write none here"
         )
     if path and path.is_regex and url and url.uri:
-        faults.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
+        errors.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
     if location.get("resolver"):
-        _check_resolver(location, faults)
+        _check_resolver(location, errors)
     if not location.get("strip_prefix"):
         return
     if url:
-        faults.add(f"{at}.strip_prefix", "goes with upstream: with proxy_pass, write a path at the end of its URL")
+        errors.add(f"{at}.strip_prefix", "goes with upstream: with proxy_pass, write a path at the end of its URL")
     elif path and (path.is_regex or path.modifier == "="):
-        faults.add(f"{at}.strip_prefix", f"{shown(str(path))} is not a prefix")
+        errors.add(f"{at}.strip_prefix", f"{shown(str(path))} is not a prefix")
     elif path and not path.path.endswith("/"):
-        faults.add(
+        errors.add(
             f"{at}.strip_prefix", f"needs a path that ends with '/': {shown(path.path)} would leave '//' at times"
         )
 
 
-def _check_resolver(location: Location, faults: Faults) -> None:
+def _check_resolver(location: Location, errors: Errors) -> None:
     url, at = location.get("proxy_pass"), f"{location['at']}.resolver"
     if url is None:
         if location.get("upstream"):
-            faults.add(at, "goes with proxy_pass; an upstream has a key of its own")
+            errors.add(at, "goes with proxy_pass; an upstream has a key of its own")
     elif url.address.unix or not addresses.is_name(url.address.host):
-        faults.add(at, f"{url.address.unix or url.address.host} is no name that could be resolved")
+        errors.add(at, f"{url.address.unix or url.address.host} is no name that could be resolved")
     elif url.uri:
-        faults.add(at, "does not go with a path in proxy_pass: nginx would ask for that path whatever the client asks")
+        errors.add(at, "does not go with a path in proxy_pass: nginx would ask for that path whatever the client asks")
 
 
-def _check_admission(location: Location, faults: Faults) -> None:
+def _check_admission(location: Location, errors: Errors) -> None:
     plain = location.get("websocket") is False and (location.get("upstream") or location.get("proxy_pass"))
     for key in Limits.__annotations__:
         if location.get(key) is not None and plain:
-            faults.add(f"{location['at']}.{key}", "goes with a location that passes WebSockets on")
+            errors.add(f"{location['at']}.{key}", "goes with a location that passes WebSockets on")
 
 
-def _check_backend_tls(location: Location, faults: Faults) -> None:
+def _check_backend_tls(location: Location, errors: Errors) -> None:
     url = location.get("proxy_pass")
     for key in ("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"):
         if location.get(key) is not None and not (url and url.scheme == "https"):
-            faults.add(f"{location['at']}.{key}", "goes with proxy_pass: https://…")
+            errors.add(f"{location['at']}.{key}", "goes with proxy_pass: https://…")
 
 
-def _check_buffers(location: Location, faults: Faults) -> None:
+def _check_buffers(location: Location, errors: Errors) -> None:
     """nginx keeps twice the larger buffer busy, and wants one more than that free."""
     size, buffers = location.get("proxy_buffer_size"), location.get("proxy_buffers")
     if not buffers or raw_directives.has(location.get("directives", ()), "proxy_busy_buffers_size"):
@@ -382,14 +382,14 @@ def _check_buffers(location: Location, faults: Faults) -> None:
         need = (
             f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"
         )
-        faults.add(f"{location['at']}.proxy_buffers", f"'{buffers}' is too little: {need}")
+        errors.add(f"{location['at']}.proxy_buffers", f"'{buffers}' is too little: {need}")
 
 
-def _check_probe(location: Location, faults: Faults) -> None:
+def _check_probe(location: Location, errors: Errors) -> None:
     probe = location.get("probe")
     if isinstance(probe, dict) and location.get("websocket") is False:
         for key in ("subprotocol", "message", "expect"):
             if probe.get(key) is not None:
-                faults.add(f"{location['at']}.probe.{key}", "goes with a location that passes WebSockets on")
+                errors.add(f"{location['at']}.probe.{key}", "goes with a location that passes WebSockets on")
     if isinstance(probe, dict) and bool(probe.get("ssl_certificate")) != bool(probe.get("ssl_certificate_key")):
-        faults.add(f"{location['at']}.probe", "has one of ssl_certificate and ssl_certificate_key: give both")
+        errors.add(f"{location['at']}.probe", "has one of ssl_certificate and ssl_certificate_key: give both")

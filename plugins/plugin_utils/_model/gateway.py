@@ -28,7 +28,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     values,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_versions import Version
@@ -82,7 +82,7 @@ class Drain(t.TypedDict):
 
 
 class Model(t.TypedDict):
-    """What the template prints, what the gateway is asked before the deploy, and what proves it after."""
+    """What the template prints, what the gateway is asked before the deploy, and what probes it after."""
 
     # None while the gateway has not been asked.
     nginx_version: str | None
@@ -105,7 +105,7 @@ class Model(t.TypedDict):
     mode: str
     # What nginx logs to by default, or none where no site does.
     log: str | None
-    proofs: list[probes.Proof]
+    probes: list[probes.Probe]
     routes: list[routes.Route]
     # The places of all upstream and server blocks of the file, in their order.
     blocks: list[str]
@@ -120,7 +120,7 @@ class Model(t.TypedDict):
 
 
 class _Checked(t.NamedTuple):
-    """The variables after all checks, and the servers of each pool by the pool's place."""
+    """The variables after all checks, and the servers of each upstream by the upstream's place."""
 
     upstreams: tuple[Upstream, ...]
     sites: tuple[Site, ...]
@@ -137,45 +137,45 @@ class _Checked(t.NamedTuple):
 
 
 def gateway_model(
-    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str] = ()
+    variables: t.Mapping[str, t.Any], inventory: Inventory, errors: Errors, drained: t.Collection[str] = ()
 ) -> Model | None:
-    """Check and complete the variables of the role: the model, or None after faults were noted. Drained are the names
+    """Check and complete the variables of the role: the model, or None after errors were noted. Drained are the names
     by which servers were taken out before.
     """
-    checked = _checked(variables, inventory, faults, drained)
+    checked = _checked(variables, inventory, errors, drained)
     return None if checked is None else _model(checked)
 
 
 def _checked(
-    variables: t.Mapping[str, t.Any], inventory: Inventory, faults: Faults, drained: t.Collection[str]
+    variables: t.Mapping[str, t.Any], inventory: Inventory, errors: Errors, drained: t.Collection[str]
 ) -> _Checked | None:
-    given = schema.variables(variables, faults)
+    given = schema.variables(variables, errors)
     out, back = sorted({*drained, *(given["websockets_drain"] or ())}), given["websockets_undrain"] or ()
-    upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", faults)
-    sites = schema.sites(given["websockets_sites"], "websockets_sites", faults)
-    status = addresses.loopback(given[_STATUS], _STATUS, faults)
-    nginx = nginx_versions.given(given["websockets_nginx_version"], "websockets_nginx_version", faults)
+    upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", errors)
+    sites = schema.sites(given["websockets_sites"], "websockets_sites", errors)
+    status = addresses.loopback(given[_STATUS], _STATUS, errors)
+    nginx = nginx_versions.given(given["websockets_nginx_version"], "websockets_nginx_version", errors)
     servers = {
-        upstream["at"]: upstream_servers.drained(upstream_servers.servers(upstream, inventory, faults), out, back)
+        upstream["at"]: upstream_servers.drained(upstream_servers.servers(upstream, inventory, errors), out, back)
         for upstream in upstreams
     }
     needs = [need for upstream in upstreams for need in nginx_versions.needs(upstream, servers[upstream["at"]])]
 
-    nginx_versions.check(needs, nginx, faults)
-    cross_checks.check_upstreams(upstreams, faults)
+    nginx_versions.check(needs, nginx, errors)
+    cross_checks.check_upstreams(upstreams, errors)
     for upstream in upstreams:
-        cross_checks.check_pool(upstream, servers[upstream["at"]], faults)
-        cross_checks.check_left(upstream, servers[upstream["at"]], faults)
-    cross_checks.check_sites(sites, tls.redirects(sites), status, faults)
-    cross_checks.check_delivered(sites, given["websockets_config_path"], faults)
-    cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], faults)
-    cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], faults)
-    names = _pool_names(given["websockets_upstreams"], upstreams)
+        cross_checks.check_upstream(upstream, servers[upstream["at"]], errors)
+        cross_checks.check_left(upstream, servers[upstream["at"]], errors)
+    cross_checks.check_sites(sites, tls.redirects(sites), status, errors)
+    cross_checks.check_delivered(sites, given["websockets_config_path"], errors)
+    cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], errors)
+    cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], errors)
+    names = _upstream_names(given["websockets_upstreams"], upstreams)
     for site in sites:
         for location in site.get("locations", ()):
-            cross_checks.check_location(location, site, names, faults)
+            cross_checks.check_location(location, site, names, errors)
 
-    if faults.lines or status is None:
+    if errors.lines or status is None:
         return None
     label = _label(status)
     completed = tuple(_completed(site, upstreams, f"{label}_{number}") for number, site in enumerate(sites, 1))
@@ -208,8 +208,8 @@ def digest(model: Model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _pool_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
-    """The names of all pools; None where one has no sound name, for it could be the one that a location means."""
+def _upstream_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
+    """The names of all upstreams; None where one has no sound name, for it could be the one that a location means."""
     known = isinstance(given, list) and all("name" in upstream for upstream in upstreams)
     return {upstream["name"] for upstream in upstreams} if known else None
 
@@ -245,7 +245,7 @@ def _model(checked: _Checked) -> Model:
         names=_names(servers.values(), all_locations, by_name),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
-        proofs=[proof for site in sites for proof in probes.proofs(site, by_name)],
+        probes=[probe for site in sites for probe in probes.probes(site, by_name)],
         routes=[route for site in sites for route in routes.routes(site, names)],
         blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
         nginx_conf=worker_limits.directives(checked.shutdown_timeout),
@@ -257,7 +257,7 @@ def _model(checked: _Checked) -> Model:
             *_drained(upstreams, servers),
             *_unused(upstreams, all_locations),
             *_down(upstreams, servers),
-            *(warning for site in sites for warning in probes.unproven(site)),
+            *(warning for site in sites for warning in probes.unprobed(site)),
             *cross_checks.warnings(upstreams, sites),
         ],
     )
@@ -313,7 +313,7 @@ def _health_flag(checked: _Checked) -> str | None:
 
 def _drain(checked: _Checked) -> Drain:
     out, back = checked.given["websockets_drain"], checked.given["websockets_undrain"]
-    servers = [server for pool in checked.servers.values() for server in pool]
+    servers = [server for upstream in checked.servers.values() for server in upstream]
     return Drain(
         out=list(out),
         back=list(back),
@@ -346,7 +346,7 @@ def _names(
 ) -> list[Name]:
     """What nginx looks up when it starts: one name that does not resolve, and it does not."""
     places: dict[str, str] = {}
-    for server in (server for pool in servers for server in pool):
+    for server in (server for upstream in servers for server in upstream):
         if not server.parameters.get("resolve"):
             places.setdefault(server.address.host, server.at)
     for location in proxied:

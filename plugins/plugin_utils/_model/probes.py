@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How each route is proven: one proof for each location of each site, run on the gateway itself."""
+"""How each route is verified: one probe for each location of each site, run on the gateway itself."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import access_control, locations, request_headers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, is_name
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, Probe, Site
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, ProbeOptions, Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Server
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import bytes_of
 
-# The servers of each pool by its name in lower case, as nginx takes it.
-Pools = t.Mapping[str, t.Sequence[Server]]
+# The servers of each upstream by its name in lower case, as nginx takes it.
+Upstreams = t.Mapping[str, t.Sequence[Server]]
 
 # Where a listen on every address can be reached.
 _LOOPBACK = {"": "127.0.0.1", "::": "::1"}
-# Until the first answer of a name server the pool is empty, and nginx asks again after 5 seconds without one.
+# Until the first answer of a name server the upstream is empty, and nginx asks again after 5 seconds without one.
 _RESOLVING_SECONDS = 6.0
 # nginx's own status for closing the connection without an answer.
 _NO_ANSWER = 444
-# Enough to tell whose fault it is where a route is not proven.
+# Enough to tell whose error it is where a route is not verified.
 _MOST_BACKENDS = 8
 # Lines that change neither what a backend is asked nor what is made of its answer.
 _HARMLESS = re.compile(
@@ -56,7 +56,7 @@ class Backends(t.TypedDict):
     origins: list[str]
 
 
-class Proof(t.TypedDict):
+class Probe(t.TypedDict):
     """A route, where to reach it, what to ask and what the answer must be: options of the module config_transaction.
 
     The headers of probe are not in it, for they may be secret, and the model becomes a fact of the host.
@@ -68,7 +68,7 @@ class Proof(t.TypedDict):
     url: str
     connect_to: str
     websocket: bool | str
-    # Whether the operator said how it is proven; else its backends may speak WebSocket elsewhere.
+    # Whether the operator said how it is verified; else its backends may speak WebSocket elsewhere.
     strict: bool
     status: int | None
     origin: str | None
@@ -82,16 +82,16 @@ class Proof(t.TypedDict):
     ssl_certificate_key: str | None
 
 
-def proofs(site: Site, pools: Pools) -> list[Proof]:
-    """The proofs of a site."""
-    return [_proof(site, location, pools) for location in site["locations"] if _is_proven(site, location)]
+def probes(site: Site, upstreams: Upstreams) -> list[Probe]:
+    """The probes of a site."""
+    return [_probe(site, location, upstreams) for location in site["locations"] if _is_verified(site, location)]
 
 
 def with_headers(
-    proofs: t.Sequence[t.Mapping[str, t.Any]], sites: t.Sequence[t.Mapping[str, t.Any]]
+    probes: t.Sequence[t.Mapping[str, t.Any]], sites: t.Sequence[t.Mapping[str, t.Any]]
 ) -> list[dict[str, t.Any]]:
-    """The proofs, each with the headers of its location's probe, from the operator's own checked variable."""
-    probes: dict[str, tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]] = {
+    """The probes, each with the headers of its location's key probe, from the operator's own checked variable."""
+    own: dict[str, tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]] = {
         f"websockets_sites[{number}].locations[{index}]": (
             location["probe"].get("headers") or {},
             request_headers.merged(site.get("headers") or {}, location.get("headers") or {}),
@@ -100,18 +100,18 @@ def with_headers(
         for index, location in enumerate(site["locations"])
         if isinstance(location.get("probe"), t.Mapping)
     }
-    return [_with_headers(proof, *probes.get(proof["at"], ({}, {}))) for proof in proofs]
+    return [_with_headers(probe, *own.get(probe["at"], ({}, {}))) for probe in probes]
 
 
 def _with_headers(
-    proof: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]
+    probe: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any], given: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any]:
-    """The proof with the headers of its probe, and what of them nginx passes on in other words."""
-    backends = proof["backends"]
+    """The probe with the headers of the key probe, and what of them nginx passes on in other words."""
+    backends = probe["backends"]
     if backends and asked:
         passed = _passed_on(asked, given, backends["forwarded"])
         backends = {**backends, "headers": {**backends["headers"], **passed}}
-    return {**proof, "headers": dict(asked), "backends": backends}
+    return {**probe, "headers": dict(asked), "backends": backends}
 
 
 def _passed_on(
@@ -127,16 +127,16 @@ def _passed_on(
     return passed
 
 
-def unproven(site: Site) -> list[str]:
-    """The locations that are to be proven, and cannot be."""
+def unprobed(site: Site) -> list[str]:
+    """The locations that are to be verified, and cannot be."""
     return [
-        f"{location['at']}: is not proven, for {_obstacle(site, location)}"
+        f"{location['at']}: is not verified, for {_obstacle(site, location)}"
         for location in site["locations"]
         if location["probe"] is not False and not _closes(location) and _obstacle(site, location)
     ]
 
 
-def _is_proven(site: Site, location: Location) -> bool:
+def _is_verified(site: Site, location: Location) -> bool:
     return bool(location["probe"]) and not _closes(location) and not _obstacle(site, location)
 
 
@@ -146,7 +146,7 @@ def _obstacle(site: Site, location: Location) -> str:
         return f"{site['at']}.server_name has no name but expressions: list one that they match"
     if not _path(location):
         return "no path is known that the expression matches: give probe.path"
-    shows_none = site["listen"][0].ssl and not _probe(location).get("ssl_certificate")
+    shows_none = site["listen"][0].ssl and not _options(location).get("ssl_certificate")
     if site["ssl_client_certificate"] and site["ssl_verify_client"] != "optional" and shows_none:
         return "the site asks for a client's certificate: give probe.ssl_certificate and probe.ssl_certificate_key"
     return ""
@@ -157,13 +157,13 @@ def _closes(location: Location) -> bool:
     return returned is not None and returned.status == _NO_ANSWER
 
 
-def _proof(site: Site, location: Location, pools: Pools) -> Proof:
+def _probe(site: Site, location: Location, upstreams: Upstreams) -> Probe:
     listen = site["listen"][0]
-    probe = _probe(location)
+    given = _options(location)
     scheme = ("ws" if location["websocket"] else "http") + ("s" if listen.ssl else "")
     returned = location["return"]
-    subprotocol = probe.get("subprotocol")
-    return Proof(
+    subprotocol = given.get("subprotocol")
+    return Probe(
         at=location["at"],
         site=site["server_name"][0],
         path=str(location["path"]),
@@ -172,16 +172,18 @@ def _proof(site: Site, location: Location, pools: Pools) -> Proof:
         websocket=location["websocket"],
         strict=not location["websocket"] or not isinstance(location["probe"], bool),
         status=returned.status if returned else None,
-        origin=probe.get("origin") or _origin(site, location),
+        origin=given.get("origin") or _origin(site, location),
         subprotocols=[subprotocol] if subprotocol else [],
-        send=probe.get("message"),
-        expect=probe.get("expect"),
-        backends=_backends(site, location, pools),
-        # A pool that nginx resolves while it runs may have no server until it has resolved one.
+        send=given.get("message"),
+        expect=given.get("expect"),
+        backends=_backends(site, location, upstreams),
+        # An upstream that nginx resolves while it runs may have no server until it has resolved one.
         proxy_protocol=listen.proxy_protocol,
-        ssl_certificate=probe.get("ssl_certificate"),
-        ssl_certificate_key=probe.get("ssl_certificate_key"),
-        wait=_RESOLVING_SECONDS if any(s.parameters.get("resolve") for s in pools.get(_pool(location), ())) else 0,
+        ssl_certificate=given.get("ssl_certificate"),
+        ssl_certificate_key=given.get("ssl_certificate_key"),
+        wait=_RESOLVING_SECONDS
+        if any(s.parameters.get("resolve") for s in upstreams.get(_upstream(location), ()))
+        else 0,
     )
 
 
@@ -192,11 +194,11 @@ def _origin(site: Site, location: Location) -> str | None:
     return origins[0] if location["websocket"] and told and origins and origins != ("*",) else None
 
 
-def _backends(site: Site, location: Location, pools: Pools) -> Backends | None:
+def _backends(site: Site, location: Location, upstreams: Upstreams) -> Backends | None:
     url = location["proxy_pass"]
     secure = url is not None and url.scheme == "https"
-    addresses = [server.address for server in pools.get(_pool(location), ()) if not server.is_down]
-    if url and _pool(location) not in pools:
+    addresses = [server.address for server in upstreams.get(_upstream(location), ()) if not server.is_down]
+    if url and _upstream(location) not in upstreams:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:
         return None
@@ -271,7 +273,7 @@ def _with_port(address: Address, secure: bool) -> Address:
 
 
 def _backend_path(location: Location) -> str:
-    """The path that nginx asks a backend for: with a path behind the pool that replaces the location's own."""
+    """The path that nginx asks a backend for: with a path behind the upstream that replaces the location's own."""
     asked, url = _path(location), location["proxy_pass"]
     replacement = "/" if location["strip_prefix"] else url.uri if url else ""
     own = urllib.parse.quote(location["path"].path)
@@ -280,20 +282,20 @@ def _backend_path(location: Location) -> str:
     return replacement + asked[len(own) :]
 
 
-def _probe(location: Location) -> Probe:
+def _options(location: Location) -> ProbeOptions:
     probe = location["probe"]
     return {} if isinstance(probe, bool) else probe
 
 
-def _pool(location: Location) -> str:
+def _upstream(location: Location) -> str:
     url = location["proxy_pass"]
-    # To nginx the case of a pool's name makes no difference.
+    # To nginx the case of an upstream's name makes no difference.
     return (url.address.host if url else location["upstream"] or "").lower()
 
 
 def _path(location: Location) -> str:
     """The path to ask for, or nothing where none is known."""
-    given = _probe(location).get("path")
+    given = _options(location).get("path")
     if given:
         return given
     path = location["path"]
@@ -320,5 +322,5 @@ def _request_host(site: Site) -> str:
     if whole:
         return whole[0]
     if names[0] == "_":
-        return "proof.invalid"
-    return names[0].replace("*.", "proof.").replace(".*", ".invalid").lstrip(".")
+        return "probe.invalid"
+    return names[0].replace("*.", "probe.").replace(".*", ".invalid").lstrip(".")

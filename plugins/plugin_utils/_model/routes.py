@@ -16,42 +16,42 @@ if t.TYPE_CHECKING:
 
 
 class Route(t.TypedDict):
-    """A location of a site. Its proof, if it has one, has the same place."""
+    """A location of a site. Its probe, if it has one, has the same place."""
 
     at: str
     site: str
     path: str
-    # The name of its pool, or where else it leads.
-    pool: str | None
+    # The name of its upstream, or where else it leads.
+    upstream: str | None
     target: str
     # Where other hosts reach it: an address, or the port alone where that is any of the gateway's. None where they
     # cannot.
     outside: str | None
 
 
-def routes(site: Site, pools: t.Mapping[str, str]) -> list[Route]:
-    """The routes of a site, given the names of all pools by what they are in lower case."""
+def routes(site: Site, upstreams: t.Mapping[str, str]) -> list[Route]:
+    """The routes of a site, given the names of all upstreams by what they are in lower case."""
     outside = _outside(site)
-    return [_route(site, location, pools, outside) for location in site["locations"]]
+    return [_route(site, location, upstreams, outside) for location in site["locations"]]
 
 
-def _route(site: Site, location: Location, pools: t.Mapping[str, str], outside: str | None) -> Route:
+def _route(site: Site, location: Location, upstreams: t.Mapping[str, str], outside: str | None) -> Route:
     url, probe = location["proxy_pass"], location["probe"]
-    pool = pools.get((url.address.host if url else location["upstream"] or "").lower())
+    upstream = upstreams.get((url.address.host if url else location["upstream"] or "").lower())
     # The file is one of the gateway.
     shows_certificate = isinstance(probe, t.Mapping) and bool(probe.get("ssl_certificate"))
     return Route(
         at=location["at"],
         site=site["server_name"][0],
         path=str(location["path"]),
-        pool=pool,
-        target="" if pool else _target(location),
+        upstream=upstream,
+        target="" if upstream else _target(location),
         outside=None if shows_certificate else outside,
     )
 
 
 def _outside(site: Site) -> str | None:
-    # As the proof, by the first one.
+    # As the probe, by the first one.
     address = site["listen"][0].address
     if address.unix or addresses.is_loopback(address.host):
         return None

@@ -18,24 +18,24 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Answer,
     Gateway,
     Link,
-    Pool,
     Report,
     Route,
     Seen,
     Server,
     Topology,
+    Upstream,
     counted,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import servers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_versions
 
-_ANSWER = ("status", "proven", "failure", "unverified", "hint", "milliseconds", "expires")
+_ANSWER = ("status", "verified", "failure", "unverified", "hint", "milliseconds", "expires")
 _SEEN = ("state", "status", "failure", "milliseconds")
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the variables of a gateway say, and the results of the module gateway_proof, or of Ansible without it."""
+    """What the variables of a gateway say, and what the module gateway_probe_info returned, or Ansible without it."""
 
     name: str
     model: t.Mapping[str, t.Any]
@@ -59,7 +59,7 @@ def report(found: t.Sequence[Found], now: datetime) -> Report:
     gateways = [_gateway(item, numbers[item.name]) for item in found]
     wrong = problems(gateways, topologies, {item.name: item.text for item in found}, now)
     if any(gateway["state"] != "well" for gateway in gateways):
-        state = "faults"
+        state = "errors"
     else:
         state = "warnings" if any(problem["severity"] == "warning" for problem in wrong) else "well"
     return Report(
@@ -93,29 +93,29 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
     # One that is in several topologies is there as all their gateways see it.
     behind = Counter(
         {
-            (pool["name"], server["address"]): server["state"]
+            (upstream["name"], server["address"]): server["state"]
             for topology in topologies
-            for pool in topology["pools"]
-            for server in pool["servers"]
+            for upstream in topology["upstreams"]
+            for server in upstream["servers"]
         }.values()
     )
     return {
         "gateways": len(gateways),
         **{f"gateways_{state}": states[state] for state in ("well", "failed", "unreachable")},
         "routes": routes.total(),
-        **{f"routes_{state}": routes[state] for state in ("proven", "unverified", "failed", "unknown", "unproven")},
+        **{f"routes_{state}": routes[state] for state in ("verified", "unverified", "failed", "unknown", "unprobed")},
         "servers": behind.total(),
         **{f"servers_{state}": behind[state] for state in ("up", "down", "partly", "drained", "off", "unasked")},
     }
 
 
 def _gateway(found: Found, topology: int) -> Gateway:
-    result, asked = found.gateway, "proofs" in found.gateway
+    result, asked = found.gateway, "probes" in found.gateway
     own, controllers = _answers(found.gateway), _answers(found.controller)
     controllers = {at: _like(answer, own.get(at)) for at, answer in controllers.items()}
-    proven = {proof["at"] for proof in found.model["proofs"]}
+    verified = {probe["at"] for probe in found.model["probes"]}
     routes = [
-        _route(route, own.get(route["at"]), controllers.get(route["at"]), is_proven=route["at"] in proven)
+        _route(route, own.get(route["at"]), controllers.get(route["at"]), is_verified=route["at"] in verified)
         for route in found.model["routes"]
     ]
     failed = any(route["state"] == "failed" for route in routes)
@@ -140,7 +140,7 @@ def _message(result: t.Mapping[str, t.Any]) -> str:
 
 
 def _answers(result: t.Mapping[str, t.Any]) -> dict[str, Answer]:
-    return {proof["at"]: t.cast("Answer", {key: proof[key] for key in _ANSWER}) for proof in result.get("proofs") or ()}
+    return {probe["at"]: t.cast("Answer", {key: probe[key] for key in _ANSWER}) for probe in result.get("probes") or ()}
 
 
 def _like(controller: Answer, own: Answer | None) -> Answer:
@@ -150,15 +150,15 @@ def _like(controller: Answer, own: Answer | None) -> Answer:
     return controller
 
 
-def _route(route: Route, gateway: Answer | None, controller: Answer | None, *, is_proven: bool) -> Route:
-    if not is_proven:
-        state = "unproven"
+def _route(route: Route, gateway: Answer | None, controller: Answer | None, *, is_verified: bool) -> Route:
+    if not is_verified:
+        state = "unprobed"
     elif any(answer["failure"] for answer in (gateway, controller) if answer):
         state = "failed"
     elif gateway and gateway["unverified"]:
         state = "unverified"
     else:
-        state = "proven" if gateway else "unknown"
+        state = "verified" if gateway else "unknown"
     return Route(
         at=route["at"],
         **_link(route),
@@ -169,7 +169,7 @@ def _route(route: Route, gateway: Answer | None, controller: Answer | None, *, i
 
 
 def _link(route: t.Mapping[str, t.Any]) -> Link:
-    return Link(site=route["site"], path=route["path"], pool=route["pool"], target=route["target"])
+    return Link(site=route["site"], path=route["path"], upstream=route["upstream"], target=route["target"])
 
 
 _Shape = t.Tuple[
@@ -192,39 +192,39 @@ def _topologies(found: t.Sequence[Found]) -> tuple[list[Topology], dict[str, int
     topologies = [
         Topology(
             gateways=names,
-            routes=[Link(site=str(s), path=str(p), pool=pool, target=str(to)) for s, p, pool, to in routes],
-            pools=[_pool(name, members_, seen, drained) for name, members_ in pools],
+            routes=[Link(site=str(s), path=str(p), upstream=upstream, target=str(to)) for s, p, upstream, to in routes],
+            upstreams=[_upstream(name, members_, seen, drained) for name, members_ in upstreams],
         )
-        for (routes, pools), names in members.items()
+        for (routes, upstreams), names in members.items()
     ]
     return topologies, numbers
 
 
 def _shape(model: t.Mapping[str, t.Any]) -> _Shape:
-    """What tells one topology from another: its routes, and its pools with their servers."""
-    routes = tuple((route["site"], route["path"], route["pool"], route["target"]) for route in model["routes"])
-    pools: dict[str, tuple[tuple[str, str], ...]] = {}
+    """What tells one topology from another: its routes, and its upstreams with their servers."""
+    routes = tuple((route["site"], route["path"], route["upstream"], route["target"]) for route in model["routes"])
+    upstreams: dict[str, tuple[tuple[str, str], ...]] = {}
     for upstream in model["upstreams"]:
-        pools[upstream["name"]] = tuple(
+        upstreams[upstream["name"]] = tuple(
             (server.address, "drained" if server.is_drained else "off" if server.is_down else "")
             for server in servers(upstream["lines"])
         )
-    backends = {proof["at"]: proof["backends"]["addresses"] for proof in model["proofs"] if proof["backends"]}
+    backends = {probe["at"]: probe["backends"]["addresses"] for probe in model["probes"] if probe["backends"]}
     for route in model["routes"]:
-        if route["pool"] is None and route["at"] in backends:
-            pools[route["target"]] = tuple((address, "") for address in backends[route["at"]])
-    return routes, tuple(pools.items())
+        if route["upstream"] is None and route["at"] in backends:
+            upstreams[route["target"]] = tuple((address, "") for address in backends[route["at"]])
+    return routes, tuple(upstreams.items())
 
 
 _Sights = t.Mapping[t.Tuple[str, str], t.Sequence[Seen]]
 
 
 def _seen(found: t.Sequence[Found]) -> _Sights:
-    """What gateways saw of each server, by its pool and its address."""
+    """What gateways saw of each server, by its upstream and its address."""
     sights: dict[tuple[str, str], list[Seen]] = {}
     for item in found:
         asked = item.gateway.get("backends") or ()
-        targets = {route["at"]: route["pool"] or route["target"] for route in item.model["routes"]} if asked else {}
+        targets = {route["at"]: route["upstream"] or route["target"] for route in item.model["routes"]} if asked else {}
         for answer in asked:
             seen = t.cast("Seen", {"gateway": item.name, **{key: answer[key] for key in _SEEN}})
             sights.setdefault((targets[answer["at"]], answer["address"]), []).append(seen)
@@ -236,10 +236,10 @@ def _drained(found: t.Sequence[Found]) -> set[str]:
     return {address for item in found for address in item.gateway.get("drained") or ()}
 
 
-def _pool(name: str, members: t.Sequence[tuple[str, str]], sights: _Sights, drained: t.Collection[str]) -> Pool:
+def _upstream(name: str, members: t.Sequence[tuple[str, str]], sights: _Sights, drained: t.Collection[str]) -> Upstream:
     seen = {address: list(sights.get((name, address), ())) for address, _off in members}
     any_is_up = any(sight["state"] == "up" for found in seen.values() for sight in found)
-    return Pool(
+    return Upstream(
         name=name,
         servers=[
             Server(
@@ -253,14 +253,14 @@ def _pool(name: str, members: t.Sequence[tuple[str, str]], sights: _Sights, drai
 
 
 def _state(seen: t.Sequence[Seen], any_is_up: bool) -> str:
-    faulty = sum(_is_fault(sight, any_is_up) for sight in seen)
+    invalid = sum(_is_error(sight, any_is_up) for sight in seen)
     if not seen:
         return "unasked"
-    return "up" if not faulty else "down" if faulty == len(seen) else "partly"
+    return "up" if not invalid else "down" if invalid == len(seen) else "partly"
 
 
-def _is_fault(seen: Seen, any_is_up: bool) -> bool:
-    """A pool whose servers all refuse what is asked past nginx may want what nginx adds, or another path."""
+def _is_error(seen: Seen, any_is_up: bool) -> bool:
+    """An upstream whose servers all refuse what is asked past nginx may want what nginx adds, or another path."""
     if seen["state"] in ("answered", "closed"):
         return any_is_up or (seen["status"] or 0) >= 500
     return seen["state"] != "up"

@@ -33,19 +33,19 @@ a { color: var(--link); }
 header { margin: 0 -1rem; padding: 1rem; border-bottom: 4px solid; }
 header.well { background: var(--good-paper); border-color: var(--good); }
 header.warnings { background: var(--warn-paper); border-color: var(--warn); }
-header.faults { background: var(--bad-paper); border-color: var(--bad); }
+header.errors { background: var(--bad-paper); border-color: var(--bad); }
 header.well .mark { color: var(--good); }
 header.warnings .mark { color: var(--warn); }
-header.faults .mark { color: var(--bad); }
+header.errors .mark { color: var(--bad); }
 nav a { display: inline-block; padding: .4rem .8rem .4rem 0; }
 .problems { list-style: none; margin: 0; padding: 0; }
 .problems > li { margin: 0 0 .5rem; padding: .6rem .8rem; border: 1px solid var(--line); border-left: 5px solid; }
-.problems > .fault { border-left-color: var(--bad); }
+.problems > .error { border-left-color: var(--bad); }
 .problems > .warning { border-left-color: var(--warn); }
 .problems > .note { border-left-color: var(--edge); }
 .problems ul { margin: .25rem 0; padding-left: 1.25rem; }
 .tag { font-size: .8rem; padding: .1rem .4rem; border-radius: 3px; background: var(--soft); color: var(--muted); }
-.fault .tag { background: var(--bad-paper); color: var(--bad); }
+.error .tag { background: var(--bad-paper); color: var(--bad); }
 .warning .tag { background: var(--warn-paper); color: var(--warn); }
 .names, .legend, .hidden-rows { color: var(--muted); font-size: .9rem; }
 .legend span { margin-left: .6rem; white-space: nowrap; }

@@ -14,11 +14,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certif
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     Answer,
     Gateway,
-    Pool,
     Problem,
     Route,
     Server,
     Topology,
+    Upstream,
     counted,
     some,
 )
@@ -79,10 +79,10 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
     if found:
         names = [gateway["name"] for gateway in found]
         yield _problem(
-            "fault",
+            "error",
             "unreachable",
             f"{counted(len(names), 'gateway')} could not be asked: {some(names)}",
-            "Ansible does not get in, so nothing is known from inside. What the controller proves is served all the "
+            "Ansible does not get in, so nothing is known from inside. What the controller probes is served all the "
             "same.",
             items=[f"{gateway['name']}: {gateway['message']}{_from_outside(gateway)}" for gateway in found],
             gateways=names,
@@ -91,8 +91,8 @@ def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
 
 def _from_outside(gateway: Gateway) -> str:
     answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
-    proven = sum(bool(answer["proven"]) for answer in answers)
-    return f" (from the controller {proven} of {len(answers)} routes proven)" if answers else ""
+    verified = sum(bool(answer["verified"]) for answer in answers)
+    return f" (from the controller {verified} of {len(answers)} routes verified)" if answers else ""
 
 
 def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
@@ -102,12 +102,12 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
         place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
         text = f"{_sentence(failure)} {_sentence(hint)}".strip()
         if asker == "controller":
-            text += " The gateway itself proves it: look at what is between, such as a firewall."
-        yield _problem("fault", "route", f"{what} {verb} not proven {place}", text, gateways=on, routes=routes)
+            text += " The gateway itself probes it: look at what is between, such as a firewall."
+        yield _problem("error", "route", f"{what} {verb} not verified {place}", text, gateways=on, routes=routes)
 
 
 def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
-    """Routes that are served, and that nobody knows how to prove."""
+    """Routes that are served, and that nobody knows how to probe."""
     for why, on, routes in _alike(gateways, "unverified", _why):
         what, verb = _what(routes)
         title = f"{what} {verb} not verified on {some(on)}"
@@ -161,58 +161,60 @@ def _reason(route: Route) -> tuple[str, str, str]:
 
 
 class _Behind(t.NamedTuple):
-    """A server with its pool, and whom it serves."""
+    """A server with its upstream, and whom it serves."""
 
-    pool: Pool
+    upstream: Upstream
     server: Server
     topology: Topology
 
 
 def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
-    """Pools without a live server, and then the servers of others, by what is seen of them."""
-    dead: dict[tuple[str, ...], list[tuple[Pool, Topology]]] = {}
+    """Upstreams without a live server, and then the servers of others, by what is seen of them."""
+    dead: dict[tuple[str, ...], list[tuple[Upstream, Topology]]] = {}
     same: dict[tuple[str, str], _Behind] = {}
     for topology in topologies:
-        for pool in topology["pools"]:
-            if pool["servers"] and not any(server["state"] in _LIVE for server in pool["servers"]):
-                key = (pool["name"], *(server["address"] for server in pool["servers"]))
-                dead.setdefault(key, []).append((pool, topology))
+        for upstream in topology["upstreams"]:
+            if upstream["servers"] and not any(server["state"] in _LIVE for server in upstream["servers"]):
+                key = (upstream["name"], *(server["address"] for server in upstream["servers"]))
+                dead.setdefault(key, []).append((upstream, topology))
                 continue
-            for server in pool["servers"]:
+            for server in upstream["servers"]:
                 if server["state"] in ("down", "partly"):
-                    same.setdefault((pool["name"], server["address"]), _Behind(pool, server, topology))
-    for pools in dead.values():
-        yield _dead(pools)
+                    same.setdefault((upstream["name"], server["address"]), _Behind(upstream, server, topology))
+    for upstreams in dead.values():
+        yield _dead(upstreams)
     alike: dict[tuple[str, str, str], list[_Behind]] = {}
     for found in same.values():
-        alike.setdefault((found.server["state"], _words(found.server), found.pool["name"]), []).append(found)
-    for (state, words, pool_name), behind in alike.items():
-        yield _down(state, words, pool_name, behind)
+        alike.setdefault((found.server["state"], _words(found.server), found.upstream["name"]), []).append(found)
+    for (state, words, upstream_name), behind in alike.items():
+        yield _down(state, words, upstream_name, behind)
 
 
 def _words(server: Server) -> str:
     return next(sight["failure"] for sight in server["seen"] if sight["failure"])
 
 
-def _dead(pools: t.Sequence[tuple[Pool, Topology]]) -> Problem:
-    pool = pools[0][0]
+def _dead(upstreams: t.Sequence[tuple[Upstream, Topology]]) -> Problem:
+    upstream = upstreams[0][0]
     return _problem(
         "warning",
-        "pool",
-        f"The pool {pool['name']} has no live server",
-        f"None of its {counted(len(pool['servers']), 'server')} takes connections.",
-        items=[_line(server) for server in pool["servers"]],
-        gateways=[name for _pool, topology in pools for name in topology["gateways"]],
-        routes=dict.fromkeys(route for _pool, topology in pools for route in _leading(pool["name"], topology)),
+        "upstream",
+        f"The upstream {upstream['name']} has no live server",
+        f"None of its {counted(len(upstream['servers']), 'server')} takes connections.",
+        items=[_line(server) for server in upstream["servers"]],
+        gateways=[name for _upstream, topology in upstreams for name in topology["gateways"]],
+        routes=dict.fromkeys(
+            route for _upstream, topology in upstreams for route in _leading(upstream["name"], topology)
+        ),
     )
 
 
-def _down(state: str, words: str, pool_name: str, behind: t.Sequence[_Behind]) -> Problem:
+def _down(state: str, words: str, upstream_name: str, behind: t.Sequence[_Behind]) -> Problem:
     addresses = [found.server["address"] for found in behind]
     topology = behind[0].topology
-    lives = len(behind[0].pool["servers"]) - len(behind)
+    lives = len(behind[0].upstream["servers"]) - len(behind)
     title = f"{_are(addresses, 'server')} down" if state == "down" else f"{_are(addresses, 'server')} down for some"
-    others = f"{lives:,} other{'s' if lives != 1 else ''} of the pool {pool_name} {'is' if lives == 1 else 'are'} left."
+    others = f"{lives:,} other{'s' if lives != 1 else ''} of {upstream_name} {'is' if lives == 1 else 'are'} left."
     first = behind[0].server
     seen = "" if behind[1:] else f"; seen by {_seers(first)}"
     return _problem(
@@ -224,16 +226,16 @@ def _down(state: str, words: str, pool_name: str, behind: t.Sequence[_Behind]) -
         gateways=dict.fromkeys(
             sight["gateway"] for found in behind for sight in found.server["seen"] if sight["failure"]
         ),
-        routes=_leading(pool_name, topology),
+        routes=_leading(upstream_name, topology),
     )
 
 
-def _leading(pool_name: str, topology: Topology) -> list[str]:
-    return [f"{route['site']} {route['path']}" for route in topology["routes"] if _behind(route) == pool_name]
+def _leading(upstream_name: str, topology: Topology) -> list[str]:
+    return [f"{route['site']} {route['path']}" for route in topology["routes"] if _behind(route) == upstream_name]
 
 
 def _behind(route: t.Mapping[str, t.Any]) -> str:
-    return str(route["pool"] or route["target"])
+    return str(route["upstream"] or route["target"])
 
 
 def _line(server: Server) -> str:
@@ -339,10 +341,10 @@ def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
 def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
     for state, words in (("drained", "drained"), ("off", "down by the inventory")):
         found = {
-            f"{server['address']} of the pool {pool['name']}": None
+            f"{server['address']} of the upstream {upstream['name']}": None
             for topology in topologies
-            for pool in topology["pools"]
-            for server in pool["servers"]
+            for upstream in topology["upstreams"]
+            for server in upstream["servers"]
             if server["state"] == state
         }
         if found:

@@ -24,7 +24,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     counted,
     some,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import MARKS, described, picture, pool_state
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import MARKS, described, picture, upstream_state
 
 # What is shown at once; the others are a click away.
 _PROBLEMS, _ITEMS, _PICTURES = 20, 5, 6
@@ -71,17 +71,19 @@ def _head(report: Report) -> t.Iterator[str]:
     counts = report["counts"]
     told = [
         (counts["gateways_unreachable"], "gateway", "unreachable"),
-        (counts["routes_failed"], "route", "not proven"),
+        (counts["routes_failed"], "route", "not verified"),
         (counts["routes_unverified"], "route", "not verified"),
         (counts["servers_down"] + counts["servers_partly"], "server", "down"),
         (counts["servers_drained"], "server", "drained"),
     ]
     wrong = [f"{counted(number, word)} {what}" for number, word, what in told if number]
-    proven = f"{counts['routes_proven']:,} of {counted(counts['routes'] - counts['routes_unproven'], 'route')} proven"
-    mark = {"well": "\u2713", "warnings": "!", "faults": "\u2715"}[report["state"]]
+    verified = (
+        f"{counts['routes_verified']:,} of {counted(counts['routes'] - counts['routes_unprobed'], 'route')} verified"
+    )
+    mark = {"well": "\u2713", "warnings": "!", "errors": "\u2715"}[report["state"]]
     yield f'<header class="{report["state"]}">'
     yield f'<h1><span class="mark" aria-hidden="true">{mark}</span> {_escaped(report["verdict"])}</h1>'
-    yield f"<p>{_escaped('; '.join([*wrong, proven]))}. Asked at {_time(report['time'])}.</p>"
+    yield f"<p>{_escaped('; '.join([*wrong, verified]))}. Asked at {_time(report['time'])}.</p>"
     yield '<nav aria-label="Sections"><a href="#problems">Problems</a> <a href="#topology">Topology</a> '
     yield '<a href="#routes">Routes</a></nav>'
     yield "</header>"
@@ -157,14 +159,14 @@ def _topologies(report: Report) -> t.Iterator[str]:
 
     def rank(number: int) -> tuple[bool, int]:
         topology = report["topologies"][number]
-        is_well = not failed[number] and all(pool_state(pool) == "up" for pool in topology["pools"])
+        is_well = not failed[number] and all(upstream_state(upstream) == "up" for upstream in topology["upstreams"])
         return is_well, -len(topology["gateways"])
 
     ordered = sorted(range(len(report["topologies"])), key=rank)
     yield '<section id="topology"><h2>Where the routes lead</h2>'
     marks = {"down": "down", "partly": "partly down", "drained": "drained", "off": "down by the inventory"}
     legend = " ".join(f'<span class="{state}">{MARKS[state]} {words}</span>' for state, words in marks.items())
-    yield f'<p class="legend">Sites, paths, pools, servers. {legend}</p>'
+    yield f'<p class="legend">Sites, paths, upstreams, servers. {legend}</p>'
     for number in ordered[:_PICTURES]:
         yield _figure(report["topologies"][number], failed[number], f"topology-{number}")
     if ordered[_PICTURES:]:
@@ -277,7 +279,7 @@ def _row(gateway: Gateway, columns: _Columns, odd: _Odd) -> str:
 
 def _cell(route: Route) -> str:
     own, outside = route["gateway"], route["controller"]
-    if route["state"] == "unproven":
+    if route["state"] == "unprobed":
         return "<td>not asked"
     if route["state"] == "failed":
         asked = own if own and own["failure"] else outside
@@ -310,11 +312,11 @@ def _sum(routes: t.Sequence[Route]) -> str:
     """The routes without a column of their own."""
     states = Counter(route["state"] for route in routes)
     times = [route["gateway"]["milliseconds"] or 0 for route in routes if route["gateway"]]
-    words = [f"{states['proven']:,} proven"] if states["proven"] else []
+    words = [f"{states['verified']:,} verified"] if states["verified"] else []
     words += [f"{states['unverified']:,} not verified"] if states["unverified"] else []
     words += [f"{states['unknown']:,} unknown"] if states["unknown"] else []
     if states["failed"]:
-        words.insert(0, f"{states['failed']:,} not proven")
+        words.insert(0, f"{states['failed']:,} not verified")
         return f"<td class=bad>{MARKS['failed']} {'; '.join(words)}"
     return f"<td>{'; '.join(words) or 'not asked'}{f', slowest {max(times):.1f}' if times else ''}"
 

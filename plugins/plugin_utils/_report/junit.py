@@ -53,7 +53,7 @@ def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> No
     case = _case(suite, gateway, f"{route['site']} {route['path']}", answer["milliseconds"] if answer else None)
     if route["state"] == "failed":
         told = [_words(place, route[place]) for place in ("gateway", "controller")]
-        failure = ElementTree.SubElement(case, "failure", type="unproven", message=clean("; ".join(filter(None, told))))
+        failure = ElementTree.SubElement(case, "failure", type="unprobed", message=clean("; ".join(filter(None, told))))
         failure.text = clean("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
     elif route["state"] == "unknown":
         message = f"{_NEVER_REACHED}: {gateway['message']}"
@@ -61,7 +61,7 @@ def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> No
     elif route["state"] == "unverified":
         why = answer["unverified"] if answer else ""
         ElementTree.SubElement(case, "skipped", message=clean(f"not verified: {why}"))
-    elif route["state"] == "unproven":
+    elif route["state"] == "unprobed":
         ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
 
 

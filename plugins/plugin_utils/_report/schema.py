@@ -19,7 +19,7 @@ class Answer(t.TypedDict):
     """What a route answered to one who asked."""
 
     status: int | None
-    proven: str
+    verified: str
     failure: str
     # Why it is served and yet not verified, and what to set.
     unverified: str
@@ -34,11 +34,11 @@ class Route(t.TypedDict):
     at: str
     site: str
     path: str
-    # The name of its pool, or where it leads without one.
-    pool: str | None
+    # The name of its upstream, or where it leads without one.
+    upstream: str | None
     target: str
-    # proven, failed, unverified where its backends take no such handshake and nobody said which they take, unknown
-    # where the gateway could not be asked, or unproven where its variables ask for no proof.
+    # verified, failed, unverified where its backends take no such handshake and nobody said which they take, unknown
+    # where the gateway could not be asked, or unprobed where its variables ask for no proof.
     state: str
     gateway: Answer | None
     # Nothing where the controller cannot ask.
@@ -55,7 +55,7 @@ class Gateway(t.TypedDict):
     nginx_version: str | None
     openssl_version: str | None
     fingerprint: str | None
-    # As the module gateway_proof returns it.
+    # As the module gateway_probe_info returns it.
     file: str | None
     connections: int | None
     # Whether an operator took it out of its balancers.
@@ -69,7 +69,7 @@ class Seen(t.TypedDict):
     """What a gateway saw of a server."""
 
     gateway: str
-    # As the module gateway_proof returns it.
+    # As the module gateway_probe_info returns it.
     state: str
     status: int | None
     failure: str
@@ -77,7 +77,7 @@ class Seen(t.TypedDict):
 
 
 class Server(t.TypedDict):
-    """A server of a pool."""
+    """A server of an upstream."""
 
     address: str
     # up, down, partly where gateways see different things, drained, off by the inventory, or unasked.
@@ -85,19 +85,19 @@ class Server(t.TypedDict):
     seen: list[Seen]
 
 
-class Pool(t.TypedDict):
-    """A pool, or the server that a route leads to without one."""
+class Upstream(t.TypedDict):
+    """An upstream, or the server that a route leads to without one."""
 
     name: str
     servers: list[Server]
 
 
 class Link(t.TypedDict):
-    """Where a path of a site leads: to a pool, or what it does without one."""
+    """Where a path of a site leads: to an upstream, or what it does without one."""
 
     site: str
     path: str
-    pool: str | None
+    upstream: str | None
     target: str
 
 
@@ -106,15 +106,15 @@ class Topology(t.TypedDict):
 
     gateways: list[str]
     routes: list[Link]
-    pools: list[Pool]
+    upstreams: list[Upstream]
 
 
 class Problem(t.TypedDict):
     """One thing that is wrong, with all that it concerns."""
 
-    # fault where a gateway does not serve all its routes, warning, or note.
+    # error where a gateway does not serve all its routes, warning, or note.
     severity: str
-    # unreachable, route, pool, server, configuration, certificate, nginx, drained, or controller.
+    # unreachable, route, upstream, server, configuration, certificate, nginx, drained, or controller.
     kind: str
     title: str
     text: str
@@ -130,7 +130,7 @@ class Report(t.TypedDict):
 
     version: int
     time: str
-    # well, warnings, or faults.
+    # well, warnings, or errors.
     state: str
     verdict: str
     counts: dict[str, int]

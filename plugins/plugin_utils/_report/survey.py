@@ -11,13 +11,13 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
 
-# Enough to tell a fault of a server from one of a gateway, and no storm on a server that 500 gateways share.
+# Enough to tell an error of a server from one of a gateway, and no storm on a server that 500 gateways share.
 _MOST_ASKING = 3
 _SERVER = re.compile(r"server (?P<address>[^\s;]+)(?P<parameters>[^;]*);(?P<drained> *# drained\b)?")
 
 
 class Server(t.NamedTuple):
-    """A server line of a pool."""
+    """A server line of an upstream."""
 
     address: str
     # By the inventory, or by a drain, which is recorded in a comment.
@@ -26,7 +26,7 @@ class Server(t.NamedTuple):
 
 
 class Question(t.TypedDict):
-    """An item of the option backends of the module gateway_proof."""
+    """An item of the option backends of the module gateway_probe_info."""
 
     at: str
     addresses: list[str]
@@ -69,7 +69,7 @@ def answered(
     """The routes of a gateway that may be asked from elsewhere: what a backend answers by HTTP costs clients nothing.
 
     That is for the gateway to find out. For one that could not be asked, those say so that have the same text, and
-    prove the route.
+    probe the route.
     """
     own = results.get(name)
     if own is not None:
@@ -77,7 +77,7 @@ def answered(
     found: dict[str, None] = {}
     for other, theirs in results.items():
         if theirs is not None and digests[other] == digests[name]:
-            found.update((result["at"], None) for result in theirs if result["proven"])
+            found.update((result["at"], None) for result in theirs if result["verified"])
     return list(found)
 
 
@@ -86,24 +86,24 @@ def _is_answered(result: t.Mapping[str, t.Any]) -> bool:
 
 
 def outside(
-    proofs: t.Sequence[t.Mapping[str, t.Any]],
+    probes: t.Sequence[t.Mapping[str, t.Any]],
     routes: t.Sequence[t.Mapping[str, t.Any]],
     address: object,
     places: t.Collection[str],
 ) -> list[dict[str, t.Any]]:
-    """The proofs that another host can make, given the address at which it reaches the gateway, of routes that may be
+    """The probes that another host can make, given the address at which it reaches the gateway, of routes that may be
     asked from there.
     """
     if not isinstance(address, str):
         return []
-    harmless = {*places, *(proof["at"] for proof in proofs if not proof["backends"])}
+    harmless = {*places, *(probe["at"] for probe in probes if not probe["backends"])}
     listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
     host = f"[{address}]" if ":" in address else address
     return [
         # A port alone is one of any address of the gateway. Who serves the route is for the gateway to ask.
-        {**proof, "connect_to": _joined(host, listening[proof["at"]]), "backends": None}
-        for proof in proofs
-        if proof["at"] in listening and proof["at"] in harmless
+        {**probe, "connect_to": _joined(host, listening[probe["at"]]), "backends": None}
+        for probe in probes
+        if probe["at"] in listening and probe["at"] in harmless
     ]
 
 
@@ -120,13 +120,13 @@ def _nth(groups: t.Sequence[tuple[str, t.Sequence[str]]], number: int) -> tuple[
 
 
 def _targets(model: t.Mapping[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
-    """The pools, and what routes lead to without one, each with a route whose handshake its servers take."""
-    backends = {proof["at"]: proof["backends"]["addresses"] for proof in model["proofs"] if proof["backends"]}
+    """The upstreams, and what routes lead to without one, each with a route whose handshake its servers take."""
+    backends = {probe["at"]: probe["backends"]["addresses"] for probe in model["probes"] if probe["backends"]}
     lines = {upstream["name"]: upstream["lines"] for upstream in model["upstreams"]}
     found: dict[str, tuple[str, list[str]]] = {}
     for route in model["routes"]:
-        at, target = route["at"], route["pool"] or route["target"]
+        at, target = route["at"], route["upstream"] or route["target"]
         if at in backends and target not in found:
-            of_pool = servers(lines[route["pool"]]) if route["pool"] else []
-            found[target] = at, [server.address for server in of_pool] or list(backends[at])
+            of_upstream = servers(lines[route["upstream"]]) if route["upstream"] else []
+            found[target] = at, [server.address for server in of_upstream] or list(backends[at])
     return found

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A topology as a picture: sites, paths, pools and servers from left to right, and what is wrong with each."""
+"""A topology as a picture: sites, paths, upstreams and servers from left to right, and what is wrong with each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     Link,
-    Pool,
     Server,
     Topology,
+    Upstream,
     clean,
     counted,
     some,
@@ -23,7 +23,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 
 # Pixels. A character is at most so wide in the fonts that the page asks for.
 _ROW, _NODE, _CHARACTER, _MARGIN = 34, 26, 7.4, 8
-_COLUMNS = {"site": (0, 200), "path": (240, 150), "pool": (440, 170), "server": (660, 260)}
+_COLUMNS = {"site": (0, 200), "path": (240, 150), "upstream": (440, 170), "server": (660, 260)}
 _WIDTH = 920
 # What is well is told in numbers where there is more of it than that.
 _ROUTES, _SERVERS = 24, 8
@@ -86,16 +86,16 @@ def picture(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
 
 def described(topology: Topology, failed: t.Mapping[str, int]) -> str:
     """What the picture shows, in words."""
-    servers = [server for pool in topology["pools"] for server in pool["servers"]]
+    servers = [server for upstream in topology["upstreams"] for server in upstream["servers"]]
     states = Counter(server["state"] for server in servers)
     sites = len({route["site"] for route in topology["routes"]})
     lines = [
         f"{counted(sites, 'site')}, {counted(len(topology['routes']), 'route')}, "
-        f"{counted(len(topology['pools']), 'pool')}, {counted(len(servers), 'server')}"
+        f"{counted(len(topology['upstreams']), 'upstream')}, {counted(len(servers), 'server')}"
     ]
     wrong = [route for route in map(route_name, topology["routes"]) if route in failed]
     if wrong:
-        lines.append(f"not proven: {some(wrong, _WRONG)}")
+        lines.append(f"not verified: {some(wrong, _WRONG)}")
     for state, word in (("down", "down"), ("partly", "down for some gateways"), *_WORDS.items()):
         if states[state]:
             found = [server["address"] for server in servers if server["state"] == state]
@@ -112,24 +112,24 @@ class _Drawing:
 
     def __init__(self, topology: Topology, failed: t.Mapping[str, int]) -> None:
         self._failed, self._gateways = failed, len(topology["gateways"])
-        self._pools = {pool["name"]: pool for pool in topology["pools"]}
+        self._upstreams = {upstream["name"]: upstream for upstream in topology["upstreams"]}
         self.nodes: list[_Node] = []
         self.edges: list[str] = []
         routes, more = self._shown(topology["routes"])
         names = dict.fromkeys(self._target(route) for route in routes)
-        pools = [self._pools.get(name) or Pool(name=name, servers=[]) for name in names]
-        servers = {pool["name"]: _servers(pool) for pool in pools}
+        upstreams = [self._upstreams.get(name) or Upstream(name=name, servers=[]) for name in names]
+        servers = {upstream["name"]: _servers(upstream) for upstream in upstreams}
         rows = max(len(routes) + bool(more), sum(max(1, len(nodes)) for nodes in servers.values()), 1)
         self.height = rows * _ROW + 2 * _MARGIN
-        targets = self._place_pools(pools, servers)
+        targets = self._place_upstreams(upstreams, servers)
         self._place_routes(routes, targets, more)
 
     def _target(self, route: Link) -> str:
-        return route["pool"] or route["target"]
+        return route["upstream"] or route["target"]
 
     def _is_wrong(self, route: Link) -> bool:
-        pool = self._pools.get(self._target(route))
-        return route_name(route) in self._failed or bool(pool and pool_state(pool) == "down")
+        upstream = self._upstreams.get(self._target(route))
+        return route_name(route) in self._failed or bool(upstream and upstream_state(upstream) == "down")
 
     def _shown(self, routes: t.Sequence[Link]) -> tuple[list[Link], list[Link]]:
         """Those that are drawn, and those that are told in numbers."""
@@ -141,23 +141,23 @@ class _Drawing:
         left = set(shown)
         return [routes[number] for number in shown], [r for number, r in enumerate(routes) if number not in left]
 
-    def _place_pools(
-        self, pools: t.Sequence[Pool], servers: t.Mapping[str, t.Sequence[_Node]]
+    def _place_upstreams(
+        self, upstreams: t.Sequence[Upstream], servers: t.Mapping[str, t.Sequence[_Node]]
     ) -> dict[str, tuple[_Node, bool]]:
-        """The right half, in the middle of the height; each pool beside the middle of its servers."""
+        """The right half, in the middle of the height; each upstream beside the middle of its servers."""
         rows = sum(max(1, len(nodes)) for nodes in servers.values())
         y = (self.height - rows * _ROW) / 2 + _ROW / 2
         placed: dict[str, tuple[_Node, bool]] = {}
-        for pool in pools:
-            nodes, state = servers[pool["name"]], pool_state(pool)
+        for upstream in upstreams:
+            nodes, state = servers[upstream["name"]], upstream_state(upstream)
             size = max(1, len(nodes))
-            node = _Node("pool", pool["name"] or "nginx itself", state, y=y + (size - 1) * _ROW / 2)
+            node = _Node("upstream", upstream["name"] or "nginx itself", state, y=y + (size - 1) * _ROW / 2)
             for server in nodes:
                 server.y, y = y, y + _ROW
                 self._connect(node, server, server.state)
             y += 0 if nodes else _ROW
             self.nodes += [node, *nodes]
-            placed[pool["name"]] = node, state == "down"
+            placed[upstream["name"]] = node, state == "down"
         return placed
 
     def _place_routes(
@@ -169,7 +169,7 @@ class _Drawing:
         for route in routes:
             failed = self._failed.get(route_name(route), 0)
             words = f" {failed}/{self._gateways}" if failed and self._gateways > 1 else ""
-            title = f"{route['path']}: not proven on {failed} of {self._gateways}" if failed else ""
+            title = f"{route['path']}: not verified on {failed} of {self._gateways}" if failed else ""
             path = _Node("path", f"{route['path']}{words}", "failed" if failed else "up", title, y)
             target, is_down = targets[self._target(route)]
             self._connect(path, target, "down" if failed or is_down else "up")
@@ -198,17 +198,17 @@ class _Drawing:
         )
 
 
-def pool_state(pool: Pool) -> str:
+def upstream_state(upstream: Upstream) -> str:
     """down where no server is left, partly where some are."""
-    states = Counter(server["state"] for server in pool["servers"])
-    if pool["servers"] and not states["up"] + states["partly"] + states["unasked"]:
+    states = Counter(server["state"] for server in upstream["servers"])
+    if upstream["servers"] and not states["up"] + states["partly"] + states["unasked"]:
         return "down"
     return "partly" if states["down"] + states["partly"] else "up"
 
 
-def _servers(pool: Pool) -> list[_Node]:
+def _servers(upstream: Upstream) -> list[_Node]:
     """Each server, or of many those that are not up, and the number of the others."""
-    servers = pool["servers"]
+    servers = upstream["servers"]
     if len(servers) <= _SERVERS:
         return [_server(server) for server in servers]
     wrong = [server for server in servers if server["state"] not in ("up", "unasked")]
@@ -225,13 +225,13 @@ def _servers(pool: Pool) -> list[_Node]:
 
 
 def _server(server: Server) -> _Node:
-    faults = [sight for sight in server["seen"] if sight["failure"]]
+    errors = [sight for sight in server["seen"] if sight["failure"]]
     words = _WORDS.get(server["state"], "")
     if server["state"] in ("down", "partly"):
-        words = _seen(faults[0]["state"], faults[0]["status"])
+        words = _seen(errors[0]["state"], errors[0]["status"])
     title = f"{server['address']}: {words or 'up'}"
-    if faults and not _WORDS.get(server["state"]):
-        title += f", for {some([sight['gateway'] for sight in faults])}"
+    if errors and not _WORDS.get(server["state"]):
+        title += f", for {some([sight['gateway'] for sight in errors])}"
     return _Node("server", f"{server['address']} {words}".rstrip(), server["state"], title)
 
 

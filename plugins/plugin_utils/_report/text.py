@@ -22,9 +22,9 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import
 _PROBLEMS = 12
 _ITEMS = 3
 _NAMES = 100
-# Lines of the table, of routes that are proven.
-_PROVEN = 20
-_HEADER = ("gateway", "site", "path", "status", "proven", "ms", "ms from here")
+# Lines of the table, of routes that are verified.
+_VERIFIED = 20
+_HEADER = ("gateway", "site", "path", "status", "verified", "ms", "ms from here")
 _NUMBERS = ("status", "ms", "ms from here")
 
 
@@ -69,15 +69,15 @@ def _table(gateways: t.Sequence[Gateway]) -> list[str]:
 
 def _outcome(route: Route) -> tuple[object, ...]:
     answers = route["gateway"], route["controller"]
-    seen = ((answer["status"], answer["proven"]) if answer else None for answer in answers)
+    seen = ((answer["status"], answer["verified"]) if answer else None for answer in answers)
     return (route["site"], route["path"], route["state"], *seen)
 
 
 def _rows(alike: t.Sequence[Gateway]) -> t.Iterator[tuple[str, ...]]:
-    """The routes of gateways that are alike: what is not proven, or the first where all is."""
+    """The routes of gateways that are alike: what is not verified, or the first where all is."""
     name, routes = some([gateway["name"] for gateway in alike], 1), alike[0]["routes"]
     shown = [number for number, route in enumerate(routes) if route["state"] in ("failed", "unverified")]
-    shown = shown or list(range(min(len(routes), _PROVEN)))
+    shown = shown or list(range(min(len(routes), _VERIFIED)))
     for number in shown:
         route = routes[number]
         answer = route["gateway"] or route["controller"]
@@ -86,19 +86,19 @@ def _rows(alike: t.Sequence[Gateway]) -> t.Iterator[tuple[str, ...]]:
         outside = _milliseconds([gateway["routes"][number]["controller"] for gateway in alike])
         yield (name, route["site"], route["path"], status, _words(route), own, outside)
     if routes[len(shown) :]:
-        yield (name, f"and {len(routes) - len(shown):,} more", "", "", "all proven", "", "")
+        yield (name, f"and {len(routes) - len(shown):,} more", "", "", "all verified", "", "")
 
 
 def _words(route: Route) -> str:
-    if route["state"] == "unproven":
+    if route["state"] == "unprobed":
         return "not asked"
     own, outside = route["gateway"], route["controller"]
     if own and own["failure"]:
-        return "NOT PROVEN"
+        return "FAILED"
     if route["state"] == "unverified":
         return "not verified"
-    proven = own["proven"] if own else ""
-    return f"{proven}, but NOT from the controller" if outside and outside["failure"] else proven
+    verified = own["verified"] if own else ""
+    return f"{verified}, but NOT from the controller" if outside and outside["failure"] else verified
 
 
 def _milliseconds(answers: t.Sequence[Answer | None]) -> str:

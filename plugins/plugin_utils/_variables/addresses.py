@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where nginx listens and where it connects to. As in values, a check returns None after it has noted a fault."""
+"""Where nginx listens and where it connects to. As in values, a check returns None after it has noted an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
-    Faults,
+    Errors,
     described,
     did_you_mean,
     shown,
@@ -108,65 +108,65 @@ class Url:
         return f"{self.scheme}://{where}{self.uri}"
 
 
-def listens(value: object, path: str, faults: Faults) -> tuple[Listen, ...] | None:
+def listens(value: object, path: str, errors: Errors) -> tuple[Listen, ...] | None:
     """One listen value or a list of them."""
-    return values.one_or_more(value, path, faults, _listen, "a site needs a port or an address")
+    return values.one_or_more(value, path, errors, _listen, "a site needs a port or an address")
 
 
-def loopback(value: object, path: str, faults: Faults) -> Address | None:
+def loopback(value: object, path: str, errors: Errors) -> Address | None:
     """HOST:PORT or [V6]:PORT on the loopback interface."""
-    given = values.text(value, path, faults)
-    address = None if given is None else _address(given, path, faults)
+    given = values.text(value, path, errors)
+    address = None if given is None else _address(given, path, errors)
     if address is None or is_loopback(address.host):
         return address
-    faults.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
+    errors.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
     return None
 
 
-def server(value: object, path: str, faults: Faults) -> Address | None:
-    """One server of a pool: host:port, [v6]:port or unix:/path."""
-    given = values.text(value, path, faults)
+def server(value: object, path: str, errors: Errors) -> Address | None:
+    """One server of an upstream: host:port, [v6]:port or unix:/path."""
+    given = values.text(value, path, errors)
     if given is None:
         return None
     if " " in given:
-        faults.add(
+        errors.add(
             path,
             f"{shown(given)} is more than an address: write it as {{address: {given.partition(' ')[0]}, weight: …}}",
         )
         return None
-    address = _address(given, path, faults)
+    address = _address(given, path, errors)
     if address is None or address.unix or address.canonical.host not in ("", "::"):
         return address
-    faults.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
+    errors.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
     return None
 
 
-def url(value: object, path: str, faults: Faults) -> Url | None:
+def url(value: object, path: str, errors: Errors) -> Url | None:
     """http://HOST[:PORT][/PATH], https://… or http://unix:/SOCKET[:/PATH]."""
-    given = values.plain_text(value, path, faults)
+    given = values.plain_text(value, path, errors)
     if given is None:
         return None
     found = _URL.fullmatch(given)
     if not found:
-        faults.add(path, f"{shown(given)} is not a URL: write http://HOST:PORT, https://HOST or http://unix:/SOCKET")
+        errors.add(path, f"{shown(given)} is not a URL: write http://HOST:PORT, https://HOST or http://unix:/SOCKET")
         return None
     if found["unix"]:
-        address = _address(found["unix"], path, faults)
+        address = _address(found["unix"], path, errors)
     else:
         host, colon, digits = found["host"].rpartition(":")
         whole = colon and digits.isdigit() and (":" not in host or host.startswith("["))
-        address = _address(found["host"], path, faults) if whole else _host(found["host"], path, faults)
+        address = _address(found["host"], path, errors) if whole else _host(found["host"], path, errors)
     return None if address is None else Url(found["scheme"], address, found["uri"] or "")
 
 
-def balancers(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def balancers(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """One address or network of load balancers, or a list of them."""
-    return values.one_or_more(value, path, faults, _balancer, "list the addresses of the load balancers")
+    return values.one_or_more(value, path, errors, _balancer, "list the addresses of the load balancers")
 
 
-def _balancer(value: object, path: str, faults: Faults) -> str | None:
+def _balancer(value: object, path: str, errors: Errors) -> str | None:
     """https://nginx.org/en/docs/http/ngx_http_realip_module.html#set_real_ip_from"""
-    given = values.text(value, path, faults)
+    given = values.text(value, path, errors)
     if given is None or given == "unix:":
         return given
     try:
@@ -177,20 +177,20 @@ def _balancer(value: object, path: str, faults: Faults) -> str | None:
         hint = (
             f": {ipaddress.ip_network(given, strict=False)} is one" if strict else ": 10.0.0.0/8, 2001:db8::1 or unix:"
         )
-        faults.add(path, f"{shown(given)} is not an address or a network{hint}")
+        errors.add(path, f"{shown(given)} is not an address or a network{hint}")
         return None
     if network.prefixlen:
         return given
-    faults.add(path, f"{shown(given)} is everybody: any client could then say that it is another")
+    errors.add(path, f"{shown(given)} is everybody: any client could then say that it is another")
     return None
 
 
-def host(value: object, path: str, faults: Faults) -> str | None:
+def host(value: object, path: str, errors: Errors) -> str | None:
     """A host name or an address, without a port."""
-    given = values.text(value, path, faults)
+    given = values.text(value, path, errors)
     plain = None if given is None else host_address(given)
     if given is not None and plain is None:
-        faults.add(path, f"{shown(given)} is neither a host name nor an address")
+        errors.add(path, f"{shown(given)} is neither a host name nor an address")
     return plain
 
 
@@ -212,38 +212,38 @@ def is_name(host: str) -> bool:
     return _ip(host) is None
 
 
-def resolver(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def resolver(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The words of a resolver directive: name servers, and how their answers are used."""
-    found = values.words_of(value, path, faults)
+    found = values.words_of(value, path, errors)
     if found is None:
         return None
     servers = [word for word in found if not _RESOLVER_OPTION.fullmatch(word)]
     for word in servers:
         bracketed = word.startswith("[") or ":" not in word
-        if not (host_address(word) and bracketed) and _address(word, "", Faults()) is None:
-            faults.add(path, f"{shown(word)} is neither a name server nor valid=TIME, ipv4=on|off or ipv6=on|off")
+        if not (host_address(word) and bracketed) and _address(word, "", Errors()) is None:
+            errors.add(path, f"{shown(word)} is neither a name server nor valid=TIME, ipv4=on|off or ipv6=on|off")
             return None
     if not servers:
-        faults.add(path, f"{shown(value)} names no name server")
+        errors.add(path, f"{shown(value)} names no name server")
         return None
     if {"ipv4=off", "ipv6=off"} <= set(found):
-        faults.add(path, "has ipv4=off and ipv6=off: no address is left")
+        errors.add(path, "has ipv4=off and ipv6=off: no address is left")
         return None
     return found
 
 
-def _listen(value: object, path: str, faults: Faults) -> Listen | None:
+def _listen(value: object, path: str, errors: Errors) -> Listen | None:
     if isinstance(value, int):
-        number = values.port(value, path, faults)
+        number = values.port(value, path, errors)
         return None if number is None else Listen(Address(port=number))
     if not isinstance(value, str):
-        faults.add(path, f"must be a port or an address, not {described(value)}")
+        errors.add(path, f"must be a port or an address, not {described(value)}")
         return None
     where, *parameters = str(value).split() or [""]
-    address = _address(where, path, faults)
-    sound = [_is_listen_parameter(parameter, path, faults) for parameter in parameters]
+    address = _address(where, path, errors)
+    sound = [_is_listen_parameter(parameter, path, errors) for parameter in parameters]
     for parameter in dict.fromkeys(p for p in parameters if parameters.count(p) > 1):
-        faults.add(path, f"{shown(parameter)} is given more than once")
+        errors.add(path, f"{shown(parameter)} is given more than once")
         sound.append(False)
     if address is None or not all(sound):
         return None
@@ -254,49 +254,49 @@ def _listen(value: object, path: str, faults: Faults) -> Listen | None:
     )
 
 
-def _is_listen_parameter(parameter: str, path: str, faults: Faults) -> bool:
+def _is_listen_parameter(parameter: str, path: str, errors: Errors) -> bool:
     if parameter in _FLAGS:
         return True
     name = parameter.partition("=")[0]
     if name not in _SOCKET_OPTIONS:
         known = (*_FLAGS, *_SOCKET_OPTIONS)
         hint = did_you_mean(name, known)
-        faults.add(path, f"{shown(parameter)} is not a parameter known here{hint or ': ' + ', '.join(known) + ' are'}")
+        errors.add(path, f"{shown(parameter)} is not a parameter known here{hint or ': ' + ', '.join(known) + ' are'}")
         return False
     if _SOCKET_OPTIONS[name].fullmatch(parameter):
         return True
-    faults.add(path, f"{shown(parameter)} is not what nginx takes for {name}")
+    errors.add(path, f"{shown(parameter)} is not what nginx takes for {name}")
     return False
 
 
-def _address(given: str, path: str, faults: Faults) -> Address | None:
-    """PORT, HOST:PORT, [V6]:PORT or unix:/PATH; a host name alone is a fault, for its port would be a guess."""
+def _address(given: str, path: str, errors: Errors) -> Address | None:
+    """PORT, HOST:PORT, [V6]:PORT or unix:/PATH; a host name alone is an error, for its port would be a guess."""
     if given.startswith("unix:"):
-        return _unix_address(given, path, faults)
+        return _unix_address(given, path, errors)
     host, _colon, digits = given.rpartition(":")
     if not (digits.isascii() and digits.isdigit()) or (":" in host and not host.startswith("[")):
-        faults.add(path, f"{shown(given)} is no address with a port: write it as {_with_port(given)}")
+        errors.add(path, f"{shown(given)} is no address with a port: write it as {_with_port(given)}")
         return None
-    number = values.port(int(digits) if len(digits) < 20 else 10**20, path, faults)
+    number = values.port(int(digits) if len(digits) < 20 else 10**20, path, errors)
     plain = host if host in ("", "*") else host_address(host)
     if plain is None:
-        faults.add(path, f"{shown(host)} is neither a host name nor an address")
+        errors.add(path, f"{shown(host)} is neither a host name nor an address")
     return None if number is None or plain is None else Address(host=plain, port=number)
 
 
-def _host(given: str, path: str, faults: Faults) -> Address | None:
+def _host(given: str, path: str, errors: Errors) -> Address | None:
     """A host without a port."""
     plain = host_address(given)
     if plain is None or (":" in plain and not given.startswith("[")):
-        faults.add(path, f"{shown(given)} is neither a host name nor an address")
+        errors.add(path, f"{shown(given)} is neither a host name nor an address")
         return None
     return Address(host=plain)
 
 
-def _unix_address(given: str, path: str, faults: Faults) -> Address | None:
+def _unix_address(given: str, path: str, errors: Errors) -> Address | None:
     if _SOCKET_PATH.fullmatch(given[5:]):
         return Address(unix=given[5:])
-    faults.add(path, f"{shown(given)} is not a Unix socket: write unix:/path")
+    errors.add(path, f"{shown(given)} is not a Unix socket: write unix:/path")
     return None
 
 
@@ -311,7 +311,7 @@ def _is_ipv6(host: str) -> bool:
     return ip is not None and ip.version == 6
 
 
-# Each address of a pool is looked at from several sides.
+# Each address of an upstream is looked at from several sides.
 @functools.lru_cache(maxsize=65536)
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:

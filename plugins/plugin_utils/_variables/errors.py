@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The faults of an inventory, collected so that the operator sees all of them at once."""
+"""The errors of an inventory, collected so that the operator sees all of them at once."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import re
 import typing as t
 
 
-class Faults:
-    """Faults in the order found, each with its place: a path in the operator's own variables."""
+class Errors:
+    """Errors in the order found, each with its place: a path in the operator's own variables."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -20,7 +20,7 @@ class Faults:
 
     def add(self, path: str, message: str) -> None:
         line = f"{path}: {message}"
-        # The variable of a host that is in several pools has its faults once.
+        # The variable of a host that is in several upstreams has its errors once.
         if line not in self._known:
             self._known.add(line)
             self.lines.append(line)

@@ -22,7 +22,7 @@ _BRACED_VARIABLE = re.compile(r"\$\{[A-Za-z0-9_]+\}")
 _DOLLARS = re.compile(rf"(?:[^$]|\${_VARIABLE_NAME}|\$\{{{_VARIABLE_NAME}\}})*")
 
 
-class SyntaxFault(ValueError):
+class NginxSyntaxError(ValueError):
     """What nginx would not read, or would read as something else."""
 
 
@@ -60,37 +60,37 @@ def has_capture(value: str) -> bool:
 
 
 def words(text: str) -> list[str]:
-    """The words that nginx reads in the text, or a SyntaxFault where it holds anything else."""
+    """The words that nginx reads in the text, or a NginxSyntaxError where it holds anything else."""
     found = list(tokens(text))
     for token in found:
         if token.mark:
-            raise SyntaxFault(f"has a '{token.mark}' outside quotes")
+            raise NginxSyntaxError(f"has a '{token.mark}' outside quotes")
     return [token.word for token in found]
 
 
 def statements(text: str) -> list[str]:
-    """The names of the directives on the text's uppermost level, or a SyntaxFault where it is not whole."""
+    """The names of the directives on the text's uppermost level, or a NginxSyntaxError where it is not whole."""
     if "\r" in text:
         # nginx takes it for a space, and most programs for the end of a line, where a comment ends too.
-        raise SyntaxFault("has a carriage return alone")
+        raise NginxSyntaxError("has a carriage return alone")
     names: list[str] = []
     depth = 0
     last = ";"
     for mark, word in tokens(text):
         if mark in (";", "{") and last != "word":
-            raise SyntaxFault(f"has a '{mark}' without a directive before it")
+            raise NginxSyntaxError(f"has a '{mark}' without a directive before it")
         if mark == "}" and last == "word":
-            raise SyntaxFault("has a directive without ';' before a '}'")
+            raise NginxSyntaxError("has a directive without ';' before a '}'")
         if not mark and last != "word" and depth == 0:
             names.append(word)
         depth += {"{": 1, "}": -1}.get(mark, 0)
         if depth < 0:
-            raise SyntaxFault("closes a brace that it did not open")
+            raise NginxSyntaxError("closes a brace that it did not open")
         last = mark or "word"
     if depth:
-        raise SyntaxFault("opens a brace that it does not close")
+        raise NginxSyntaxError("opens a brace that it does not close")
     if last == "word":
-        raise SyntaxFault("has no ';' at its end")
+        raise NginxSyntaxError("has no ';' at its end")
     return names
 
 
@@ -111,7 +111,7 @@ def tokens(text: str) -> t.Iterator[Token]:
             yield Token("", _unescaped(text[at + 1 : end]))
             at = end + 1
             if at < len(text) and text[at] not in _SPACES + ";{)":
-                raise SyntaxFault(f"has {text[at]!r} right after a closing quote")
+                raise NginxSyntaxError(f"has {text[at]!r} right after a closing quote")
         else:
             end = _end_of_word(text, at)
             yield Token("", _unescaped(text[at:end]))
@@ -125,9 +125,9 @@ def _end_of_quotes(text: str, start: int) -> int:
             return at
         # With the indentation of the file a line break would change the value.
         if "\n" in (text[at], text[at + 1 : at + 2] if text[at] == "\\" else ""):
-            raise SyntaxFault("has a quote that is not closed on its line")
+            raise NginxSyntaxError("has a quote that is not closed on its line")
         at += 2 if text[at] == "\\" else 1
-    raise SyntaxFault("has a quote that is not closed")
+    raise NginxSyntaxError("has a quote that is not closed")
 
 
 def _end_of_word(text: str, start: int) -> int:
@@ -138,16 +138,16 @@ def _end_of_word(text: str, start: int) -> int:
             at = variable.end()
         elif text.startswith("${", at):
             # To nginx this brace is a part of the word.
-            raise SyntaxFault("has a '${' that starts no variable")
+            raise NginxSyntaxError("has a '${' that starts no variable")
         elif text[at] in _SPACES + ";{":
             return at
         elif text[at].isspace():
             # As pasted from a page: most programs would end the word there.
-            raise SyntaxFault(f"has a space outside quotes that is none to nginx, U+{ord(text[at]):04X}")
+            raise NginxSyntaxError(f"has a space outside quotes that is none to nginx, U+{ord(text[at]):04X}")
         elif text[at] == "}":
-            raise SyntaxFault("has a '}' inside a word without quotes")
+            raise NginxSyntaxError("has a '}' inside a word without quotes")
         elif text[at] == "\\" and text[at + 1 : at + 2] in ("", *_SPACES):
-            raise SyntaxFault("has a backslash at the end of a word")
+            raise NginxSyntaxError("has a backslash at the end of a word")
         else:
             at += 2 if text[at] == "\\" else 1
     return at

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, shown
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Site, Upstream
@@ -63,7 +63,7 @@ class Version(t.NamedTuple):
 
     @property
     def keeps_connections_by_default(self) -> bool:
-        """Whether a pool keeps idle connections unless told otherwise, and takes keepalive 0 for that."""
+        """Whether an upstream keeps idle connections unless told otherwise, and takes keepalive 0 for that."""
         return self >= _KEEPALIVE_BY_DEFAULT
 
 
@@ -71,18 +71,18 @@ class Version(t.NamedTuple):
 NEWEST = Version(9999, 0, 0)
 
 
-def given(value: object, path: str, faults: Faults) -> Version:
+def given(value: object, path: str, errors: Errors) -> Version:
     """The version that the file is for, or a version that can do everything where none is known."""
-    text = None if value is None else values.text(value, path, faults)
+    text = None if value is None else values.text(value, path, errors)
     if text is None:
         return NEWEST
     found = _VERSION.fullmatch(text)
     if found is None:
-        faults.add(path, f"{shown(text)} is not a version of nginx, such as '1.26.3'")
+        errors.add(path, f"{shown(text)} is not a version of nginx, such as '1.26.3'")
         return NEWEST
     version = Version(int(found[1]), int(found[2]), int(found[3] or 0))
     if version < _OLDEST:
-        faults.add(path, f"nginx {version} is too old: {_dotted(_OLDEST)} or later is needed")
+        errors.add(path, f"nginx {version} is too old: {_dotted(_OLDEST)} or later is needed")
     return version
 
 
@@ -95,7 +95,7 @@ class Need(t.NamedTuple):
 
 
 def needs(upstream: Upstream, servers: t.Sequence[Server]) -> t.Iterator[Need]:
-    """What a pool needs beyond the oldest nginx."""
+    """What an upstream needs beyond the oldest nginx."""
     method = upstream.get("balance", ("",))[0]
     if method in _BALANCES:
         yield Need(f"{upstream['at']}.balance", method, _BALANCES[method])
@@ -107,12 +107,12 @@ def needs(upstream: Upstream, servers: t.Sequence[Server]) -> t.Iterator[Need]:
                 yield Need(f"{server.parameters['at']}.{name}", name, since)
 
 
-def check(found: t.Iterable[Need], nginx: Version, faults: Faults) -> None:
+def check(found: t.Iterable[Need], nginx: Version, errors: Errors) -> None:
     """Note each thing that the gateway's nginx is too old for."""
     for need in found:
         if nginx < need.since:
             since = f"'{need.what}' needs nginx {_dotted(need.since)} or later, and this gateway has {nginx}"
-            faults.add(need.at, f"{since}{_OTHER_WAYS.get(need.what, '')}")
+            errors.add(need.at, f"{since}{_OTHER_WAYS.get(need.what, '')}")
 
 
 def suits_since(upstreams: t.Iterable[Upstream], sites: t.Iterable[Site]) -> str | None:

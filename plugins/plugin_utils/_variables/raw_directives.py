@@ -10,7 +10,7 @@ import textwrap
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax, values
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults, described, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, described, shown
 
 _OWN_KEY = "the key '{}' is for it"
 
@@ -96,25 +96,25 @@ def argument(lines: t.Iterable[str], name: str) -> str | None:
     return None
 
 
-def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Faults], tuple[str, ...] | None]:
+def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Errors], tuple[str, ...] | None]:
     """The check of a block's key 'directives', given what the block's other keys say."""
 
-    def check(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+    def check(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
         given = [value] if isinstance(value, str) else value
         if not isinstance(given, list):
-            faults.add(path, f"must be a string or a list of strings, not {described(value)}")
+            errors.add(path, f"must be a string or a list of strings, not {described(value)}")
             return None
-        texts = values.each(given, path, faults, values.block)
+        texts = values.each(given, path, errors, values.block)
         if texts is None:
             return None
         text = "\n".join(map(textwrap.dedent, texts)).replace("\r\n", "\n")
         try:
             names = nginx_syntax.statements(text)
-        except nginx_syntax.SyntaxFault as fault:
-            faults.add(path, f"{fault}: {shown(text)}")
+        except nginx_syntax.NginxSyntaxError as error:
+            errors.add(path, f"{error}: {shown(text)}")
             return None
         for name in dict.fromkeys(name for name in names if name in owned):
-            faults.add(path, f"has '{name}': {owned[name]}")
+            errors.add(path, f"has '{name}': {owned[name]}")
         # What Python takes for a space or a line's end may be a part of a word to nginx.
         lines = (line.rstrip(" \t") for line in text.split("\n"))
         return tuple(line for line in lines if line)

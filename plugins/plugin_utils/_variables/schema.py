@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import addresses, raw_directives, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
-    Faults,
+    Errors,
     described,
     did_you_mean,
     kind,
@@ -22,7 +22,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors im
 _NOTHING: t.Mapping[str, str] = types.MappingProxyType({})
 
 
-class Probe(t.TypedDict, total=False):
+class ProbeOptions(t.TypedDict, total=False):
     """websockets_sites[].locations[].probe."""
 
     path: str | None
@@ -49,7 +49,7 @@ _Return = t.TypedDict("_Return", {"return": t.Optional[values.Return]}, total=Fa
 
 
 class Location(_Return, Limits, total=False):
-    """websockets_sites[].locations[]. Like all objects here, it has all its keys once no fault was noted."""
+    """websockets_sites[].locations[]. Like all objects here, it has all its keys once no error was noted."""
 
     at: str
     path: values.LocationPath
@@ -71,7 +71,7 @@ class Location(_Return, Limits, total=False):
     proxy_ssl_verify: str | None
     proxy_ssl_trusted_certificate: str | None
     proxy_ssl_name: str | None
-    probe: bool | Probe
+    probe: bool | ProbeOptions
     directives: tuple[str, ...]
 
 
@@ -122,7 +122,7 @@ class Upstream(t.TypedDict, total=False):
 class Key:
     """A key's check, and its default; a key without one is required."""
 
-    check: t.Callable[[t.Any, str, Faults], t.Any]
+    check: t.Callable[[t.Any, str, Errors], t.Any]
     default: t.Any = ...
 
 
@@ -135,71 +135,71 @@ def has_tls(site: Site) -> bool:
     return any(listen.ssl for listen in site.get("listen", ()))
 
 
-def upstreams(value: object, path: str, faults: Faults) -> tuple[Upstream, ...]:
-    return t.cast("tuple[Upstream, ...]", _objects(value, path, faults, _upstream) or ())
+def upstreams(value: object, path: str, errors: Errors) -> tuple[Upstream, ...]:
+    return t.cast("tuple[Upstream, ...]", _objects(value, path, errors, _upstream) or ())
 
 
-def sites(value: object, path: str, faults: Faults) -> tuple[Site, ...]:
-    return t.cast("tuple[Site, ...]", _objects(value, path, faults, _site) or ())
+def sites(value: object, path: str, errors: Errors) -> tuple[Site, ...]:
+    return t.cast("tuple[Site, ...]", _objects(value, path, errors, _site) or ())
 
 
-def server_parameters(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+def server_parameters(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
     """The variable websockets_server of a host: the parameters of a server, without its address."""
-    return _object(value, path, faults, SERVER_PARAMETERS)
+    return _object(value, path, errors, SERVER_PARAMETERS)
 
 
-def host_variables(names: t.Iterable[str], place: str, faults: Faults) -> None:
+def host_variables(names: t.Iterable[str], place: str, errors: Errors) -> None:
     """The variables of a backend: a slip in the one that is read would go unseen."""
     for name in names:
         if name.startswith("websockets_s") and name not in VARIABLES:
-            faults.add(f"{place}, {name}", f"is not a variable known here{did_you_mean(name, VARIABLES)}")
+            errors.add(f"{place}, {name}", f"is not a variable known here{did_you_mean(name, VARIABLES)}")
 
 
-def variables(given: t.Mapping[str, t.Any], faults: Faults) -> dict[str, t.Any]:
+def variables(given: t.Mapping[str, t.Any], errors: Errors) -> dict[str, t.Any]:
     """All variables of the role, with the defaults of those that are not given."""
     for name in given:
         if name not in VARIABLES:
-            faults.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
+            errors.add(name, f"is not a variable of the role{did_you_mean(name, VARIABLES)}")
     completed = {**VARIABLES, **given}
     for name, check in _SCALARS.items():
-        completed[name] = check(completed[name], name, faults)
+        completed[name] = check(completed[name], name, errors)
     for name, check in _OPTIONAL.items():
         if completed[name] is not None:
-            completed[name] = check(completed[name], name, faults)
+            completed[name] = check(completed[name], name, errors)
     address = completed["websockets_verify_address"]
     if address is not None and address is not False:
-        addresses.host(address, "websockets_verify_address", faults)
-    server_parameters(completed["websockets_server"], "websockets_server", faults)
+        addresses.host(address, "websockets_verify_address", errors)
+    server_parameters(completed["websockets_server"], "websockets_server", errors)
     return completed
 
 
 def _objects(
-    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], dict[str, t.Any]]
+    value: object, path: str, errors: Errors, check: t.Callable[[object, str, Errors], dict[str, t.Any]]
 ) -> tuple[dict[str, t.Any], ...] | None:
     if not isinstance(value, list):
-        faults.add(path, f"must be a list, not {described(value)}")
+        errors.add(path, f"must be a list, not {described(value)}")
         return None
-    return tuple(check(item, f"{path}[{index}]", faults) for index, item in enumerate(value))
+    return tuple(check(item, f"{path}[{index}]", errors) for index, item in enumerate(value))
 
 
 def _object(
-    value: object, path: str, faults: Faults, keys: t.Mapping[str, Key], owned: t.Mapping[str, str] = _NOTHING
+    value: object, path: str, errors: Errors, keys: t.Mapping[str, Key], owned: t.Mapping[str, str] = _NOTHING
 ) -> dict[str, t.Any]:
-    """The sound keys of an object, so that one fault in it hides no other; the faulty ones are noted and left out."""
+    """The sound keys of an object, so that one error in it hides no other; the invalid ones are noted and left out."""
     fields: dict[str, t.Any] = {"at": path}
     if not isinstance(value, t.Mapping):
-        faults.add(path, f"must be a mapping, not {described(value)}")
+        errors.add(path, f"must be a mapping, not {described(value)}")
         return fields
     for name in value:
         if name not in keys:
-            faults.add(member(path, name), f"is not a key known here{_hint(name, keys, owned)}")
+            errors.add(member(path, name), f"is not a key known here{_hint(name, keys, owned)}")
     for name, key in keys.items():
         if name in value:
-            completed = key.check(value[name], f"{path}.{name}", faults)
+            completed = key.check(value[name], f"{path}.{name}", errors)
             if completed is not None:
                 fields[name] = completed
         elif key.default is ...:
-            faults.add(path, f"needs the key '{name}'")
+            errors.add(path, f"needs the key '{name}'")
         else:
             fields[name] = key.default
     return fields
@@ -212,83 +212,83 @@ def _hint(name: object, keys: t.Mapping[str, Key], owned: t.Mapping[str, str]) -
     return near if near or "directives" not in keys else ": what has no key goes into 'directives'"
 
 
-def _upstream(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
-    return _object(value, path, faults, UPSTREAM, raw_directives.UPSTREAM)
+def _upstream(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
+    return _object(value, path, errors, UPSTREAM, raw_directives.UPSTREAM)
 
 
-def _site(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
-    return _object(value, path, faults, SITE, raw_directives.SITE)
+def _site(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
+    return _object(value, path, errors, SITE, raw_directives.SITE)
 
 
-def _location(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
-    location = _object(value, path, faults, LOCATION, raw_directives.LOCATION)
+def _location(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
+    location = _object(value, path, errors, LOCATION, raw_directives.LOCATION)
     if not isinstance(value, t.Mapping):
         return location
     actions = [key for key in ("upstream", "proxy_pass", "root", "return") if key in value]
     if not actions:
-        faults.add(path, "needs one of the keys upstream, proxy_pass, root and return")
+        errors.add(path, "needs one of the keys upstream, proxy_pass, root and return")
     if len(actions) > 1:
-        faults.add(path, f"has {' and '.join(actions)}: a location does one of them")
+        errors.add(path, f"has {' and '.join(actions)}: a location does one of them")
     proxied = not actions or "upstream" in actions or "proxy_pass" in actions
     for key in value:
         if key in _PROXIED and not proxied:
-            faults.add(f"{path}.{key}", f"goes with upstream or proxy_pass, not with {actions[0]}")
+            errors.add(f"{path}.{key}", f"goes with upstream or proxy_pass, not with {actions[0]}")
     if "websocket" not in value:
         location["websocket"] = proxied
     return location
 
 
-def _locations(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...] | None:
+def _locations(value: object, path: str, errors: Errors) -> tuple[dict[str, t.Any], ...] | None:
     if isinstance(value, list) and not value:
-        faults.add(path, "is empty: a site needs at least one location")
-    return _objects(value, path, faults, _location)
+        errors.add(path, "is empty: a site needs at least one location")
+    return _objects(value, path, errors, _location)
 
 
-def _server(value: object, path: str, faults: Faults) -> dict[str, t.Any]:
+def _server(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
     """A server: its address alone, or a mapping with parameters."""
     if isinstance(value, t.Mapping):
-        return _object(value, path, faults, SERVER)
+        return _object(value, path, errors, SERVER)
     if not isinstance(value, str):
-        faults.add(path, f"must be an address or a mapping, not {described(value)}")
+        errors.add(path, f"must be an address or a mapping, not {described(value)}")
         return {"at": path}
-    address = addresses.server(value, path, faults)
-    return {**_object({}, path, faults, SERVER_PARAMETERS), **({"address": address} if address else {})}
+    address = addresses.server(value, path, errors)
+    return {**_object({}, path, errors, SERVER_PARAMETERS), **({"address": address} if address else {})}
 
 
-def _servers(value: object, path: str, faults: Faults) -> tuple[dict[str, t.Any], ...] | None:
-    return _objects(value, path, faults, _server)
+def _servers(value: object, path: str, errors: Errors) -> tuple[dict[str, t.Any], ...] | None:
+    return _objects(value, path, errors, _server)
 
 
-def _probe(value: object, path: str, faults: Faults) -> bool | dict[str, t.Any] | None:
+def _probe(value: object, path: str, errors: Errors) -> bool | dict[str, t.Any] | None:
     if isinstance(value, bool):
         return value
     if not isinstance(value, t.Mapping):
         # Not shown, for it may be a secret that slipped in here.
-        faults.add(path, f"must be false or a mapping, not {kind(value)}")
+        errors.add(path, f"must be false or a mapping, not {kind(value)}")
         return None
-    return _object(value, path, faults, PROBE)
+    return _object(value, path, errors, PROBE)
 
 
 def _headers(
-    check: t.Callable[[object, str, Faults], str | None], refused: t.Collection[str], why: str
-) -> t.Callable[[object, str, Faults], dict[str, str] | None]:
+    check: t.Callable[[object, str, Errors], str | None], refused: t.Collection[str], why: str
+) -> t.Callable[[object, str, Errors], dict[str, str] | None]:
     """The check of headers, given that of their values, and those that are not to be set."""
 
-    def headers(value: object, path: str, faults: Faults) -> dict[str, str] | None:
+    def headers(value: object, path: str, errors: Errors) -> dict[str, str] | None:
         if not isinstance(value, t.Mapping):
-            faults.add(path, f"must be a mapping, not {kind(value)}")
+            errors.add(path, f"must be a mapping, not {kind(value)}")
             return None
         found: dict[str, str] = {}
         for name, item in value.items():
             # A name that is none may be a secret in the wrong place.
             if not values.is_header_name(name):
-                faults.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
+                errors.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
                 continue
-            checked = check(item, f"{path}.{name}", faults)
+            checked = check(item, f"{path}.{name}", errors)
             if name.lower() in refused:
-                faults.add(f"{path}.{name}", f"is not to be set: {why}")
+                errors.add(f"{path}.{name}", f"is not to be set: {why}")
             if name.lower() in map(str.lower, found):
-                faults.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+                errors.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
             if checked is not None:
                 found[str(name)] = checked
         return found
@@ -329,7 +329,7 @@ VARIABLES: dict[str, t.Any] = {
 }
 
 # Variables of one value each; what has its own place is checked there.
-_SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
+_SCALARS: dict[str, t.Callable[[object, str, Errors], t.Any]] = {
     "websockets_state": values.state,
     "websockets_directives": raw_directives.snippet(raw_directives.HTTP),
     "websockets_config_path": values.absolute_path,
@@ -346,7 +346,7 @@ _SCALARS: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
     "websockets_manage_service": values.boolean,
 }
 
-_OPTIONAL: dict[str, t.Callable[[object, str, Faults], t.Any]] = {
+_OPTIONAL: dict[str, t.Callable[[object, str, Errors], t.Any]] = {
     "websockets_render_dir": values.directory,
     "websockets_report": values.directory,
     "websockets_health_path": values.health_path,
@@ -367,12 +367,12 @@ SERVER_PARAMETERS = {
 SERVER = {"address": Key(addresses.server), **SERVER_PARAMETERS}
 
 UPSTREAM = {
-    "name": Key(values.pool_name),
+    "name": Key(values.upstream_name),
     "servers": Key(_servers, default=()),
     "group": Key(values.text, default=None),
     "port": Key(values.port_or_variable, default=None),
     "address": Key(values.variable_name, default=None),
-    # Sockets live for hours: by turns, a pool never evens out again after one server was away.
+    # Sockets live for hours: by turns, an upstream never evens out again after one server was away.
     "balance": Key(values.balance, default=("least_conn",)),
     "zone": Key(values.zone, default=None),
     # nginx's own default was 0 before 1.29.7, and has been 32 since.
@@ -440,7 +440,7 @@ _PROXIED = {
 
 LOCATION = {
     "path": Key(values.location_path),
-    "upstream": Key(values.pool_name, default=None),
+    "upstream": Key(values.upstream_name, default=None),
     "proxy_pass": Key(addresses.url, default=None),
     "root": Key(values.absolute_path, default=None),
     "return": Key(values.returned, default=None),

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The servers of a pool: those it names, and every host of its inventory group."""
+"""The servers of an upstream: those it names, and every host of its inventory group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import addresses, schema, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, did_you_mean, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Upstream
 
 # https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
@@ -21,7 +21,7 @@ METHODS_WITHOUT_BACKUP = ("ip_hash", "hash", "random")
 
 @dataclass(frozen=True)
 class Server:
-    """One server of a pool, and the place in the inventory that it comes from."""
+    """One server of an upstream, and the place in the inventory that it comes from."""
 
     at: str
     address: Address
@@ -41,8 +41,8 @@ class Server:
         return name in (self.host, self.address.host, self.address.unix, str(self.address))
 
 
-# Each host of a pool with the host and the port of its address, and its parameters.
-GroupPool = t.Sequence[t.Tuple[str, str, int, t.Mapping[str, t.Any]]]
+# Each host of an upstream with the host and the port of its address, and its parameters.
+GroupUpstream = t.Sequence[t.Tuple[str, str, int, t.Mapping[str, t.Any]]]
 
 
 @dataclass(frozen=True)
@@ -51,47 +51,47 @@ class Inventory:
 
     groups: t.Mapping[str, t.Sequence[str]]
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]]
-    # What group_pools() has found already.
-    pools: t.Mapping[str, GroupPool] = field(default_factory=dict)
+    # What group_upstreams() has found already.
+    upstreams: t.Mapping[str, GroupUpstream] = field(default_factory=dict)
 
 
-# The place of an address that has a fault. Its server stays, so that its parameters are checked with all others.
+# The place of an address that has an error. Its server stays, so that its parameters are checked with all others.
 _UNKNOWN = Address()
 
 
-def servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> tuple[Server, ...]:
-    """The servers of a pool, those with a fault included."""
+def servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> tuple[Server, ...]:
+    """The servers of an upstream, those with an error included."""
     named = [Server(server["at"], server.get("address", _UNKNOWN), server) for server in upstream.get("servers", ())]
-    found = named + _group_servers(upstream, inventory, faults)
+    found = named + _group_servers(upstream, inventory, errors)
     places: dict[Address, str] = {}
     for server in (server for server in found if server.address != _UNKNOWN):
         first = places.setdefault(server.address.canonical, server.at)
         if first != server.at:
-            faults.add(server.at, f"{shown(str(server.address))} is in the pool already, from {first}")
+            errors.add(server.at, f"{shown(str(server.address))} is in the upstream already, from {first}")
     return tuple(found)
 
 
-def group_pools(upstreams: t.Iterable[object], inventory: Inventory) -> dict[str, GroupPool]:
-    """The hosts of each pool that comes from a group, once for all gateways: to ask for the variables of thousands of
-    hosts takes longer than all else in a check. One with a fault is left out, for each gateway to tell it at its place.
-    """
-    found: dict[str, GroupPool] = {}
+def group_upstreams(upstreams: t.Iterable[object], inventory: Inventory) -> dict[str, GroupUpstream]:
+    """The hosts of each upstream that comes from a group, once for all gateways: to ask for the variables of thousands
+    of hosts takes longer than all else in a check. One with a fault is left out, for each gateway to tell it at its
+    place."""
+    found: dict[str, GroupUpstream] = {}
     for given in upstreams:
         if not isinstance(given, t.Mapping) or "group" not in given:
             continue
         keys = {key: given[key] for key in ("group", "port", "address") if key in given}
-        faults = Faults()
-        (upstream,) = schema.upstreams([{"name": "any", **keys}], "any", faults)
-        key = _group_pool(upstream)
-        if faults.lines or key in found:
+        errors = Errors()
+        (upstream,) = schema.upstreams([{"name": "any", **keys}], "any", errors)
+        key = _group_upstream(upstream)
+        if errors.lines or key in found:
             continue
-        servers = _group_servers(upstream, inventory, faults)
-        if not faults.lines:
+        servers = _group_servers(upstream, inventory, errors)
+        if not errors.lines:
             found[key] = [(server.host, server.address.host, server.address.port, _own(server)) for server in servers]
     return found
 
 
-def _group_pool(upstream: Upstream) -> str:
+def _group_upstream(upstream: Upstream) -> str:
     return json.dumps([upstream.get("group"), upstream.get("port"), upstream.get("address")])
 
 
@@ -109,33 +109,33 @@ def _called(server: Server, names: t.Sequence[str]) -> str:
     return next((name for name in names if server.is_called(name)), "")
 
 
-def _group_servers(upstream: Upstream, inventory: Inventory, faults: Faults) -> list[Server]:
-    """One server for each host of the pool's group."""
+def _group_servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> list[Server]:
+    """One server for each host of the upstream's group."""
     at, group = upstream["at"], upstream.get("group")
     if group is None:
         if "group" in upstream:
-            _check_without_group(upstream, faults)
+            _check_without_group(upstream, errors)
         return []
     if upstream.get("port", 0) is None:
-        faults.add(at, f"the group '{group}' needs the key 'port'")
+        errors.add(at, f"the group '{group}' needs the key 'port'")
     if group not in inventory.groups:
-        faults.add(f"{at}.group", f"'{group}' is not a group of the inventory{did_you_mean(group, inventory.groups)}")
+        errors.add(f"{at}.group", f"'{group}' is not a group of the inventory{did_you_mean(group, inventory.groups)}")
         return []
     if not inventory.groups[group] and not upstream.get("servers", True):
-        faults.add(at, f"the pool is empty: the group '{group}' has no hosts")
-    known = inventory.pools.get(_group_pool(upstream))
+        errors.add(at, f"the upstream is empty: the group '{group}' has no hosts")
+    known = inventory.upstreams.get(_group_upstream(upstream))
     if known is not None:
         return [_known_server(upstream, *member) for member in known]
     # Sorted by name: the order of hosts in an inventory may differ from run to run and from team to team.
-    return [_host_server(upstream, host, inventory, faults) for host in sorted(inventory.groups[group])]
+    return [_host_server(upstream, host, inventory, errors) for host in sorted(inventory.groups[group])]
 
 
-def _check_without_group(upstream: Upstream, faults: Faults) -> None:
+def _check_without_group(upstream: Upstream, errors: Errors) -> None:
     for key in ("port", "address"):
         if upstream.get(key) is not None:
-            faults.add(f"{upstream['at']}.{key}", "goes with a group; a server has its own in its address")
+            errors.add(f"{upstream['at']}.{key}", "goes with a group; a server has its own in its address")
     if not upstream.get("servers", True):
-        faults.add(upstream["at"], "the pool is empty: give it servers, or a group with hosts and a port")
+        errors.add(upstream["at"], "the upstream is empty: give it servers, or a group with hosts and a port")
 
 
 def _known_server(upstream: Upstream, host: str, address: str, port: int, parameters: t.Mapping[str, t.Any]) -> Server:
@@ -148,39 +148,39 @@ def _place(upstream: Upstream, host: str) -> str:
     return f"{upstream['at']}.group '{upstream['group']}', host {host}"
 
 
-def _host_server(upstream: Upstream, host: str, inventory: Inventory, faults: Faults) -> Server:
+def _host_server(upstream: Upstream, host: str, inventory: Inventory, errors: Errors) -> Server:
     variables = inventory.hostvars[host]
     place = _place(upstream, host)
-    schema.host_variables(variables, f"host {host}", faults)
+    schema.host_variables(variables, f"host {host}", errors)
     parameters: dict[str, t.Any] = {}
     if "websockets_server" in variables:
-        parameters = schema.server_parameters(variables["websockets_server"], f"host {host}, websockets_server", faults)
-        # What does not go with this very pool is a fault of its own.
+        parameters = schema.server_parameters(variables["websockets_server"], f"host {host}, websockets_server", errors)
+        # What does not go with this very upstream is an error of its own.
         parameters["at"] = f"{place}, websockets_server"
-    address = _host_address(upstream, host, variables, place, faults)
+    address = _host_address(upstream, host, variables, place, errors)
     return Server(place, address or _UNKNOWN, parameters, host)
 
 
 def _host_address(
-    upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults
+    upstream: Upstream, host: str, variables: t.Mapping[str, t.Any], place: str, errors: Errors
 ) -> Address | None:
     number, name = upstream.get("port"), upstream.get("address", "") or "ansible_host"
     if isinstance(number, str):
-        number = _host_port(number, upstream["at"], variables, place, faults)
+        number = _host_port(number, upstream["at"], variables, place, errors)
     if "address" not in upstream:
         return None
     if name not in variables and name != "ansible_host":
-        faults.add(place, f"has no variable '{name}', which {upstream['at']}.address names")
+        errors.add(place, f"has no variable '{name}', which {upstream['at']}.address names")
         return None
     given = variables.get(name, host)
     plain = addresses.host_address(given) if isinstance(given, str) else None
     if plain is None:
-        faults.add(f"{place}, {name}", f"{shown(given)} is neither a host name nor an address")
+        errors.add(f"{place}, {name}", f"{shown(given)} is neither a host name nor an address")
     return None if plain is None or number is None else Address(host=plain, port=number)
 
 
-def _host_port(name: str, at: str, variables: t.Mapping[str, t.Any], place: str, faults: Faults) -> int | None:
+def _host_port(name: str, at: str, variables: t.Mapping[str, t.Any], place: str, errors: Errors) -> int | None:
     if name in variables:
-        return values.port(variables[name], f"{place}, {name}", faults)
-    faults.add(place, f"has no variable '{name}', which {at}.port names")
+        return values.port(variables[name], f"{place}, {name}", errors)
+    errors.add(place, f"has no variable '{name}', which {at}.port names")
     return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of single values. Each returns the value in its completed form, or None after it has noted a fault."""
+"""Checks of single values. Each returns the value in its completed form, or None after it has noted an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
-    Faults,
+    Errors,
     described,
     did_you_mean,
     kind,
@@ -32,7 +32,7 @@ _SERVER_NAME = re.compile(
     rf"_|\[[0-9a-fA-F:.]+\]|(?:\*\.|\.)?{HOST_LABEL}(?:\.{HOST_LABEL})*|{HOST_LABEL}(?:\.{HOST_LABEL})*\.\*|~[^\x00-\x1f\x7f]+"
 )
 _HOST_NAME = re.compile(rf"{HOST_LABEL}(?:\.{HOST_LABEL})*")
-_POOL_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_UPSTREAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # nginx's proxy_headers_hash_bucket_size is 64 bytes, 16 of them its own.
 _HEADER_NAME = re.compile(r"[A-Za-z0-9_-]{1,46}")
@@ -142,7 +142,7 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Zone:
-    """The value of zone: its size, and the zone's name where it is not that of the pool."""
+    """The value of zone: its size, and the zone's name where it is not that of the upstream."""
 
     size: str
     name: str | None = None
@@ -152,313 +152,313 @@ _T = t.TypeVar("_T")
 
 
 def each(
-    items: t.Sequence[object], path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None]
+    items: t.Sequence[object], path: str, errors: Errors, check: t.Callable[[object, str, Errors], _T | None]
 ) -> tuple[_T, ...] | None:
-    """The items of a list, each checked, or None where one of them has a fault."""
-    checked = [check(item, f"{path}[{index}]", faults) for index, item in enumerate(items)]
+    """The items of a list, each checked, or None where one of them has an error."""
+    checked = [check(item, f"{path}[{index}]", errors) for index, item in enumerate(items)]
     return None if None in checked else tuple(item for item in checked if item is not None)
 
 
 def one_or_more(
-    value: object, path: str, faults: Faults, check: t.Callable[[object, str, Faults], _T | None], need: str
+    value: object, path: str, errors: Errors, check: t.Callable[[object, str, Errors], _T | None], need: str
 ) -> tuple[_T, ...] | None:
     """A value or a list of them that is not empty."""
     if not isinstance(value, list):
-        checked = check(value, path, faults)
+        checked = check(value, path, errors)
         return None if checked is None else (checked,)
     if not value:
-        faults.add(path, f"is empty: {need}")
+        errors.add(path, f"is empty: {need}")
         return None
-    # The sound ones alone, so that one fault hides no other.
-    items = [check(item, f"{path}[{index}]", faults) for index, item in enumerate(value)]
+    # The sound ones alone, so that one error hides no other.
+    items = [check(item, f"{path}[{index}]", errors) for index, item in enumerate(value)]
     return tuple(item for item in items if item is not None) or None
 
 
-def text(value: object, path: str, faults: Faults) -> str | None:
+def text(value: object, path: str, errors: Errors) -> str | None:
     """A string that can be one word of nginx's file, line breaks and tabs included."""
-    given = block(value, path, faults)
+    given = block(value, path, errors)
     if given is None or len(given.encode()) <= _LONGEST_WORD:
         return given
-    faults.add(path, f"{shown(given)} is longer than {_LONGEST_WORD} bytes")
+    errors.add(path, f"{shown(given)} is longer than {_LONGEST_WORD} bytes")
     return None
 
 
-def block(value: object, path: str, faults: Faults) -> str | None:
+def block(value: object, path: str, errors: Errors) -> str | None:
     """A string of any length."""
-    return _string(_TEXT_CONTROL, value, path, faults, show=True)
+    return _string(_TEXT_CONTROL, value, path, errors, show=True)
 
 
-def secret(value: object, path: str, faults: Faults) -> str | None:
+def secret(value: object, path: str, errors: Errors) -> str | None:
     """A string of one line, which no message shows."""
-    return _string(_CONTROL, value, path, faults, show=False)
+    return _string(_CONTROL, value, path, errors, show=False)
 
 
-def line(value: object, path: str, faults: Faults) -> str | None:
+def line(value: object, path: str, errors: Errors) -> str | None:
     """A string without control characters, in which nginx reads variables."""
-    given = text(value, path, faults)
+    given = text(value, path, errors)
     if given is None:
         return None
     if _CONTROL.search(given):
-        faults.add(path, f"{shown(given)} has a control character")
+        errors.add(path, f"{shown(given)} has a control character")
     elif not nginx_syntax.variables_are_sound(given):
-        faults.add(path, f"{shown(given)} has a '$' that starts no variable, and nginx cannot write one as text")
+        errors.add(path, f"{shown(given)} has a '$' that starts no variable, and nginx cannot write one as text")
     else:
         return given
     return None
 
 
-def plain_text(value: object, path: str, faults: Faults) -> str | None:
+def plain_text(value: object, path: str, errors: Errors) -> str | None:
     """A string without control characters and variables."""
-    given = line(value, path, faults)
+    given = line(value, path, errors)
     if given is None or "$" not in given:
         return given
-    faults.add(path, f"{shown(given)} has a variable, which is not allowed here")
+    errors.add(path, f"{shown(given)} has a variable, which is not allowed here")
     return None
 
 
-def words_of(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def words_of(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The words of a value in nginx's syntax, quotes taken off."""
-    given = text(value, path, faults)
+    given = text(value, path, errors)
     if given is None:
         return None
     try:
         found = nginx_syntax.words(given)
-    except nginx_syntax.SyntaxFault as fault:
-        faults.add(path, f"{shown(given)} {fault}")
+    except nginx_syntax.NginxSyntaxError as error:
+        errors.add(path, f"{shown(given)} {error}")
         return None
     if not found:
-        faults.add(path, "is empty")
-    checked = [line(word, path, faults) for word in found]
+        errors.add(path, "is empty")
+    checked = [line(word, path, errors) for word in found]
     return None if None in checked or not found else tuple(found)
 
 
-def route(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_ROUTE, "a route: letters, digits, '_', '.' and '-', 32 at most", value, path, faults)
+def route(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_ROUTE, "a route: letters, digits, '_', '.' and '-', 32 at most", value, path, errors)
 
 
-def subprotocol(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_TOKEN, "a subprotocol: one word without separators", value, path, faults)
+def subprotocol(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_TOKEN, "a subprotocol: one word without separators", value, path, errors)
 
 
-def origin(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_ORIGIN, "an origin as a browser sends it: https://www.example.com", value, path, faults)
+def origin(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_ORIGIN, "an origin as a browser sends it: https://www.example.com", value, path, errors)
 
 
-def allowed_origins(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def allowed_origins(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """Origins to the letter, or '*' for all; nothing between them, for patterns are how the wrong ones get in."""
     if value == "*":
         return ("*",)
     need = "list the origins of the pages that may open WebSockets, or write '*' for all"
     if not isinstance(value, list):
-        faults.add(path, f"must be a list or '*', not {described(value)}: {need}")
+        errors.add(path, f"must be a list or '*', not {described(value)}: {need}")
         return None
-    found = one_or_more(value, path, faults, _exact_origin, need) or ()
+    found = one_or_more(value, path, errors, _exact_origin, need) or ()
     # nginx takes no map with the same string twice.
     for item in dict.fromkeys(item for item in found if found.count(item) > 1):
-        faults.add(path, f"{shown(item)} is listed more than once")
+        errors.add(path, f"{shown(item)} is listed more than once")
     return found or None
 
 
-def _exact_origin(value: object, path: str, faults: Faults) -> str | None:
+def _exact_origin(value: object, path: str, errors: Errors) -> str | None:
     meaning = "an origin to the letter, as a browser sends it: https://www.example.com, https://localhost:8443"
-    given = matching(_EXACT_ORIGIN, meaning, value, path, faults)
+    given = matching(_EXACT_ORIGIN, meaning, value, path, errors)
     if given is None or len(given) <= _LONGEST_ORIGIN:
         return given
-    faults.add(path, f"{shown(given)} is longer than the {_LONGEST_ORIGIN} characters of an origin")
+    errors.add(path, f"{shown(given)} is longer than the {_LONGEST_ORIGIN} characters of an origin")
     return None
 
 
-def rate(value: object, path: str, faults: Faults) -> Rate | None:
+def rate(value: object, path: str, errors: Errors) -> Rate | None:
     """A rate of nginx, and how many may come at once: by default as many as in one of its units of time."""
-    given = matching(_RATE, "a rate: 5r/s, 30r/m, '5r/s burst=20'", value, path, faults)
+    given = matching(_RATE, "a rate: 5r/s, 30r/m, '5r/s burst=20'", value, path, errors)
     found = _RATE.fullmatch(given or "")
     if given is None or found is None:
         return None
     return Rate(given.partition(" ")[0], int(found["burst"] or found["number"]))
 
 
-def hsts(value: object, path: str, faults: Faults) -> str | None:
+def hsts(value: object, path: str, errors: Errors) -> str | None:
     """The value of Strict-Transport-Security; '' for none."""
     if isinstance(value, bool):
         return _HSTS_VALUE if value else ""
     meaning = "true, false or a value: 'max-age=63072000; includeSubDomains; preload'"
-    return matching(_HSTS, meaning, value, path, faults)
+    return matching(_HSTS, meaning, value, path, errors)
 
 
-def certificate(value: object, path: str, faults: Faults) -> Certificate | None:
-    return _pem_or_path("CERTIFICATE", "a certificate", value, path, faults)
+def certificate(value: object, path: str, errors: Errors) -> Certificate | None:
+    return _pem_or_path("CERTIFICATE", "a certificate", value, path, errors)
 
 
-def private_key(value: object, path: str, faults: Faults) -> Certificate | None:
-    return _pem_or_path("PRIVATE KEY", "a private key", value, path, faults)
+def private_key(value: object, path: str, errors: Errors) -> Certificate | None:
+    return _pem_or_path("PRIVATE KEY", "a private key", value, path, errors)
 
 
-def _pem_or_path(label: str, what: str, value: object, path: str, faults: Faults) -> Certificate | None:
+def _pem_or_path(label: str, what: str, value: object, path: str, errors: Errors) -> Certificate | None:
     """A path on the gateway, or a text in PEM. No message shows it, for it may be a key in either place."""
-    given = certificate_path(value, path, Faults())
+    given = certificate_path(value, path, Errors())
     if given:
         return Certificate(given)
     if isinstance(value, str) and _PEM.fullmatch(value) and f"{label}-----" in value:
         return Certificate(None)
-    faults.add(path, f"is neither an absolute path nor {what} in PEM, which begins with '-----BEGIN' and ends its line")
+    errors.add(path, f"is neither an absolute path nor {what} in PEM, which begins with '-----BEGIN' and ends its line")
     return None
 
 
-def ssl_policy(value: object, path: str, faults: Faults) -> str | None:
-    return one_of(SSL_POLICIES, value, path, faults)
+def ssl_policy(value: object, path: str, errors: Errors) -> str | None:
+    return one_of(SSL_POLICIES, value, path, errors)
 
 
-def ssl_verify_client(value: object, path: str, faults: Faults) -> str | None:
+def ssl_verify_client(value: object, path: str, errors: Errors) -> str | None:
     """YAML may have read on as a boolean."""
-    return one_of(("on", "optional"), "on" if value is True else value, path, faults)
+    return one_of(("on", "optional"), "on" if value is True else value, path, errors)
 
 
-def header_name(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_HEADER_NAME, "a header's name, or proxy_protocol", value, path, faults)
+def header_name(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_HEADER_NAME, "a header's name, or proxy_protocol", value, path, errors)
 
 
-def host_name(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_HOST_NAME, "a host name", value, path, faults)
+def host_name(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_HOST_NAME, "a host name", value, path, errors)
 
 
-def openssl_version(value: object, path: str, faults: Faults) -> tuple[int, int] | None:
+def openssl_version(value: object, path: str, errors: Errors) -> tuple[int, int] | None:
     """The first two numbers of a version of OpenSSL, or none where it is not known."""
     if value is None:
         return None
-    found = _OPENSSL.fullmatch(text(value, path, faults) or "") if isinstance(value, str) else None
+    found = _OPENSSL.fullmatch(text(value, path, errors) or "") if isinstance(value, str) else None
     if found is None:
-        faults.add(path, f"{shown(value)} is not a version of OpenSSL, such as '3.5.4'")
+        errors.add(path, f"{shown(value)} is not a version of OpenSSL, such as '3.5.4'")
         return None
     return int(found[1]), int(found[2])
 
 
-def request_path(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, faults)
+def request_path(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, errors)
 
 
-def health_path(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_HEALTH_PATH, "a path such as /healthz", value, path, faults)
+def health_path(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_HEALTH_PATH, "a path such as /healthz", value, path, errors)
 
 
-def machines(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def machines(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The names of hosts, as a list or in one text with commas, as it comes from a command line."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, list):
-        faults.add(path, f"must be a list or a text with commas, not {described(value)}")
+        errors.add(path, f"must be a list or a text with commas, not {described(value)}")
         return None
     named = [name.strip() if isinstance(name, str) else name for name in given]
-    found = each(named, path, faults, lambda name, at, noted: matching(_MACHINE, "a host's name", name, at, noted))
+    found = each(named, path, errors, lambda name, at, noted: matching(_MACHINE, "a host's name", name, at, noted))
     return None if found is None else tuple(dict.fromkeys(found))
 
 
-def serial(value: object, path: str, faults: Faults) -> tuple[int | str, ...] | None:
+def serial(value: object, path: str, errors: Errors) -> tuple[int | str, ...] | None:
     """The sizes of batches, as Ansible's own keyword takes them."""
-    return one_or_more(value, path, faults, _batch, "the last size holds for all batches that follow")
+    return one_or_more(value, path, errors, _batch, "the last size holds for all batches that follow")
 
 
-def _batch(value: object, path: str, faults: Faults) -> int | str | None:
+def _batch(value: object, path: str, errors: Errors) -> int | str | None:
     if isinstance(value, str) and (_PERCENT.fullmatch(value) or (value.isascii() and value.isdigit() and int(value))):
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return int(value)
-    faults.add(path, f"{shown(value)} is no size of a batch: 1, 10 or '25%'")
+    errors.add(path, f"{shown(value)} is no size of a batch: 1, 10 or '25%'")
     return None
 
 
-def pool_name(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_POOL_NAME, "a pool's name: letters, digits, '_', '.' and '-' only", value, path, faults)
+def upstream_name(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_UPSTREAM_NAME, "an upstream's name: letters, digits, '_', '.' and '-' only", value, path, errors)
 
 
-def variable_name(value: object, path: str, faults: Faults) -> str | None:
-    return matching(_VARIABLE_NAME, "the name of a host variable", value, path, faults)
+def variable_name(value: object, path: str, errors: Errors) -> str | None:
+    return matching(_VARIABLE_NAME, "the name of a host variable", value, path, errors)
 
 
-def boolean(value: object, path: str, faults: Faults) -> bool | None:
+def boolean(value: object, path: str, errors: Errors) -> bool | None:
     if isinstance(value, bool):
         return value
-    faults.add(path, f"must be true or false, not {described(value)}")
+    errors.add(path, f"must be true or false, not {described(value)}")
     return None
 
 
-def on_off(value: object, path: str, faults: Faults) -> str | None:
+def on_off(value: object, path: str, errors: Errors) -> str | None:
     """nginx's on and off, which YAML may have read as booleans."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return one_of(("on", "off"), value, path, faults)
+    return one_of(("on", "off"), value, path, errors)
 
 
-def port(value: object, path: str, faults: Faults) -> int | None:
-    return _within(1, 65535, value, path, faults)
+def port(value: object, path: str, errors: Errors) -> int | None:
+    return _within(1, 65535, value, path, errors)
 
 
-def count(value: object, path: str, faults: Faults) -> int | None:
+def count(value: object, path: str, errors: Errors) -> int | None:
     """A number that may be 0."""
-    return _within(0, 999_999_999, value, path, faults)
+    return _within(0, 999_999_999, value, path, errors)
 
 
-def positive(value: object, path: str, faults: Faults) -> int | None:
-    return _within(1, 999_999_999, value, path, faults)
+def positive(value: object, path: str, errors: Errors) -> int | None:
+    return _within(1, 999_999_999, value, path, errors)
 
 
-def connections(value: object, path: str, faults: Faults) -> int | None:
+def connections(value: object, path: str, errors: Errors) -> int | None:
     """A number of connections that a worker could hold."""
-    return _within(0, 65535, value, path, faults)
+    return _within(0, 65535, value, path, errors)
 
 
-def port_or_variable(value: object, path: str, faults: Faults) -> int | str | None:
+def port_or_variable(value: object, path: str, errors: Errors) -> int | str | None:
     """A port for the whole group, or the name of the host variable that holds each host's own."""
     if isinstance(value, str) and _VARIABLE_NAME.fullmatch(value):
         return str(value)
     if isinstance(value, str):
-        faults.add(path, f"must be an integer or the name of a host variable, not {shown(value)}")
+        errors.add(path, f"must be an integer or the name of a host variable, not {shown(value)}")
         return None
-    return port(value, path, faults)
+    return port(value, path, errors)
 
 
-def state(value: object, path: str, faults: Faults) -> str | None:
-    return one_of(STATES, value, path, faults)
+def state(value: object, path: str, errors: Errors) -> str | None:
+    return one_of(STATES, value, path, errors)
 
 
-def probe_policy(value: object, path: str, faults: Faults) -> str | None:
-    return one_of(PROBE_POLICIES, value, path, faults)
+def probe_policy(value: object, path: str, errors: Errors) -> str | None:
+    return one_of(PROBE_POLICIES, value, path, errors)
 
 
-def capacity(value: object, path: str, faults: Faults) -> int | None:
-    return _within(1, _MOST_SOCKETS, value, path, faults)
+def capacity(value: object, path: str, errors: Errors) -> int | None:
+    return _within(1, _MOST_SOCKETS, value, path, errors)
 
 
-def absolute_path(value: object, path: str, faults: Faults) -> str | None:
-    given = plain_text(value, path, faults)
+def absolute_path(value: object, path: str, errors: Errors) -> str | None:
+    given = plain_text(value, path, errors)
     if given is None or _ABSOLUTE_PATH.fullmatch(given):
         return given
-    faults.add(path, f"{shown(given)} is not an absolute path")
+    errors.add(path, f"{shown(given)} is not an absolute path")
     return None
 
 
-def certificate_path(value: object, path: str, faults: Faults) -> str | None:
+def certificate_path(value: object, path: str, errors: Errors) -> str | None:
     """A path that no message shows, for it may be a key in the wrong place."""
-    if isinstance(value, str) and _ABSOLUTE_PATH.fullmatch(value) and plain_text(value, path, Faults()):
+    if isinstance(value, str) and _ABSOLUTE_PATH.fullmatch(value) and plain_text(value, path, Errors()):
         return str(value)
-    faults.add(path, "is not an absolute path")
+    errors.add(path, "is not an absolute path")
     return None
 
 
-def directory(value: object, path: str, faults: Faults) -> str | None:
-    given = text(value, path, faults)
+def directory(value: object, path: str, errors: Errors) -> str | None:
+    given = text(value, path, errors)
     if given != "":
         return given
-    faults.add(path, "is empty: name a folder")
+    errors.add(path, "is empty: name a folder")
     return None
 
 
-def milliseconds(value: object, path: str, faults: Faults) -> str | None:
+def milliseconds(value: object, path: str, errors: Errors) -> str | None:
     """A time of a directive that takes milliseconds too."""
-    return _time(_MILLISECONDS, "90, 90s, 30m, 1h30m, 500ms", value, path, faults)
+    return _time(_MILLISECONDS, "90, 90s, 30m, 1h30m, 500ms", value, path, errors)
 
 
-def seconds(value: object, path: str, faults: Faults) -> str | None:
+def seconds(value: object, path: str, errors: Errors) -> str | None:
     """A time of a directive that takes whole seconds only."""
-    return _time(SECONDS, "90, 90s, 30m, 1h30m", value, path, faults)
+    return _time(SECONDS, "90, 90s, 30m, 1h30m", value, path, errors)
 
 
 def seconds_of(given: str) -> float:
@@ -467,13 +467,13 @@ def seconds_of(given: str) -> float:
     return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
-def size(value: object, path: str, faults: Faults) -> str | None:
+def size(value: object, path: str, errors: Errors) -> str | None:
     """The size of a buffer: not 0, and not more than nginx could ever have."""
-    return _number_with_unit(_SIZE, "a size as nginx writes it: 512, 4k, 1m", value, path, faults)
+    return _number_with_unit(_SIZE, "a size as nginx writes it: 512, 4k, 1m", value, path, errors)
 
 
-def large_size(value: object, path: str, faults: Faults) -> str | None:
-    return _number_with_unit(_LARGE_SIZE, "a size as nginx writes it: 0, 512k, 16m, 1g", value, path, faults)
+def large_size(value: object, path: str, errors: Errors) -> str | None:
+    return _number_with_unit(_LARGE_SIZE, "a size as nginx writes it: 0, 512k, 16m, 1g", value, path, errors)
 
 
 def is_size(given: str) -> bool:
@@ -485,9 +485,9 @@ def bytes_of(given: str) -> int:
     return int(given.rstrip("kKmM")) * {"k": 1024, "m": 1024 * 1024}.get(given[-1].lower(), 1)
 
 
-def buffers(value: object, path: str, faults: Faults) -> str | None:
+def buffers(value: object, path: str, errors: Errors) -> str | None:
     """The value of proxy_buffers: how many, and how large each."""
-    found = words_of(value, path, faults)
+    found = words_of(value, path, errors)
     if found is None:
         return None
     if (
@@ -498,38 +498,38 @@ def buffers(value: object, path: str, faults: Faults) -> str | None:
         and _SIZE.fullmatch(found[1])
     ):
         return " ".join(found)
-    faults.add(path, f"{shown(value)} is not a number of buffers, at least 2, and a size: 8 4k")
+    errors.add(path, f"{shown(value)} is not a number of buffers, at least 2, and a size: 8 4k")
     return None
 
 
-def zone(value: object, path: str, faults: Faults) -> Zone | None:
-    """The value of zone; where it is a size alone, the zone has the pool's name."""
-    found = words_of(value, path, faults)
+def zone(value: object, path: str, errors: Errors) -> Zone | None:
+    """The value of zone; where it is a size alone, the zone has the upstream's name."""
+    found = words_of(value, path, errors)
     if found is None:
         return None
     name = found[0] if len(found) == 2 else None
-    if len(found) > 2 or not _SIZE.fullmatch(found[-1]) or (name and not _POOL_NAME.fullmatch(name)):
-        faults.add(path, f"{shown(value)} is not a size, or a name and a size: 128k, 'backend 128k'")
+    if len(found) > 2 or not _SIZE.fullmatch(found[-1]) or (name and not _UPSTREAM_NAME.fullmatch(name)):
+        errors.add(path, f"{shown(value)} is not a size, or a name and a size: 128k, 'backend 128k'")
         return None
     # Eight pages (src/http/modules/ngx_http_upstream_zone_module.c).
     if bytes_of(found[-1]) < 32 * 1024:
-        faults.add(path, f"{shown(value)} is too small for nginx: 32k is the least")
+        errors.add(path, f"{shown(value)} is too small for nginx: 32k is the least")
         return None
     return Zone(size=found[-1], name=name)
 
 
-def balance(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def balance(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The words of a balancing method."""
-    found = words_of(value, path, faults)
+    found = words_of(value, path, errors)
     if found is None:
         return None
     method, rest = found[0], found[1:]
     if method not in BALANCES:
-        faults.add(path, f"{shown(method)} is not one of {', '.join(BALANCES)}{did_you_mean(method, BALANCES)}")
+        errors.add(path, f"{shown(method)} is not one of {', '.join(BALANCES)}{did_you_mean(method, BALANCES)}")
         return None
     wrong = _wrong_balance(method, rest)
     if wrong:
-        faults.add(path, f"{shown(value)} {wrong}")
+        errors.add(path, f"{shown(value)} {wrong}")
         return None
     return found
 
@@ -552,19 +552,19 @@ def _wrong_balance(method: str, rest: tuple[str, ...]) -> str:
     return f"is not known here: write {allowed}"
 
 
-def access_log(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def access_log(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The words of an access_log directive; YAML reads a bare off as false."""
     if value is False or value == "off":
         return ("off",)
-    found = words_of(value, path, faults)
+    found = words_of(value, path, errors)
     if found is None:
         return None
     if not found[0].startswith(("/", "syslog:server=")):
-        faults.add(path, f"{shown(value)} is not off, and does not start with an absolute path or syslog:server=")
+        errors.add(path, f"{shown(value)} is not off, and does not start with an absolute path or syslog:server=")
     elif any("$" in word and not word.startswith("if=") for word in found):
-        faults.add(path, f"{shown(value)} has a variable, which is allowed in if= alone")
+        errors.add(path, f"{shown(value)} has a variable, which is allowed in if= alone")
     elif not _LOG_FORMAT.fullmatch(" ".join(found[1:])):
-        faults.add(
+        errors.add(
             path, f"{shown(value)} is not PATH, or PATH FORMAT with buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
         )
     else:
@@ -572,54 +572,54 @@ def access_log(value: object, path: str, faults: Faults) -> tuple[str, ...] | No
     return None
 
 
-def returned(value: object, path: str, faults: Faults) -> Return | None:
+def returned(value: object, path: str, errors: Errors) -> Return | None:
     """The value of return: a status, a status and a text, or the address of a redirect."""
-    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value, path, faults)
+    given = str(value) if isinstance(value, int) and not isinstance(value, bool) else text(value, path, errors)
     if given is None:
         return None
     first, _space, rest = given.partition(" ")
     if first.startswith(("http://", "https://", "$scheme://")):
         first, rest = "302", given
     if not (first.isascii() and first.isdigit() and int(first[:9]) in _STATUS):
-        faults.add(path, f"{shown(value)} is not a status of 200 to 599, a status and a text, or a URL")
+        errors.add(path, f"{shown(value)} is not a status of 200 to 599, a status and a text, or a URL")
         return None
     status, answer = int(first), _without_quotes(rest.lstrip(" "))
     if status in REDIRECTS and not answer:
-        faults.add(path, f"{shown(value)} needs the address to redirect to")
-    elif status in REDIRECTS and line(answer, path, faults) is None:
+        errors.add(path, f"{shown(value)} needs the address to redirect to")
+    elif status in REDIRECTS and line(answer, path, errors) is None:
         pass
     elif not nginx_syntax.variables_are_sound(answer):
-        faults.add(path, f"{shown(value)} has a '$' that starts no variable, and nginx cannot write one as text")
+        errors.add(path, f"{shown(value)} has a '$' that starts no variable, and nginx cannot write one as text")
     else:
         return Return(status, answer or None)
     return None
 
 
-def websocket(value: object, path: str, faults: Faults) -> bool | str | None:
+def websocket(value: object, path: str, errors: Errors) -> bool | str | None:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value == "required":
         return "required"
-    faults.add(path, f"must be true, false or required, not {shown(value)}")
+    errors.add(path, f"must be true, false or required, not {shown(value)}")
     return None
 
 
-def server_names(value: object, path: str, faults: Faults) -> tuple[str, ...] | None:
+def server_names(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """One name or a list of names; the first is the site's name in messages."""
-    return one_or_more(value, path, faults, _server_name, "a site needs a name, '_' for none of its own")
+    return one_or_more(value, path, errors, _server_name, "a site needs a name, '_' for none of its own")
 
 
-def location_path(value: object, path: str, faults: Faults) -> LocationPath | None:
-    given = text(value, path, faults)
+def location_path(value: object, path: str, errors: Errors) -> LocationPath | None:
+    given = text(value, path, errors)
     if given is None:
         return None
     found = _LOCATION.fullmatch(given)
     location = None if found is None else LocationPath(found[1] or "", _without_quotes(found[2]))
     if location is None or not (location.is_regex or location.path.startswith("/")):
-        faults.add(path, f"{shown(given)} is not a path: write /path/, '= /path', '^~ /path/', '~ regex' or '~* regex'")
+        errors.add(path, f"{shown(given)} is not a path: write /path/, '= /path', '^~ /path/', '~ regex' or '~* regex'")
         return None
     if not location.is_regex and _NEVER_MATCHES.search(location.path):
-        faults.add(path, f"{shown(given)} matches no request: nginx has taken ?, // and /../ out of a path by then")
+        errors.add(path, f"{shown(given)} matches no request: nginx has taken ?, // and /../ out of a path by then")
         return None
     return location
 
@@ -628,62 +628,62 @@ def is_header_name(value: object) -> bool:
     return isinstance(value, str) and _HEADER_NAME.fullmatch(value) is not None
 
 
-def matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
-    given = text(value, path, faults)
+def matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, errors: Errors) -> str | None:
+    given = text(value, path, errors)
     if given is None or pattern.fullmatch(given):
         return given
-    faults.add(path, f"{shown(given)} is not {meaning}")
+    errors.add(path, f"{shown(given)} is not {meaning}")
     return None
 
 
-def one_of(known: tuple[str, ...], value: object, path: str, faults: Faults) -> str | None:
-    given = text(value, path, faults)
+def one_of(known: tuple[str, ...], value: object, path: str, errors: Errors) -> str | None:
+    given = text(value, path, errors)
     if given is None or given in known:
         return given
-    faults.add(path, f"{shown(given)} is not one of {', '.join(known)}{did_you_mean(given, known)}")
+    errors.add(path, f"{shown(given)} is not one of {', '.join(known)}{did_you_mean(given, known)}")
     return None
 
 
-def _server_name(value: object, path: str, faults: Faults) -> str | None:
+def _server_name(value: object, path: str, errors: Errors) -> str | None:
     forms = "a host name, *.domain, .domain, name.*, ~regex or '_'"
-    given = matching(_SERVER_NAME, f"a server name: {forms}", value, path, faults)
+    given = matching(_SERVER_NAME, f"a server name: {forms}", value, path, errors)
     if given is None or given.startswith("~") or len(given) <= _LONGEST_NAME:
         return given
-    faults.add(path, f"{shown(given)} is longer than the {_LONGEST_NAME} characters of a host name")
+    errors.add(path, f"{shown(given)} is longer than the {_LONGEST_NAME} characters of a host name")
     return None
 
 
-def _string(refused: re.Pattern[str], value: object, path: str, faults: Faults, *, show: bool) -> str | None:
+def _string(refused: re.Pattern[str], value: object, path: str, errors: Errors, *, show: bool) -> str | None:
     if not isinstance(value, str):
-        faults.add(path, f"must be a string, not {described(value) if show else kind(value)}")
+        errors.add(path, f"must be a string, not {described(value) if show else kind(value)}")
     elif refused.search(value):
-        faults.add(path, f"{shown(value)} has a control character" if show else "has a control character")
+        errors.add(path, f"{shown(value)} has a control character" if show else "has a control character")
     else:
         return str(value)
     return None
 
 
-def _within(least: int, most: int, value: object, path: str, faults: Faults) -> int | None:
+def _within(least: int, most: int, value: object, path: str, errors: Errors) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        faults.add(path, f"must be an integer, not {described(value)}")
+        errors.add(path, f"must be an integer, not {described(value)}")
     elif not least <= value <= most:
-        faults.add(path, f"{shown(value)} is out of range: {least} to {most}")
+        errors.add(path, f"{shown(value)} is out of range: {least} to {most}")
     else:
         return int(value)
     return None
 
 
-def _time(pattern: re.Pattern[str], examples: str, value: object, path: str, faults: Faults) -> str | None:
+def _time(pattern: re.Pattern[str], examples: str, value: object, path: str, errors: Errors) -> str | None:
     # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
-    given = _number_with_unit(pattern, f"a time as nginx writes it: {examples}", value, path, faults)
+    given = _number_with_unit(pattern, f"a time as nginx writes it: {examples}", value, path, errors)
     return None if given is None else given.replace(" ", "")
 
 
-def _number_with_unit(pattern: re.Pattern[str], meaning: str, value: object, path: str, faults: Faults) -> str | None:
+def _number_with_unit(pattern: re.Pattern[str], meaning: str, value: object, path: str, errors: Errors) -> str | None:
     given = str(value) if isinstance(value, (str, int)) and not isinstance(value, bool) else None
     if given is not None and pattern.fullmatch(given):
         return given
-    faults.add(path, f"{shown(value)} is not {meaning}")
+    errors.add(path, f"{shown(value)} is not {meaning}")
     return None
 
 
@@ -693,6 +693,6 @@ def _without_quotes(given: str) -> str:
         return given
     try:
         found = nginx_syntax.words(given)
-    except nginx_syntax.SyntaxFault:
+    except nginx_syntax.NginxSyntaxError:
         return given
     return found[0] if len(found) == 1 else given

@@ -30,8 +30,8 @@ INVENTORY = {
     ("names", "message"),
     [
         ({}, "Give websockets_drain or websockets_undrain: the names of servers or gateways."),
-        ({"drain": "10.0.0.1,10.0.0.3"}, "No server of a pool and no gateway is called 10.0.0.3."),
-        ({"drain": "10.0.0.1", "undrain": "four"}, "No server of a pool and no gateway is called four."),
+        ({"drain": "10.0.0.1,10.0.0.3"}, "No server of an upstream and no gateway is called 10.0.0.3."),
+        ({"drain": "10.0.0.1", "undrain": "four"}, "No server of an upstream and no gateway is called four."),
         ({"drain": "two"}, "two has no websockets_health_path, by which its balancers would learn that it is out."),
     ],
 )

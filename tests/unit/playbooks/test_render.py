@@ -81,7 +81,7 @@ def test_a_parameter_of_the_role_adds_to_what_the_teams_say(inventory: Path) -> 
     assert rendered == expected(TEAMS[1], role["vars"])
 
 
-def test_one_faulty_gateway_keeps_all_files_from_being_written(inventory: Path) -> None:
+def test_one_invalid_gateway_keeps_all_files_from_being_written(inventory: Path) -> None:
     slip = [{"server_name": "slip.example.com", "listen": 80, "locations": [{"path": "/", "upstream": "caht"}]}]
     write(inventory, {"host_vars/gateway1.example.com.yml": {"gateway_sites_slip": slip}})
     code, output = run(inventory.parent, *RENDER)

@@ -26,19 +26,22 @@ GATEWAYS = {
         "ansible_python_interpreter": "{{ ansible_playbook_python }}",
         "ansible_become": False,
         "websockets_status_listen": "127.0.0.1:4",
-        "websockets_upstreams": [{"name": "pool", "servers": ["127.0.0.1:2", "127.0.0.1:3"]}],
+        "websockets_upstreams": [{"name": "upstream", "servers": ["127.0.0.1:2", "127.0.0.1:3"]}],
         "websockets_sites": [
             {
                 "server_name": "a.example",
                 "listen": 5,
                 "allowed_origins": "*",
-                "locations": [{"path": "/", "upstream": "pool", "probe": PROBE}],
+                "locations": [{"path": "/", "upstream": "upstream", "probe": PROBE}],
             },
             {
                 "server_name": "b.example",
                 "listen": "127.0.0.1:5",
                 "allowed_origins": "*",
-                "locations": [{"path": "/", "upstream": "pool"}, {"path": "/b", "upstream": "pool", "probe": False}],
+                "locations": [
+                    {"path": "/", "upstream": "upstream"},
+                    {"path": "/b", "upstream": "upstream", "probe": False},
+                ],
             },
         ],
     },
@@ -68,13 +71,13 @@ def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
     report = json.loads((folder / "report.json").read_text())
     here, lost = report["gateways"]
     assert (here["name"], here["state"], lost["name"], lost["state"]) == ("here", "failed", "lost", "unreachable")
-    assert [route["state"] for route in here["routes"]] == ["failed", "failed", "unproven"]
+    assert [route["state"] for route in here["routes"]] == ["failed", "failed", "unprobed"]
     # The controller asks for what the gateway itself was answered for.
     assert [route["controller"] for route in here["routes"] + lost["routes"]] == [None] * 6
     assert "nginx does not run" in here["routes"][0]["gateway"]["hint"]
     assert "Connection refused" in lost["message"]
-    ((pool,),) = (topology["pools"] for topology in report["topologies"])
-    assert [(server["address"], server["state"]) for server in pool["servers"]] == [
+    ((upstream,),) = (topology["upstreams"] for topology in report["topologies"])
+    assert [(server["address"], server["state"]) for server in upstream["servers"]] == [
         *(("127.0.0.1:2", "down"), ("127.0.0.1:3", "down")),
     ]
     root = ElementTree.parse(folder / "junit.xml").getroot()
@@ -84,7 +87,7 @@ def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
 
 def test_the_headers_of_probes_are_told_nowhere(verified: tuple[int, str, Path]) -> None:
     _code, output, folder = verified
-    assert "gateway_proof" in output
+    assert "gateway_probe_info" in output
     for text in (output, *(file.read_text() for file in folder.iterdir())):
         assert "0123456789" not in text
 

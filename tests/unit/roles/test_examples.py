@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The examples of the documentation: each renders without faults and warnings, and to the lines that it shows."""
+"""The examples of the documentation: each renders without errors and warnings, and to the lines that it shows."""
 
 from __future__ import annotations
 

@@ -46,11 +46,11 @@ def test_the_file_says_what_the_variables_say(nginx: strategies.Version, data: s
     assert {directive.name for directive in file.block} <= HTTP - {
         directive.name for directive in given if "hash" in directive.name
     }
-    pools = file.named("upstream")
+    blocks = file.named("upstream")
     servers = [unasked(server, variables["websockets_health_path"]) for server in file.named("server")[:-1]]
-    assert len(pools) == len(variables["websockets_upstreams"])
-    for pool, upstream in zip(pools, variables["websockets_upstreams"]):
-        check_pool(pool, upstream, nginx)
+    assert len(blocks) == len(variables["websockets_upstreams"])
+    for block, upstream in zip(blocks, variables["websockets_upstreams"]):
+        check_upstream(block, upstream, nginx)
     check_servers(servers, variables["websockets_sites"])
     check_sockets(servers, nginx)
     check_definitions(file)
@@ -292,23 +292,23 @@ def check_names(server: Directive) -> None:
         assert not target.startswith("@") or (target,) in names
 
 
-def check_pool(pool: Directive, upstream: strategies.Variables, nginx: strategies.Version) -> None:
-    assert pool.args == (upstream["name"],)
+def check_upstream(block: Directive, upstream: strategies.Variables, nginx: strategies.Version) -> None:
+    assert block.args == (upstream["name"],)
     balance = upstream.get("balance", "least_conn")
     method = balance.split()[0]
-    assert [set(args) for args in pool.arguments("server")] == servers_words(upstream["servers"], method)
-    assert [" ".join(args) for args in pool.arguments(method)] == (
+    assert [set(args) for args in block.arguments("server")] == servers_words(upstream["servers"], method)
+    assert [" ".join(args) for args in block.arguments(method)] == (
         [] if method == "round_robin" else [balance.replace('"', "").partition(" ")[2]]
     )
     methods = {"least_conn", "ip_hash", "random", "hash", "sticky"}
-    assert {directive.name for directive in pool.block} & methods == (
+    assert {directive.name for directive in block.block} & methods == (
         {"least_conn", "sticky"} if method == "sticky" else {method} - {"round_robin"}
     )
-    assert [" ".join(args) for args in pool.arguments("resolver")] == listed(upstream.get("resolver", []))
+    assert [" ".join(args) for args in block.arguments("resolver")] == listed(upstream.get("resolver", []))
     keepalive = upstream.get("keepalive", 32)
     expected = [] if keepalive == 0 and nginx < (1, 29, 7) else [(str(keepalive),)]
-    assert pool.arguments("keepalive") == expected
-    (zone,) = pool.arguments("zone")
+    assert block.arguments("keepalive") == expected
+    (zone,) = block.arguments("zone")
     assert " ".join(zone).endswith(upstream.get("zone", "64k"))
 
 
@@ -474,7 +474,7 @@ def variables_with(value: str, key: str) -> strategies.Variables:
     """A gateway in which one key has the value, whatever it is."""
     location: strategies.Variables = {"path": "/", "upstream": "one"}
     site: strategies.Variables = {"server_name": "a.example", "listen": 80, "locations": [location]}
-    pool: strategies.Variables = {"name": "one", "servers": ["10.0.0.1:80"]}
+    upstream: strategies.Variables = {"name": "one", "servers": ["10.0.0.1:80"]}
     if key == "header":
         location["headers"] = {"X-One": value}
     elif key == "site header":
@@ -494,14 +494,14 @@ def variables_with(value: str, key: str) -> strategies.Variables:
     elif key == "real_ip_header":
         site.update(real_ip_header=value, set_real_ip_from="10.0.0.1")
     elif key in URLS:
-        pool.clear()
+        upstream.clear()
         location.pop("upstream")
         location.update({"proxy_pass": URLS[key], key.removeprefix("location "): value})
     elif key == "server":
-        pool["servers"] = [value]
+        upstream["servers"] = [value]
     else:
-        pool[key] = value
-    return {"websockets_upstreams": [pool] if pool else [], "websockets_sites": [site]}
+        upstream[key] = value
+    return {"websockets_upstreams": [upstream] if upstream else [], "websockets_sites": [site]}
 
 
 # What goes with a URL, and the URL.
@@ -549,7 +549,7 @@ FORMS = {
 def test_no_value_becomes_another_directive(key: str, form: str, text: str) -> None:
     """The shape of the file is that of a harmless one: only the arguments of one directive differ, if any."""
     variables = variables_with(form.replace("{}", text), key)
-    if gateway_model(variables, {}, {})["faults"]:
+    if gateway_model(variables, {}, {})["errors"]:
         return
     assert shape(parse(render(variables))) in HARMLESS[key]
 
@@ -559,7 +559,7 @@ def test_no_value_becomes_another_directive(key: str, form: str, text: str) -> N
 def test_directives_are_read_as_they_were_written(text: str, before: str) -> None:
     variables = variables_with("/", "path")
     variables["websockets_sites"][0]["directives"] = [f"{before}{text}", "last;"]
-    if gateway_model(variables, {}, {})["faults"]:
+    if gateway_model(variables, {}, {})["errors"]:
         return
     (_refusing, server, _status) = parse(render(variables)).named("server")
     written = parse(f"{before}{text}\nlast;").block

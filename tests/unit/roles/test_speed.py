@@ -10,15 +10,15 @@ import time
 from rendering import render
 
 
-def test_a_thousand_sites_with_a_thousand_pools_are_rendered_within_two_seconds() -> None:
-    pools = [
-        {"name": f"pool{i}", "servers": [f"10.{i // 250}.{i % 250}.{j + 1}:3000" for j in range(10)]}
+def test_a_thousand_sites_with_a_thousand_upstreams_are_rendered_within_two_seconds() -> None:
+    upstreams = [
+        {"name": f"upstream{i}", "servers": [f"10.{i // 250}.{i % 250}.{j + 1}:3000" for j in range(10)]}
         for i in range(1000)
     ]
     sites = [
-        {"server_name": f"site{i}.example", "listen": 80, "locations": [{"path": "/", "upstream": f"pool{i}"}]}
+        {"server_name": f"site{i}.example", "listen": 80, "locations": [{"path": "/", "upstream": f"upstream{i}"}]}
         for i in range(1000)
     ]
     start = time.process_time()
-    render({"websockets_upstreams": pools, "websockets_sites": sites})
+    render({"websockets_upstreams": upstreams, "websockets_sites": sites})
     assert time.process_time() - start < 2

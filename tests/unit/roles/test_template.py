@@ -39,11 +39,11 @@ def test_the_readme_shows_seven_lines_and_the_file_they_render() -> None:
     assert render(yaml.safe_load(inventory)) == rendered
 
 
-def test_the_readme_shows_the_faults_that_two_slips_make() -> None:
+def test_the_readme_shows_the_errors_that_two_slips_make() -> None:
     shown = re.findall(r"^      - (websockets_\S*: .*)$", README, re.MULTILINE)
     (site,) = SEED["websockets_sites"]
     slips = {"server_name": site["server_name"], "listne": 3000, "locations": [{"path": "/", "upstream": "ws-backnd"}]}
-    assert gateway_model({**SEED, "websockets_sites": [slips]}, {}, {})["faults"] == shown
+    assert gateway_model({**SEED, "websockets_sites": [slips]}, {}, {})["errors"] == shown
 
 
 def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: Path) -> None:

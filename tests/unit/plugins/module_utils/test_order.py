@@ -12,7 +12,9 @@ from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils import files, order
 
 ROOT = Path("/etc/nginx/conf.d")
-SITE, POOL, OLD, OLD_POOL = (ROOT / name for name in ("a-site.conf", "b-pool.conf", "c-old.conf", "d-old-pool.conf"))
+SITE, UPSTREAM, OLD, OLD_UPSTREAM = (
+    ROOT / name for name in ("a-site.conf", "b-upstream.conf", "c-old.conf", "d-old-upstream.conf")
+)
 ONE, TWO, GONE = (ROOT / name for name in ("one.pem", "two.pem", "gone.pem"))
 CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----\n"
 
@@ -88,12 +90,19 @@ def test_a_file_that_moves_is_removed_before_it_comes_again() -> None:
 
 
 def test_a_file_that_others_need_cannot_move() -> None:
-    assert ordered({OLD: "name a", SITE: "needs a"}, {POOL: "name a", OLD: None})[0] is None
+    assert ordered({OLD: "name a", SITE: "needs a"}, {UPSTREAM: "name a", OLD: None})[0] is None
 
 
 def test_an_order_is_found_whatever_that_of_the_list() -> None:
-    before = {OLD: f"needs old needs {GONE}", OLD_POOL: "name old", GONE: whole(1)}
-    after = {SITE: f"needs new needs {ONE}", POOL: "name new", OLD: None, OLD_POOL: None, ONE: whole(2), GONE: None}
+    before = {OLD: f"needs old needs {GONE}", OLD_UPSTREAM: "name old", GONE: whole(1)}
+    after = {
+        SITE: f"needs new needs {ONE}",
+        UPSTREAM: "name new",
+        OLD: None,
+        OLD_UPSTREAM: None,
+        ONE: whole(2),
+        GONE: None,
+    }
     for listed in itertools.permutations(after):
         assert ordered(before, {path: after[path] for path in listed})[0] is not None
 

@@ -75,12 +75,12 @@ class Host:
         self.kept.commit()
 
     def begin(self, wanted: Files) -> None:
-        """A transaction, up to where its proofs would be made."""
+        """A transaction, up to where its probes would be made."""
         assert self._swap(self._wanted(wanted))
         self.reload()
 
     def undo(self) -> None:
-        """The protocol of a transaction that is undone, in the run that made it or in the next one."""
+        """The protocol of a transaction that is rolled back, in the run that made it or in the next one."""
         files.restore(self._earlier)
         self.reload()
         files.clean(self.now)

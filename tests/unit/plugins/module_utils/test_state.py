@@ -27,7 +27,7 @@ CONFIGURATION = Path("/etc/nginx/nginx.conf")
 
 
 NOTHING = state.Deployed([], [])
-PROOF = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
 
 
 def content(data: bytes, mode: int = 0o644) -> files.Content:
@@ -51,14 +51,14 @@ def number_of(entry: state.Entry | None) -> int | None:
 
 
 def numbers(kept: state.State) -> list[int]:
-    """The deploys that can be undone, the last one first."""
+    """The deploys that can be rolled back, the last one first."""
     found: list[int] = []
     while True:
         number = number_of(kept.last())
         if number is None:
             return found
         found.append(number)
-        kept.undone()
+        kept.rolled_back()
 
 
 @pytest.fixture
@@ -77,15 +77,15 @@ def test_nothing_is_known_of_a_new_host(kept: state.State) -> None:
 def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_path: Path) -> None:
     before = {GATEWAY: content(b"before", 0o600), OTHER: None, CONFIGURATION: files.Content(b"", 0o644, (0, 33))}
     after = {GATEWAY: content(b"after"), OTHER: content(b""), CONFIGURATION: None}
-    proofs = [{"site": "a.example", "path": "/", "headers": {"X-Token": "secret"}}]
-    state.State(NAME, tmp_path / "kept").begin(before, after, proofs, ["127.0.0.1:80 a.example /"])
+    probes = [{"site": "a.example", "path": "/", "headers": {"X-Token": "secret"}}]
+    state.State(NAME, tmp_path / "kept").begin(before, after, probes, ["127.0.0.1:80 a.example /"])
     kept = state.State(NAME, tmp_path / "kept")
     begun = kept.journal()
     assert begun
     assert list(begun.before) == [GATEWAY, OTHER, CONFIGURATION]
     assert begun.before == before
     assert begun.after == {path: [state.digest(given)] for path, given in after.items()}
-    assert (begun.proofs, begun.passed) == (proofs, ["127.0.0.1:80 a.example /"])
+    assert (begun.probes, begun.passed) == (probes, ["127.0.0.1:80 a.example /"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", begun.time)
     assert kept.last() is None
 
@@ -94,13 +94,13 @@ def test_a_deploy_that_is_done_can_be_undone(kept: state.State) -> None:
     deployed(kept, 1, 2)
     assert kept.journal() is None
     assert number_of(kept.last()) == 2
-    kept.undone()
+    kept.rolled_back()
     assert number_of(kept.last()) == 1
-    kept.undone()
+    kept.rolled_back()
     assert kept.last() is None
 
 
-def test_a_deploy_that_was_undone_is_forgotten(kept: state.State) -> None:
+def test_a_deploy_that_was_rolled_back_is_forgotten(kept: state.State) -> None:
     deployed(kept, 1)
     begin(kept, 2)
     kept.forget()
@@ -125,7 +125,7 @@ def test_the_oldest_deploys_go_and_the_numbers_go_on(kept: state.State, tmp_path
     deployed(kept, *range(1, 13))
     own = tmp_path / "kept" / NAME
     assert sorted(path.name for path in own.iterdir()) == [f"{number:06}" for number in range(3, 13)]
-    kept.undone()
+    kept.rolled_back()
     deployed(kept, 13)
     assert numbers(kept) == [13, *range(11, 2, -1)]
 
@@ -221,7 +221,7 @@ def test_a_file_that_the_deploy_did_not_know_is_as_it_is() -> None:
 def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, damaged: bytes) -> None:
     deployed(kept, 1)
     begin(kept, 2)
-    kept.set_deployed(state.Deployed([PROOF], []))
+    kept.set_deployed(state.Deployed([PROBE], []))
     for name in ("journal", "000001", "deployed"):
         (tmp_path / "kept" / NAME / name).write_bytes(damaged)
     assert (kept.journal(), kept.last(), kept.deployed()) == (None, None, NOTHING)
@@ -230,11 +230,11 @@ def test_a_damaged_journal_counts_as_none(kept: state.State, tmp_path: Path, dam
     assert number_of(kept.last()) == 3
 
 
-def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Path) -> None:
+def test_the_probes_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Path) -> None:
     kept.set_deployed(state.Deployed([], []))
     assert kept.deployed() == NOTHING
-    proofs = [{**PROOF, "websocket": "required", "wait": 0.5, "status": None}]
-    deployed = state.Deployed(proofs, ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",), NAME)
+    probes = [{**PROBE, "websocket": "required", "wait": 0.5, "status": None}]
+    deployed = state.Deployed(probes, ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",), NAME)
     kept.set_deployed(deployed)
     assert state.State(NAME, tmp_path / "kept").deployed() == deployed
     assert kept.last() is None
@@ -242,7 +242,7 @@ def test_the_proofs_of_the_last_deploy_are_kept(kept: state.State, tmp_path: Pat
 
 def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Path) -> None:
     begin(kept, 1)
-    kept.set_deployed(state.Deployed([PROOF], ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",)))
+    kept.set_deployed(state.Deployed([PROBE], ["a"], {"/etc/nginx/a.pem": "digest"}, ("/etc/nginx/a.conf",)))
     for name in ("journal", "deployed"):
         path = tmp_path / "kept" / NAME / name
         plain = json.loads(path.read_text())
@@ -253,7 +253,7 @@ def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Pat
             for file in plain["files"]:
                 del file["secret"]
         path.write_text(json.dumps(plain))
-    assert kept.deployed() == state.Deployed([PROOF], ["a"])
+    assert kept.deployed() == state.Deployed([PROBE], ["a"])
     assert kept.deployed().given_up([]) == []
     assert (number_of(kept.journal()), list(t.cast(state.Entry, kept.journal()).secrets)) == (1, [])
 
@@ -261,7 +261,7 @@ def test_what_an_older_release_kept_can_be_read(kept: state.State, tmp_path: Pat
 @pytest.mark.parametrize("damage", ['"secrets": null', '"secrets": [1]', '"files": null', '"files": [1]', '"files": 1'])
 def test_a_record_with_a_damaged_list_of_files_counts_as_none(kept: state.State, tmp_path: Path, damage: str) -> None:
     deployed(kept, 1)
-    text = f'{{"proofs": [], "passed": ["a"], {damage}}}'
+    text = f'{{"probes": [], "passed": ["a"], {damage}}}'
     (tmp_path / "kept" / NAME / "deployed").write_text(text)
     assert kept.deployed() == NOTHING
 
@@ -282,7 +282,7 @@ def moved(kept: state.State, *listed: Path) -> state.State:
 
 def test_a_configuration_whose_live_address_has_changed_keeps_its_deploys(kept: state.State) -> None:
     deployed(kept, 1)
-    record = state.Deployed([PROOF], ["a"], {}, (str(GATEWAY),), NAME)
+    record = state.Deployed([PROBE], ["a"], {}, (str(GATEWAY),), NAME)
     kept.set_deployed(record)
     new = moved(kept, OTHER, GATEWAY)
     assert (new.deployed(), new.live_address, number_of(new.last())) == (record, NAME, 1)
@@ -300,7 +300,7 @@ def test_a_configuration_whose_live_address_has_changed_keeps_its_deploys(kept: 
 def test_a_configuration_without_a_deploy_takes_over_none_of_other_files(kept: state.State) -> None:
     moved(kept, GATEWAY).remove(originals=True)
     deployed(kept, 1)
-    kept.set_deployed(state.Deployed([PROOF], ["a"], {str(KEY): "digest"}, (str(GATEWAY),)))
+    kept.set_deployed(state.Deployed([PROBE], ["a"], {str(KEY): "digest"}, (str(GATEWAY),)))
     new = moved(kept, OTHER, KEY)
     assert (new.deployed(), new.last(), new.live_address) == (NOTHING, None, "127.0.0.1:7000")
     begin(new, 7)
@@ -335,10 +335,10 @@ def test_which_files_are_secret_is_known_of_each_deploy(kept: state.State) -> No
     assert list(t.cast(state.Entry, kept.last()).secrets) == [KEY]
 
 
-@pytest.mark.parametrize("proof", ["{}", "1", '{"site": "a.example"}', "null"])
-def test_proofs_that_could_not_be_made_count_as_none(kept: state.State, tmp_path: Path, proof: str) -> None:
+@pytest.mark.parametrize("probe", ["{}", "1", '{"site": "a.example"}', "null"])
+def test_probes_that_could_not_be_made_count_as_none(kept: state.State, tmp_path: Path, probe: str) -> None:
     deployed(kept, 1)
-    (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"proofs": [{proof}], "passed": []}}')
+    (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"probes": [{probe}], "passed": []}}')
     assert kept.deployed() == NOTHING
 
 
@@ -352,10 +352,10 @@ def test_an_original_that_was_not_restored_stays(kept: state.State) -> None:
     assert not kept.directory.exists()
 
 
-def test_proofs_that_did_not_change_are_not_written_again(kept: state.State, tmp_path: Path) -> None:
-    kept.set_deployed(state.Deployed([PROOF], []))
+def test_probes_that_did_not_change_are_not_written_again(kept: state.State, tmp_path: Path) -> None:
+    kept.set_deployed(state.Deployed([PROBE], []))
     inode = (tmp_path / "kept" / NAME / "deployed").stat().st_ino
-    kept.set_deployed(state.Deployed([PROOF], []))
+    kept.set_deployed(state.Deployed([PROBE], []))
     assert (tmp_path / "kept" / NAME / "deployed").stat().st_ino == inode
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of the module needs no nginx: the rest is proven by the scenarios of Molecule."""
+"""What of the module needs no nginx: the rest is verified by the scenarios of Molecule."""
 
 from __future__ import annotations
 

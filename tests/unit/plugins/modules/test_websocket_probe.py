@@ -52,7 +52,7 @@ def echo_url(requests: list[dict[str, str]]) -> Iterator[str]:
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
 
 
-def test_a_proven_websocket_is_ok_and_never_changed(tmp_path: Path, echo_url: str) -> None:
+def test_a_verified_websocket_is_ok_and_never_changed(tmp_path: Path, echo_url: str) -> None:
     code, result, _printed = run_module(tmp_path, url=echo_url, send="hé", expect="hé", ping=True)
     assert code == 0
     assert result["changed"] is False
@@ -104,7 +104,7 @@ def test_values_of_headers_never_appear(tmp_path: Path, echo_url: str) -> None:
         }
 
 
-def test_every_fault_of_the_arguments_is_in_one_message(tmp_path: Path) -> None:
+def test_every_error_of_the_arguments_is_in_one_message(tmp_path: Path) -> None:
     code, result, _printed = run_module(
         tmp_path,
         url="http://a.example/",

@@ -208,7 +208,7 @@ def failure_of(handle: Handler, *, timeout: float = 2.0, **exchange: Any) -> str
 # ---- What works ------------------------------------------------------------------------------------------------------
 
 
-def test_a_handshake_is_proven(echo_port: int) -> None:
+def test_a_handshake_is_verified(echo_port: int) -> None:
     outcome = probe(echo_port)
     assert outcome.failure is None
     assert (outcome.upgraded, outcome.status, outcome.reason) == (True, 101, "Switching Protocols")
@@ -240,7 +240,7 @@ def test_a_ping_is_answered(echo_port: int) -> None:
     assert outcome.round_trip_ms is not None
 
 
-def test_a_message_and_a_ping_are_both_proven(echo_port: int) -> None:
+def test_a_message_and_a_ping_are_both_verified(echo_port: int) -> None:
     assert probe(echo_port, message="hello", expect="hello", ping=True).failure is None
 
 
@@ -1031,7 +1031,7 @@ def test_arguments_that_make_no_sense_are_refused(request_: Request, told: str) 
         probe_websocket(request_)
 
 
-def test_every_fault_of_the_arguments_comes_at_once() -> None:
+def test_every_error_of_the_arguments_comes_at_once() -> None:
     with pytest.raises(ValueError, match=r"url: .*; connect_to: .*; timeout: .*; message: "):
         probe_websocket(Request("ftp://a.example/", connect_to="a", timeout=-1), message="\ud800")
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who is at fault where a route is not proven, and what to do about it."""
+"""Who is at fault where a route is not verified, and what to do about it."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def failed(
     path: str = "/x",
     at: str = "sites[0].locations[0]",
 ) -> Result:
-    proof = {"at": at, "site": "a.example", "path": path, "connect_to": "127.0.0.1:80", "websocket": websocket}
-    return Result(proof, answer, "", 1.0, backends or {})
+    probe = {"at": at, "site": "a.example", "path": path, "connect_to": "127.0.0.1:80", "websocket": websocket}
+    return Result(probe, answer, "", 1.0, backends or {})
 
 
 ROUTE = failed(FORBIDDEN).route
@@ -70,14 +70,14 @@ def test_an_answer_is_the_backends_where_they_fail_or_answer_so_themselves(
     assert diagnosis.is_backends(failed(answer, backends)) is is_backends
 
 
-def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_fault() -> None:
+def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_error() -> None:
     assert not diagnosis.is_backends(failed(REFUSED, {ONE: GOOD, TWO: REFUSED}))
 
 
 @pytest.mark.parametrize(
     ("result", "passed", "known", "is_deploys"),
     [
-        # It was proven before, whatever its backends answer now.
+        # It was verified before, whatever its backends answer now.
         (failed(FORBIDDEN, {ONE: GOOD}), True, True, True),
         (failed(BAD_GATEWAY, {ONE: REFUSED}), True, True, True),
         (failed(FORBIDDEN, {ONE: FORBIDDEN}), True, False, True),
@@ -95,7 +95,7 @@ def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_fault() -> 
         (failed(NOT_FOUND), False, True, False),
     ],
 )
-def test_a_route_that_was_proven_or_that_a_backend_would_serve_is_the_deploys(
+def test_a_route_that_was_verified_or_that_a_backend_would_serve_is_the_deploys(
     result: Result, passed: bool, known: bool, is_deploys: bool
 ) -> None:
     other = "127.0.0.1:80 b.example /x"
@@ -103,16 +103,16 @@ def test_a_route_that_was_proven_or_that_a_backend_would_serve_is_the_deploys(
     assert diagnosis.is_deploys(result, **routes) is is_deploys
 
 
-def test_a_failure_is_told_with_its_variable_and_whether_the_route_was_proven_before() -> None:
+def test_a_failure_is_told_with_its_variable_and_whether_the_route_was_verified_before() -> None:
     result = failed(NOT_FOUND, websocket=False)
     line = "- sites[0].locations[0] (a.example /x): answered 404 Not Found"
     assert diagnosis.told([result], []) == [line]
-    assert diagnosis.told([result], {ROUTE}) == [f"{line}, but was proven before this deploy"]
+    assert diagnosis.told([result], {ROUTE}) == [f"{line}, but was verified before this deploy"]
 
 
-@pytest.mark.parametrize("proof", [{"at": ""}, {"at": None}, {}])
-def test_a_route_without_a_variable_is_told_by_its_site_and_path(proof: dict[str, t.Any]) -> None:
-    result = Result({"site": "a.example", "path": "/x", **proof}, NOT_FOUND, "", 1.0)
+@pytest.mark.parametrize("probe", [{"at": ""}, {"at": None}, {}])
+def test_a_route_without_a_variable_is_told_by_its_site_and_path(probe: dict[str, t.Any]) -> None:
+    result = Result({"site": "a.example", "path": "/x", **probe}, NOT_FOUND, "", 1.0)
     assert diagnosis.place(result) == "a.example /x"
 
 
@@ -182,7 +182,7 @@ def test_a_backend_that_answers_well_points_at_nginx() -> None:
         (403, "one of the site's allowed_origins goes into probe.origin"),
         (421, "no server_name of a site there is the Host"),
         (426, "a proxy_set_header in directives keeps Upgrade from the backend"),
-        (429, "count the gateway's own proofs: a higher limit_handshakes_per_client or limit_conn_per_client"),
+        (429, "count the gateway's own probes: a higher limit_handshakes_per_client or limit_conn_per_client"),
     ],
 )
 def test_what_nginx_itself_refuses_is_told_with_what_would_change_it(status: int, hint: str) -> None:
@@ -274,12 +274,12 @@ def loose(answer: Answer | None, *backends: Answer, path: str = "/", **options: 
     """A route that fails whose operator gave no probe; without an answer nothing was sent through nginx."""
     led = {"url": f"ws://a.example{options.pop('asked', '/')}", "exact": options.pop("exact", True)}
     more = {key: options.pop(key) for key in ("origin", "plain_status") if key in options}
-    proof = {
-        **failed(NOT_FOUND, path=path).proof,
+    probe = {
+        **failed(NOT_FOUND, path=path).probe,
         **{"backends": led, "strict": False, **options},
     }
     answers = {f"10.0.0.{number}:80": found for number, found in enumerate(backends, 1)}
-    return Result(proof, answer or Answer(None, "not sent"), "", 1.0, answers, held_back=answer is None, **more)
+    return Result(probe, answer or Answer(None, "not sent"), "", 1.0, answers, held_back=answer is None, **more)
 
 
 def words(result: Result) -> str:
@@ -372,7 +372,7 @@ def test_the_path_that_is_named_lies_in_the_location(path: str, asked: str, said
         loose(Answer(None, "refused the connection: nothing listens there"), refusal(404)),
         # More than the handshake is not as it should be.
         loose(Answer(404, "answered 404 Any; a plain request was answered 200 OK"), refusal(404)),
-        # A route for plain HTTP, and one whose operator said how it is proven.
+        # A route for plain HTTP, and one whose operator said how it is verified.
         loose(refusal(404), refusal(404), websocket=False),
         loose(refusal(404), refusal(404), strict=True),
         loose(None, CLOSED, strict=True),
@@ -383,19 +383,19 @@ def test_any_other_failure_is_one(result: Result) -> None:
     assert words(result) == ""
 
 
-def test_a_route_that_was_proven_before_and_is_not_any_more_is_a_failure() -> None:
+def test_a_route_that_was_verified_before_and_is_not_any_more_is_a_failure() -> None:
     result = loose(refusal(404), refusal(404))
     assert diagnosis.judged(result, [result.route]).failed
 
 
-def test_a_route_that_is_proven_stays_so() -> None:
-    result = Result({**loose(None).proof}, GOOD, "handshake", 1.0)
+def test_a_route_that_is_verified_stays_so() -> None:
+    result = Result({**loose(None).probe}, GOOD, "handshake", 1.0)
     assert diagnosis.judged(result, []) is result
 
 
 def test_a_result_that_is_not_verified_is_returned_without_a_failure() -> None:
     plain = diagnosis.judged(loose(refusal(404), refusal(404)), []).plain()
-    assert (plain["failure"], plain["proven"], plain["status"]) == ("", "", 404)
+    assert (plain["failure"], plain["verified"], plain["status"]) == ("", "", 404)
     assert plain["unverified"].startswith("the backend itself answers 404")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What counts as the proof of a route, against real servers on loopback."""
+"""What counts as the probe of a route, against real servers on loopback."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def closed_port() -> int:
     return port
 
 
-def proof(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any]:
+def probe_of(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any]:
     scheme = "ws" if websocket else "http"
     return {
         "site": "a.example",
@@ -94,8 +94,8 @@ def proof(port: int, websocket: bool | str, **options: t.Any) -> dict[str, t.Any
     }
 
 
-def prove(port: int, websocket: bool | str, patience: float = 0.0, **options: t.Any) -> routes.Result:
-    (result,) = routes.prove_all([proof(port, websocket, **options)], patience)
+def result_of(port: int, websocket: bool | str, patience: float = 0.0, **options: t.Any) -> routes.Result:
+    (result,) = routes.probe_all([probe_of(port, websocket, **options)], patience)
     return result
 
 
@@ -103,12 +103,12 @@ def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: 
     """What the backends of a route answer that nothing serves."""
     scheme = "ws" if websocket else "http"
     led = {"url": f"{scheme}://a.example/y", "addresses": list(addresses), **backends}
-    (result,) = routes.ask_backends([prove(port, websocket, backends=led)])
+    (result,) = routes.ask_backends([result_of(port, websocket, backends=led)])
     return result.backends
 
 
 @pytest.mark.parametrize(
-    ("websocket", "plain", "upgrade", "status", "proven"),
+    ("websocket", "plain", "upgrade", "status", "verified"),
     [
         (True, None, None, 101, "handshake"),
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, None, 101, "handshake, 426 to plain HTTP"),
@@ -118,16 +118,16 @@ def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: 
         (False, http.HTTPStatus.OK, http.HTTPStatus.OK, 200, "plain HTTP, upgrade not passed on"),
     ],
 )
-def test_a_route_that_answers_as_it_should_is_proven(
+def test_a_route_that_answers_as_it_should_is_verified(
     websocket: bool | str,
     plain: http.HTTPStatus | None,
     upgrade: http.HTTPStatus | None,
     status: int,
-    proven: str,
+    verified: str,
 ) -> None:
     with backend(plain, upgrade) as port:
-        result = prove(port, websocket)
-    assert (result.answer, result.proven, result.failed) == (routes.Answer(status, ""), proven, False)
+        result = result_of(port, websocket)
+    assert (result.answer, result.verified, result.failed) == (routes.Answer(status, ""), verified, False)
     assert result.milliseconds
     assert result.milliseconds > 0
 
@@ -147,9 +147,9 @@ def test_a_route_that_answers_otherwise_is_not(
     websocket: bool | str, plain: http.HTTPStatus | None, upgrade: http.HTTPStatus | None, failure: str
 ) -> None:
     with backend(plain, upgrade) as port:
-        result = prove(port, websocket)
+        result = result_of(port, websocket)
     assert failure in result.answer.failure
-    assert (result.proven, result.failed) == ("", True)
+    assert (result.verified, result.failed) == ("", True)
 
 
 def test_a_plain_route_that_leaves_a_handshake_without_an_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,13 +162,13 @@ def test_a_plain_route_that_leaves_a_handshake_without_an_answer_is_not(monkeypa
             connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
 
     with conversation(answer) as port:
-        result = prove(port, False)
+        result = result_of(port, False)
     assert result.answer.failure.startswith("a handshake was not answered: timed out after 0.3 s")
     assert result.answer.status == 200
 
 
 def test_a_route_where_nothing_listens_is_not(closed_port: int) -> None:
-    result = prove(closed_port, False)
+    result = result_of(closed_port, False)
     assert "refused" in result.answer.failure
     assert (result.answer.status, result.milliseconds) == (None, None)
 
@@ -176,49 +176,49 @@ def test_a_route_where_nothing_listens_is_not(closed_port: int) -> None:
 def test_a_route_that_hangs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_SECONDS", 0.2)
     with conversation(hang) as port:
-        result = prove(port, True)
+        result = result_of(port, True)
     assert "timed out after 0.2 s" in result.answer.failure
     assert result.answer.status is None
 
 
 def test_a_handshake_that_fails_is_told_without_advice() -> None:
     with backend(upgrade=http.HTTPStatus.FORBIDDEN) as port:
-        assert prove(port, True).answer == routes.Answer(403, "answered 403 Forbidden")
+        assert result_of(port, True).answer == routes.Answer(403, "answered 403 Forbidden")
 
 
-def test_a_proof_that_cannot_be_asked_is_not_proven_and_stops_no_other(closed_port: int) -> None:
+def test_a_probe_that_cannot_be_asked_is_not_verified_and_stops_no_other(closed_port: int) -> None:
     with backend() as port:
-        broken = proof(port, True, headers={"Upgrade": "h2c"})
-        first, second = routes.prove_all([broken, proof(port, True)])
+        broken = probe_of(port, True, headers={"Upgrade": "h2c"})
+        first, second = routes.probe_all([broken, probe_of(port, True)])
     assert "'Upgrade' cannot be set here" in first.answer.failure
     assert first.answer.status is None
-    assert second.proven == "handshake"
+    assert second.verified == "handshake"
 
 
 def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
     with backend() as port:
-        result = prove(port, True, at="sites[0].locations[0]")
+        result = result_of(port, True, at="sites[0].locations[0]")
         assert result.plain() == {
             "site": "a.example",
             "path": "/x",
             "status": 101,
-            "proven": "handshake",
+            "verified": "handshake",
             "failure": "",
             "unverified": "",
             "milliseconds": result.milliseconds,
             "expires": None,
         }
         assert result.route == f"127.0.0.1:{port} a.example /x"
-    assert prove(port, True).plain()["failure"] == prove(port, True).answer.failure != ""
+    assert result_of(port, True).plain()["failure"] == result_of(port, True).answer.failure != ""
 
 
 @pytest.mark.parametrize("other", [{"site": "b.example"}, {"path": "/z"}, {"connect_to": "127.0.0.2:80"}])
 def test_a_route_is_another_one_on_another_site_path_or_address(other: dict[str, str]) -> None:
-    assert routes.route(proof(80, True)) != routes.route(proof(80, True, **other))
-    assert routes.route(proof(80, True)) == routes.route(proof(80, False, origin="https://a.example", wait=1))
+    assert routes.route(probe_of(80, True)) != routes.route(probe_of(80, True, **other))
+    assert routes.route(probe_of(80, True)) == routes.route(probe_of(80, False, origin="https://a.example", wait=1))
 
 
-def test_many_routes_are_proven_side_by_side_and_in_their_order() -> None:
+def test_many_routes_are_verified_side_by_side_and_in_their_order() -> None:
     def slow(connection: ServerConnection, request: Request) -> Response | None:
         time.sleep(0.2)
         return None
@@ -228,23 +228,23 @@ def test_many_routes_are_proven_side_by_side_and_in_their_order() -> None:
         thread.start()
         port = server.socket.getsockname()[1]
         started = time.monotonic()
-        results = routes.prove_all([proof(port, True, path=f"/{number}") for number in range(20)])
+        results = routes.probe_all([probe_of(port, True, path=f"/{number}") for number in range(20)])
         seconds = time.monotonic() - started
         server.shutdown()
         thread.join()
-    assert [result.proof["path"] for result in results] == [f"/{number}" for number in range(20)]
+    assert [result.probe["path"] for result in results] == [f"/{number}" for number in range(20)]
     assert not any(result.failed for result in results)
     assert seconds < 2
 
 
-def test_without_proofs_there_are_no_results() -> None:
-    assert routes.ask_backends(routes.prove_all([])) == []
+def test_without_probes_there_are_no_results() -> None:
+    assert routes.ask_backends(routes.probe_all([])) == []
 
 
 @pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "answered 503 Service Unavailable, not 200")])
 def test_a_route_may_be_told_what_to_answer(status: int, failure: str) -> None:
     with backend(http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.BAD_REQUEST) as port:
-        assert prove(port, False, status=status).answer == routes.Answer(503, failure)
+        assert result_of(port, False, status=status).answer == routes.Answer(503, failure)
 
 
 def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> None:
@@ -268,13 +268,13 @@ def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> Non
             "send": "hi",
         }
         port = server.socket.getsockname()[1]
-        heard = prove(port, True, **ask, expect="you said hi")
+        heard = result_of(port, True, **ask, expect="you said hi")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(routes, "_SECONDS", 0.5)
-            silent = prove(port, True, **ask, expect="you said ho")
+            silent = result_of(port, True, **ask, expect="you said ho")
         server.shutdown()
         thread.join()
-    assert heard.proven == "handshake, message"
+    assert heard.verified == "handshake, message"
     assert "the last text message that came was" in silent.answer.failure
     assert [(item.headers["Origin"], item.headers["X-Token"]) for item in requests] == [
         ("https://a.example", "secret")
@@ -293,8 +293,8 @@ def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its
 
     with conversation(answer) as port:
         led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
-        prove(port, True, proxy_protocol=True, backends=led)
-        prove(port, True, proxy_protocol=False)
+        result_of(port, True, proxy_protocol=True, backends=led)
+        result_of(port, True, proxy_protocol=False)
     directly, asked, without = heard
     assert directly.startswith(b"GET / HTTP/1.1\r\n")
     assert asked.startswith(b"PROXY UNKNOWN\r\nGET /x HTTP/1.1\r\n")
@@ -302,12 +302,12 @@ def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its
 
 
 def test_a_route_is_asked_with_the_client_certificate_of_its_probe(tmp_path: Path) -> None:
-    """That it is shown is for the probe to prove; what is given here does not exist."""
+    """That it is shown is for the probe to probe; what is given here does not exist."""
     certificate, key = f"{tmp_path}/none.pem", f"{tmp_path}/none.key"
     with conversation(hang_up) as port:
         url = f"wss://a.example:{port}/x"
-        alone = prove(port, True, url=url, ssl_certificate=certificate)
-        both = prove(port, True, url=url, ssl_certificate=certificate, ssl_certificate_key=key)
+        alone = result_of(port, True, url=url, ssl_certificate=certificate)
+        both = result_of(port, True, url=url, ssl_certificate=certificate, ssl_certificate_key=key)
     assert f"client certificate of {certificate}: " in alone.answer.failure
     assert f"client certificate of {certificate} and {key}: " in both.answer.failure
 
@@ -336,26 +336,26 @@ def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time(
     patience: float, options: dict[str, t.Any]
 ) -> None:
     with late_backend(2) as port:
-        assert prove(port, True, patience, **options).proven == "handshake"
+        assert result_of(port, True, patience, **options).verified == "handshake"
 
 
 def test_a_route_is_asked_once_without_patience() -> None:
     with late_backend(1) as port:
-        assert "answered 502 Bad Gateway" in prove(port, True).answer.failure
-        assert prove(port, True).proven == "handshake"
+        assert "answered 502 Bad Gateway" in result_of(port, True).answer.failure
+        assert result_of(port, True).verified == "handshake"
 
 
 def test_patience_has_an_end() -> None:
     with late_backend(1000) as port:
         started = time.monotonic()
-        assert prove(port, True, 0.3).answer.status == 502
+        assert result_of(port, True, 0.3).answer.status == 502
         assert 0.3 <= time.monotonic() - started < 3
 
 
 @pytest.mark.parametrize("websocket", [True, "required"])
 def test_a_route_whose_limits_are_reached_is_asked_again_without_patience_too(websocket: bool | str) -> None:
     with late_backend(3, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
-        assert prove(port, websocket).proven.startswith("handshake")
+        assert result_of(port, websocket).verified.startswith("handshake")
 
 
 def test_a_plain_request_that_the_limits_refuse_is_made_again() -> None:
@@ -369,26 +369,26 @@ def test_a_plain_request_that_the_limits_refuse_is_made_again() -> None:
     with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        proven = prove(server.socket.getsockname()[1], "required").proven
+        verified = result_of(server.socket.getsockname()[1], "required").verified
         server.shutdown()
         thread.join()
-    assert proven == "handshake, 426 to plain HTTP"
+    assert verified == "handshake, 426 to plain HTTP"
 
 
 @pytest.mark.parametrize("websocket", [True, "required", False])
-def test_a_route_whose_limits_stay_reached_is_not_proven(
+def test_a_route_whose_limits_stay_reached_is_not_verified(
     monkeypatch: pytest.MonkeyPatch, websocket: bool | str
 ) -> None:
     monkeypatch.setattr(routes, "_LIMITED_SECONDS", 0.5)
     with late_backend(1000, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
         started = time.monotonic()
-        answer = prove(port, websocket).answer
+        answer = result_of(port, websocket).answer
         seconds = time.monotonic() - started
     assert answer == routes.Answer(429, "answered 429 Too Many Requests")
     assert 0.5 <= seconds < 3
 
 
-def test_a_plain_route_that_asks_for_a_certificate_is_not_proven() -> None:
+def test_a_plain_route_that_asks_for_a_certificate_is_not_verified() -> None:
     page = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n"
 
     def answer(connection: socket.socket) -> None:
@@ -396,8 +396,8 @@ def test_a_plain_route_that_asks_for_a_certificate_is_not_proven() -> None:
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + page)
 
     with conversation(answer) as port:
-        assert prove(port, False).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
-        assert prove(port, True).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
+        assert result_of(port, False).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
+        assert result_of(port, True).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
 
 
 def test_backends_of_routes_that_fail_are_asked_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -436,7 +436,7 @@ def test_a_backend_of_a_plain_route_is_asked_without_an_upgrade(closed_port: int
     assert answers == {f"127.0.0.1:{port}": routes.Answer(status, "")}
 
 
-def test_a_backend_of_a_plain_route_fails_with_a_status_that_is_no_proof(closed_port: int) -> None:
+def test_a_backend_of_a_plain_route_fails_with_a_status_that_is_no_probe(closed_port: int) -> None:
     with backend(http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
         answers = asked(closed_port, f"127.0.0.1:{port}", websocket=False)
     assert answers[f"127.0.0.1:{port}"].failure
@@ -448,7 +448,7 @@ def test_a_backend_that_does_not_say_what_is_expected_fails(monkeypatch: pytest.
     with backend() as port:
         address = f"127.0.0.1:{port}"
         led = {"url": "ws://a.example/", "addresses": [address]}
-        (result,) = routes.ask_backends([prove(port, True, send="hi", expect="ho", backends=led)])
+        (result,) = routes.ask_backends([result_of(port, True, send="hi", expect="ho", backends=led)])
     assert result.failed
     assert result.backends[address].failure
 
@@ -472,11 +472,11 @@ def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
         }
         asked = {"X-Token": "secret", "host": "b.example", "x-real-ip": "192.0.2.1", "forwarded": "for=_a"}
         options: dict[str, t.Any] = {"headers": asked, "origin": "https://a.example", "backends": led}
-        (result,) = routes.ask_backends([prove(closed_port, True, **options)])
+        (result,) = routes.ask_backends([result_of(closed_port, True, **options)])
         server.shutdown()
         thread.join()
     assert result.backends == {address: routes.Answer(101, "")}
-    # Once to see whether it does harm, and once to know why the route is not proven.
+    # Once to see whether it does harm, and once to know why the route is not verified.
     request, _again = requests
     names = ("Host", "X-Real-IP", "X-Tenant", "X-Token", "Origin")
     assert [request.headers[name] for name in names] == ["a.example:3000", "::1", "a", "secret", "https://a.example"]
@@ -495,20 +495,20 @@ def test_each_failed_route_gets_the_answers_of_its_own_backends(closed_port: int
 
     with backend() as good, backend(upgrade=http.HTTPStatus.FORBIDDEN) as bad:
         results = routes.ask_backends(
-            routes.prove_all(
+            routes.probe_all(
                 [
-                    proof(closed_port, True, backends=led(good)),
-                    proof(good, True, backends=led(bad)),
-                    proof(closed_port, True, backends=led(bad)),
-                    proof(closed_port, True, backends=None),
+                    probe_of(closed_port, True, backends=led(good)),
+                    probe_of(good, True, backends=led(bad)),
+                    probe_of(closed_port, True, backends=led(bad)),
+                    probe_of(closed_port, True, backends=None),
                 ]
             )
         )
     assert [[answer.status for answer in result.backends.values()] for result in results] == [[101], [], [403], []]
-    assert [result.proven for result in results] == ["", "handshake", "", ""]
+    assert [result.verified for result in results] == ["", "handshake", "", ""]
 
 
-def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_proven(tmp_path: Path) -> None:
+def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_verified(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.example")])
     signed = (
@@ -528,12 +528,12 @@ def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_proven
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
-        proven = prove(port, True, url=f"wss://a.example:{port}/x")
-        failed = prove(port, False, url=f"https://a.example:{port}/x", status=200)
+        verified = result_of(port, True, url=f"wss://a.example:{port}/x")
+        failed = result_of(port, False, url=f"https://a.example:{port}/x", status=200)
         server.shutdown()
         thread.join()
-    assert (proven.proven, failed.failed) == ("handshake", True)
-    assert proven.plain()["expires"] == failed.plain()["expires"] == "2021-02-03T04:05:06Z"
+    assert (verified.verified, failed.failed) == ("handshake", True)
+    assert verified.plain()["expires"] == failed.plain()["expires"] == "2021-02-03T04:05:06Z"
 
 
 class Counting:
@@ -576,8 +576,8 @@ def test_what_nginx_would_count_against_a_backend_does_not_get_to_it_through_ngi
 ) -> None:
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(Counting(*words)) as one, conversation(Counting(*words)) as other:
-        result = prove(port, websocket, backends=led_to(one, other))
-        again = prove(port, websocket, patience=0.5, wait=0.5, backends=led_to(one, other))
+        result = result_of(port, websocket, backends=led_to(one, other))
+        again = result_of(port, websocket, patience=0.5, wait=0.5, backends=led_to(one, other))
     assert nginx.heard == []
     for found in (result, again):
         assert found.held_back
@@ -592,15 +592,15 @@ def test_what_a_backend_answers_by_http_does_no_harm_and_is_asked_through_nginx(
     nginx = Counting(*FAILING)
     for words in (NOWHERE, FAILING):
         with conversation(nginx) as port, conversation(Counting(*words)) as one:
-            assert prove(port, True, backends=led_to(one)).answer.status == 502
+            assert result_of(port, True, backends=led_to(one)).answer.status == 502
     assert len(nginx.heard) == 2
 
 
 def test_a_header_may_be_as_large_as_nginx_takes_it() -> None:
     nginx, words = Counting(*FAILING), b"".join(LARGE)
     with conversation(nginx) as port, conversation(Counting(words)) as one:
-        assert not prove(port, True, backends=led_to(one, header_size=len(words))).held_back
-        assert prove(port, True, backends=led_to(one, header_size=len(words) - 1)).held_back
+        assert not result_of(port, True, backends=led_to(one, header_size=len(words))).held_back
+        assert result_of(port, True, backends=led_to(one, header_size=len(words) - 1)).held_back
     assert len(nginx.heard) == 1
 
 
@@ -620,7 +620,7 @@ def test_what_a_backend_answers_to_a_plain_request_is_asked_where_it_leaves_a_ha
 
     def plain_status(backend: t.Callable[[socket.socket], None], **options: t.Any) -> int | None:
         with conversation(hang) as port, conversation(backend) as one:
-            (result,) = routes.ask_backends([prove(port, True, backends=led_to(one), **options)])
+            (result,) = routes.ask_backends([result_of(port, True, backends=led_to(one), **options)])
         return result.plain_status
 
     assert plain_status(wait_for_another_handshake, strict=False) == 404
@@ -634,7 +634,7 @@ def test_backends_that_refuse_or_are_silent_do_no_harm(closed_port: int, monkeyp
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang) as hung:
         for ports in ((closed_port,), (hung,), (closed_port, hung)):
-            assert not prove(port, True, backends=led_to(*ports)).held_back
+            assert not result_of(port, True, backends=led_to(*ports)).held_back
     assert len(nginx.heard) == 3
 
 
@@ -643,7 +643,7 @@ def test_one_backend_that_answers_is_enough(closed_port: int) -> None:
     with conversation(nginx) as port, conversation(gone) as one, conversation(there) as other:
         for number in range(8):
             # Whichever of them is asked first.
-            assert not prove(port, True, path=f"/{number}", backends=led_to(one, closed_port, other)).held_back
+            assert not result_of(port, True, path=f"/{number}", backends=led_to(one, closed_port, other)).held_back
     assert len(nginx.heard) == len(there.heard) == 8
 
 
@@ -651,7 +651,7 @@ def test_backends_that_are_not_reached_do_not_hide_one_that_hangs_up(closed_port
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang_up) as gone:
         for number in range(8):
-            assert prove(port, True, path=f"/{number}", backends=led_to(closed_port, gone)).held_back
+            assert result_of(port, True, path=f"/{number}", backends=led_to(closed_port, gone)).held_back
     assert nginx.heard == []
 
 
@@ -661,7 +661,7 @@ def test_each_route_asks_one_backend_and_together_they_ask_all() -> None:
         servers[2]
     ) as c:
         for number in range(30):
-            prove(port, True, path=f"/{number}", backends=led_to(a, b, c))
+            result_of(port, True, path=f"/{number}", backends=led_to(a, b, c))
     assert sum(len(server.heard) for server in servers) == 30
     assert all(server.heard for server in servers)
 
@@ -669,7 +669,7 @@ def test_each_route_asks_one_backend_and_together_they_ask_all() -> None:
 def test_a_question_that_only_nginx_can_ask_goes_through_it_once_whatever_is_answered_directly() -> None:
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang_up) as gone:
-        result = prove(port, True, patience=1, wait=1, backends=led_to(gone, exact=False))
+        result = result_of(port, True, patience=1, wait=1, backends=led_to(gone, exact=False))
     assert (result.held_back, result.answer.status, len(nginx.heard)) == (False, 502, 1)
 
 
@@ -684,10 +684,10 @@ def test_a_route_that_fails_is_asked_again_after_ever_longer_pauses(monkeypatch:
     monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     with conversation(Counting(*FAILING)) as port:
-        prove(port, True, patience=1.0)
+        result_of(port, True, patience=1.0)
         assert pauses == [0.2, 0.4, 0.8]
         pauses.clear()
-        prove(port, True, wait=4)
+        result_of(port, True, wait=4)
     assert pauses == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
@@ -700,7 +700,7 @@ def test_what_asks_a_backend_once_does_not_send_the_message_of_the_probe() -> No
     with serve(converse, "127.0.0.1", 0) as server, conversation(Counting(*FAILING)) as port:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        prove(port, True, send="pay", backends=led_to(server.socket.getsockname()[1]))
+        result_of(port, True, send="pay", backends=led_to(server.socket.getsockname()[1]))
         server.shutdown()
         thread.join()
     assert heard == []
@@ -728,16 +728,16 @@ def test_an_origin_that_a_backend_takes_is_found(words: tuple[bytes, ...], close
     with conversation(wanting(known[1], words)) as one, conversation(Counting(*NOWHERE)) as port:
         for origins, origin in ((known, known[1]), (known[:1], ""), ([], "")):
             led = led_to(closed_port, one, origins=origins)
-            (found,) = routes.ask_backends([prove(port, True, backends=led)])
+            (found,) = routes.ask_backends([result_of(port, True, backends=led)])
             assert found.origin == origin
-        (told,) = routes.ask_backends([prove(port, True, origin=known[1], backends=led_to(one, origins=known))])
+        (told,) = routes.ask_backends([result_of(port, True, origin=known[1], backends=led_to(one, origins=known))])
     assert told.origin == ""
 
 
 def test_a_header_origin_of_the_location_takes_the_place_of_a_clients(closed_port: int) -> None:
     with conversation(wanting("http://inner", NOWHERE)) as one:
         led = led_to(one, headers={"origin": "http://inner"})
-        (found,) = routes.ask_backends([prove(closed_port, True, origin="http://outer", backends=led)])
+        (found,) = routes.ask_backends([result_of(closed_port, True, origin="http://outer", backends=led)])
     assert [answer.status for answer in found.backends.values()] == [101]
 
 
@@ -745,13 +745,13 @@ def test_a_header_origin_of_the_location_takes_the_place_of_a_clients(closed_por
 def test_a_handshake_that_is_answered_otherwise_is_a_refusal(status: int | None, is_refusal: bool) -> None:
     words = {404: NOWHERE, 502: FAILING, None: HANGING_UP}.get(status, (b"HTTP/1.1 101 Switching\r\n\r\n",))
     with conversation(Counting(*words)) as port:
-        answer = prove(port, True).answer
+        answer = result_of(port, True).answer
     assert (answer.status, answer.is_refusal) == (status, is_refusal)
 
 
 def test_a_strict_route_that_lets_plain_requests_through_is_no_mere_refusal() -> None:
     with backend(http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND) as port:
-        answer = prove(port, "required").answer
+        answer = result_of(port, "required").answer
     assert answer.failure == "answered 404 Not Found; a plain request was answered 200 OK, not 426 Upgrade Required"
     assert not answer.is_refusal
 
@@ -766,7 +766,7 @@ def test_a_backend_that_hangs_up_is_told_from_others_that_give_no_answer(closed_
 def test_what_backends_are_not_known_to_take_is_asked_once(words: tuple[bytes, ...]) -> None:
     nginx, one, other = Counting(*NOWHERE), Counting(*words), Counting(*words)
     with conversation(nginx) as port, conversation(one) as a, conversation(other) as b:
-        (found,) = routes.ask_backends([prove(port, True, patience=1, wait=1, strict=False, backends=led_to(a, b))])
+        (found,) = routes.ask_backends([result_of(port, True, patience=1, wait=1, strict=False, backends=led_to(a, b))])
     assert found.failed
     assert list(found.backends) == [f"127.0.0.1:{a}", f"127.0.0.1:{b}"]
     assert len(nginx.heard) == (1 if words else 0)
@@ -774,7 +774,7 @@ def test_what_backends_are_not_known_to_take_is_asked_once(words: tuple[bytes, .
     assert len(one.heard) + len(other.heard) == (3 if words else 2)
 
 
-def test_a_pool_of_which_one_takes_the_handshake_is_asked_again() -> None:
+def test_an_upstream_of_which_one_takes_the_handshake_is_asked_again() -> None:
     statuses = iter([404, 404])
 
     def through_nginx(connection: ServerConnection, request: Request) -> Response | None:
@@ -786,7 +786,7 @@ def test_a_pool_of_which_one_takes_the_handshake_is_asked_again() -> None:
         thread.start()
         port = server.socket.getsockname()[1]
         with backend() as good, conversation(Counting(*NOWHERE)) as other:
-            found = prove(port, True, patience=1, strict=False, backends=led_to(good, other))
+            found = result_of(port, True, patience=1, strict=False, backends=led_to(good, other))
         server.shutdown()
         thread.join()
-    assert found.proven == "handshake"
+    assert found.verified == "handshake"

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax
-from modelling import POOL, blocks_of, faults_of, location, server_of, site, sound
+from modelling import UPSTREAM, blocks_of, errors_of, location, server_of, site, sound
 
 A, B = "https://a.example", "https://b.example:8443"
 ANY_PAGE = (
@@ -22,12 +22,12 @@ ANY_PAGE = (
 def admission(*locations: dict[str, t.Any], **keys: t.Any) -> list[list[str]]:
     """The maps and zones of a site."""
     sites = [site(locations=list(locations) or [location()], **keys)]
-    return sound([POOL], sites)["admission"]
+    return sound([UPSTREAM], sites)["admission"]
 
 
 def limits(path: str, *locations: dict[str, t.Any], **keys: t.Any) -> list[str]:
     """The lines of a location that count."""
-    lines = blocks_of(sound([POOL], [site(locations=list(locations) or [location()], **keys)]))[path]
+    lines = blocks_of(sound([UPSTREAM], [site(locations=list(locations) or [location()], **keys)]))[path]
     return [line for line in lines if line.startswith("limit_")]
 
 
@@ -47,7 +47,7 @@ def test_origins_are_a_map_of_exact_strings() -> None:
 
 def test_a_page_that_may_not_open_websockets_may_ask_for_all_else() -> None:
     """Only a handshake of another origin has a value that is not empty."""
-    lines = blocks_of(sound([POOL], [site(allowed_origins=[A])]))["/"]
+    lines = blocks_of(sound([UPSTREAM], [site(allowed_origins=[A])]))["/"]
     assert lines[:3] == [
         "if ($websocket_refused) { return 426; }",
         "if ($websocket_foreign_1) { return 403; }",
@@ -76,7 +76,7 @@ def test_no_word_about_origins_and_a_star_let_all_in() -> None:
 
 def test_the_same_origins_are_one_map() -> None:
     blocks = sound(
-        [POOL],
+        [UPSTREAM],
         [
             site(allowed_origins=[A], locations=[location(), location(path="/b", allowed_origins=[B])]),
             site(
@@ -117,8 +117,8 @@ def test_the_same_origins_are_one_map() -> None:
 )
 def test_what_no_browser_sends_is_no_origin(origin: str) -> None:
     """A browser leaves the scheme's own port out and writes names in lower case, and a pattern could match too much."""
-    (fault,) = faults_of([POOL], [site(allowed_origins=[A, origin])])
-    assert fault == (
+    (error,) = errors_of([UPSTREAM], [site(allowed_origins=[A, origin])])
+    assert error == (
         f"websockets_sites[0].allowed_origins[1]: '{origin}' is not an origin to the letter, as a browser sends it:"
         " https://www.example.com, https://localhost:8443"
     )
@@ -134,7 +134,7 @@ def test_what_a_browser_sends_is_an_origin(origin: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"),
+    ("given", "error"),
     [
         (
             A,
@@ -153,13 +153,13 @@ def test_what_a_browser_sends_is_an_origin(origin: str) -> None:
         ([1], "[0]: must be a string, not an integer (1)"),
     ],
 )
-def test_faulty_origins_are_refused(given: t.Any, fault: str) -> None:
-    assert faults_of([POOL], [site(allowed_origins=given)]) == [f"websockets_sites[0].allowed_origins{fault}"]
+def test_invalid_origins_are_refused(given: t.Any, error: str) -> None:
+    assert errors_of([UPSTREAM], [site(allowed_origins=given)]) == [f"websockets_sites[0].allowed_origins{error}"]
 
 
 def test_a_site_that_lets_all_pages_in_without_saying_so_is_a_warning() -> None:
     def warnings(*locations: dict[str, t.Any], **keys: t.Any) -> list[str]:
-        return sound([POOL], [site(locations=list(locations), **keys)])["warnings"]
+        return sound([UPSTREAM], [site(locations=list(locations), **keys)])["warnings"]
 
     assert warnings(location()) == warnings(location(), location(path="/a", allowed_origins=[A])) == [ANY_PAGE]
     assert warnings(location(), allowed_origins="*") == []
@@ -168,18 +168,18 @@ def test_a_site_that_lets_all_pages_in_without_saying_so_is_a_warning() -> None:
 
 
 def test_a_site_with_limits_counts_handshakes_by_the_networks_of_clients() -> None:
-    lines = server_of(sound([POOL], [site(limit_conn_per_client=20)]))
+    lines = server_of(sound([UPSTREAM], [site(limit_conn_per_client=20)]))
     start = lines.index("set $websocket_client $binary_remote_addr;")
     assert lines[start + 1 : start + 3] == [
         r'if ($binary_remote_addr ~ "(?s)^(?!\x00{10}\xff\xff)(.{8}).{8}$") { set $websocket_client $1; }',
         # nginx counts no request whose key is empty.
         'if ($websocket_upgrade = "") { set $websocket_client ""; }',
     ]
-    assert not any("$websocket_client" in line for line in server_of(sound([POOL], [site()])))
+    assert not any("$websocket_client" in line for line in server_of(sound([UPSTREAM], [site()])))
     plain = location(path="/a", websocket=False)
     assert not any(
         "$websocket_client" in line
-        for line in server_of(sound([POOL], [site(locations=[plain], limit_conn_per_client=20)]))
+        for line in server_of(sound([UPSTREAM], [site(locations=[plain], limit_conn_per_client=20)]))
     )
 
 
@@ -195,7 +195,7 @@ def test_a_site_with_limits_counts_handshakes_by_the_networks_of_clients() -> No
     ],
 )
 def test_the_network_of_an_ipv6_client_is_one_client(address: bytes, client: bytes | None) -> None:
-    lines = server_of(sound([POOL], [site(limit_conn_per_client=20)]))
+    lines = server_of(sound([UPSTREAM], [site(limit_conn_per_client=20)]))
     (line,) = (line for line in lines if "$binary_remote_addr ~" in line)
     found = re.search(line.split('"')[1].encode(), address)
     assert (found[1] if found else None) == client
@@ -231,7 +231,7 @@ def test_a_rate_says_how_many_may_come_at_once(rate: str, zone: str, burst: str)
 
 @pytest.mark.parametrize("rate", ["5", "0r/s", "5r/h", "5 r/s", "5r/s nodelay", "5r/s burst=-1", "-1r/s", "1.5r/s", ""])
 def test_a_rate_that_nginx_would_not_take_is_refused(rate: str) -> None:
-    assert faults_of([POOL], [site(limit_handshakes_per_client=rate)]) == [
+    assert errors_of([UPSTREAM], [site(limit_handshakes_per_client=rate)]) == [
         f"websockets_sites[0].limit_handshakes_per_client: '{rate}' is not a rate: 5r/s, 30r/m, '5r/s burst=20'"
     ]
 
@@ -279,7 +279,7 @@ def test_the_limits_of_a_site_are_shared_and_those_of_a_location_are_its_own() -
 
 def test_two_sites_count_for_themselves() -> None:
     sites = [site(server_name=name, limit_conn_per_client=9) for name in ("a", "b")]
-    model = sound([POOL], sites)
+    model = sound([UPSTREAM], sites)
     assert len(model["admission"]) == 2
     lines = [blocks_of(model, number)["/"][1] for number in (0, 1)]
     assert lines == ["limit_conn websocket_conn_1 9;", "limit_conn websocket_conn_2 9;"]
@@ -290,7 +290,7 @@ def test_two_sites_count_for_themselves() -> None:
 )
 def test_a_zone_has_room_for_as_many_clients_as_there_may_be_sockets(capacity: int, size: str) -> None:
     """A state takes 64 bytes; in a full zone nginx would refuse whoever is new."""
-    model = sound([POOL], [site(limit_conn_per_client=1)], websockets_capacity=capacity)
+    model = sound([UPSTREAM], [site(limit_conn_per_client=1)], websockets_capacity=capacity)
     ((line,),) = model["admission"]
     assert line == f"limit_conn_zone $websocket_client zone=websocket_conn_1:{size};"
 
@@ -307,11 +307,11 @@ def test_a_zone_has_room_for_as_many_clients_as_there_may_be_sockets(capacity: i
 )
 def test_who_may_open_websockets_is_no_matter_of_a_plain_location(key: str, value: t.Any) -> None:
     place = f"websockets_sites[0].locations[0].{key}"
-    assert faults_of([POOL], [site(locations=[location(websocket=False, **{key: value})])]) == [
+    assert errors_of([UPSTREAM], [site(locations=[location(websocket=False, **{key: value})])]) == [
         f"{place}: goes with a location that passes WebSockets on"
     ]
-    assert faults_of([POOL], [site(locations=[{"path": "/", "return": 404, key: value}])]) == [
+    assert errors_of([UPSTREAM], [site(locations=[{"path": "/", "return": 404, key: value}])]) == [
         f"{place}: goes with upstream or proxy_pass, not with return"
     ]
     # A site may have both kinds.
-    sound([POOL], [site(locations=[location(websocket=False)], **{key: value})])
+    sound([UPSTREAM], [site(locations=[location(websocket=False)], **{key: value})])

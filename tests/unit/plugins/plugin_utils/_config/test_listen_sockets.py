@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import POOL, faults_of, secure, server_of, site, sound
+from modelling import UPSTREAM, errors_of, secure, server_of, site, sound
 
 
 @pytest.mark.parametrize(
@@ -24,12 +24,12 @@ from modelling import POOL, faults_of, secure, server_of, site, sound
         ([80, "[::]:80"], ["listen 80;", "listen [::]:80;"], "127.0.0.1:80"),
     ],
 )
-def test_a_listen_is_printed_as_given_and_proven_where_it_answers(
+def test_a_listen_is_printed_as_given_and_verified_where_it_answers(
     listen: t.Any, lines: list[str], connect_to: str
 ) -> None:
-    model = sound([POOL], [site(listen=listen)])
+    model = sound([UPSTREAM], [site(listen=listen)])
     assert [line for line in server_of(model) if line.startswith("listen ")] == lines
-    assert model["proofs"][0]["connect_to"] == connect_to
+    assert model["probes"][0]["connect_to"] == connect_to
 
 
 @pytest.mark.parametrize(
@@ -47,15 +47,17 @@ def test_a_listen_is_printed_as_given_and_proven_where_it_answers(
     ],
 )
 def test_a_listen_keeps_the_options_of_its_socket(listen: str, line: str) -> None:
-    assert server_of(sound([POOL], [secure(listen=listen)] if "ssl" in listen else [site(listen=listen)]))[0] == line
+    assert (
+        server_of(sound([UPSTREAM], [secure(listen=listen)] if "ssl" in listen else [site(listen=listen)]))[0] == line
+    )
 
 
 def test_sites_share_a_socket_in_peace() -> None:
     def other(listen: t.Any) -> list[str]:
         make = secure if "ssl" in listen else site
-        return faults_of([POOL], [site(listen="80 backlog=9"), make(listen=listen, server_name="b.example")])
+        return errors_of([UPSTREAM], [site(listen="80 backlog=9"), make(listen=listen, server_name="b.example")])
 
-    sound([POOL], [site(listen="80 backlog=9"), site(listen=80, server_name="b.example")])
+    sound([UPSTREAM], [site(listen="80 backlog=9"), site(listen=80, server_name="b.example")])
     place = "websockets_sites[1].listen"
     assert other("80 backlog=9") == [f"{place}: the options of 80 are given in websockets_sites[0].listen already"]
     assert other("*:80 ssl") == [f"{place}: *:80 has ssl, and no ssl in websockets_sites[0].listen"]
@@ -69,7 +71,7 @@ KEEPALIVE = " so_keepalive=60s:10s:6"
 
 def listens(*sites: dict[str, t.Any]) -> list[list[str]]:
     """The listens of each server, that of the refusing one first."""
-    model = sound([POOL], list(sites))
+    model = sound([UPSTREAM], list(sites))
     servers = [[line[7:-1] for line in block["lines"] if line.startswith("listen ")] for block in model["sites"]]
     return servers if "websockets_sites" in model["blocks"] else [[], *servers]
 
@@ -138,8 +140,11 @@ def test_each_address_has_one_that_says_its_options_and_answers_for_other_names(
 
 
 def test_the_refusing_server_comes_first_and_has_a_block_of_its_own() -> None:
-    model = sound([POOL], [site()])
+    model = sound([UPSTREAM], [site()])
     assert model["blocks"][1] == "websockets_sites"
     assert model["sites"][0]["lines"][-1] == "return 421;"
     assert model["sites"][0]["locations"] == []
-    assert sound([POOL], [site(server_name="_")])["blocks"][1:] == ["websockets_sites[0]", "websockets_status_listen"]
+    assert sound([UPSTREAM], [site(server_name="_")])["blocks"][1:] == [
+        "websockets_sites[0]",
+        "websockets_status_listen",
+    ]

@@ -10,10 +10,10 @@ import typing as t
 import pytest
 from modelling import (
     PLAIN_HEADERS,
-    POOL,
+    UPSTREAM,
     blocks_of,
     blocks_with,
-    faults_of,
+    errors_of,
     location,
     secure,
     server_of,
@@ -66,9 +66,9 @@ def test_a_handshake_within_which_something_is_asked_may_pass_a_route_without_we
 ) -> None:
     """Requests within requests have the same headers, so each handshake would end in a 500."""
     routes = [location(directives="" if of_site else lines), location(path="/a", websocket=False)]
-    model = sound([POOL], [site(locations=routes, directives=lines if of_site else "")])
+    model = sound([UPSTREAM], [site(locations=routes, directives=lines if of_site else "")])
     assert blocks_of(model)["/a"][0] == "if ($websocket_refused) { return 400; }"
-    apart = sound([POOL], [site(), site(server_name="b", locations=[routes[1]])])
+    apart = sound([UPSTREAM], [site(), site(server_name="b", locations=[routes[1]])])
     assert blocks_of(apart, 1)["/a"][0] == "if ($websocket_named) { return 400; }"
 
 
@@ -83,13 +83,13 @@ def test_a_handshake_within_which_something_is_asked_may_pass_a_route_without_we
     ],
 )
 def test_what_refuses_is_there_where_it_is_used(routes: list[dict[str, t.Any]], variables: list[str]) -> None:
-    maps = [lines[1].split()[-2] for lines in sound([POOL], [site(locations=routes)])["maps"]]
+    maps = [lines[1].split()[-2] for lines in sound([UPSTREAM], [site(locations=routes)])["maps"]]
     assert [variable for variable in maps if variable != "$websocket_texts"] == variables
 
 
 @pytest.mark.parametrize("keys", [keys for keys, _lines in KINDS.values()], ids=KINDS)
 def test_a_server_knows_the_page_of_its_refusals(keys: dict[str, t.Any]) -> None:
-    lines = server_of(sound([POOL], [site(locations=[location(**keys)])]))
+    lines = server_of(sound([UPSTREAM], [site(locations=[location(**keys)])]))
     expected = [] if keys.get("websocket") is False else ["error_page 426 = @upgrade_required;"]
     assert [line for line in lines if "error_page" in line] == expected
 
@@ -105,7 +105,7 @@ def test_a_location_with_an_error_page_of_its_own_has_that_of_the_server_too() -
         location(path="/d", directives=down, websocket=False),
         nested,
     ]
-    blocks = blocks_of(sound([POOL], [site(locations=locations)]))
+    blocks = blocks_of(sound([UPSTREAM], [site(locations=locations)]))
     page = "error_page 426 = @upgrade_required;"
     for path in ("/a", "/b"):
         assert blocks[path][-2:] == [page, down]
@@ -125,19 +125,19 @@ def test_a_refusal_answers_426_and_names_the_protocol_and_its_version() -> None:
 
 def offered(**keys: t.Any) -> list[str]:
     """What the answer 426 of a site with TLS offers, and the map for it."""
-    model = sound([POOL], [secure(**keys)])
+    model = sound([UPSTREAM], [secure(**keys)])
     lines = [line for line in blocks_of(model)["@upgrade_required"] if line.startswith("add_header Upgrade")]
     return [*lines, *(line for lines in model["maps"] for line in lines if "$websocket_offered" in line)]
 
 
 def test_a_refusal_over_http2_names_no_protocol() -> None:
-    """RFC 9113 section 8.2.2: its clients take such a header for a fault. And before 1.25.1 nginx speaks HTTP/2 to all
+    """RFC 9113 section 8.2.2: its clients take such a header for an error. And before 1.25.1 nginx speaks HTTP/2 to all
     sites of an address if one of them does, be it in a file of somebody else's.
     """
     by_protocol = ["add_header Upgrade $websocket_offered always;", "map $server_protocol $websocket_offered {"]
     assert offered() == offered(http2=True) == offered(listen="443 ssl http2") == by_protocol
     assert offered(listen=[80, "443 ssl"]) == by_protocol
-    plain = sound([POOL], [site(), secure(server_name="b", locations=[location(websocket=False)])])
+    plain = sound([UPSTREAM], [site(), secure(server_name="b", locations=[location(websocket=False)])])
     assert not any("$websocket_offered" in line for lines in plain["maps"] for line in lines)
     assert "add_header Upgrade websocket always;" in blocks_of(plain)["@upgrade_required"]
 
@@ -163,7 +163,7 @@ def test_a_path_in_proxy_pass_is_nginx_own_for_all_requests(path: str, url: str,
 
 
 @pytest.mark.parametrize("websocket", [True, False, "required"])
-def test_a_stripped_prefix_is_a_path_behind_the_pool(websocket: bool | str) -> None:
+def test_a_stripped_prefix_is_a_path_behind_the_upstream(websocket: bool | str) -> None:
     lines = lines_of(path="/api/", strip_prefix=True, websocket=websocket)
     assert "proxy_pass http://ws-backend/;" in lines
     assert not any("rewrite" in line for line in lines)
@@ -195,7 +195,7 @@ def lines_of(**keys: t.Any) -> list[str]:
 
 
 def test_a_plain_route_passes_no_upgrade_and_keeps_nginx_timeouts() -> None:
-    model = sound([POOL], [site(locations=[location(websocket=False)])])
+    model = sound([UPSTREAM], [site(locations=[location(websocket=False)])])
     assert blocks_of(model)["/"] == KINDS["false"][1]
     assert set(PLAIN_HEADERS) < set(server_of(model))
 
@@ -213,7 +213,7 @@ def test_a_location_is_printed_as_given(path: str) -> None:
 
 
 def test_the_same_path_may_be_exact_and_a_prefix() -> None:
-    sound([POOL], [site(locations=[location(path="/a"), location(path="= /a")])])
+    sound([UPSTREAM], [site(locations=[location(path="/a"), location(path="= /a")])])
 
 
 def buffers(**keys: t.Any) -> list[str]:
@@ -232,7 +232,7 @@ def test_a_size_of_buffers_brings_what_nginx_demands_beside_it() -> None:
     assert buffers(proxy_buffering=False, websocket=False) == ["proxy_buffering off;"]
     # And those of a site's lines may be too small for a location's size.
     of_site = site(directives="proxy_buffers 8 4k;", locations=[location(proxy_buffer_size="16k")])
-    lines = blocks_of(sound([POOL], [of_site]))["/"]
+    lines = blocks_of(sound([UPSTREAM], [of_site]))["/"]
     assert lines[-2:] == ["proxy_buffer_size 16k;", "proxy_buffers 4 16k;"]
 
 
@@ -265,7 +265,7 @@ def test_a_location_may_do_without_a_backend(keys: dict[str, t.Any], lines: list
 
 
 def test_no_status_is_kept_for_the_gateway_itself() -> None:
-    sound([POOL], [site(locations=[{"path": "/tea", "return": 418}, location()])])
+    sound([UPSTREAM], [site(locations=[{"path": "/tea", "return": 418}, location()])])
 
 
 RESOLVER = {"resolver": "127.0.0.53 valid=10s"}
@@ -278,7 +278,7 @@ def test_a_name_with_a_resolver_is_looked_up_while_nginx_runs() -> None:
         {"path": "/b/", "proxy_pass": "http://b.example:8080", **RESOLVER},
         {"path": "~ ^/c", "proxy_pass": "https://c.example", **RESOLVER, "websocket": "required", "probe": False},
     ]
-    model = sound([POOL], [site(locations=locations)])
+    model = sound([UPSTREAM], [site(locations=locations)])
     blocks = blocks_of(model)
     assert blocks["/b/"] == [
         NOT_QUITE,
@@ -296,7 +296,7 @@ def test_a_name_with_a_resolver_is_looked_up_while_nginx_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         ({"upstream": "ws-backend"}, "goes with proxy_pass; an upstream has a key of its own"),
         ({"root": "/srv"}, "goes with upstream or proxy_pass, not with root"),
@@ -309,7 +309,7 @@ def test_a_name_with_a_resolver_is_looked_up_while_nginx_runs() -> None:
         ),
     ],
 )
-def test_a_resolver_goes_with_a_name_alone(keys: dict[str, t.Any], fault: str) -> None:
-    assert faults_of([POOL], [site(locations=[{"path": "/", **keys, **RESOLVER}])]) == [
-        f"websockets_sites[0].locations[0].resolver: {fault}"
+def test_a_resolver_goes_with_a_name_alone(keys: dict[str, t.Any], error: str) -> None:
+    assert errors_of([UPSTREAM], [site(locations=[{"path": "/", **keys, **RESOLVER}])]) == [
+        f"websockets_sites[0].locations[0].resolver: {error}"
     ]

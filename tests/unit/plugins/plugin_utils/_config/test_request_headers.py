@@ -12,17 +12,17 @@ import pytest
 from modelling import (
     OWN_HEADERS,
     PLAIN_HEADERS,
-    POOL,
     SHARED,
     UPGRADE_HEADERS,
+    UPSTREAM,
     blocks_of,
     location,
-    pool,
     refusing,
     secure,
     server_of,
     site,
     sound,
+    upstream,
 )
 
 PLAIN = {"websocket": False}
@@ -34,17 +34,17 @@ def headers_of(lines: list[str]) -> list[str]:
 
 def of_server(*locations: dict[str, t.Any], **keys: t.Any) -> list[str]:
     """The headers of a site's server."""
-    return headers_of(server_of(sound([POOL], [site(locations=list(locations) or [location()], **keys)])))
+    return headers_of(server_of(sound([UPSTREAM], [site(locations=list(locations) or [location()], **keys)])))
 
 
 def of_locations(*locations: dict[str, t.Any], **keys: t.Any) -> dict[str, list[str]]:
     """The headers that locations have for themselves."""
-    blocks = blocks_of(sound([POOL], [site(locations=list(locations), **keys)]))
+    blocks = blocks_of(sound([UPSTREAM], [site(locations=list(locations), **keys)]))
     return {path: headers_of(lines) for path, lines in blocks.items() if path != "@upgrade_required"}
 
 
 def test_what_locations_share_stands_once_in_the_server() -> None:
-    lines = server_of(sound([POOL], [site(locations=[location(), location(path="/b", websocket="required")])]))
+    lines = server_of(sound([UPSTREAM], [site(locations=[location(), location(path="/b", websocket="required")])]))
     assert lines[lines.index("error_page 426 = @upgrade_required;") + 1 :] == SHARED
     assert of_locations(location(), location(path="/b", websocket="required")) == {"/": [], "/b": []}
 
@@ -131,7 +131,7 @@ def test_where_origins_are_checked_the_backend_sees_the_one_that_was() -> None:
 )
 def test_a_line_of_a_site_takes_the_place_of_a_default(line: str, replaced: list[str]) -> None:
     def lines(**keys: t.Any) -> list[str]:
-        return sound([POOL], [site(server_name="_", **keys)])["sites"][0]["lines"]
+        return sound([UPSTREAM], [site(server_name="_", **keys)])["sites"][0]["lines"]
 
     plain = lines()
     assert set(replaced) < set(plain)
@@ -146,7 +146,7 @@ BALANCER = {"set_real_ip_from": "10.0.0.1"}
 
 def forwarding(**keys: t.Any) -> list[str]:
     """How a site behind a load balancer learns of its clients."""
-    lines = server_of(sound([POOL], [site(**BALANCER, **keys)]))
+    lines = server_of(sound([UPSTREAM], [site(**BALANCER, **keys)]))
     first = lines.index("set $websocket_for $proxy_add_x_forwarded_for;")
     return lines[first : lines.index("}", first) + 1]
 
@@ -193,7 +193,7 @@ def test_who_speaks_the_proxy_protocol_passes_on_the_scheme_that_the_client_wrot
 def maps(*sites: dict[str, t.Any]) -> list[str]:
     """The variables of the maps that not every gateway has."""
     named = [{"server_name": f"s{number}", "access_log": False, **keys} for number, keys in enumerate(sites)]
-    found = [lines[1].split()[-2] for lines in sound([POOL], [site(**keys) for keys in named])["maps"]]
+    found = [lines[1].split()[-2] for lines in sound([UPSTREAM], [site(**keys) for keys in named])["maps"]]
     return [variable for variable in found if variable != "$websocket_refused"]
 
 
@@ -218,7 +218,7 @@ def test_a_map_for_balancers_is_there_where_one_needs_it() -> None:
     ],
 )
 def test_the_clients_address_is_added_unless_it_is_there(client: str, given: str, clients: str) -> None:
-    model = sound([POOL], [site(**BALANCER, real_ip_header="X-Real-IP")])
+    model = sound([UPSTREAM], [site(**BALANCER, real_ip_header="X-Real-IP")])
     (lines,) = (lines for lines in model["maps"] if "$websocket_clients" in lines[1])
     (row,) = (line for line in lines if line.startswith('    "~'))
     # As nginx makes $proxy_add_x_forwarded_for.
@@ -233,7 +233,7 @@ AGAIN = 'set $websocket_before "$websocket_upgrade$websocket_port$websocket_name
 
 def captures(upstreams: t.Any = None, **keys: t.Any) -> list[str]:
     """What comes before a location's own expression, so that nothing takes its captures."""
-    lines = server_of(sound(upstreams or [POOL], [site(**keys)]))
+    lines = server_of(sound(upstreams or [UPSTREAM], [site(**keys)]))
     return [line for line in lines if "$websocket_before" in line or "$websocket_name" in line]
 
 
@@ -267,7 +267,7 @@ def test_numbered_captures_are_kept_where_and_only_where_the_operator_uses_them(
 def test_the_captures_of_a_name_are_those_of_the_first_one_that_fits() -> None:
     """Even after an internal redirect, so nothing of it is remembered."""
     sites = [site(), site(server_name=["~^(a)", "b", '~^"(b){1,2}"'], headers={"X": "$1"}, listen=3001)]
-    maps = sound([POOL], sites)["maps"]
+    maps = sound([UPSTREAM], sites)["maps"]
     assert [lines for lines in maps if "$websocket_name" in lines[0]] == [
         [
             "map $host $websocket_name_2 {",
@@ -282,18 +282,18 @@ def test_the_captures_of_a_name_are_those_of_the_first_one_that_fits() -> None:
 
 
 @pytest.mark.parametrize("to", [{"upstream": "ws-backend"}, {"proxy_pass": "http://WS-Backend"}])
-def test_a_pool_may_balance_by_a_capture(to: dict[str, str]) -> None:
+def test_an_upstream_may_balance_by_a_capture(to: dict[str, str]) -> None:
     """With an empty key all handshakes would go to one server."""
     rooms = [{"path": "~ ^/rooms/(.*)", "probe": False, **to}]
-    assert captures([pool(balance="hash $1 consistent")], locations=rooms) == [BEFORE]
-    assert captures([pool(balance="hash $uri consistent")], locations=rooms) == []
-    others = [pool(balance="ip_hash"), pool(name="b", balance="hash $1")]
+    assert captures([upstream(balance="hash $1 consistent")], locations=rooms) == [BEFORE]
+    assert captures([upstream(balance="hash $uri consistent")], locations=rooms) == []
+    others = [upstream(balance="ip_hash"), upstream(name="b", balance="hash $1")]
     assert captures(others, locations=rooms) == []
 
 
 def test_captures_come_after_the_expression_of_limits_and_of_balancers() -> None:
     lines = server_of(
-        sound([POOL], [site(server_name="~^(a)", headers={"X": "$1"}, limit_conn_per_client=1, **BALANCER)])
+        sound([UPSTREAM], [site(server_name="~^(a)", headers={"X": "$1"}, limit_conn_per_client=1, **BALANCER)])
     )
     others = [
         number for number, line in enumerate(lines) if "$binary_remote_addr ~" in line or "$websocket_for" in line
@@ -303,18 +303,18 @@ def test_captures_come_after_the_expression_of_limits_and_of_balancers() -> None
 
 
 def test_a_file_with_headers_is_not_for_everybody() -> None:
-    assert sound([POOL], [site()])["mode"] == "0644"
-    assert sound([POOL], [site(), site(server_name="b", headers={"X": "a"})])["mode"] == "0640"
-    assert sound([POOL], [site(locations=[location(headers={"X": "a"})])])["mode"] == "0640"
+    assert sound([UPSTREAM], [site()])["mode"] == "0644"
+    assert sound([UPSTREAM], [site(), site(server_name="b", headers={"X": "a"})])["mode"] == "0640"
+    assert sound([UPSTREAM], [site(locations=[location(headers={"X": "a"})])])["mode"] == "0640"
 
 
 def test_the_log_of_the_gateway_is_known_where_a_site_has_it() -> None:
-    assert sound([POOL], [site(access_log=False), site(server_name="b")])["log"] == "/var/log/nginx/websockets.log"
-    assert sound([POOL], [site()], status="127.0.0.1:7000")["log"] == "/var/log/nginx/websockets_7000.log"
-    assert sound([POOL], [site(access_log="/a.log websockets")])["log"] is None
+    assert sound([UPSTREAM], [site(access_log=False), site(server_name="b")])["log"] == "/var/log/nginx/websockets.log"
+    assert sound([UPSTREAM], [site()], status="127.0.0.1:7000")["log"] == "/var/log/nginx/websockets_7000.log"
+    assert sound([UPSTREAM], [site(access_log="/a.log websockets")])["log"] is None
 
 
 def test_the_refusing_server_and_a_redirect_pass_nothing_on() -> None:
-    model = sound([POOL], [secure(redirect_http=True, **BALANCER)])
+    model = sound([UPSTREAM], [secure(redirect_http=True, **BALANCER)])
     for lines in (refusing(model), model["sites"][2]["lines"]):
         assert not any(line.startswith(("proxy_", "set ")) for line in lines)

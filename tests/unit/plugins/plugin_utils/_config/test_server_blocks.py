@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The directives of pools and servers."""
+"""The directives of upstreams and servers."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import digest
-from modelling import POOL, SITE, check, location, pool, refusing, secure, server_of, site, sound
+from modelling import SITE, UPSTREAM, check, location, refusing, secure, server_of, site, sound, upstream
 
 
 @pytest.mark.parametrize(
     ("balance", "directives"), [("ip_hash", ["ip_hash;"]), ("least_conn", ["least_conn;"]), ("round_robin", [])]
 )
 def test_the_balance_method_stands_before_the_servers(balance: str, directives: list[str]) -> None:
-    lines = sound([pool(balance=balance, servers=["10.0.0.1:1"])], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(balance=balance, servers=["10.0.0.1:1"])], [SITE])["upstreams"][0]["lines"]
     assert lines == ["zone ws-backend 64k;", *directives, "server 10.0.0.1:1;", "keepalive 32;"]
 
 
 def test_least_conn_is_the_default() -> None:
-    pools = [{"name": "ws-backend", "servers": ["a:1"]}]
-    assert "least_conn;" in sound(pools, [SITE])["upstreams"][0]["lines"]
+    upstreams = [{"name": "ws-backend", "servers": ["a:1"]}]
+    assert "least_conn;" in sound(upstreams, [SITE])["upstreams"][0]["lines"]
 
 
-def test_the_zone_grows_with_the_pool() -> None:
+def test_the_zone_grows_with_the_upstream() -> None:
     servers = [f"10.0.{number // 250}.{number % 250}:80" for number in range(1025)]
     sizes = {
-        count: sound([pool(servers=servers[:count])], [SITE])["upstreams"][0]["lines"][0]
+        count: sound([upstream(servers=servers[:count])], [SITE])["upstreams"][0]["lines"][0]
         for count in (32, 33, 1024, 1025)
     }
     # A server that is listed again takes its room too.
@@ -59,7 +59,7 @@ def test_the_zone_grows_with_the_pool() -> None:
 def test_a_server_is_printed_with_its_parameters(parameters: dict[str, t.Any], printed: str) -> None:
     servers = ["a:1", {"address": "b:1", **parameters}]
     keys = {"servers": servers, "balance": "least_conn"}
-    assert f"server b:1{printed};" in sound([pool(**keys)], [SITE])["upstreams"][0]["lines"]
+    assert f"server b:1{printed};" in sound([upstream(**keys)], [SITE])["upstreams"][0]["lines"]
 
 
 AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
@@ -67,8 +67,8 @@ ONE, TWO = "10.0.0.1:1", "10.0.0.2:1"
 
 
 def servers_of(*servers: t.Any, balance: str = "least_conn") -> list[str]:
-    """The lines of a pool's servers."""
-    lines = sound([pool(servers=list(servers), balance=balance)], [SITE])["upstreams"][0]["lines"]
+    """The lines of an upstream's servers."""
+    lines = sound([upstream(servers=list(servers), balance=balance)], [SITE])["upstreams"][0]["lines"]
     first = next(number for number, line in enumerate(lines) if line.startswith("server "))
     return lines[first : lines.index("keepalive 32;")]
 
@@ -149,23 +149,23 @@ def test_the_only_server_is_one_on_a_unix_socket() -> None:
     ],
 )
 def test_every_balance_method_is_printed(balance: str, directives: list[str]) -> None:
-    lines = sound([pool(balance=balance)], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(balance=balance)], [SITE])["upstreams"][0]["lines"]
     assert lines[1 : 1 + len(directives)] == directives
     assert lines[1 + len(directives)].startswith("server server01:3000")
 
 
-def test_a_pool_has_the_zone_and_the_connections_it_is_given() -> None:
+def test_an_upstream_has_the_zone_and_the_connections_it_is_given() -> None:
     keys = {"zone": "shared 1m", "keepalive": 5, "directives": ["keepalive_time 1h;"]}
-    lines = sound([pool(**keys)], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(**keys)], [SITE])["upstreams"][0]["lines"]
     assert (lines[0], *lines[-2:]) == ("zone shared 1m;", "keepalive 5;", "keepalive_time 1h;")
 
 
 def test_a_site_has_the_log_and_the_lines_it_is_given() -> None:
     keys = {"access_log": "/var/log/nginx/ws.log combined buffer=32k", "directives": "error_page 502 /down.html;"}
-    lines = server_of(sound([POOL], [site(**keys)]))
+    lines = server_of(sound([UPSTREAM], [site(**keys)]))
     assert lines[2] == "access_log /var/log/nginx/ws.log combined buffer=32k;"
     assert lines[-1] == "error_page 502 /down.html;"
-    assert server_of(sound([POOL], [site(access_log=False)]))[2] == "access_log off;"
+    assert server_of(sound([UPSTREAM], [site(access_log=False)]))[2] == "access_log off;"
 
 
 FORMAT = [
@@ -197,7 +197,7 @@ def test_the_format_of_the_log_is_there_where_it_is_used(
         site(server_name=f"s{number}", **({} if log is None else {"access_log": log}))
         for number, log in enumerate(logs)
     ]
-    model = sound([POOL], sites)
+    model = sound([UPSTREAM], sites)
     assert model["http"] == formats
     assert any("$websocket_texts" in line for lines in model["maps"] for line in lines) == bool(formats)
     assert f"access_log {of_refusing};" in refusing(model)
@@ -223,7 +223,7 @@ def test_the_log_has_no_secret_of_a_request() -> None:
 def test_the_log_has_of_what_clients_say_the_ascii_at_its_beginning(
     uri: str, origin: str, agent: str, logged: tuple[str, str, str]
 ) -> None:
-    (lines,) = (lines for lines in sound([POOL], [SITE])["maps"] if "$websocket_texts" in lines[1])
+    (lines,) = (lines for lines in sound([UPSTREAM], [SITE])["maps"] if "$websocket_texts" in lines[1])
     assert lines[1] == r'map "$request_uri\n$http_origin\n$http_user_agent" $websocket_texts {'
     (row,) = (line for line in lines if line.startswith('    "~'))
     found = re.search(row.split('"')[1][1:].replace("(?<", "(?P<"), f"{uri}\n{origin}\n{agent}")
@@ -240,7 +240,7 @@ def test_the_refusing_server_waits_and_takes_as_much_as_any_site() -> None:
         site(server_name="c", client_header_timeout=80, large_client_header_buffers="4 32k"),
         site(server_name="d"),
     ]
-    model = sound([POOL], sites)
+    model = sound([UPSTREAM], sites)
     expected = ["client_header_timeout 90s;", "large_client_header_buffers 8 32k;"]
     assert [line for line in refusing(model) if line in expected] == expected
     wanted = ("client_header_timeout", "large_client_header_buffers")
@@ -259,7 +259,7 @@ def test_the_refusing_server_has_the_sizes_that_a_site_has_in_its_own_lines(name
 
     def size(*directives: str) -> str:
         sites = [site(server_name=f"s{number}", directives=given) for number, given in enumerate(directives)]
-        (line,) = (line for line in refusing(sound([POOL], sites)) if line.startswith(f"{name} "))
+        (line,) = (line for line in refusing(sound([UPSTREAM], sites)) if line.startswith(f"{name} "))
         return line.removeprefix(f"{name} ").rstrip(";")
 
     assert size("") == default
@@ -273,7 +273,7 @@ def test_the_refusing_server_has_the_sizes_that_a_site_has_in_its_own_lines(name
 
 def test_every_server_holds_little_for_a_connection() -> None:
     """Its share of memory is measured: docs/data-path.md."""
-    model = sound([POOL], [secure(redirect_http=True), site()])
+    model = sound([UPSTREAM], [secure(redirect_http=True), site()])
     assert len(model["sites"]) == 4
     for block in model["sites"]:
         assert {"server_tokens off;", "client_header_buffer_size 2k;", "request_pool_size 768;"} <= set(block["lines"])
@@ -281,7 +281,7 @@ def test_every_server_holds_little_for_a_connection() -> None:
 
 
 def real_ip(**keys: t.Any) -> list[str]:
-    return [line for line in server_of(sound([POOL], [site(**keys)])) if "real_ip" in line]
+    return [line for line in server_of(sound([UPSTREAM], [site(**keys)])) if "real_ip" in line]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ def test_nobody_else_tells_it() -> None:
 
 def test_many_or_long_names_get_the_hash_they_need() -> None:
     def hashes(*sites: dict[str, t.Any]) -> list[str]:
-        return [line for line in sound([POOL], list(sites))["http"] if "_hash_" in line]
+        return [line for line in sound([UPSTREAM], list(sites))["http"] if "_hash_" in line]
 
     many = [site(server_name=f"site{number}.example") for number in range(201)]
     assert hashes(*many) == ["server_names_hash_max_size 1024;"]
@@ -329,18 +329,18 @@ def test_many_or_long_names_get_the_hash_they_need() -> None:
 
 def test_the_refusing_server_has_the_largest_tls_buffer_of_its_address() -> None:
     sites = [secure(), secure(server_name="b", ssl_buffer_size="16k"), secure(server_name="c", ssl_buffer_size="1k")]
-    assert "ssl_buffer_size 16k;" in refusing(sound([POOL], sites))
+    assert "ssl_buffer_size 16k;" in refusing(sound([UPSTREAM], sites))
 
 
 HTTP = {"websockets_directives": ["map $arg_a $b {\n    default 1;\n}\n", "geo $c { default 0; }"]}
 
 
 def test_lines_of_the_http_block_are_in_the_model_and_change_its_digest() -> None:
-    model = sound([POOL], [SITE], websockets_directives="geo $a {\n    default 0;\n}\n")
+    model = sound([UPSTREAM], [SITE], websockets_directives="geo $a {\n    default 0;\n}\n")
     assert model["directives"] == ["geo $a {", "    default 0;", "}"]
-    assert digest(model) != digest(sound([POOL], [SITE]))
+    assert digest(model) != digest(sound([UPSTREAM], [SITE]))
     given = ["map $arg_a $b {", "    default 1;", "}", "geo $c { default 0; }"]
-    assert sound([POOL], [SITE], **HTTP)["directives"] == given
+    assert sound([UPSTREAM], [SITE], **HTTP)["directives"] == given
 
 
 def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
@@ -349,7 +349,7 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
     sizes = ["server_names_hash_max_size", "server_names_hash_bucket_size", "map_hash_bucket_size"]
 
     def written(**keys: t.Any) -> list[str]:
-        return [line.split()[0] for line in sound([POOL], sites, **keys)["http"] if "_hash_" in line]
+        return [line.split()[0] for line in sound([UPSTREAM], sites, **keys)["http"] if "_hash_" in line]
 
     assert written() == sizes
     for size in sizes:
@@ -357,7 +357,7 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         ("server {\n    listen 80;\n}", "has 'server': the variable websockets_sites is for it"),
         ("upstream a {\n    server b;\n}", "has 'upstream': the variable websockets_upstreams is for it"),
@@ -365,5 +365,5 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
         (7, "must be a string or a list of strings, not an integer (7)"),
     ],
 )
-def test_what_is_no_line_of_the_http_block_is_refused(line: t.Any, fault: str) -> None:
-    assert check([POOL], [SITE], websockets_directives=line)[1] == [f"websockets_directives: {fault}"]
+def test_what_is_no_line_of_the_http_block_is_refused(line: t.Any, error: str) -> None:
+    assert check([UPSTREAM], [SITE], websockets_directives=line)[1] == [f"websockets_directives: {error}"]

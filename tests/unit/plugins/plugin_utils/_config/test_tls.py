@@ -11,10 +11,10 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.filter.delivered_certificates import FilterModule
 from modelling import (
     PATHS,
-    POOL,
+    UPSTREAM,
     blocks_of,
     check,
-    faults_of,
+    errors_of,
     location,
     refusing,
     secure,
@@ -43,7 +43,7 @@ def tls_lines(lines: list[str]) -> list[str]:
 
 
 def test_a_site_has_a_certificate_and_the_intermediate_policy() -> None:
-    model = sound([POOL], [secure()])
+    model = sound([UPSTREAM], [secure()])
     rest = [*INTERMEDIATE, CURVES, "ssl_prefer_server_ciphers off;", *SESSIONS, LEAN]
     assert tls_lines(server_of(model)) == [
         "ssl_certificate /etc/ssl/ws.pem;",
@@ -51,12 +51,12 @@ def test_a_site_has_a_certificate_and_the_intermediate_policy() -> None:
         *rest,
     ]
     assert tls_lines(refusing(model)) == ["ssl_reject_handshake on;", *rest]
-    assert tls_lines(server_of(sound([POOL], [site()]))) == []
+    assert tls_lines(server_of(sound([UPSTREAM], [site()]))) == []
 
 
 def test_the_modern_policy_is_tls_1_3_alone() -> None:
     modern = ["ssl_protocols TLSv1.3;", CURVES, "ssl_prefer_server_ciphers off;"]
-    model = sound([POOL], [secure(ssl_policy="modern")])
+    model = sound([UPSTREAM], [secure(ssl_policy="modern")])
     assert tls_lines(server_of(model))[2:5] == modern
     assert tls_lines(refusing(model))[1:4] == modern
 
@@ -65,7 +65,7 @@ def test_the_modern_policy_is_tls_1_3_alone() -> None:
     ("version", "new"), [(None, False), ("1.1.1w", False), ("3.4.9", False), ("3.5.0", True), ("4.0.1", True)]
 )
 def test_a_curve_against_computers_to_come_is_there_where_openssl_has_it(version: str | None, new: bool) -> None:
-    model = sound([POOL], [secure()], websockets_openssl_version=version)
+    model = sound([UPSTREAM], [secure()], websockets_openssl_version=version)
     curves = f"ssl_ecdh_curve {'X25519MLKEM768:' if new else ''}X25519:prime256v1:secp384r1;"
     for lines in (server_of(model), refusing(model)):
         assert [line for line in lines if "curve" in line] == [curves]
@@ -75,7 +75,7 @@ def test_a_curve_against_computers_to_come_is_there_where_openssl_has_it(version
 
 def test_an_nginx_that_cannot_reject_handshakes_has_a_certificate_that_there_is_not() -> None:
     """Since 1.19.4 it can; with an empty certificate the handshake fails as well."""
-    old, new = (sound([POOL], [secure()], websockets_nginx_version=nginx) for nginx in ("1.19.3", "1.19.4"))
+    old, new = (sound([UPSTREAM], [secure()], websockets_nginx_version=nginx) for nginx in ("1.19.3", "1.19.4"))
     start = tls_lines(refusing(old))
     assert start[:2] == ["ssl_certificate data:$websocket_upgrade;", "ssl_certificate_key data:$websocket_upgrade;"]
     assert tls_lines(refusing(new)) == ["ssl_reject_handshake on;", *start[2:]]
@@ -84,7 +84,7 @@ def test_an_nginx_that_cannot_reject_handshakes_has_a_certificate_that_there_is_
 
 def test_a_modern_site_has_a_refusing_server_of_its_own() -> None:
     """Before 1.29.2 nginx takes the versions of TLS from the default server of an address, whatever the site says."""
-    model = sound([POOL], [secure(), secure(listen="8443 ssl", server_name="b", ssl_policy="modern")])
+    model = sound([UPSTREAM], [secure(), secure(listen="8443 ssl", server_name="b", ssl_policy="modern")])
     refusing = {
         block["lines"][0].split()[1]: block["lines"] for block in model["sites"] if "return 421;" in block["lines"]
     }
@@ -93,13 +93,13 @@ def test_a_modern_site_has_a_refusing_server_of_its_own() -> None:
 
 
 def test_sites_of_one_address_have_one_policy() -> None:
-    faults = check([POOL], [secure(), secure(server_name="b", ssl_policy="modern")])[1]
-    assert faults == ["websockets_sites[1].listen: 443 has ssl_policy modern, and intermediate in websockets_sites[0]"]
+    errors = check([UPSTREAM], [secure(), secure(server_name="b", ssl_policy="modern")])[1]
+    assert errors == ["websockets_sites[1].listen: 443 has ssl_policy modern, and intermediate in websockets_sites[0]"]
 
 
 def test_sessions_are_not_resumed_past_client_certificates() -> None:
     """CVE-2025-23419: what one site has checked, another one on the same address would take for checked."""
-    model = sound([POOL], [secure(), secure(server_name="b", ssl_client_certificate="/ca.pem")])
+    model = sound([UPSTREAM], [secure(), secure(server_name="b", ssl_client_certificate="/ca.pem")])
     off = ["ssl_session_cache off;", "ssl_session_tickets off;"]
     for lines in (server_of(model), server_of(model, 1), refusing(model)):
         assert [line for line in lines if "session" in line] == off
@@ -108,7 +108,7 @@ def test_sessions_are_not_resumed_past_client_certificates() -> None:
 @pytest.mark.parametrize(("verify", "printed"), [(None, "on"), (True, "on"), ("on", "on"), ("optional", "optional")])
 def test_a_site_may_ask_for_client_certificates(verify: t.Any, printed: str) -> None:
     keys = {} if verify is None else {"ssl_verify_client": verify}
-    lines = server_of(sound([POOL], [secure(ssl_client_certificate="/my ca.pem", **keys)]))
+    lines = server_of(sound([UPSTREAM], [secure(ssl_client_certificate="/my ca.pem", **keys)]))
     start = lines.index('ssl_client_certificate "/my ca.pem";')
     assert lines[start + 1] == f"ssl_verify_client {printed};"
 
@@ -137,7 +137,7 @@ def test_a_text_in_pem_is_delivered_beside_the_configuration(
 ) -> None:
     """nginx takes a relative path from the folder of its own configuration, in a copy of it too."""
     sites = [site(server_name="other"), secure(server_name=name, **PEM)]
-    model = sound([POOL], sites, websockets_config_path=config_path)
+    model = sound([UPSTREAM], sites, websockets_config_path=config_path)
     assert tls_lines(server_of(model, 1))[:2] == [f"ssl_certificate {printed};", f"ssl_certificate_key {printed};"]
     assert files(sites, config_path) == [
         {"path": delivered, "content": CERTIFICATE + KEY, "at": "websockets_sites[1].ssl_certificate"}
@@ -157,21 +157,21 @@ def test_only_texts_are_delivered_each_in_one_file_that_ends_its_lines() -> None
         ("/etc/nginx/conf.d/ws.c.pem", CERTIFICATE + KEY),
     ]
     assert files([]) == files([site(), secure()]) == []
-    sound([POOL], sites[2:])
+    sound([UPSTREAM], sites[2:])
 
 
 def test_no_text_of_a_certificate_or_a_key_is_in_the_model() -> None:
-    model = sound([POOL], [secure(**PEM, ssl_client_certificate="/ca.pem", redirect_http=True, hsts=True)])
+    model = sound([UPSTREAM], [secure(**PEM, ssl_client_certificate="/ca.pem", redirect_http=True, hsts=True)])
     assert "TEXT" not in str(model)
     assert "BEGIN" not in str(model)
 
 
 BAD = "is neither an absolute path nor {} in PEM, which begins with '-----BEGIN' and ends its line"
-PATH_FAULT = "is not an absolute path"
+PATH_ERROR = "is not an absolute path"
 
 
 @pytest.mark.parametrize(
-    ("keys", "faults"),
+    ("keys", "errors"),
     [
         ({"ssl_certificate": KEY, "ssl_certificate_key": KEY}, [".ssl_certificate: " + BAD.format("a certificate")]),
         (
@@ -183,7 +183,7 @@ PATH_FAULT = "is not an absolute path"
         ({**PEM, "ssl_certificate_key": [KEY]}, [".ssl_certificate_key: " + BAD.format("a private key")]),
         ({**PATHS, "ssl_certificate_key": "ws.key"}, [".ssl_certificate_key: " + BAD.format("a private key")]),
         ({**PATHS, "ssl_certificate_key": "/$host.key"}, [".ssl_certificate_key: " + BAD.format("a private key")]),
-        ({**PATHS, "ssl_client_certificate": KEY}, [f".ssl_client_certificate: {PATH_FAULT}"]),
+        ({**PATHS, "ssl_client_certificate": KEY}, [f".ssl_client_certificate: {PATH_ERROR}"]),
         (
             {**PATHS, "ssl_certificate_key": KEY},
             [".ssl_certificate_key: must be a path where ssl_certificate is one, and a text where it is one"],
@@ -191,8 +191,8 @@ PATH_FAULT = "is not an absolute path"
         (
             {**PATHS, "locations": [location(probe={"ssl_certificate": KEY, "ssl_certificate_key": KEY})]},
             [
-                f".locations[0].probe.ssl_certificate: {PATH_FAULT}",
-                f".locations[0].probe.ssl_certificate_key: {PATH_FAULT}",
+                f".locations[0].probe.ssl_certificate: {PATH_ERROR}",
+                f".locations[0].probe.ssl_certificate_key: {PATH_ERROR}",
             ],
         ),
         (
@@ -200,7 +200,7 @@ PATH_FAULT = "is not an absolute path"
                 **PATHS,
                 "locations": [{"path": "/", "proxy_pass": "https://a", "proxy_ssl_trusted_certificate": KEY}],
             },
-            [f".locations[0].proxy_ssl_trusted_certificate: {PATH_FAULT}"],
+            [f".locations[0].proxy_ssl_trusted_certificate: {PATH_ERROR}"],
         ),
         (
             {**PEM, "ssl_certificat_key": KEY},
@@ -208,13 +208,15 @@ PATH_FAULT = "is not an absolute path"
         ),
     ],
 )
-def test_a_fault_never_shows_the_text_of_a_key(keys: dict[str, t.Any], faults: list[str]) -> None:
-    assert faults_of([POOL], [site(listen="443 ssl", **keys)]) == [f"websockets_sites[0]{fault}" for fault in faults]
-    assert "TEXT" not in "".join(faults)
+def test_an_error_never_shows_the_text_of_a_key(keys: dict[str, t.Any], errors: list[str]) -> None:
+    assert errors_of([UPSTREAM], [site(listen="443 ssl", **keys)]) == [
+        f"websockets_sites[0]{error}" for error in errors
+    ]
+    assert "TEXT" not in "".join(errors)
 
 
 @pytest.mark.parametrize(
-    ("given", "fault"),
+    ("given", "error"),
     [
         (
             site(listen="443 ssl"),
@@ -232,7 +234,7 @@ def test_a_fault_never_shows_the_text_of_a_key(keys: dict[str, t.Any], faults: l
         (site(ssl_client_certificate="/ca"), [".ssl_client_certificate: goes with ssl in listen"]),
         (
             secure(ssl_verify_client="on"),
-            [".ssl_verify_client: needs the key 'ssl_client_certificate', the authority of its clients"],
+            [".ssl_verify_client: needs the key 'ssl_client_certificate', the CA of its clients"],
         ),
         (
             secure(ssl_client_certificate="/ca", ssl_verify_client=False),
@@ -251,21 +253,21 @@ def test_a_fault_never_shows_the_text_of_a_key(keys: dict[str, t.Any], faults: l
         ),
     ],
 )
-def test_tls_that_does_not_fit_together_is_refused(given: dict[str, t.Any], fault: list[str]) -> None:
-    assert faults_of([POOL], [given]) == [f"websockets_sites[0]{line}" for line in fault]
+def test_tls_that_does_not_fit_together_is_refused(given: dict[str, t.Any], error: list[str]) -> None:
+    assert errors_of([UPSTREAM], [given]) == [f"websockets_sites[0]{line}" for line in error]
 
 
 def test_two_sites_cannot_have_the_same_file_for_their_certificates() -> None:
     sites = [secure(**PEM), secure(listen="8443 ssl", **PEM)]
-    assert faults_of([POOL], sites) == [
+    assert errors_of([UPSTREAM], sites) == [
         "websockets_sites[1].ssl_certificate: has the file of websockets_sites[0], whose first name is the same"
     ]
-    sound([POOL], [sites[0], secure(listen="8443 ssl")])
+    sound([UPSTREAM], [sites[0], secure(listen="8443 ssl")])
 
 
 def refusers(*sites: dict[str, t.Any]) -> list[list[str]]:
     """Where each server that refuses listens, and the certificate that it has."""
-    model = sound([POOL], list(sites))
+    model = sound([UPSTREAM], list(sites))
     blocks = [block for block in model["sites"] if block["lines"][-1] == "return 421;"]
     wanted = ("listen", "ssl_certificate ", "ssl_certificate_key", "ssl_reject", "ssl_client", "ssl_verify")
     return [
@@ -322,10 +324,10 @@ def test_names_that_only_look_like_addresses_are_names() -> None:
 )
 def test_browsers_are_told_to_stay_with_tls(hsts: t.Any, header: str) -> None:
     line = f"add_header Strict-Transport-Security {header} always;"
-    model = sound([POOL], [secure(hsts=hsts)])
+    model = sound([UPSTREAM], [secure(hsts=hsts)])
     assert line in server_of(model)
     assert blocks_of(model)["@upgrade_required"][1] == line
-    assert not any("Strict" in line for line in server_of(sound([POOL], [secure(hsts=False)])))
+    assert not any("Strict" in line for line in server_of(sound([UPSTREAM], [secure(hsts=False)])))
 
 
 def test_every_block_with_headers_of_its_own_tells_it_too() -> None:
@@ -339,15 +341,15 @@ def test_every_block_with_headers_of_its_own_tells_it_too() -> None:
         location(path="/f", websocket=False, directives=own),
         location(path="/g"),
     ]
-    model = sound([POOL], [secure(hsts=True, locations=locations)])
+    model = sound([UPSTREAM], [secure(hsts=True, locations=locations)])
     for path, lines in blocks_of(model).items():
         has_own = any(line.startswith("add_header") and line != HSTS for line in lines)
         assert lines.count(HSTS) == has_own, path
-    assert not any(HSTS in lines for lines in blocks_of(sound([POOL], [secure(locations=locations)])).values())
+    assert not any(HSTS in lines for lines in blocks_of(sound([UPSTREAM], [secure(locations=locations)])).values())
 
 
 def redirect(**keys: t.Any) -> list[str]:
-    model = sound([POOL], [secure(redirect_http=True, **keys)])
+    model = sound([UPSTREAM], [secure(redirect_http=True, **keys)])
     block = server_at(model, "websockets_sites[0].redirect_http")
     assert block["locations"] == []
     return block["lines"]
@@ -389,27 +391,27 @@ def test_each_address_with_tls_is_redirected_to_from_port_80(listen: t.Any, redi
 
 
 def test_a_redirect_is_asked_for_ports_like_any_site() -> None:
-    model = sound([POOL], [secure(redirect_http=True)])
+    model = sound([UPSTREAM], [secure(redirect_http=True)])
     place = "websockets_sites[0].redirect_http"
     assert {"address": "80", "at": f"{place}.listen"} in model["listening"]
     assert model["blocks"][1:] == ["websockets_sites", "websockets_sites[0]", place, "websockets_status_listen"]
     assert refusing(model)[:2] == ["listen 443 ssl so_keepalive=60s:10s:6;", "listen 80 so_keepalive=60s:10s:6;"]
-    any_name = sound([POOL], [secure(redirect_http=True, server_name="_")])
+    any_name = sound([UPSTREAM], [secure(redirect_http=True, server_name="_")])
     assert "websockets_sites" not in any_name["blocks"]
 
 
 def test_port_80_is_taken_once() -> None:
     place = "websockets_sites[0].redirect_http"
-    assert faults_of([POOL], [secure(redirect_http=True), site(listen=80)]) == [
+    assert errors_of([UPSTREAM], [secure(redirect_http=True), site(listen=80)]) == [
         f"{place}: 'ws.serverlab.ca' on 80 is served by websockets_sites[1] already"
     ]
-    assert faults_of([POOL], [secure(redirect_http=True, listen=[80, "443 ssl"])]) == [
+    assert errors_of([UPSTREAM], [secure(redirect_http=True, listen=[80, "443 ssl"])]) == [
         f"{place}: 'ws.serverlab.ca' on 80 is served by websockets_sites[0] already"
     ]
-    assert faults_of([POOL], [secure(redirect_http=True), secure(listen="80 ssl", server_name="b")]) == [
+    assert errors_of([UPSTREAM], [secure(redirect_http=True), secure(listen="80 ssl", server_name="b")]) == [
         f"{place}.listen: 80 has no ssl, and ssl in websockets_sites[1].listen"
     ]
-    assert check([POOL], [secure(redirect_http=True)], "127.0.0.1:80")[1] == [
+    assert check([UPSTREAM], [secure(redirect_http=True)], "127.0.0.1:80")[1] == [
         f"{place}.listen: 80 has the port of websockets_status_listen"
     ]
-    sound([POOL], [secure(redirect_http=True), site(listen=80, server_name="b")])
+    sound([UPSTREAM], [secure(redirect_http=True), site(listen=80, server_name="b")])

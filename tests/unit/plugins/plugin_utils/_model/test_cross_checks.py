@@ -8,37 +8,37 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import POOL, SITE, faults_of, location, pool, secure, site, sound
+from modelling import SITE, UPSTREAM, errors_of, location, secure, site, sound, upstream
 
 
 def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
-    assert faults_of([POOL, pool(servers=["a:1"])], [SITE, site(server_name=["x", "WS.serverlab.ca"])]) == [
+    assert errors_of([UPSTREAM, upstream(servers=["a:1"])], [SITE, site(server_name=["x", "WS.serverlab.ca"])]) == [
         "websockets_upstreams[1].name: 'ws-backend' is the name of websockets_upstreams[0] already",
         "websockets_sites[1]: 'WS.serverlab.ca' on 3000 is served by websockets_sites[0] already",
     ]
 
 
 def test_upstreams_that_differ_by_case_alone_are_one_to_nginx() -> None:
-    assert faults_of([POOL, pool(name="WS-Backend")], [SITE]) == [
+    assert errors_of([UPSTREAM, upstream(name="WS-Backend")], [SITE]) == [
         "websockets_upstreams[1].name: 'WS-Backend' is the name of websockets_upstreams[0] already"
     ]
 
 
 def test_an_address_has_one_default_server() -> None:
     sites = [site(listen="80 default_server"), site(listen="80 default_server", server_name="other")]
-    assert faults_of([POOL], sites) == [
+    assert errors_of([UPSTREAM], sites) == [
         "websockets_sites[1].listen: websockets_sites[0] is the default server of 80 already"
     ]
 
 
 def test_a_name_is_taken_by_its_short_form_too() -> None:
-    assert faults_of([POOL], [site(server_name=".a.example"), site(server_name=["b.example", "*.A.example"])]) == [
+    assert errors_of([UPSTREAM], [site(server_name=".a.example"), site(server_name=["b.example", "*.A.example"])]) == [
         "websockets_sites[1]: '*.A.example' on 3000 is served by websockets_sites[0] already"
     ]
 
 
-def test_zones_have_one_pool_each() -> None:
-    assert faults_of([pool(zone="other 64k"), pool(name="other")], [SITE]) == [
+def test_zones_have_one_upstream_each() -> None:
+    assert errors_of([upstream(zone="other 64k"), upstream(name="other")], [SITE]) == [
         "websockets_upstreams[1]: 'other' is the zone of websockets_upstreams[0] already"
     ]
 
@@ -47,22 +47,22 @@ LONG = ".".join(["a" * 60] * 5)
 
 
 @pytest.mark.parametrize(
-    ("upstreams", "sites", "faults"),
+    ("upstreams", "sites", "errors"),
     [
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(server_name=LONG)],
             [f"websockets_sites[0].server_name: '{LONG[:56]}... is longer than the 253 characters of a host name"],
             id="a name that no host can have",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations={"probe": {"headers": {"Cookie": "secret"}}})],
             ["websockets_sites[0].locations: must be a list, not a mapping"],
             id="a secret in the wrong type",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations=[location(probe={"headers": {"Cookie: secret": "x"}})])],
             [
                 "websockets_sites[0].locations[0].probe.headers: has a key that is no header's name:"
@@ -71,7 +71,7 @@ LONG = ".".join(["a" * 60] * 5)
             id="a secret as a name",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations=[location(headers={"X-" + "a" * 45: "b"})])],
             [
                 "websockets_sites[0].locations[0].headers: has a key that is no header's name:"
@@ -80,13 +80,13 @@ LONG = ".".join(["a" * 60] * 5)
             id="a header that nginx has no bucket for",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [secure(listen="443 ssl http2"), secure(server_name="b")],
             ["websockets_sites[1].listen: 443 has no http2, and http2 in websockets_sites[0]"],
             id="one address with and without HTTP/2",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(directives="proxy_set_header A b; proxy_read_timeout 5m;")],
             [
                 "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' is for it",
@@ -96,7 +96,7 @@ LONG = ".".join(["a" * 60] * 5)
             id="lines of a site that its locations would not inherit",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations=[{"path": "/", "return": "200 $5 or $10"}])],
             [
                 "websockets_sites[0].locations[0].return: '200 $5 or $10' has a '$' that starts no variable, and nginx"
@@ -105,7 +105,7 @@ LONG = ".".join(["a" * 60] * 5)
             id="a price",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations=[{"path": "/", "return": "200 $5"}, location(path="/a", headers={"X": "${1}"})])],
             [
                 "websockets_sites[0].locations[0].return: '$5' has a capture, and no regular expression to take it"
@@ -116,16 +116,16 @@ LONG = ".".join(["a" * 60] * 5)
             id="captures of nothing",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend:80"}])],
             [
                 "websockets_sites[0].locations[0].proxy_pass: 'WS-Backend' is an upstream, whose servers have ports:"
                 " write none here"
             ],
-            id="a pool in another case",
+            id="an upstream in another case",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [
                 site(
                     locations=[
@@ -147,9 +147,9 @@ LONG = ".".join(["a" * 60] * 5)
         ),
         pytest.param(
             [
-                pool(resolver="::1"),
-                pool(name="b", resolver="127.0.0.1:0"),
-                pool(name="c", resolver="a ipv4=off ipv6=off"),
+                upstream(resolver="::1"),
+                upstream(name="b", resolver="127.0.0.1:0"),
+                upstream(name="c", resolver="a ipv4=off ipv6=off"),
             ],
             [SITE],
             [
@@ -163,7 +163,7 @@ LONG = ".".join(["a" * 60] * 5)
         ),
         pytest.param(
             [
-                pool(name=f"p{i}", balance=f"sticky {words}")
+                upstream(name=f"p{i}", balance=f"sticky {words}")
                 for i, words in enumerate(("route foo", "cookie s s", "learn x"))
             ],
             [],
@@ -183,20 +183,20 @@ LONG = ".".join(["a" * 60] * 5)
                 "websockets_upstreams[1]: the group 'nope' needs the key 'port'",
                 "websockets_upstreams[1].group: 'nope' is not a group of the inventory",
             ],
-            id="a group with two faults",
+            id="a group with two errors",
         ),
         pytest.param(
-            [pool(servers=["bad", {"address": "worse", "backup": True}])],
+            [upstream(servers=["bad", {"address": "worse", "backup": True}])],
             [SITE],
             [
                 "websockets_upstreams[0].servers[0]: 'bad' is no address with a port: write it as bad:PORT",
                 "websockets_upstreams[0].servers[1].address: 'worse' is no address with a port: write it as worse:PORT",
                 "websockets_upstreams[0].servers[1].backup: does not go with balance: ip_hash",
             ],
-            id="servers with faults of two kinds",
+            id="servers with errors of two kinds",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(listen=["80 foo", "443 http2", 81]), site(listen=[81, "x"])],
             [
                 "websockets_sites[0].listen[0]: 'foo' is not a parameter known here: default_server, ssl, http2,"
@@ -206,19 +206,19 @@ LONG = ".".join(["a" * 60] * 5)
                 "websockets_sites[1]: 'ws.serverlab.ca' on 81 is served by websockets_sites[0] already",
                 "websockets_sites[0].listen: http2 on 443 needs ssl beside it",
             ],
-            id="the sound ones of a list with a fault",
+            id="the sound ones of a list with an error",
         ),
         pytest.param(
-            [{**POOL, "nmae": "x", "name": 3}],
+            [{**UPSTREAM, "nmae": "x", "name": 3}],
             [SITE],
             [
                 "websockets_upstreams[0].nmae: is not a key known here (did you mean 'name'?)",
                 "websockets_upstreams[0].name: must be a string, not an integer (3)",
             ],
-            id="no false alarm about a pool whose name is unknown",
+            id="no false alarm about an upstream whose name is unknown",
         ),
         pytest.param(
-            [POOL],
+            [UPSTREAM],
             [site(access_log="/a.log combined banana=1")],
             [
                 "websockets_sites[0].access_log: '/a.log combined banana=1' is not PATH, or PATH FORMAT with"
@@ -228,26 +228,26 @@ LONG = ".".join(["a" * 60] * 5)
         ),
     ],
 )
-def test_faults_that_were_missed_once(upstreams: t.Any, sites: t.Any, faults: list[str]) -> None:
-    assert faults_of(upstreams, sites) == faults
+def test_errors_that_were_missed_once(upstreams: t.Any, sites: t.Any, errors: list[str]) -> None:
+    assert errors_of(upstreams, sites) == errors
 
 
 def test_what_was_refused_once_although_nginx_takes_it() -> None:
-    sound([POOL], [site(server_name="~^\\d$"), site(server_name="~^\\D$")])
-    sound([POOL], [site(listen=[80, "[::1]:80 ipv6only=off"])])
+    sound([UPSTREAM], [site(server_name="~^\\d$"), site(server_name="~^\\D$")])
+    sound([UPSTREAM], [site(listen=[80, "[::1]:80 ipv6only=off"])])
     busy = {"proxy_buffers": "2 16k", "directives": "proxy_busy_buffers_size 16k;"}
-    sound([POOL], [site(locations=[location(**busy)])])
-    sound([POOL], [site(locations=[location(path="~ ^/(a)", headers={"X": "$1"}, probe=False)])])
+    sound([UPSTREAM], [site(locations=[location(**busy)])])
+    sound([UPSTREAM], [site(locations=[location(path="~ ^/(a)", headers={"X": "$1"}, probe=False)])])
 
 
 def test_no_site_has_the_port_of_the_status() -> None:
-    assert faults_of([POOL], [site(listen=[80, 6455])]) == [
+    assert errors_of([UPSTREAM], [site(listen=[80, 6455])]) == [
         "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
     ]
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         (
             {"real_ip_header": "X-Real-IP"},
@@ -263,8 +263,8 @@ def test_no_site_has_the_port_of_the_status() -> None:
         ),
     ],
 )
-def test_a_header_of_load_balancers_is_one_that_they_send(keys: dict[str, t.Any], fault: str) -> None:
-    assert faults_of([POOL], [site(**keys)]) == [f"websockets_sites[0].real_ip_header: {fault}"]
+def test_a_header_of_load_balancers_is_one_that_they_send(keys: dict[str, t.Any], error: str) -> None:
+    assert errors_of([UPSTREAM], [site(**keys)]) == [f"websockets_sites[0].real_ip_header: {error}"]
 
 
 def test_addresses_that_nothing_goes_by_are_a_warning() -> None:
@@ -274,19 +274,19 @@ def test_addresses_that_nothing_goes_by_are_a_warning() -> None:
         site(listen="81"),
     ]
     sites = [{**each, "allowed_origins": "*"} for each in sites]
-    assert sound([POOL], sites)["warnings"] == [
+    assert sound([UPSTREAM], sites)["warnings"] == [
         "websockets_sites[0]: the PROXY protocol tells addresses that nothing goes by without set_real_ip_from",
         "websockets_sites[0].locations[0]: ip_hash of 'ws-backend' goes by the load balancer's address",
         "websockets_sites[0].locations[1]: ip_hash of 'ws-backend' goes by the load balancer's address",
     ]
-    assert len(sound([pool(balance="least_conn")], sites)["warnings"]) == 1
+    assert len(sound([upstream(balance="least_conn")], sites)["warnings"]) == 1
 
 
 @pytest.mark.parametrize("key", ["proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"])
 def test_the_certificate_of_a_backend_is_a_matter_of_https(key: str) -> None:
     value = {"proxy_ssl_verify": False}.get(key, "/a" if "trusted" in key else "a")
     for route in (location(), {"path": "/", "proxy_pass": "http://a"}):
-        assert faults_of([POOL], [site(locations=[{**route, key: value}])]) == [
+        assert errors_of([UPSTREAM], [site(locations=[{**route, key: value}])]) == [
             f"websockets_sites[0].locations[0].{key}: goes with proxy_pass: https://…"
         ]
 
@@ -313,13 +313,13 @@ LIMITS = {"limit_conn_per_client": 1}
 def test_a_numbered_capture_of_the_servers_name_may_be_used_anywhere(
     route: dict[str, t.Any], keys: dict[str, t.Any]
 ) -> None:
-    sound([POOL], [site(server_name=["a.example", "~^(?<room>.)"], locations=[route], **keys)])
+    sound([UPSTREAM], [site(server_name=["a.example", "~^(?<room>.)"], locations=[route], **keys)])
 
 
 def test_a_capture_in_the_headers_of_a_site_needs_an_expression_in_each_location() -> None:
     rooms = location(path="~ ^/(.)", probe=False)
-    sound([POOL], [site(headers={"X": "$1"}, locations=[rooms, {"path": "/b", "return": 404}])])
-    assert faults_of([POOL], [site(headers={"X": "$1"}, locations=[rooms, location()])]) == [
+    sound([UPSTREAM], [site(headers={"X": "$1"}, locations=[rooms, {"path": "/b", "return": 404}])])
+    assert errors_of([UPSTREAM], [site(headers={"X": "$1"}, locations=[rooms, location()])]) == [
         "websockets_sites[0].headers.X: '$1' has a capture, and no regular expression to take it from"
     ]
 
@@ -334,24 +334,24 @@ OTHER = {"ssl_certificate": "/etc/ssl/b.pem", "ssl_certificate_key": "/etc/ssl/b
 def test_sites_reached_by_ip_addresses_share_the_certificate_of_their_address(first: t.Any, second: str) -> None:
     """Clients name no IP address in a TLS handshake (RFC 6066 section 3)."""
     sites = [secure(server_name=first), secure(server_name=second, **OTHER)]
-    assert faults_of([POOL], sites) == [
+    assert errors_of([UPSTREAM], sites) == [
         "websockets_sites[1].ssl_certificate: is not that of websockets_sites[0] on 443: clients name no IP address in"
         " a TLS handshake, and would get the first one"
     ]
-    sound([POOL], [sites[0], secure(server_name=second)])
-    sound([POOL], [sites[0], secure(server_name=second, listen="8443 ssl", **OTHER)])
-    sound([POOL], [sites[0], secure(server_name="b.example", **OTHER)])
-    sound([POOL], [site(server_name=first), site(server_name=second)])
+    sound([UPSTREAM], [sites[0], secure(server_name=second)])
+    sound([UPSTREAM], [sites[0], secure(server_name=second, listen="8443 ssl", **OTHER)])
+    sound([UPSTREAM], [sites[0], secure(server_name="b.example", **OTHER)])
+    sound([UPSTREAM], [site(server_name=first), site(server_name=second)])
 
 
 def test_sites_reached_by_ip_addresses_ask_for_the_same_certificates() -> None:
     first, second = secure(server_name="192.0.2.1"), secure(server_name="192.0.2.2", ssl_client_certificate="/ca.pem")
-    assert faults_of([POOL], [first, second]) == [
+    assert errors_of([UPSTREAM], [first, second]) == [
         "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: clients name no IP"
         " address in a TLS handshake, and would be asked for none"
     ]
     # Whoever shows one without need gets in.
-    sound([POOL], [second, first])
+    sound([UPSTREAM], [second, first])
 
 
 @pytest.mark.parametrize(
@@ -364,25 +364,25 @@ def test_no_certificate_of_one_sites_clients_opens_another_site(keys: dict[str, 
     """
     first = secure(**{"server_name": "a.example", **keys}, ssl_client_certificate="/ca.pem")
     named = {"server_name": "b.example"}
-    assert faults_of([POOL], [first, secure(**named, ssl_client_certificate="/b.pem")]) == [
+    assert errors_of([UPSTREAM], [first, secure(**named, ssl_client_certificate="/b.pem")]) == [
         "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: whoever has one of"
         " those gets in here too, by naming no site in the TLS handshake"
     ]
-    sound([POOL], [first, secure(**named, ssl_client_certificate="/ca.pem")])
-    sound([POOL], [first, secure(**named)])
-    sound([POOL], [first, secure(**named, listen="8443 ssl", ssl_client_certificate="/b.pem")])
+    sound([UPSTREAM], [first, secure(**named, ssl_client_certificate="/ca.pem")])
+    sound([UPSTREAM], [first, secure(**named)])
+    sound([UPSTREAM], [first, secure(**named, listen="8443 ssl", ssl_client_certificate="/b.pem")])
     # Where nobody is asked, all who name no site are refused here.
     del first["ssl_client_certificate"]
-    sound([POOL], [first, secure(**named, ssl_client_certificate="/b.pem")])
+    sound([UPSTREAM], [first, secure(**named, ssl_client_certificate="/b.pem")])
     # And where a site is reached by its name alone, all handshakes without one fail.
     both = [secure(server_name=name, ssl_client_certificate=f"/{name}.pem") for name in ("a.example", "b.example")]
-    sound([POOL], both)
+    sound([UPSTREAM], both)
 
 
 def test_each_address_that_two_certificates_are_for_is_told() -> None:
     listens = ["443 ssl", "[::]:443 ssl"]
     sites = [secure(server_name="192.0.2.1", listen=listens), secure(server_name="[::1]", listen=listens, **OTHER)]
-    assert [fault.partition(": ")[2].partition(":")[0] for fault in faults_of([POOL], sites)] == [
+    assert [error.partition(": ")[2].partition(":")[0] for error in errors_of([UPSTREAM], sites)] == [
         "is not that of websockets_sites[0] on 443",
         "is not that of websockets_sites[0] on [",
     ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The model: what variables become, and every fault that stops them."""
+"""The model: what variables become, and every error that stops them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import worker_limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from modelling import POOL, SHARED, SITE, STATUS, blocks_of, check, location, pool, secure, site, sound
+from modelling import SHARED, SITE, STATUS, UPSTREAM, blocks_of, check, location, secure, site, sound, upstream
 
 
 def test_the_first_founding_configuration_becomes_its_directives() -> None:
-    model = sound([POOL], [SITE])
+    model = sound([UPSTREAM], [SITE])
     assert model["upstreams"] == [
         {
             "name": "ws-backend",
@@ -88,7 +88,7 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
     assert model["names"] == [
         {"name": f"server0{number}", "at": f"websockets_upstreams[0].servers[{number - 1}]"} for number in (1, 2, 3)
     ]
-    assert model["proofs"] == [
+    assert model["probes"] == [
         {
             "at": "websockets_sites[0].locations[0]",
             "site": "ws.serverlab.ca",
@@ -153,7 +153,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "names": [],
         "mode": "0644",
         "log": None,
-        "proofs": [],
+        "probes": [],
         "routes": [],
         "blocks": ["websockets_status_listen"],
         "nginx_conf": worker_limits.directives("1h"),
@@ -168,21 +168,21 @@ def test_nothing_is_a_model_of_nothing() -> None:
 
 def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> None:
     servers = [{"address": "a.example:80", "resolve": True}, "b.example:80"]
-    model = sound([pool(balance="least_conn", servers=servers, resolver="127.0.0.53 valid=10s")], [SITE])
+    model = sound([upstream(balance="least_conn", servers=servers, resolver="127.0.0.53 valid=10s")], [SITE])
     assert model["upstreams"][0]["lines"][1:4] == [
         "resolver 127.0.0.53 valid=10s;",
         "least_conn;",
         "server a.example:80 resolve;",
     ]
     assert [name["name"] for name in model["names"]] == ["b.example"]
-    # A pool that is being resolved has no servers at first.
-    assert model["proofs"][0]["wait"] > 0
-    pools = [pool(balance="least_conn", servers=servers, resolver="127.0.0.53")]
-    by_url = sound(pools, [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend"}])])
-    assert by_url["proofs"][0]["wait"] > 0
+    # An upstream that is being resolved has no servers at first.
+    assert model["probes"][0]["wait"] > 0
+    upstreams = [upstream(balance="least_conn", servers=servers, resolver="127.0.0.53")]
+    by_url = sound(upstreams, [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend"}])])
+    assert by_url["probes"][0]["wait"] > 0
 
 
-def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:
+def test_a_proxied_url_is_looked_up_unless_it_is_an_upstream() -> None:
     paths = {
         "/a/": "http://a.example/x/",
         "/b/": "https://b.example:444",
@@ -190,7 +190,7 @@ def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:
         "/d/": "http://[::1]",
     }
     locations = [{"path": path, "proxy_pass": url} for path, url in paths.items()]
-    model = sound([POOL], [site(locations=locations)])
+    model = sound([UPSTREAM], [site(locations=locations)])
     assert model["names"][3:] == [
         {"name": "a.example", "at": "websockets_sites[0].locations[0].proxy_pass"},
         {"name": "b.example", "at": "websockets_sites[0].locations[1].proxy_pass"},
@@ -200,26 +200,26 @@ def test_a_proxied_url_is_looked_up_unless_it_is_a_pool() -> None:
         assert f"proxy_pass {url};" in blocks[path]
 
 
-def test_a_pool_that_is_all_down_is_a_warning() -> None:
-    model = sound([pool(servers=[{"address": "a:1", "down": True}])], [site(allowed_origins="*")])
+def test_an_upstream_that_is_all_down_is_a_warning() -> None:
+    model = sound([upstream(servers=[{"address": "a:1", "down": True}])], [site(allowed_origins="*")])
     assert model["warnings"] == ["websockets_upstreams[0]: all servers of 'ws-backend' are down"]
 
 
 def test_an_unused_upstream_is_a_warning() -> None:
-    model = sound([POOL, pool(name="spare")], [site(allowed_origins="*")])
+    model = sound([UPSTREAM, upstream(name="spare")], [site(allowed_origins="*")])
     assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:6455", "[::1]:6455", "127.0.0.2:80"])
 def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
-    model, faults = check([POOL], [SITE], listen)
-    assert faults == []
+    model, errors = check([UPSTREAM], [SITE], listen)
+    assert errors == []
     assert model is not None
     assert model["listening"][0] == {"address": listen, "at": "websockets_status_listen"}
 
 
 @pytest.mark.parametrize(
-    ("listen", "fault"),
+    ("listen", "error"),
     [
         (6455, "must be a string, not an integer (6455)"),
         ("6455", "'6455' is not an address of the loopback interface, such as 127.0.0.1:6455"),
@@ -228,8 +228,8 @@ def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
         ("unix:/run/x", "'unix:/run/x' is not an address of the loopback interface, such as 127.0.0.1:6455"),
     ],
 )
-def test_the_status_is_told_nowhere_else(listen: t.Any, fault: str) -> None:
-    assert check([POOL], [SITE], listen) == (None, [f"websockets_status_listen: {fault}"])
+def test_the_status_is_told_nowhere_else(listen: t.Any, error: str) -> None:
+    assert check([UPSTREAM], [SITE], listen) == (None, [f"websockets_status_listen: {error}"])
 
 
 JSON = st.recursive(
@@ -252,7 +252,7 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
 @given(
     upstreams=spoilt(
         [
-            {**POOL, "servers": ["a:1", {"address": "b:1", "weight": 1, "resolve": True}], "resolver": "10.0.0.1"},
+            {**UPSTREAM, "servers": ["a:1", {"address": "b:1", "weight": 1, "resolve": True}], "resolver": "10.0.0.1"},
             {"name": "chat", "group": "chat", "port": "chat_port", "zone": "a 64k", "directives": ["a;"]},
         ]
     ),
@@ -289,20 +289,20 @@ def spoilt(draw: st.DrawFn, sound: t.Any) -> t.Any:
     ),
 )
 @settings(deadline=None)
-def test_whatever_the_variables_are_there_is_a_model_or_a_fault(upstreams: t.Any, sites: t.Any) -> None:
-    model, faults = check(upstreams, sites)
-    assert (model is None) == bool(faults)
-    for fault in faults:
-        assert fault.startswith(("websockets_upstreams", "websockets_sites"))
-        assert "SECRET" not in fault
+def test_whatever_the_variables_are_there_is_a_model_or_an_error(upstreams: t.Any, sites: t.Any) -> None:
+    model, errors = check(upstreams, sites)
+    assert (model is None) == bool(errors)
+    for error in errors:
+        assert error.startswith(("websockets_upstreams", "websockets_sites"))
+        assert "SECRET" not in error
 
 
 @given(directives=spoilt(["map $a $b {\n    default 0;\n}", "map_hash_bucket_size 128;"]))
 @settings(deadline=None)
-def test_whatever_the_lines_of_the_http_block_are_there_is_a_model_or_a_fault(directives: t.Any) -> None:
-    model, faults = check([POOL], [SITE], websockets_directives=directives)
-    assert (model is None) == bool(faults)
-    assert all(fault.startswith("websockets_directives") for fault in faults)
+def test_whatever_the_lines_of_the_http_block_are_there_is_a_model_or_an_error(directives: t.Any) -> None:
+    model, errors = check([UPSTREAM], [SITE], websockets_directives=directives)
+    assert (model is None) == bool(errors)
+    assert all(error.startswith("websockets_directives") for error in errors)
 
 
 def test_two_gateways_can_stand_in_one_nginx() -> None:
@@ -312,7 +312,7 @@ def test_two_gateways_can_stand_in_one_nginx() -> None:
     pattern = re.compile(r"(?:websocket_\w+_\d+|zone=\w+|shared:\w+|log_format \w+|access_log \S+ \w+)")
 
     def names(status: str) -> set[str]:
-        model = sound([POOL], sites, status=status)
+        model = sound([UPSTREAM], sites, status=status)
         lines = [line for block in model["sites"] for line in block["lines"]]
         lines += [line for block in model["sites"] for inner in block["locations"] for line in inner["lines"]]
         lines += [line for block in model["admission"] for line in block] + model["http"]
@@ -324,25 +324,25 @@ def test_two_gateways_can_stand_in_one_nginx() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "fault"),
+    ("version", "error"),
     [
         (3.5, "3.5 is not a version of OpenSSL, such as '3.5.4'"),
         ("3", "'3' is not a version of OpenSSL, such as '3.5.4'"),
         ("LibreSSL 3.5", "'LibreSSL 3.5' is not a version of OpenSSL, such as '3.5.4'"),
     ],
 )
-def test_a_version_of_openssl_is_one(version: t.Any, fault: str) -> None:
-    assert check([POOL], [SITE], websockets_openssl_version=version)[1] == [f"websockets_openssl_version: {fault}"]
+def test_a_version_of_openssl_is_one(version: t.Any, error: str) -> None:
+    assert check([UPSTREAM], [SITE], websockets_openssl_version=version)[1] == [f"websockets_openssl_version: {error}"]
 
 
 @pytest.mark.parametrize("version", ["1.1.1w", "3.5.4", "3.0.17-1", "4.0"])
 def test_a_version_of_openssl_is_told_as_it_was_given(version: str) -> None:
-    assert sound([POOL], [SITE], websockets_openssl_version=version)["openssl_version"] == version
+    assert sound([UPSTREAM], [SITE], websockets_openssl_version=version)["openssl_version"] == version
 
 
 def test_balancers_can_ask_every_server_of_the_file() -> None:
     sites = [secure(redirect_http=True), site(server_name="b.example", listen=80)]
-    model = sound([POOL], sites, websockets_health_path="/up", websockets_health_wait="10s")
+    model = sound([UPSTREAM], sites, websockets_health_path="/up", websockets_health_wait="10s")
     for block in model["sites"]:
         (asked,) = (place for place in block["locations"] if place["path"] == "= /up")
         assert asked["lines"][2:] == [
@@ -361,7 +361,7 @@ def test_balancers_can_ask_every_server_of_the_file() -> None:
 
 def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
     model = sound(
-        [pool(servers=["a:1", "b:1", "c:1"])], [SITE], websockets_drain="b, b:1,gateway1", websockets_undrain="c"
+        [upstream(servers=["a:1", "b:1", "c:1"])], [SITE], websockets_drain="b, b:1,gateway1", websockets_undrain="c"
     )
     assert model["drain"] == {
         "out": ["b", "b:1", "gateway1"],

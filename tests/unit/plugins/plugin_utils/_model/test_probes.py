@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How each route is proven."""
+"""How each route is verified."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import with_headers
-from modelling import LOCATION, POOL, faults_of, location, pool, secure, server_of, site, sound
+from modelling import LOCATION, UPSTREAM, errors_of, location, secure, server_of, site, sound, upstream
 
 
 @pytest.mark.parametrize(
     ("names", "directive", "url"),
     [
         ("a.example", "server_name a.example;", "ws://a.example/"),
-        (["_"], "server_name _;", "ws://proof.invalid/"),
+        (["_"], "server_name _;", "ws://probe.invalid/"),
         (["*.a.example", "b.example"], "server_name *.a.example b.example;", "ws://b.example/"),
-        ("*.a.example", "server_name *.a.example;", "ws://proof.a.example/"),
+        ("*.a.example", "server_name *.a.example;", "ws://probe.a.example/"),
     ],
 )
-def test_a_site_is_proven_under_a_name_that_reaches_it(names: t.Any, directive: str, url: str) -> None:
-    model = sound([POOL], [site(server_name=names, listen=80)])
+def test_a_site_is_verified_under_a_name_that_reaches_it(names: t.Any, directive: str, url: str) -> None:
+    model = sound([UPSTREAM], [site(server_name=names, listen=80)])
     assert directive in server_of(model)
-    assert model["proofs"][0]["url"] == url
+    assert model["probes"][0]["url"] == url
 
 
-def proofs_of(**keys: t.Any) -> list[dict[str, t.Any]]:
+def probes_of(**keys: t.Any) -> list[dict[str, t.Any]]:
     server = {key: keys.pop(key) for key in ("server_name", "listen") if key in keys}
-    model = sound([POOL], [site(**server, locations=[{"path": "/", **keys}])])
-    return [dict(proof) for proof in model["proofs"]]
+    model = sound([UPSTREAM], [site(**server, locations=[{"path": "/", **keys}])])
+    return [dict(probe) for probe in model["probes"]]
 
 
-def test_a_proof_asks_what_its_probe_says() -> None:
-    probe = {"path": "/ws/?a=1", "origin": "https://a.example", "subprotocol": "chat", "message": "hi", "expect": "ho"}
-    (proof,) = proofs_of(upstream="ws-backend", probe={**probe, "headers": {"Authorization": "Bearer secret"}})
-    assert proof["url"] == "ws://ws.serverlab.ca:3000/ws/?a=1"
-    assert (proof["origin"], proof["subprotocols"], proof["send"], proof["expect"]) == (
+def test_a_probe_asks_what_the_key_says() -> None:
+    given = {"path": "/ws/?a=1", "origin": "https://a.example", "subprotocol": "chat", "message": "hi", "expect": "ho"}
+    (probe,) = probes_of(upstream="ws-backend", probe={**given, "headers": {"Authorization": "Bearer secret"}})
+    assert probe["url"] == "ws://ws.serverlab.ca:3000/ws/?a=1"
+    assert (probe["origin"], probe["subprotocols"], probe["send"], probe["expect"]) == (
         "https://a.example",
         ["chat"],
         "hi",
         "ho",
     )
-    assert "secret" not in str(proof)
+    assert "secret" not in str(probe)
 
 
 @pytest.mark.parametrize(
@@ -90,10 +90,10 @@ def test_a_proof_asks_what_its_probe_says() -> None:
         ),
     ],
 )
-def test_a_proof_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
+def test_a_probe_knows_what_nginx_asks_of_which_backend(keys: dict[str, t.Any], url: str, addresses: list[str]) -> None:
     route = {name: value for name, value in location(**keys).items() if value is not None}
-    (proof,) = sound([POOL], [site(locations=[route])])["proofs"]
-    backends = proof["backends"]
+    (probe,) = sound([UPSTREAM], [site(locations=[route])])["probes"]
+    backends = probe["backends"]
     assert backends is not None
     assert (backends["url"], backends["addresses"], backends["headers"]) == (url, addresses, {})
 
@@ -102,9 +102,9 @@ def forwarded(given: dict[str, t.Any] | None = None, **keys: t.Any) -> dict[str,
     """What a backend of a site is told that has a location with such headers."""
     made = secure if "ssl" in str(keys.get("listen")) else site
     location_of = location(**({"headers": given} if given else {}))
-    (proof,) = sound([POOL], [made(**keys, locations=[location_of])])["proofs"]
-    assert proof["backends"] is not None
-    return proof["backends"]["forwarded"]
+    (probe,) = sound([UPSTREAM], [made(**keys, locations=[location_of])])["probes"]
+    assert probe["backends"] is not None
+    return probe["backends"]["forwarded"]
 
 
 @pytest.mark.parametrize(
@@ -146,10 +146,10 @@ def test_a_backend_is_told_the_address_that_the_gateway_asks_itself_from(listen:
 
 def test_a_backend_is_asked_with_the_headers_that_need_no_nginx() -> None:
     headers = {"X-Tenant": "a", "X-Path": "$uri", "host": "internal.example", "X-By": "$scheme"}
-    (proof,) = sound([POOL], [site(locations=[location(headers=headers)])])["proofs"]
-    assert proof["backends"] is not None
-    assert proof["backends"]["forwarded"]["Host"] == "internal.example"
-    assert proof["backends"]["headers"] == {"X-Tenant": "a", "X-By": "http"}
+    (probe,) = sound([UPSTREAM], [site(locations=[location(headers=headers)])])["probes"]
+    assert probe["backends"] is not None
+    assert probe["backends"]["forwarded"]["Host"] == "internal.example"
+    assert probe["backends"]["headers"] == {"X-Tenant": "a", "X-By": "http"}
 
 
 @pytest.mark.parametrize(
@@ -185,15 +185,15 @@ def test_a_backend_is_told_what_nginx_makes_of_the_headers_of_a_probe(
     asked: dict[str, str], given: dict[str, str], headers: dict[str, str]
 ) -> None:
     sites = [site(locations=[location(headers=given, probe={"headers": asked})])]
-    (proof,) = with_headers(sound([POOL], sites)["proofs"], sites)
-    assert (proof["headers"], proof["backends"]["headers"]) == (asked, headers)
+    (probe,) = with_headers(sound([UPSTREAM], sites)["probes"], sites)
+    assert (probe["headers"], probe["backends"]["headers"]) == (asked, headers)
 
 
 def backends_of(of_site: dict[str, t.Any] | None = None, **keys: t.Any) -> t.Mapping[str, t.Any]:
     """What is known of the backends of a location."""
-    (proof,) = sound([POOL], [site(**(of_site or {}), locations=[location(**keys)])])["proofs"]
-    assert proof["backends"] is not None
-    return proof["backends"]
+    (probe,) = sound([UPSTREAM], [site(**(of_site or {}), locations=[location(**keys)])])["probes"]
+    assert probe["backends"] is not None
+    return probe["backends"]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def backends_of(of_site: dict[str, t.Any] | None = None, **keys: t.Any) -> t.Map
     ],
 )
 def test_a_route_is_held_to_a_probe_that_its_operator_gave(keys: dict[str, t.Any], strict: bool) -> None:
-    assert proofs_of(upstream="ws-backend", **keys)[0]["strict"] is strict
+    assert probes_of(upstream="ws-backend", **keys)[0]["strict"] is strict
 
 
 @pytest.mark.parametrize(
@@ -267,40 +267,40 @@ def test_a_route_for_plain_http_needs_no_origin() -> None:
     assert backends_of(websocket=False)["origins"] == []
 
 
-def test_a_few_servers_that_are_not_down_answer_for_a_pool() -> None:
+def test_a_few_servers_that_are_not_down_answer_for_an_upstream() -> None:
     servers = [{"address": "a:1", "down": True}, *(f"b:{number}" for number in range(1, 21))]
-    (proof,) = sound([pool(servers=servers, balance="least_conn")], [site()])["proofs"]
-    assert proof["backends"] is not None
-    assert proof["backends"]["addresses"] == [f"b:{number}" for number in range(1, 9)]
-    (nowhere,) = sound([pool(servers=servers[:1])], [site()])["proofs"]
-    (returned,) = sound([], [site(locations=[{"path": "/", "return": 404}])])["proofs"]
+    (probe,) = sound([upstream(servers=servers, balance="least_conn")], [site()])["probes"]
+    assert probe["backends"] is not None
+    assert probe["backends"]["addresses"] == [f"b:{number}" for number in range(1, 9)]
+    (nowhere,) = sound([upstream(servers=servers[:1])], [site()])["probes"]
+    (returned,) = sound([], [site(locations=[{"path": "/", "return": 404}])])["probes"]
     assert (nowhere["backends"], returned["backends"]) == (None, None)
 
 
-def test_a_redirect_is_proven_by_its_status_and_a_closed_door_not_at_all() -> None:
-    assert proofs_of(**{"return": "301 https://a/"})[0]["status"] == 301
-    assert proofs_of(root="/a")[0]["status"] is None
-    assert proofs_of(**{"return": 444}) == []
-    assert proofs_of(upstream="ws-backend", probe=False) == []
+def test_a_redirect_is_verified_by_its_status_and_a_closed_door_not_at_all() -> None:
+    assert probes_of(**{"return": "301 https://a/"})[0]["status"] == 301
+    assert probes_of(root="/a")[0]["status"] is None
+    assert probes_of(**{"return": 444}) == []
+    assert probes_of(upstream="ws-backend", probe=False) == []
 
 
-def test_a_site_with_tls_is_proven_over_tls() -> None:
+def test_a_site_with_tls_is_verified_over_tls() -> None:
     def url(listen: str, **keys: t.Any) -> str:
-        (proof,) = sound([POOL], [secure(listen=listen, locations=[{"path": "/", **keys}])])["proofs"]
-        return proof["url"]
+        (probe,) = sound([UPSTREAM], [secure(listen=listen, locations=[{"path": "/", **keys}])])["probes"]
+        return probe["url"]
 
     assert url("443 ssl", upstream="ws-backend") == "wss://ws.serverlab.ca/"
     assert url("8443 ssl", root="/a") == "https://ws.serverlab.ca:8443/"
 
 
 def test_a_redirect_from_port_80_is_no_route() -> None:
-    (proof,) = sound([POOL], [secure(redirect_http=True)])["proofs"]
-    assert proof["url"] == "wss://ws.serverlab.ca/"
+    (probe,) = sound([UPSTREAM], [secure(redirect_http=True)])["probes"]
+    assert probe["url"] == "wss://ws.serverlab.ca/"
 
 
-def test_a_proof_speaks_the_proxy_protocol_where_its_first_listen_does() -> None:
+def test_a_probe_speaks_the_proxy_protocol_where_its_first_listen_does() -> None:
     def spoken(*listens: str) -> bool:
-        return sound([POOL], [site(listen=list(listens))])["proofs"][0]["proxy_protocol"]
+        return sound([UPSTREAM], [site(listen=list(listens))])["probes"][0]["proxy_protocol"]
 
     assert spoken("80 proxy_protocol", "81")
     assert not spoken("81", "80 proxy_protocol")
@@ -320,57 +320,57 @@ def test_a_proof_speaks_the_proxy_protocol_where_its_first_listen_does() -> None
         ),
     ],
 )
-def test_a_proof_tells_an_origin_where_it_has_to(keys: dict[str, t.Any], origin: str | None) -> None:
-    assert proofs_of(upstream="ws-backend", **keys)[0]["origin"] == origin
-    probe = {name: value for name, value in keys.items() if name == "probe"}
+def test_a_probe_tells_an_origin_where_it_has_to(keys: dict[str, t.Any], origin: str | None) -> None:
+    assert probes_of(upstream="ws-backend", **keys)[0]["origin"] == origin
+    given = {name: value for name, value in keys.items() if name == "probe"}
     of_site = {name: value for name, value in keys.items() if name != "probe"}
-    (proof,) = sound([POOL], [site(**of_site, locations=[location(**probe)])])["proofs"]
-    assert proof["origin"] == origin
+    (probe,) = sound([UPSTREAM], [site(**of_site, locations=[location(**given)])])["probes"]
+    assert probe["origin"] == origin
 
 
-def test_a_site_that_asks_for_certificates_is_proven_with_one() -> None:
+def test_a_site_that_asks_for_certificates_is_verified_with_one() -> None:
     asks = {"ssl_client_certificate": "/ca.pem"}
-    probe = {"ssl_certificate": "/client.pem", "ssl_certificate_key": "/client.key"}
-    sites = [secure(**asks, allowed_origins="*"), secure(server_name="b", **asks, locations=[location(probe=probe)])]
-    model = sound([POOL], [sites[0], {**sites[1], "allowed_origins": "*"}])
-    (proof,) = model["proofs"]
-    assert (proof["at"], proof["ssl_certificate"], proof["ssl_certificate_key"]) == (
+    given = {"ssl_certificate": "/client.pem", "ssl_certificate_key": "/client.key"}
+    sites = [secure(**asks, allowed_origins="*"), secure(server_name="b", **asks, locations=[location(probe=given)])]
+    model = sound([UPSTREAM], [sites[0], {**sites[1], "allowed_origins": "*"}])
+    (probe,) = model["probes"]
+    assert (probe["at"], probe["ssl_certificate"], probe["ssl_certificate_key"]) == (
         "websockets_sites[1].locations[0]",
         "/client.pem",
         "/client.key",
     )
     assert model["warnings"] == [
-        "websockets_sites[0].locations[0]: is not proven, for the site asks for a client's certificate:"
+        "websockets_sites[0].locations[0]: is not verified, for the site asks for a client's certificate:"
         " give probe.ssl_certificate and probe.ssl_certificate_key"
     ]
     optional = secure(**asks, ssl_verify_client="optional", allowed_origins="*")
-    assert sound([POOL], [optional])["warnings"] == []
+    assert sound([UPSTREAM], [optional])["warnings"] == []
     plain_first = secure(**asks, listen=[80, "443 ssl"], allowed_origins="*")
-    assert sound([POOL], [plain_first])["warnings"] == []
+    assert sound([UPSTREAM], [plain_first])["warnings"] == []
 
 
 @pytest.mark.parametrize("key", ["ssl_certificate", "ssl_certificate_key"])
 def test_a_probe_has_both_a_certificate_and_its_key(key: str) -> None:
-    assert faults_of([POOL], [site(locations=[location(probe={key: "/a.pem"})])]) == [
+    assert errors_of([UPSTREAM], [site(locations=[location(probe={key: "/a.pem"})])]) == [
         "websockets_sites[0].locations[0].probe: has one of ssl_certificate and ssl_certificate_key: give both"
     ]
 
 
-def test_what_cannot_be_proven_is_a_warning() -> None:
+def test_what_cannot_be_verified_is_a_warning() -> None:
     regex = location(path="~ ^/rooms/[0-9]+$")
     sites = [site(locations=[regex]), site(server_name="~^a", locations=[LOCATION])]
-    model = sound([POOL], [{**each, "allowed_origins": "*"} for each in sites])
-    assert model["proofs"] == []
+    model = sound([UPSTREAM], [{**each, "allowed_origins": "*"} for each in sites])
+    assert model["probes"] == []
     assert model["warnings"] == [
-        "websockets_sites[0].locations[0]: is not proven, for no path is known that the expression matches:"
+        "websockets_sites[0].locations[0]: is not verified, for no path is known that the expression matches:"
         " give probe.path",
-        "websockets_sites[1].locations[0]: is not proven, for websockets_sites[1].server_name has no name but"
+        "websockets_sites[1].locations[0]: is not verified, for websockets_sites[1].server_name has no name but"
         " expressions: list one that they match",
     ]
     for probe in (False, {"path": "/rooms/1"}):
-        assert sound([POOL], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []
+        assert sound([UPSTREAM], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []
 
 
-def test_a_path_is_encoded_in_its_proof() -> None:
-    model = sound([POOL], [site(locations=[location(path="/\u00fc/%")])])
-    assert model["proofs"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"
+def test_a_path_is_encoded_in_its_probe() -> None:
+    model = sound([UPSTREAM], [site(locations=[location(path="/\u00fc/%")])])
+    assert model["probes"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"

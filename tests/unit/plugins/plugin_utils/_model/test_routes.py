@@ -10,14 +10,14 @@ import typing as t
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.routes import Route
-from modelling import PATHS, POOL, location, pool, proxied, secure, site, sound
+from modelling import PATHS, UPSTREAM, location, proxied, secure, site, sound, upstream
 
 
-def routes(*sites: t.Any, upstreams: t.Any = (POOL,)) -> list[Route]:
+def routes(*sites: t.Any, upstreams: t.Any = (UPSTREAM,)) -> list[Route]:
     return sound(list(upstreams), list(sites))["routes"]
 
 
-def test_a_route_leads_to_a_pool_or_says_where_else() -> None:
+def test_a_route_leads_to_an_upstream_or_says_where_else() -> None:
     others: dict[str, dict[str, t.Any]] = {
         "/a": {"proxy_pass": "http://WS-backend/x"},
         "/b": {"proxy_pass": "https://10.0.0.1:8443"},
@@ -26,7 +26,7 @@ def test_a_route_leads_to_a_pool_or_says_where_else() -> None:
         "/e": {"upstream": "ws-backend", "probe": False},
     }
     found = routes(site(locations=[location(), *(proxied(path=path, **keys) for path, keys in others.items())]))
-    assert [(route["path"], route["pool"], route["target"]) for route in found] == [
+    assert [(route["path"], route["upstream"], route["target"]) for route in found] == [
         ("/", "ws-backend", ""),
         # To nginx the case makes no difference.
         ("/a", "ws-backend", ""),
@@ -50,7 +50,7 @@ def test_a_route_leads_to_a_pool_or_says_where_else() -> None:
         ("127.0.0.1:3000", None),
         ("[::1]:3000", None),
         ("unix:/run/ws.sock", None),
-        # The proof goes by the first one.
+        # The probe goes by the first one.
         (["127.0.0.1:3000", 3001], None),
     ],
 )
@@ -66,12 +66,12 @@ def test_a_route_that_wants_the_gateways_own_certificate_cannot_be_asked_from_el
 
 
 def test_gateways_with_the_same_text_have_the_same_digest() -> None:
-    one = sound([POOL], [site()])
-    assert gateway.digest(one) == gateway.digest(sound([POOL], [site()], websockets_capacity=9999))
+    one = sound([UPSTREAM], [site()])
+    assert gateway.digest(one) == gateway.digest(sound([UPSTREAM], [site()], websockets_capacity=9999))
     others = [
-        sound([pool(balance="least_conn")], [site()]),
-        sound([POOL], [site(listen=3001)]),
-        sound([POOL], [site(allowed_origins=["https://a.example"])]),
-        sound([POOL], [site(server_name=["a.example"])]),
+        sound([upstream(balance="least_conn")], [site()]),
+        sound([UPSTREAM], [site(listen=3001)]),
+        sound([UPSTREAM], [site(allowed_origins=["https://a.example"])]),
+        sound([UPSTREAM], [site(server_name=["a.example"])]),
     ]
     assert len({gateway.digest(model) for model in [one, *others]}) == 5

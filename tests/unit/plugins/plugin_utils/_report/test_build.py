@@ -25,7 +25,7 @@ from fleets import (
     wide,
 )
 
-POOLS = [{"name": "chat", "servers": ["s1:80", "s2:80", "s3:80"]}, {"name": "feed", "servers": ["f1:80"]}]
+UPSTREAMS = [{"name": "chat", "servers": ["s1:80", "s2:80", "s3:80"]}, {"name": "feed", "servers": ["f1:80"]}]
 SITES = [
     {
         "server_name": "a.example",
@@ -33,7 +33,7 @@ SITES = [
         "locations": [{"path": "/", "upstream": "chat"}, {"path": "/feed/", "upstream": "feed"}],
     }
 ]
-MODEL = model(POOLS, SITES)
+MODEL = model(UPSTREAMS, SITES)
 FLEET = [well(f"g{number}", MODEL) for number in range(1, 5)]
 
 
@@ -58,7 +58,7 @@ def test_a_fleet_that_is_well_has_no_problems() -> None:
     assert report["time"] == "2026-01-31T03:00:00Z"
     counts = {key: number for key, number in report["counts"].items() if number}
     assert counts == {
-        **{"gateways": 4, "gateways_well": 4, "routes": 8, "routes_proven": 8},
+        **{"gateways": 4, "gateways_well": 4, "routes": 8, "routes_verified": 8},
         **{"servers": 4, "servers_up": 4},
     }
     assert text.failure(report) == ""
@@ -85,20 +85,20 @@ def test_routes_that_fail_alike_on_the_same_gateways_are_one_problem() -> None:
     broken = [but(but(found, 0, **BAD_GATEWAY), 1, **BAD_GATEWAY) for found in FLEET[:3]]
     other = but(FLEET[3], 1, status=None, failure="timed out after 5 s", milliseconds=None)
     first, second = problems(reported(*broken, other), "route")
-    assert first["title"] == "a.example /, a.example /feed/ are not proven on g1, g2, g3"
+    assert first["title"] == "a.example /, a.example /feed/ are not verified on g1, g2, g3"
     assert first["text"] == f"Answered 502 Bad Gateway. Asked directly: server01:3000 {REFUSED}."
     assert (first["severity"], first["gateways"], first["routes"]) == (
-        *("fault", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
+        *("error", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
     )
-    assert (second["title"], second["gateways"]) == ("a.example /feed/ is not proven on g4", ["g4"])
+    assert (second["title"], second["gateways"]) == ("a.example /feed/ is not verified on g4", ["g4"])
 
 
 def test_a_route_that_only_the_controller_cannot_reach_points_at_what_is_between() -> None:
     refused = {"status": None, "failure": "g1:80 refused the connection: nothing listens there"}
     report = reported(outside(FLEET[0], 0, **refused), *FLEET[1:])
     problem = only(report, "route")
-    assert problem["title"] == "a.example / is not proven on g1, seen from the controller"
-    assert problem["text"].endswith("The gateway itself proves it: look at what is between, such as a firewall.")
+    assert problem["title"] == "a.example / is not verified on g1, seen from the controller"
+    assert problem["text"].endswith("The gateway itself probes it: look at what is between, such as a firewall.")
     assert report["gateways"][0]["state"] == "failed"
     # What both see is told once, as the gateway sees it.
     both = but(outside(FLEET[0], 0, **refused), 0, **BAD_GATEWAY)
@@ -116,17 +116,17 @@ def test_a_route_that_is_not_verified_is_a_warning_that_says_what_to_set() -> No
     problem = only(report, "route")
     assert (problem["severity"], problem["title"]) == ("warning", "a.example / is not verified on g1, g2")
     assert problem["text"] == f"T{WHY[1:]}."
-    # What its servers answer is no fault of theirs.
+    # What its servers answer is no error of theirs.
     assert titles(report) == [problem["title"]]
     assert (report["state"], report["verdict"]) == (
         *("warnings", "All 2 gateways serve all their routes, with 1 warning"),
     )
-    assert (report["counts"]["routes_unverified"], report["counts"]["routes_proven"]) == (2, 2)
+    assert (report["counts"]["routes_unverified"], report["counts"]["routes_verified"]) == (2, 2)
     route = report["gateways"][0]["routes"][0]
     assert route["state"] == "unverified"
     for answer in (route["gateway"], route["controller"]):
         assert answer is not None
-        assert (answer["proven"], answer["failure"], answer["unverified"], answer["hint"]) == ("", "", WHY, "")
+        assert (answer["verified"], answer["failure"], answer["unverified"], answer["hint"]) == ("", "", WHY, "")
     assert text.failure(report) == ""
     assert "404  not verified" in text.summary(report)
 
@@ -134,12 +134,12 @@ def test_a_route_that_is_not_verified_is_a_warning_that_says_what_to_set() -> No
 def test_a_route_that_is_not_verified_fails_where_the_controller_is_answered_otherwise() -> None:
     found = outside(but(FLEET[0], 0, **UNVERIFIED), 0, status=403, failure="answered 403 Forbidden")
     report = reported(found)
-    assert only(report, "route")["title"] == "a.example / is not proven on g1, seen from the controller"
+    assert only(report, "route")["title"] == "a.example / is not verified on g1, seen from the controller"
     # It was not sent through nginx, and nothing listens there for the controller.
     refused = outside(but(FLEET[0], 0, status=None, unverified=WHY), 0, status=None, failure="refused the connection")
     assert reported(refused)["gateways"][0]["state"] == "failed"
-    unasked = replace(but(FLEET[0], 0, **UNVERIFIED), controller={"proofs": []})
-    assert [route["state"] for route in reported(unasked)["gateways"][0]["routes"]] == ["unverified", "proven"]
+    unasked = replace(but(FLEET[0], 0, **UNVERIFIED), controller={"probes": []})
+    assert [route["state"] for route in reported(unasked)["gateways"][0]["routes"]] == ["unverified", "verified"]
 
 
 @pytest.mark.parametrize("state", ["answered", "closed"])
@@ -148,11 +148,11 @@ def test_a_server_that_takes_no_handshake_is_down_where_another_one_does(state: 
     assert titles(report) == ["1 server is down: s2:80"]
 
 
-def test_a_gateway_that_cannot_be_asked_is_a_fault_whatever_the_controller_proves() -> None:
+def test_a_gateway_that_cannot_be_asked_is_an_error_whatever_the_controller_probes() -> None:
     report = reported(*FLEET[:2], unreachable("g3", MODEL, "Task failed: ssh:\n  No route to host"))
     problem = only(report, "unreachable")
-    assert problem["items"] == ["g3: ssh: No route to host (from the controller 2 of 2 routes proven)"]
-    assert report["state"] == "faults"
+    assert problem["items"] == ["g3: ssh: No route to host (from the controller 2 of 2 routes verified)"]
+    assert report["state"] == "errors"
     assert [route["state"] for route in report["gateways"][2]["routes"]] == ["unknown", "unknown"]
     assert text.failure(report) == "2 of 3 gateways serve all their routes. Not these: g3"
     silent = replace(unreachable("g3", MODEL), controller={})
@@ -165,7 +165,7 @@ def test_a_server_that_is_down_is_told_with_who_sees_it_and_what_it_serves() -> 
     assert problem["title"] == "1 server is down: s2:80"
     seen = f"Asked directly: {REFUSED}; seen by 3 of 3 gateways that asked, "
     assert problem["text"].startswith(seen)
-    assert problem["text"].endswith(". 2 others of the pool chat are left.")
+    assert problem["text"].endswith(". 2 others of chat are left.")
     assert (problem["severity"], problem["routes"], len(problem["gateways"])) == ("warning", ["a.example /"], 3)
     both = only(reported(*asked(FLEET, {"s2:80": "refused", "s3:80": "refused"})), "server")
     assert both["title"] == "2 servers are down: s2:80, s3:80"
@@ -180,10 +180,10 @@ def test_a_server_that_only_some_gateways_reach_is_told_apart() -> None:
     assert report["counts"]["servers_partly"] == 1
 
 
-def test_a_pool_without_a_live_server_is_one_problem_and_not_one_for_each() -> None:
+def test_an_upstream_without_a_live_server_is_one_problem_and_not_one_for_each() -> None:
     report = reported(*asked(FLEET, {"s1:80": "refused", "s2:80": "silent", "s3:80": "refused"}))
-    problem = only(report, "pool")
-    assert problem["title"] == "The pool chat has no live server"
+    problem = only(report, "upstream")
+    assert problem["title"] == "The upstream chat has no live server"
     assert (len(problem["items"]), problem["routes"]) == (3, ["a.example /"])
     assert problems(report, "server") == []
 
@@ -195,18 +195,18 @@ def test_servers_that_want_what_nginx_adds_are_not_down() -> None:
     assert one["title"] == "1 server is down: s2:80"
 
 
-def test_drained_servers_are_told_and_no_fault() -> None:
+def test_drained_servers_are_told_and_no_error() -> None:
     drained = [but(found, drained=["s2:80"]) for found in asked(FLEET, {"s2:80": "refused"})]
     report = reported(*drained)
     assert titles(report) == ["1 server is drained"]
     assert (report["state"], report["counts"]["servers_drained"]) == ("well", 1)
-    off = model([{"name": "chat", "servers": ["s1:80", {"address": "s2:80", "down": True}]}, POOLS[1]], SITES)
+    off = model([{"name": "chat", "servers": ["s1:80", {"address": "s2:80", "down": True}]}, UPSTREAMS[1]], SITES)
     report = reported(*asked([well("g1", off)], {"s2:80": "refused"}))
     assert titles(report) == ["1 server is down by the inventory"]
-    assert report["problems"][0]["items"] == ["s2:80 of the pool chat"]
+    assert report["problems"][0]["items"] == ["s2:80 of the upstream chat"]
 
 
-def test_a_gateway_that_is_out_of_its_balancers_is_told_and_no_fault() -> None:
+def test_a_gateway_that_is_out_of_its_balancers_is_told_and_no_error() -> None:
     report = reported(but(FLEET[0], out=True), *FLEET[1:])
     assert (titles(report), report["state"]) == (["1 gateway is out of the balancers: g1"], "well")
 
@@ -219,7 +219,7 @@ def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out(
 
 
 def test_gateways_whose_variables_differ_may_serve_different_configurations() -> None:
-    other = model([POOLS[0], {"name": "feed", "servers": ["f2:80"]}], SITES)
+    other = model([UPSTREAMS[0], {"name": "feed", "servers": ["f2:80"]}], SITES)
     assert reported(*FLEET, but(well("g5", other), fingerprint="b" * 64))["problems"] == []
 
 
@@ -275,21 +275,21 @@ def test_versions_of_nginx_that_differ_are_noted() -> None:
 
 
 def test_gateways_that_lead_to_the_same_places_share_a_topology() -> None:
-    elsewhere = model([POOLS[0], {"name": "feed", "servers": ["f2:80"]}], SITES)
+    elsewhere = model([UPSTREAMS[0], {"name": "feed", "servers": ["f2:80"]}], SITES)
     # Another text, and the same way.
-    slower = model(POOLS, [{**SITES[0], "client_header_timeout": "20s"}])
+    slower = model(UPSTREAMS, [{**SITES[0], "client_header_timeout": "20s"}])
     report = reported(FLEET[0], well("g5", elsewhere), well("g6", slower))
     assert [topology["gateways"] for topology in report["topologies"]] == [["g1", "g6"], ["g5"]]
     assert [gateway["topology"] for gateway in report["gateways"]] == [0, 1, 0]
-    assert [pool["name"] for pool in report["topologies"][0]["pools"]] == ["chat", "feed"]
+    assert [upstream["name"] for upstream in report["topologies"][0]["upstreams"]] == ["chat", "feed"]
 
 
-def test_a_route_without_a_pool_leads_to_its_server_or_to_nothing() -> None:
+def test_a_route_without_an_upstream_leads_to_its_server_or_to_nothing() -> None:
     locations = [{"path": "/", "proxy_pass": "http://10.0.0.1:8080"}, {"path": "/x", "return": 404}]
     found = well("g1", model([], [{"server_name": "a.example", "listen": 80, "locations": locations}]))
     (topology,) = reported(*asked([found], {"10.0.0.1:8080": "refused"}))["topologies"]
-    (pool,) = topology["pools"]
-    assert (pool["name"], pool["servers"][0]["address"], pool["servers"][0]["state"]) == (
+    (upstream,) = topology["upstreams"]
+    assert (upstream["name"], upstream["servers"][0]["address"], upstream["servers"][0]["state"]) == (
         *("http://10.0.0.1:8080", "10.0.0.1:8080", "down"),
     )
 
@@ -297,8 +297,8 @@ def test_a_route_without_a_pool_leads_to_its_server_or_to_nothing() -> None:
 def test_the_most_severe_comes_first() -> None:
     report = reported(*troubled(40))
     kinds = list(dict.fromkeys(problem["kind"] for problem in report["problems"]))
-    assert kinds == ["unreachable", "route", "pool", "server", "certificate", "configuration", "nginx", "drained"]
-    severities = [("fault", "warning", "note").index(problem["severity"]) for problem in report["problems"]]
+    assert kinds == ["unreachable", "route", "upstream", "server", "certificate", "configuration", "nginx", "drained"]
+    severities = [("error", "warning", "note").index(problem["severity"]) for problem in report["problems"]]
     assert severities == sorted(severities)
 
 
@@ -315,9 +315,9 @@ def test_the_table_shows_what_fails_and_counts_the_rest() -> None:
     report = reported(but(FLEET[0], 1, **BAD_GATEWAY), *FLEET[1:])
     table = text.summary(report).rpartition("\n\n")[2].splitlines()
     assert [" ".join(line.split()) for line in table] == [
-        "gateway site path status proven ms ms from here",
-        "g1 a.example /feed/ 502 NOT PROVEN 1.8 2.5",
-        "g1 and 1 more all proven",
+        "gateway site path status verified ms ms from here",
+        "g1 a.example /feed/ 502 FAILED 1.8 2.5",
+        "g1 and 1 more all verified",
         "g2 and 2 more a.example / 101 handshake 1.8 (most 1.8) 2.5 (most 2.5)",
         "g2 and 2 more a.example /feed/ 101 handshake 1.8 (most 1.8) 2.5 (most 2.5)",
     ]

@@ -30,8 +30,8 @@ STATES = st.sampled_from(["up", "refused", "silent", "answered", "closed"])
 
 # More servers than a picture shows one by one, more routes than a table, and neither.
 MODELS = [wide(1, 3, 12), wide(2, 9, 2), wide(1, 1, 1)]
-POOLS = [pool for of in MODELS for pool in of["upstreams"]]
-ADDRESSES = sorted({server.address for pool in POOLS for server in servers(pool["lines"])})
+UPSTREAMS = [upstream for of in MODELS for upstream in of["upstreams"]]
+ADDRESSES = sorted({server.address for upstream in UPSTREAMS for server in servers(upstream["lines"])})
 
 
 @st.composite
@@ -40,7 +40,7 @@ def fleets(draw: st.DrawFn) -> list[Found]:
     fleet = []
     for number in range(draw(st.integers(0, 4))):
         found = well(f"g{number}{draw(st.sampled_from(['', HOSTILE[:30]]))}", draw(st.sampled_from(MODELS)))
-        for place in range(len(found.model["proofs"])):
+        for place in range(len(found.model["probes"])):
             failed = {"status": draw(st.sampled_from([None, 502])), "failure": draw(WORDS), "hint": draw(WORDS)}
             which = draw(st.sampled_from(["", "", "gateway", "controller", "both", "unverified"]))
             unverified = {"status": draw(st.sampled_from([None, 404])), "unverified": draw(WORDS)}
@@ -95,7 +95,7 @@ class Page(HTMLParser):
 
 
 def failing(report: Report) -> set[tuple[str, str]]:
-    """Each gateway with each of its routes that is not proven, but for those of gateways that were not asked."""
+    """Each gateway with each of its routes that is not verified, but for those of gateways that were not asked."""
     return in_state(report, "failed")
 
 
@@ -117,8 +117,8 @@ def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
         for found in fleet
         for route in found.model["routes"]
         for answers in (found.gateway, found.controller)
-        for proof in answers.get("proofs", ())
-        if proof["at"] == route["at"] and proof["failure"]
+        for probe in answers.get("probes", ())
+        if probe["at"] == route["at"] and probe["failure"]
     }
     assert failing(json.loads(json.dumps(report))) == expected
     problems = Page(page(report)).problems
@@ -133,7 +133,7 @@ def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
     assert page(report).count("<small>not verified: ") <= len(unverified)
     for name, route in unverified:
         assert any(clean(name) in problem and route in problem for problem in problems), (name, route)
-    lost = {found.name for found in fleet if "proofs" not in found.gateway}
+    lost = {found.name for found in fleet if "probes" not in found.gateway}
     assert {gateway["name"] for gateway in report["gateways"] if gateway["state"] == "unreachable"} == lost
     assert all(any(clean(name) in problem for problem in problems) for name in lost)
 
@@ -152,7 +152,7 @@ def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: 
     assert [root.get(name) for name in ("tests", "failures", "errors")] == [
         str(counts[name]) for name in ("routes", "routes_failed", "routes_unknown")
     ]
-    assert root.get("skipped") == str(counts["routes_unproven"] + counts["routes_unverified"])
+    assert root.get("skipped") == str(counts["routes_unprobed"] + counts["routes_unverified"])
     assert counts["gateways"] == len(fleet) == sum(counts[f"gateways_{s}"] for s in ("well", "failed", "unreachable"))
     states = ("up", "down", "partly", "drained", "off", "unasked")
     assert counts["servers"] == sum(counts[f"servers_{state}"] for state in states)
@@ -242,16 +242,16 @@ def test_a_route_that_is_not_verified_is_shown_with_what_to_set_and_fails_no_pip
     assert [child.get("message") for child in case] == [f"not verified: {why}"]
     text = page(report)
     assert f"<td class=unverified>! no answer / 101 2.5<small>not verified: {why}</small>" in text
-    assert "1 route not verified; 1 of 2 routes proven." in text
+    assert "1 route not verified; 1 of 2 routes verified." in text
 
 
 def test_the_filter_leaves_out_who_is_to_be_no_gateway() -> None:
     found = well("g1", wide())
     variables: dict[str, dict[str, t.Any]] = {
-        "g1": {"__websockets_model": found.model, "__websockets_proof": found.gateway, "__websockets_outside": {}},
+        "g1": {"__websockets_model": found.model, "__websockets_probe": found.gateway, "__websockets_outside": {}},
         "g2": {
-            "__websockets_model": {"faults": ["any"]},
-            "__websockets_proof": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
+            "__websockets_model": {"errors": ["any"]},
+            "__websockets_probe": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
             "__websockets_outside": {"skipped": True},
         },
     }

@@ -85,10 +85,10 @@ def test_problems_are_in_plain_words_with_the_most_severe_first(window: Page, la
     window.look_at(large)
     found = texts(window, ".problems h3")
     assert found[:5] == [
-        "fault 1 gateway could not be asked: gateway003",
-        "fault feed.example /old/ is not proven on gateway002, gateway004, gateway006 and 247 more",
-        "fault chat.example / is not proven on gateway013, seen from the controller",
-        "warning The pool old has no live server",
+        "error 1 gateway could not be asked: gateway003",
+        "error feed.example /old/ is not verified on gateway002, gateway004, gateway006 and 247 more",
+        "error chat.example / is not verified on gateway013, seen from the controller",
+        "warning The upstream old has no live server",
         "warning 1 server is down: 10.0.0.2:3000",
     ]
     assert "warning 1 gateway serves another configuration than 498 others: gateway005" in found

@@ -12,20 +12,20 @@ from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gatew
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside, questions, servers
 from hypothesis import given
 from hypothesis import strategies as st
-from modelling import LOCATION, POOL, SITE, location, proxied, site
+from modelling import LOCATION, SITE, UPSTREAM, location, proxied, site
 
 
 def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
     found = gateway_model({"websockets_upstreams": upstreams, "websockets_sites": sites}, {}, {})
-    assert found["faults"] == []
+    assert found["errors"] == []
     return found
 
 
-def pool_of(*addresses: str, name: str = "ws-backend") -> dict[str, t.Any]:
+def upstream_of(*addresses: str, name: str = "ws-backend") -> dict[str, t.Any]:
     return {"name": name, "servers": list(addresses)}
 
 
-def test_the_servers_of_a_pool_are_read_from_its_lines() -> None:
+def test_the_servers_of_an_upstream_are_read_from_its_lines() -> None:
     lines = [
         *("zone a 64k;", "ip_hash;", "server a:1;", "server [::1]:2 weight=2 down;", "server unix:/run/down.sock;"),
         *("server b:3 down; # drained: b", "server down:4 max_fails=0;"),
@@ -48,8 +48,8 @@ FLEETS = st.lists(st.lists(st.integers(1, 30), min_size=1, unique=True), min_siz
 @given(fleet=FLEETS)
 def test_every_server_is_asked_by_three_gateways_that_have_it_or_by_all(fleet: list[list[int]]) -> None:
     models = {
-        f"g{number}": model([pool_of(*(f"s{server}:80" for server in pool))], [SITE])
-        for number, pool in enumerate(fleet)
+        f"g{number}": model([upstream_of(*(f"s{server}:80" for server in upstream))], [SITE])
+        for number, upstream in enumerate(fleet)
     }
     asked: Counter[str] = Counter()
     for name, items in questions(models).items():
@@ -59,21 +59,21 @@ def test_every_server_is_asked_by_three_gateways_that_have_it_or_by_all(fleet: l
             assert own.issuperset(item["addresses"])
             assert len(set(item["addresses"])) == len(item["addresses"])
             asked.update(item["addresses"])
-    having = Counter(f"s{server}:80" for pool in fleet for server in pool)
+    having = Counter(f"s{server}:80" for upstream in fleet for server in upstream)
     assert asked == {server: min(3, gateways) for server, gateways in having.items()}
 
 
 def test_the_work_is_spread_evenly() -> None:
-    same = model([pool_of(*(f"s{number}:80" for number in range(1000)))], [SITE])
+    same = model([upstream_of(*(f"s{number}:80" for number in range(1000)))], [SITE])
     found = questions({f"g{number}": same for number in range(100)})
     assert {len(item["addresses"]) for items in found.values() for item in items} == {30}
 
 
-def test_servers_are_asked_with_a_route_that_has_a_proof() -> None:
-    unproven, proven = location(path="/a", probe=False), location(path="/b")
+def test_servers_are_asked_with_a_route_that_has_a_probe() -> None:
+    unprobed, verified = location(path="/a", probe=False), location(path="/b")
     direct = proxied(path="/c", proxy_pass="http://10.0.0.1:8080")
     nowhere = proxied(path="/d", root="/srv")
-    found = questions({"g": model([POOL], [site(locations=[unproven, proven, direct, nowhere])])})
+    found = questions({"g": model([UPSTREAM], [site(locations=[unprobed, verified, direct, nowhere])])})
     assert found == {
         "g": [
             {"at": "websockets_sites[0].locations[1]", "addresses": [f"server0{n}:3000" for n in (1, 2, 3)]},
@@ -88,26 +88,26 @@ def test_the_controller_asks_where_it_reaches_the_gateway() -> None:
         {"server_name": f"{number}.example", "listen": listen, "locations": [LOCATION]}
         for number, listen in enumerate(listens)
     ]
-    found = model([POOL], sites)
-    places = [proof["at"] for proof in found["proofs"]]
-    asked = outside(found["proofs"], found["routes"], "gateway1.example.com", places)
-    assert [proof["connect_to"] for proof in asked] == ["gateway1.example.com:3000", "192.0.2.7:3001"]
-    assert asked[0] == {**found["proofs"][0], "connect_to": "gateway1.example.com:3000", "backends": None}
-    (first, *_others) = outside(found["proofs"], found["routes"], "2001:db8::1", places)
+    found = model([UPSTREAM], sites)
+    places = [probe["at"] for probe in found["probes"]]
+    asked = outside(found["probes"], found["routes"], "gateway1.example.com", places)
+    assert [probe["connect_to"] for probe in asked] == ["gateway1.example.com:3000", "192.0.2.7:3001"]
+    assert asked[0] == {**found["probes"][0], "connect_to": "gateway1.example.com:3000", "backends": None}
+    (first, *_others) = outside(found["probes"], found["routes"], "2001:db8::1", places)
     assert first["connect_to"] == "[2001:db8::1]:3000"
-    assert outside(found["proofs"], found["routes"], False, places) == []
+    assert outside(found["probes"], found["routes"], False, places) == []
 
 
 def test_the_controller_asks_for_what_the_gateway_was_answered_for_and_for_what_has_no_backend() -> None:
     locations = [location(path="/a"), location(path="/b"), proxied(path="/c", root="/srv")]
-    found = model([POOL], [site(locations=locations)])
-    asked = outside(found["proofs"], found["routes"], "g", ["websockets_sites[0].locations[1]"])
-    assert [proof["path"] for proof in asked] == ["/b", "/c"]
+    found = model([UPSTREAM], [site(locations=locations)])
+    asked = outside(found["probes"], found["routes"], "g", ["websockets_sites[0].locations[1]"])
+    assert [probe["path"] for probe in asked] == ["/b", "/c"]
 
 
 def of_statuses(*statuses: int | None) -> list[dict[str, t.Any]]:
     return [
-        {"at": str(number), "status": status, "proven": "handshake" if status == 101 else ""}
+        {"at": str(number), "status": status, "verified": "handshake" if status == 101 else ""}
         for number, status in enumerate(statuses)
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import POOL, faults_of, server_of, site, sound
+from modelling import UPSTREAM, errors_of, server_of, site, sound
 
 
 @pytest.mark.parametrize(
@@ -16,17 +16,17 @@ from modelling import POOL, faults_of, server_of, site, sound
     [(80, "*:80"), ("80", "0.0.0.0:80"), ("[::1]:80", "[0:0::1]:80"), ("unix:/run/a", "unix:/run/a")],
 )
 def test_an_address_is_the_same_in_every_spelling(one: t.Any, other: t.Any) -> None:
-    (fault,) = faults_of([POOL], [site(listen=one), site(listen=other)])
-    assert fault.endswith("is served by websockets_sites[0] already")
-    (fault,) = faults_of([POOL], [site(listen=[one, other])])
-    assert fault.endswith("is listed more than once")
+    (error,) = errors_of([UPSTREAM], [site(listen=one), site(listen=other)])
+    assert error.endswith("is served by websockets_sites[0] already")
+    (error,) = errors_of([UPSTREAM], [site(listen=[one, other])])
+    assert error.endswith("is listed more than once")
 
 
 @pytest.mark.parametrize(
     "network", ["10.0.0.1", "10.0.0.0/8", "10.0.0.0/32", "2001:db8::/32", "2001:db8::1", "::ffff:10.0.0.1", "unix:"]
 )
 def test_addresses_and_networks_of_load_balancers_are_believed(network: str) -> None:
-    lines = server_of(sound([POOL], [site(set_real_ip_from=network)]))
+    lines = server_of(sound([UPSTREAM], [site(set_real_ip_from=network)]))
     assert f"set_real_ip_from {network};" in lines
 
 
@@ -36,7 +36,7 @@ NONE = f"{NETWORK}: 10.0.0.0/8, 2001:db8::1 or unix:"
 
 
 @pytest.mark.parametrize(
-    ("network", "fault"),
+    ("network", "error"),
     [
         ("0.0.0.0/0", f"'0.0.0.0/0' {EVERYBODY}"),
         ("::/0", f"'::/0' {EVERYBODY}"),
@@ -53,13 +53,13 @@ NONE = f"{NETWORK}: 10.0.0.0/8, 2001:db8::1 or unix:"
         (1, "must be a string, not an integer (1)"),
     ],
 )
-def test_others_are_not(network: t.Any, fault: str) -> None:
+def test_others_are_not(network: t.Any, error: str) -> None:
     place = "websockets_sites[0].set_real_ip_from"
-    assert faults_of([POOL], [site(set_real_ip_from=network)]) == [f"{place}: {fault}"]
-    assert faults_of([POOL], [site(set_real_ip_from=["10.0.0.1", network])]) == [f"{place}[1]: {fault}"]
+    assert errors_of([UPSTREAM], [site(set_real_ip_from=network)]) == [f"{place}: {error}"]
+    assert errors_of([UPSTREAM], [site(set_real_ip_from=["10.0.0.1", network])]) == [f"{place}[1]: {error}"]
 
 
 def test_at_least_one_is_believed_where_anybody_is() -> None:
-    assert faults_of([POOL], [site(set_real_ip_from=[])]) == [
+    assert errors_of([UPSTREAM], [site(set_real_ip_from=[])]) == [
         "websockets_sites[0].set_real_ip_from: is empty: list the addresses of the load balancers"
     ]

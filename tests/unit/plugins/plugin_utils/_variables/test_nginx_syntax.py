@@ -65,7 +65,7 @@ def test_whole_lines_name_their_directives(text: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"),
+    ("text", "error"),
     [
         ("a", "has no ';' at its end"),
         ("a b; c", "has no ';' at its end"),
@@ -89,10 +89,10 @@ def test_whole_lines_name_their_directives(text: str, names: list[str]) -> None:
         ("a b}\nc;", "has a '}' inside a word without quotes"),
     ],
 )
-def test_lines_that_would_reach_beyond_their_block_are_refused(text: str, fault: str) -> None:
-    with pytest.raises(nginx_syntax.SyntaxFault) as refusal:
+def test_lines_that_would_reach_beyond_their_block_are_refused(text: str, error: str) -> None:
+    with pytest.raises(nginx_syntax.NginxSyntaxError) as refusal:
         nginx_syntax.statements(text)
-    assert str(refusal.value) == fault
+    assert str(refusal.value) == error
 
 
 @given(st.text(strategies.NASTY + "ab\r", max_size=16))
@@ -100,7 +100,7 @@ def test_whole_lines_stay_in_their_block(text: str) -> None:
     """crossplane reads other lines around them as if they were not there."""
     try:
         nginx_syntax.statements(text)
-    except nginx_syntax.SyntaxFault:
+    except nginx_syntax.NginxSyntaxError:
         return
     (outer,) = parse(f"outer {{\nbefore;\n{text}\nafter;\n}}\n").block
     assert outer.name == "outer"

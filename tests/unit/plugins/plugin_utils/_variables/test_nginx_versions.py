@@ -8,13 +8,13 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import POOL, SITE, on, pool, secure, server_of, site, sound
+from modelling import SITE, UPSTREAM, on, secure, server_of, site, sound, upstream
 
 GATED = [
-    (pool(balance="sticky cookie a"), ".balance: 'sticky'", "1.29.6"),
-    (pool(balance="least_time header"), ".balance: 'least_time'", "1.31.0"),
-    (pool(servers=[{"address": "a:1", "drain": True}]), ".servers[0].drain: 'drain'", "1.29.6"),
-    (pool(servers=[{"address": "a:1", "route": "x"}]), ".servers[0].route: 'route'", "1.29.6"),
+    (upstream(balance="sticky cookie a"), ".balance: 'sticky'", "1.29.6"),
+    (upstream(balance="least_time header"), ".balance: 'least_time'", "1.31.0"),
+    (upstream(servers=[{"address": "a:1", "drain": True}]), ".servers[0].drain: 'drain'", "1.29.6"),
+    (upstream(servers=[{"address": "a:1", "route": "x"}]), ".servers[0].route: 'route'", "1.29.6"),
 ]
 
 
@@ -27,8 +27,8 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
     assert on(before, [keys], [SITE])[1] == [
         f"websockets_upstreams[0]{what} needs nginx {since} or later, and this gateway has {before}"
     ]
-    model, faults = on(since, [keys], [SITE])
-    assert faults == []
+    model, errors = on(since, [keys], [SITE])
+    assert errors == []
     assert model is not None
     assert model["nginx_version"] == since
     assert model["suits_since"] is None
@@ -36,7 +36,7 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
 
 
 def test_resolving_at_run_time_takes_1_27_3() -> None:
-    keys = pool(balance="least_conn", servers=[{"address": "a:1", "resolve": True}], resolver="10.0.0.1")
+    keys = upstream(balance="least_conn", servers=[{"address": "a:1", "resolve": True}], resolver="10.0.0.1")
     assert on("1.27.2", [keys], [SITE])[1] == [
         f"websockets_upstreams[0].{what} needs nginx 1.27.3 or later, and this gateway has 1.27.2; a location with"
         " proxy_pass: http://NAME:PORT and a resolver does the same on any nginx"
@@ -46,20 +46,20 @@ def test_resolving_at_run_time_takes_1_27_3() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "fault"),
+    ("version", "error"),
     [
         (1.26, "must be a string, not a decimal number (1.26)"),
         ("1.26.x", "'1.26.x' is not a version of nginx, such as '1.26.3'"),
         ("1.16.1", "nginx 1.16.1 is too old: 1.18.0 or later is needed"),
     ],
 )
-def test_a_version_is_one_that_can_be_a_gateways(version: t.Any, fault: str) -> None:
-    assert on(version, [POOL], [SITE])[1] == [f"websockets_nginx_version: {fault}"]
+def test_a_version_is_one_that_can_be_a_gateways(version: t.Any, error: str) -> None:
+    assert on(version, [UPSTREAM], [SITE])[1] == [f"websockets_nginx_version: {error}"]
 
 
 def site_lines(nginx: str, **keys: t.Any) -> list[str]:
-    model, faults = on(nginx, [POOL], [secure(**keys)])
-    assert faults == []
+    model, errors = on(nginx, [UPSTREAM], [secure(**keys)])
+    assert errors == []
     assert model is not None
     assert model["suits_since"] is None
     return server_of(model)
@@ -85,15 +85,15 @@ def test_http2_is_a_matter_of_the_whole_site() -> None:
     ]
 
 
-def test_a_pool_without_idle_connections_is_written_as_each_nginx_takes_it() -> None:
-    lines = [on(nginx, [pool(keepalive=0)], [SITE])[0]["upstreams"][0]["lines"] for nginx in ("1.29.6", "1.29.7")]  # type: ignore[index]
+def test_an_upstream_without_idle_connections_is_written_as_each_nginx_takes_it() -> None:
+    lines = [on(nginx, [upstream(keepalive=0)], [SITE])[0]["upstreams"][0]["lines"] for nginx in ("1.29.6", "1.29.7")]  # type: ignore[index]
     assert lines[1] == [*lines[0], "keepalive 0;"]
 
 
 def listens(nginx: str, *sites: dict[str, t.Any]) -> list[str]:
     """The options of the sockets, each of which one server says."""
-    model, faults = on(nginx, [POOL], list(sites))
-    assert faults == []
+    model, errors = on(nginx, [UPSTREAM], list(sites))
+    assert errors == []
     assert model is not None
     lines = [line for block in model["sites"] for line in block["lines"] if line.startswith("listen ")]
     return [line for line in lines if "so_keepalive" in line or "unix" in line]
@@ -120,7 +120,7 @@ def test_each_worker_has_a_socket_of_its_own_where_one_would_get_all_connections
 
 def test_a_port_is_listened_on_in_another_way_by_an_older_nginx() -> None:
     """So a model that was made without one is made again when the gateway's is known."""
-    old, new, newest = (on(nginx, [POOL], [SITE])[0] for nginx in ("1.21.5", "1.21.6", "1.30.6"))
+    old, new, newest = (on(nginx, [UPSTREAM], [SITE])[0] for nginx in ("1.21.5", "1.21.6", "1.30.6"))
     assert old is not None
     assert new is not None
     assert newest is not None
@@ -131,7 +131,7 @@ def test_a_port_is_listened_on_in_another_way_by_an_older_nginx() -> None:
 
 def test_variables_without_a_port_suit_every_nginx() -> None:
     sites = [site(listen="unix:/run/a")]
-    oldest, newest = (on(nginx, [POOL], sites)[0] for nginx in ("1.18.0", "1.30.6"))
+    oldest, newest = (on(nginx, [UPSTREAM], sites)[0] for nginx in ("1.18.0", "1.30.6"))
     assert oldest is not None
     assert newest is not None
     assert oldest["suits_since"] == "1.18.0"

@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import raw_directives
-from modelling import POOL, blocks_of, faults_of, location, secure, server_at, sound
+from modelling import UPSTREAM, blocks_of, errors_of, location, secure, server_at, sound
 
 LIMITS = {"limit_conn_per_client": 1, "limit_handshakes_per_client": "1r/s"}
 # Every line that a site and a location could have.
@@ -50,7 +50,7 @@ def names(lines: t.Iterable[str]) -> set[str]:
 
 def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
     """A second line would be one that nginx refuses, or a second opinion."""
-    model = sound([POOL], [FULL])
+    model = sound([UPSTREAM], [FULL])
     of_site = names(server_at(model, "websockets_sites[0]")["lines"])
     assert of_site - REPEATED - REPLACED - raw_directives.SITE.keys() == set()
     assert of_site > REPLACED
@@ -60,7 +60,7 @@ def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         ("server_tokens on;", "has 'server_tokens': it is written anyway, and nginx takes it once"),
         ("ssl_session_timeout 5m;", "has 'ssl_session_timeout': it is written anyway, and nginx takes it once"),
@@ -77,12 +77,12 @@ def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
         ("proxy_http_version 1.0;", "has 'proxy_http_version': it is always 1.1, for WebSockets need it"),
     ],
 )
-def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, fault: str) -> None:
-    assert faults_of([POOL], [secure(directives=line)]) == [f"websockets_sites[0].directives: {fault}"]
+def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, error: str) -> None:
+    assert errors_of([UPSTREAM], [secure(directives=line)]) == [f"websockets_sites[0].directives: {error}"]
 
 
 @pytest.mark.parametrize(
-    ("line", "fault"),
+    ("line", "error"),
     [
         ("resolver 10.0.0.1;", "has 'resolver': the key 'resolver' is for it"),
         ("proxy_set_header A b;", "has 'proxy_set_header': the key 'headers' is for it"),
@@ -90,13 +90,13 @@ def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, fault: st
         ("proxy_ssl_verify_depth 9;", "has 'proxy_ssl_verify_depth': it is 3 where proxy_ssl_verify is on"),
     ],
 )
-def test_a_line_of_a_location_that_has_another_place_is_refused(line: str, fault: str) -> None:
-    assert faults_of([POOL], [secure(locations=[location(directives=line)])]) == [
-        f"websockets_sites[0].locations[0].directives: {fault}"
+def test_a_line_of_a_location_that_has_another_place_is_refused(line: str, error: str) -> None:
+    assert errors_of([UPSTREAM], [secure(locations=[location(directives=line)])]) == [
+        f"websockets_sites[0].locations[0].directives: {error}"
     ]
 
 
 def test_a_location_may_have_lines_for_what_its_site_has_a_default_for() -> None:
     for line in ("proxy_socket_keepalive off;", "absolute_redirect on;"):
-        blocks = blocks_of(sound([POOL], [secure(locations=[location(directives=line)])]))
+        blocks = blocks_of(sound([UPSTREAM], [secure(locations=[location(directives=line)])]))
         assert blocks["/"][-1] == line

@@ -9,15 +9,15 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
-from modelling import INVENTORY, PATHS, POOL, SITE, check, faults_of, location, pool, site
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
+from modelling import INVENTORY, PATHS, SITE, UPSTREAM, check, errors_of, location, site, upstream
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         ({"name": 3}, ".name: must be a string, not an integer (3)"),
-        ({"name": "a b"}, ".name: 'a b' is not a pool's name: letters, digits, '_', '.' and '-' only"),
+        ({"name": "a b"}, ".name: 'a b' is not an upstream's name: letters, digits, '_', '.' and '-' only"),
         ({"nmae": "x"}, ".nmae: is not a key known here (did you mean 'name'?)"),
         (
             {"balance": "iphash"},
@@ -26,7 +26,7 @@ from modelling import INVENTORY, PATHS, POOL, SITE, check, faults_of, location, 
         ),
         ({"balance": False}, ".balance: must be a string, not a boolean (False)"),
         ({"servers": "a:1"}, ".servers: must be a list, not a string ('a:1')"),
-        ({"servers": []}, ": the pool is empty: give it servers, or a group with hosts and a port"),
+        ({"servers": []}, ": the upstream is empty: give it servers, or a group with hosts and a port"),
         ({"servers": ["a"]}, ".servers[0]: 'a' is no address with a port: write it as a:PORT"),
         ({"servers": ["a:b"]}, ".servers[0]: 'a:b' is no address with a port: write it as HOST:PORT"),
         ({"servers": [":1"]}, ".servers[0]: ':1' has no host: write it as HOST:1"),
@@ -40,7 +40,7 @@ from modelling import INVENTORY, PATHS, POOL, SITE, check, faults_of, location, 
         ({"servers": [80]}, ".servers[0]: must be an address or a mapping, not an integer (80)"),
         (
             {"servers": ["a:1", "a:1"]},
-            ".servers[1]: 'a:1' is in the pool already, from websockets_upstreams[0].servers[0]",
+            ".servers[1]: 'a:1' is in the upstream already, from websockets_upstreams[0].servers[0]",
         ),
         ({"port": 80}, ".port: goes with a group; a server has its own in its address"),
         ({"address": "lan"}, ".address: goes with a group; a server has its own in its address"),
@@ -116,19 +116,19 @@ from modelling import INVENTORY, PATHS, POOL, SITE, check, faults_of, location, 
         ({"keepalive": True}, ".keepalive: must be an integer, not a boolean (True)"),
         (
             {"group": "nobody", "port": 1, "servers": []},
-            ": the pool is empty: the group 'nobody' has no hosts",
+            ": the upstream is empty: the group 'nobody' has no hosts",
         ),
         ({"group": "chat", "port": 1, "address": "x-y"}, ".address: 'x-y' is not the name of a host variable"),
     ],
 )
-def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> None:
-    assert faults_of([pool(**keys), pool()][: 1 if "name" not in keys else 2], [SITE]) == [
-        f"websockets_upstreams[0]{fault}"
+def test_a_invalid_upstream_is_refused(keys: dict[str, t.Any], error: str) -> None:
+    assert errors_of([upstream(**keys), upstream()][: 1 if "name" not in keys else 2], [SITE]) == [
+        f"websockets_upstreams[0]{error}"
     ]
 
 
 @pytest.mark.parametrize(
-    ("keys", "fault"),
+    ("keys", "error"),
     [
         (
             {"server_name": ""},
@@ -306,14 +306,14 @@ def test_a_faulty_upstream_is_refused(keys: dict[str, t.Any], fault: str) -> Non
         ),
     ],
 )
-def test_a_faulty_site_is_refused(keys: dict[str, t.Any], fault: str) -> None:
-    assert faults_of([POOL], [site(**keys)]) == [f"websockets_sites[0]{fault}"]
+def test_a_invalid_site_is_refused(keys: dict[str, t.Any], error: str) -> None:
+    assert errors_of([UPSTREAM], [site(**keys)]) == [f"websockets_sites[0]{error}"]
 
 
-def test_one_message_has_every_fault_even_where_they_pile_up() -> None:
-    pools = [pool(balance="x", extra=1), pool(servers=[])]
+def test_one_message_has_every_error_even_where_they_pile_up() -> None:
+    given = [upstream(balance="x", extra=1), upstream(servers=[])]
     sites = [{"listen": 99999, "locations": [location(upstream="nowhere", websocket=1)]}, None]
-    assert faults_of(pools, sites) == [
+    assert errors_of(given, sites) == [
         "websockets_upstreams[0].extra: is not a key known here: what has no key goes into 'directives'",
         "websockets_upstreams[0].balance: 'x' is not one of round_robin, least_conn, ip_hash, random, hash, sticky,"
         " least_time",
@@ -321,26 +321,26 @@ def test_one_message_has_every_fault_even_where_they_pile_up() -> None:
         "websockets_sites[0].listen: 99999 is out of range: 1 to 65535",
         "websockets_sites[0].locations[0].websocket: must be true, false or required, not 1",
         "websockets_sites[1]: must be a mapping, not nothing (None)",
-        "websockets_upstreams[1]: the pool is empty: give it servers, or a group with hosts and a port",
+        "websockets_upstreams[1]: the upstream is empty: give it servers, or a group with hosts and a port",
         "websockets_upstreams[1].name: 'ws-backend' is the name of websockets_upstreams[0] already",
         "websockets_sites[0].locations[0].upstream: 'nowhere' is not an upstream",
     ]
 
 
 def test_a_slip_in_the_name_of_a_variable_is_no_default() -> None:
-    faults = Faults()
+    errors = Errors()
     variables = {
-        "websockets_upstreams": [POOL],
+        "websockets_upstreams": [UPSTREAM],
         "websockets_site": [SITE],
         "websockets_sites": [],
         "websockets_status_listen": "127.0.0.1:6455",
     }
-    assert gateway_model(variables, INVENTORY, faults) is None
-    assert faults.lines == ["websockets_site: is not a variable of the role (did you mean 'websockets_sites'?)"]
+    assert gateway_model(variables, INVENTORY, errors) is None
+    assert errors.lines == ["websockets_site: is not a variable of the role (did you mean 'websockets_sites'?)"]
 
 
 def test_the_plain_variables_are_checked_too() -> None:
-    faults = Faults()
+    errors = Errors()
     variables = {
         "websockets_state": "presnt",
         "websockets_config_path": "00-websockets.conf",
@@ -350,8 +350,8 @@ def test_the_plain_variables_are_checked_too() -> None:
         "websockets_manage_nginx_conf": "no",
         "websockets_manage_service": 1,
     }
-    assert gateway_model(variables, INVENTORY, faults) is None
-    assert faults.lines == [
+    assert gateway_model(variables, INVENTORY, errors) is None
+    assert errors.lines == [
         "websockets_state: 'presnt' is not one of present, absent (did you mean 'present'?)",
         "websockets_config_path: '00-websockets.conf' is not an absolute path",
         "websockets_probe_policy: 'rolback' is not one of rollback, fail, warn, skip (did you mean 'rollback'?)",
@@ -363,23 +363,23 @@ def test_the_plain_variables_are_checked_too() -> None:
 
 
 def test_variables_of_the_wrong_type_are_refused() -> None:
-    assert faults_of({}, "x") == [
+    assert errors_of({}, "x") == [
         "websockets_upstreams: must be a list, not a mapping",
         "websockets_sites: must be a list, not a string ('x')",
     ]
 
 
 def test_a_gateways_own_parameters_as_a_server_are_checked() -> None:
-    _model, faults = check([POOL], [SITE], websockets_server={"wieght": 3}, websockets_render_dir="")
-    assert faults == [
+    _model, errors = check([UPSTREAM], [SITE], websockets_server={"wieght": 3}, websockets_render_dir="")
+    assert errors == [
         "websockets_render_dir: is empty: name a folder",
         "websockets_server.wieght: is not a key known here (did you mean 'weight'?)",
     ]
 
 
 def test_the_variables_of_fleets_are_checked() -> None:
-    _model, faults = check(
-        [POOL],
+    _model, errors = check(
+        [UPSTREAM],
         [SITE],
         websockets_serial=[1, "10%", 0, "0%", "101%", "half", True, "2"],
         websockets_health_path="healthz",
@@ -390,7 +390,7 @@ def test_the_variables_of_fleets_are_checked() -> None:
     )
     size = "is no size of a batch: 1, 10 or '25%'"
     time = "is not a time as nginx writes it: 90, 90s, 30m, 1h30m"
-    assert faults == [
+    assert errors == [
         f"websockets_serial[2]: 0 {size}",
         f"websockets_serial[3]: '0%' {size}",
         f"websockets_serial[4]: '101%' {size}",
@@ -403,19 +403,19 @@ def test_the_variables_of_fleets_are_checked() -> None:
         f"websockets_drain_timeout: 'soon' {time}",
         "websockets_health_path: 'healthz' is not a path such as /healthz",
     ]
-    assert check([POOL], [SITE], websockets_serial=[])[1] == [
+    assert check([UPSTREAM], [SITE], websockets_serial=[])[1] == [
         "websockets_serial: is empty: the last size holds for all batches that follow"
     ]
 
 
-def test_what_contradicts_itself_about_balancers_and_drains_is_a_fault() -> None:
-    assert check([POOL], [SITE], websockets_health_wait="1s", websockets_drain="a,server01", websockets_undrain="a")[
-        1
-    ] == [
+def test_what_contradicts_itself_about_balancers_and_drains_is_an_error() -> None:
+    assert check(
+        [UPSTREAM], [SITE], websockets_health_wait="1s", websockets_drain="a,server01", websockets_undrain="a"
+    )[1] == [
         "websockets_health_wait: needs websockets_health_path, by which balancers learn of it",
         "websockets_undrain: 'a' is in websockets_drain too",
     ]
     taken = site(locations=[location(), location(path="= /up"), location(path="/up/")])
-    assert check([POOL], [taken], websockets_health_path="/up")[1] == [
+    assert check([UPSTREAM], [taken], websockets_health_path="/up")[1] == [
         "websockets_sites[0].locations[1].path: '= /up' is websockets_health_path already"
     ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The servers of a pool: those it names, and the hosts of its group."""
+"""The servers of an upstream: those it names, and the hosts of its group."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils._drain_record import servers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import host_address
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Faults
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory, group_pools
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import (
+    Inventory,
+    group_upstreams,
+)
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from modelling import INVENTORY, SITE, faults_of, pool, sound
+from modelling import INVENTORY, SITE, errors_of, sound, upstream
 
 
 def test_one_more_host_of_a_group_is_one_more_line() -> None:
@@ -26,7 +29,7 @@ def test_one_more_host_of_a_group_is_one_more_line() -> None:
     def lines(count: int) -> list[str]:
         inventory = Inventory(groups={"chat": list(hostvars)[:count]}, hostvars=hostvars)
         variables = {"websockets_upstreams": [{"name": "chat", "group": "chat", "port": 80, "balance": "ip_hash"}]}
-        model = gateway_model(variables, inventory, Faults())
+        model = gateway_model(variables, inventory, Errors())
         assert model is not None
         return model["upstreams"][0]["lines"]
 
@@ -34,13 +37,13 @@ def test_one_more_host_of_a_group_is_one_more_line() -> None:
 
 
 def group_servers(**keys: t.Any) -> list[str]:
-    """The servers of a pool by turns, without those that are listed again."""
-    pools = [{"name": "ws-backend", "balance": "round_robin", **keys}]
-    lines = sound(pools, [SITE])["upstreams"][0]["lines"][1:-1]
+    """The servers of an upstream by turns, without those that are listed again."""
+    upstreams = [{"name": "ws-backend", "balance": "round_robin", **keys}]
+    lines = sound(upstreams, [SITE])["upstreams"][0]["lines"][1:-1]
     return lines[: next((number for number, line in enumerate(lines) if line.startswith("#")), None)]
 
 
-def test_a_group_becomes_a_pool_in_the_order_of_names() -> None:
+def test_a_group_becomes_an_upstream_in_the_order_of_names() -> None:
     assert group_servers(group="chat", port=9000) == [
         "server 192.0.2.1:9000;",
         "server chat10:9000;",
@@ -68,8 +71,8 @@ def test_a_host_of_a_group_brings_its_own_parameters() -> None:
 
 
 def test_the_parameters_of_all_hosts_are_checked() -> None:
-    pools = [{"name": name, "group": "wrong", "port": 9000} for name in ("ws-backend", "other")]
-    assert faults_of(pools, [SITE]) == [
+    upstreams = [{"name": name, "group": "wrong", "port": 9000} for name in ("ws-backend", "other")]
+    assert errors_of(upstreams, [SITE]) == [
         "host wrong1, websockets_server.dwon: is not a key known here (did you mean 'down'?)",
         "host wrong1, websockets_server.weight: must be an integer, not a string ('2')",
         "host wrong2, websockets_sever: is not a variable known here (did you mean 'websockets_server'?)",
@@ -78,9 +81,9 @@ def test_the_parameters_of_all_hosts_are_checked() -> None:
 
 
 def test_a_host_without_an_address_or_a_port_is_named() -> None:
-    pools = [{"name": "ws-backend", "group": "chat", "port": "lan_port", "address": "lan"}]
+    upstreams = [{"name": "ws-backend", "group": "chat", "port": "lan_port", "address": "lan"}]
     at = "websockets_upstreams[0].group 'chat', host"
-    assert faults_of(pools, [SITE]) == [
+    assert errors_of(upstreams, [SITE]) == [
         f"{at} chat1: has no variable 'lan_port', which websockets_upstreams[0].port names",
         f"{at} chat10: has no variable 'lan_port', which websockets_upstreams[0].port names",
         f"{at} chat10: has no variable 'lan', which websockets_upstreams[0].address names",
@@ -101,7 +104,7 @@ class Asked(dict[str, t.Mapping[str, t.Any]]):
         return super().__getitem__(host)
 
 
-POOLS = [
+UPSTREAMS = [
     {"name": "ws-backend", "group": "chat", "port": 9000},
     {"name": "again", "group": "chat", "port": 9000},
     {"name": "own", "group": "chat", "port": "chat_port"},
@@ -111,30 +114,30 @@ POOLS = [
 
 def test_the_hosts_of_a_group_are_asked_once_for_all_gateways() -> None:
     hostvars = Asked(INVENTORY.hostvars)
-    pools = group_pools([*POOLS, *POOLS], Inventory(INVENTORY.groups, hostvars))
+    upstreams = group_upstreams([*UPSTREAMS, *UPSTREAMS], Inventory(INVENTORY.groups, hostvars))
     assert sorted(hostvars.hosts) == ["chat1", "chat1", "chat10", "chat10", "chat2", "chat2", "spare1"]
     # As it comes through a fact.
-    found = Inventory(INVENTORY.groups, Asked({}), json.loads(json.dumps(pools)))
-    variables = {"websockets_upstreams": POOLS, "websockets_sites": [SITE]}
-    assert gateway_model(variables, found, Faults()) == gateway_model(variables, INVENTORY, Faults())
+    found = Inventory(INVENTORY.groups, Asked({}), json.loads(json.dumps(upstreams)))
+    variables = {"websockets_upstreams": UPSTREAMS, "websockets_sites": [SITE]}
+    assert gateway_model(variables, found, Errors()) == gateway_model(variables, INVENTORY, Errors())
 
 
-def test_a_pool_with_a_fault_is_left_to_each_gateway() -> None:
+def test_an_upstream_with_an_error_is_left_to_each_gateway() -> None:
     for group, port in (("wrong", 9000), ("chat", "lan_port"), ("none", 1), ("chat", "no name"), (["chat"], 9000)):
-        assert group_pools([{"name": "ws-backend", "group": group, "port": port}], INVENTORY) == {}
-    assert group_pools([None, 1, {"name": "a"}, {"group": None}], INVENTORY) == {}
+        assert group_upstreams([{"name": "ws-backend", "group": group, "port": port}], INVENTORY) == {}
+    assert group_upstreams([None, 1, {"name": "a"}, {"group": None}], INVENTORY) == {}
 
 
-def drained(pools: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> list[str]:
-    faults = Faults()
-    variables = {"websockets_upstreams": pools, "websockets_sites": [SITE], **others}
-    model = gateway_model(variables, INVENTORY, faults, names)
-    return faults.lines if model is None else model["upstreams"][0]["lines"][1:-1]
+def drained(upstreams: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> list[str]:
+    errors = Errors()
+    variables = {"websockets_upstreams": upstreams, "websockets_sites": [SITE], **others}
+    model = gateway_model(variables, INVENTORY, errors, names)
+    return errors.lines if model is None else model["upstreams"][0]["lines"][1:-1]
 
 
 def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
-    pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000, "servers": ["a:1", "b:2"]}]
-    assert drained(pools, ["chat2", "a", "b:2", "elsewhere"]) == [
+    upstreams = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000, "servers": ["a:1", "b:2"]}]
+    assert drained(upstreams, ["chat2", "a", "b:2", "elsewhere"]) == [
         "ip_hash;",
         "server a:1 max_fails=0 down; # drained: a",
         "server b:2 max_fails=0 down; # drained: b:2",
@@ -145,29 +148,29 @@ def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
 
 
 def test_a_drained_server_is_listed_once() -> None:
-    """As a backup it would be in the pool again."""
-    pools = [{"name": "ws-backend", "balance": "round_robin", "servers": ["10.0.0.1:1", "10.0.0.2:1"]}]
-    first, second, _comment, *again = drained(pools, ["10.0.0.1"])
+    """As a backup it would be in the upstream again."""
+    upstreams = [{"name": "ws-backend", "balance": "round_robin", "servers": ["10.0.0.1:1", "10.0.0.2:1"]}]
+    first, second, _comment, *again = drained(upstreams, ["10.0.0.1"])
     assert first == "server 10.0.0.1:1 down; # drained: 10.0.0.1"
     assert [second, *again] == ["server 10.0.0.2:1;", "server 10.0.0.2:1 max_fails=0 backup;"]
 
 
 def test_a_server_comes_back_by_any_of_its_names() -> None:
-    pools = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000}]
+    upstreams = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000}]
     for name in ("chat1", "192.0.2.1", "192.0.2.1:9000"):
-        back = drained(pools, ["chat1", "chat2"], websockets_undrain=name)
+        back = drained(upstreams, ["chat1", "chat2"], websockets_undrain=name)
         assert [line for line in back if "drained" in line] == [
             "server [2001:db8::2]:9000 max_fails=0 down; # drained: chat2"
         ]
 
 
 def test_what_the_inventory_has_down_is_drained_once() -> None:
-    pools = [pool(servers=[{"address": "a:1", "down": True, "weight": 2}, "b:1"])]
-    assert drained(pools, ["a"])[1] == "server a:1 weight=2 max_fails=0 down; # drained: a"
+    upstreams = [upstream(servers=[{"address": "a:1", "down": True, "weight": 2}, "b:1"])]
+    assert drained(upstreams, ["a"])[1] == "server a:1 weight=2 max_fails=0 down; # drained: a"
 
 
-def test_no_pool_is_left_without_a_server() -> None:
-    assert drained([pool(servers=["a:1", {"address": "b:1", "down": True}])], ["a"]) == [
+def test_no_upstream_is_left_without_a_server() -> None:
+    assert drained([upstream(servers=["a:1", {"address": "b:1", "down": True}])], ["a"]) == [
         "websockets_upstreams[0]: no server would be left with a drained"
     ]
 
@@ -180,7 +183,7 @@ def test_the_gateway_reads_back_what_was_drained(names: list[str], data: st.Data
     assume(all(host_address(name) for name in names))
     out = data.draw(st.lists(st.sampled_from(names[1:]), unique=True))
     balance = data.draw(st.sampled_from(["ip_hash", "least_conn"]))
-    lines = drained([pool(balance=balance, servers=[f"{name}:1" for name in names])], out)
+    lines = drained([upstream(balance=balance, servers=[f"{name}:1" for name in names])], out)
     with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
         file.write("upstream ws-backend {\n" + "".join(f"    {line}\n" for line in lines) + "}\n")
         file.flush()

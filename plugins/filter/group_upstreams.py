@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: group_pools
-short_description: The pools that inventory groups make, once for all gateways
+name: group_upstreams
+short_description: The upstreams that inventory groups make, once for all gateways
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Asks for the variables of each host of each group that C(websockets_upstreams) of a gateway names, once for all
-    gateways, as it takes longer than all else in a check of large pools.
-  - A pool with a fault is left out, and so is one that a gateway does not have from the inventory.
+    gateways, as it takes longer than all else in a check of large upstreams.
+  - An upstream with a fault is left out, and so is one that a gateway does not have from the inventory.
     P(wsfleet.nginx.gateway_model#filter) asks again for what is not here.
 positional: _input, groups, hostvars
 options:
@@ -35,13 +35,13 @@ options:
 EXAMPLES = """
 - name: Ask for the backends of all gateways
   ansible.builtin.set_fact:
-    pools: "{{ ansible_play_hosts | wsfleet.nginx.group_pools(groups, hostvars) }}"
+    upstreams: "{{ ansible_play_hosts | wsfleet.nginx.group_upstreams(groups, hostvars) }}"
   run_once: true
 """
 
 RETURN = """
 _value:
-  description: The pools for P(wsfleet.nginx.gateway_model#filter), as JSON, which Ansible hands on as it is.
+  description: The upstreams for P(wsfleet.nginx.gateway_model#filter), as JSON, which Ansible hands on as it is.
   type: str
 """
 
@@ -52,7 +52,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import upstream_servers
 
 
-def group_pools(
+def group_upstreams(
     gateways: t.Sequence[str],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
@@ -65,11 +65,11 @@ def group_pools(
                 # The check of that gateway tells what is wrong with them.
                 continue
 
-    return json.dumps(upstream_servers.group_pools(upstreams(), upstream_servers.Inventory(groups, hostvars)))
+    return json.dumps(upstream_servers.group_upstreams(upstreams(), upstream_servers.Inventory(groups, hostvars)))
 
 
 class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"group_pools": group_pools}
+        return {"group_upstreams": group_upstreams}

@@ -5,19 +5,19 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: outside_proofs
-short_description: The proofs of a gateway that another host can make
+name: outside_probes
+short_description: The probes of a gateway that another host can make
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Takes the proofs of a gateway that other hosts can make, and has them connect to the gateway's address.
+  - Takes the probes of a gateway that other hosts can make, and has them connect to the gateway's address.
   - What listens on a loopback address or a Unix socket, or asks for a certificate that only the gateway has, is left
     out.
 positional: _input, routes, address, answered
 options:
   _input:
-    description: The C(proofs) of the model, with their headers, of P(wsfleet.nginx.proof_headers#filter).
+    description: The C(probes) of the model, with their headers, of P(wsfleet.nginx.probe_headers#filter).
     type: list
     elements: dict
     required: true
@@ -32,7 +32,7 @@ options:
     required: true
   answered:
     description:
-      - The routes that may be asked, by their C(at), of P(wsfleet.nginx.answered_proofs#filter). One without backends
+      - The routes that may be asked, by their C(at), of P(wsfleet.nginx.answered_probes#filter). One without backends
         always may.
     type: list
     elements: str
@@ -41,15 +41,15 @@ options:
 """
 
 EXAMPLES = """
-- name: Prove the routes of a gateway from the controller
-  wsfleet.nginx.gateway_proof:
-    proofs: "{{ model.proofs | wsfleet.nginx.outside_proofs(model.routes, 'gateway1.example.com', answered) }}"
+- name: Probe the routes of a gateway from the controller
+  wsfleet.nginx.gateway_probe_info:
+    probes: "{{ model.probes | wsfleet.nginx.outside_probes(model.routes, 'gateway1.example.com', answered) }}"
   delegate_to: localhost
 """
 
 RETURN = """
 _value:
-  description: The proofs, as option C(proofs) of M(wsfleet.nginx.gateway_proof).
+  description: The probes, as option C(probes) of M(wsfleet.nginx.gateway_probe_info).
   type: list
   elements: dict
 """
@@ -63,4 +63,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"outside_proofs": outside}
+        return {"outside_probes": outside}

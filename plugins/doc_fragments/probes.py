@@ -6,25 +6,25 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The option that module_utils/proof_option.py gives to modules."""
+    """The option that module_utils/probe_option.py gives to modules."""
 
     DOCUMENTATION = r"""
 options:
-  proofs:
+  probes:
     description:
-      - The routes to prove. All are run at once, each within 5 seconds.
-      - Before a route with O(proofs[].backends) is asked through nginx, one of them is asked directly, and the others
+      - The routes to probe. All are run at once, each within 5 seconds.
+      - Before a route with O(probes[].backends) is asked through nginx, one of them is asked directly, and the others
         where that one gives no HTTP response. If none does, and one of them closes the connection or sends what nginx
         does not take, then nothing is sent through nginx. It would count that against the server, and clients would
         lose it for a while.
-      - One that fails is tried again for a second, as a pool may have servers of several kinds, and one that is
-        answered 429 for 5 seconds, as the limits of a site count its proofs too.
+      - One that fails is tried again for a second, as an upstream may have servers of several kinds, and one that is
+        answered 429 for 5 seconds, as the limits of a site count its probes too.
     type: list
     elements: dict
     default: []
     suboptions:
       at:
-        description: The place of the route in the operator's variables, for the message where it is not proven.
+        description: The place of the route in the operator's variables, for the message where it is not verified.
         type: str
         version_added: 0.2.0
       site:
@@ -38,7 +38,7 @@ options:
       url:
         description:
           - What to ask for, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH), or with V(wss) or V(https).
-          - Certificates are not verified. The proof is one of the route.
+          - Certificates are not verified. The probe is one of the route.
         type: str
         required: true
       connect_to:
@@ -84,11 +84,11 @@ options:
         type: str
         version_added: 0.2.0
       expect:
-        description: The exact text message that must come, as the answer to O(proofs[].send) or without one, unasked.
+        description: The exact text message that must come, as the answer to O(probes[].send) or without one, unasked.
         type: str
         version_added: 0.2.0
       proxy_protocol:
-        description: Whether nginx expects the PROXY protocol there. The proof begins with C(PROXY UNKNOWN) then.
+        description: Whether nginx expects the PROXY protocol there. The probe begins with C(PROXY UNKNOWN) then.
         type: bool
         default: false
         version_added: 0.4.0
@@ -97,16 +97,16 @@ options:
         type: path
         version_added: 0.4.0
       ssl_certificate_key:
-        description: A PEM file of the gateway, the key of O(proofs[].ssl_certificate) if that does not hold it.
+        description: A PEM file of the gateway, the key of O(probes[].ssl_certificate) if that does not hold it.
         type: path
         version_added: 0.4.0
       backends:
-        description: Where the route leads, to tell a fault of the deploy from one of a backend.
+        description: Where the route leads, to tell an error of the deploy from one of a backend.
         type: dict
         version_added: 0.3.0
         suboptions:
           url:
-            description: What nginx asks them for, as in O(proofs[].url).
+            description: What nginx asks them for, as in O(probes[].url).
             type: str
             required: true
           addresses:
@@ -117,7 +117,7 @@ options:
           forwarded:
             description:
               - Headers by which nginx tells them of itself and of its client, such as C(Host) and C(X-Forwarded-For).
-                One that is empty is not sent, whatever O(proofs[].headers) say.
+                One that is empty is not sent, whatever O(probes[].headers) say.
             type: dict
             default: {}
             version_added: 0.6.0
@@ -138,15 +138,15 @@ options:
             default: 36864
             version_added: 0.6.0
           origins:
-            description: Origins to try where they refuse the handshake, for a hint to O(proofs[].origin).
+            description: Origins to try where they refuse the handshake, for a hint to O(probes[].origin).
             type: list
             elements: str
             default: []
             version_added: 0.6.0
       wait:
         description:
-          - For how many seconds a proof that fails is tried again.
-          - A pool that nginx resolves while it runs has no servers until the first answer of its name server.
+          - For how many seconds a probe that fails is tried again.
+          - An upstream that nginx resolves while it runs has no servers until the first answer of its name server.
         type: float
         default: 0
         version_added: 0.2.0

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: open_connections
+module: wait_for_closed_connections
 short_description: Wait until connections are gone, and count those that are left
 version_added: 0.5.0
 author:
@@ -47,7 +47,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Wait until the last WebSocket to a backend is closed
-  wsfleet.nginx.open_connections:
+  wsfleet.nginx.wait_for_closed_connections:
     peers: ["server02:3000"]
     timeout: 600
   register: drained

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module against servers on loopback. What it says of nginx itself is proven by a scenario of Molecule."""
+"""The module against servers on loopback. What it says of nginx itself is verified by a scenario of Molecule."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ TOKEN = "Bearer 0123456789"
 PROGRAM = """
 import sys
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.modules import gateway_proof
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
 
 AnsibleModule.log = lambda self, message, log_args=None: print(message, log_args, file=sys.stderr)
-gateway_proof.main()
+gateway_probe_info.main()
 """
 
 
@@ -59,7 +59,7 @@ def closed_port() -> int:
     return port
 
 
-def proof(at: str, port: int, **options: t.Any) -> dict[str, t.Any]:
+def probe(at: str, port: int, **options: t.Any) -> dict[str, t.Any]:
     return {
         "at": at,
         "site": "a.example",
@@ -71,22 +71,22 @@ def proof(at: str, port: int, **options: t.Any) -> dict[str, t.Any]:
     }
 
 
-def test_a_route_that_is_not_proven_is_a_result_with_a_hint_and_no_failure(tmp_path: Path) -> None:
+def test_a_route_that_is_not_verified_is_a_result_with_a_hint_and_no_failure(tmp_path: Path) -> None:
     with backend() as port:
         nowhere = closed_port()
         led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{nowhere}"]}
         given = [
-            proof("good", port, headers={"Authorization": TOKEN}),
-            proof("closed", nowhere, backends=led),
-            proof("refused", port),
+            probe("good", port, headers={"Authorization": TOKEN}),
+            probe("closed", nowhere, backends=led),
+            probe("refused", port),
         ]
-        result, _printed = run_module(tmp_path, proofs=given)
-    good, closed, refused = result["proofs"]
-    assert (good["at"], good["status"], good["proven"], good["failure"], good["hint"]) == (
+        result, _printed = run_module(tmp_path, probes=given)
+    good, closed, refused = result["probes"]
+    assert (good["at"], good["status"], good["verified"], good["failure"], good["hint"]) == (
         *("good", 101, "handshake", "", ""),
     )
     assert good["milliseconds"] > 0
-    assert (closed["site"], closed["path"], closed["status"], closed["proven"]) == ("a.example", "/closed", None, "")
+    assert (closed["site"], closed["path"], closed["status"], closed["verified"]) == ("a.example", "/closed", None, "")
     assert closed["hint"] == f"asked directly: 127.0.0.1:{nowhere} refused the connection: nothing listens there"
     assert (refused["status"], refused["failure"]) == (403, "answered 403 Forbidden")
     assert refused["hint"].endswith("an Origin that it accepts goes into probe.origin")
@@ -97,10 +97,10 @@ def test_a_route_that_is_not_proven_is_a_result_with_a_hint_and_no_failure(tmp_p
 def test_a_route_whose_backend_refuses_what_nobody_asked_for_is_not_verified_and_no_failure(tmp_path: Path) -> None:
     with backend() as port:
         led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
-        given = [proof("loose", port, backends=led, strict=False), proof("strict", port, backends=led)]
-        result, _printed = run_module(tmp_path, proofs=given)
-    loose, strict = result["proofs"]
-    assert (loose["status"], loose["proven"], loose["failure"], loose["hint"]) == (403, "", "", "")
+        given = [probe("loose", port, backends=led, strict=False), probe("strict", port, backends=led)]
+        result, _printed = run_module(tmp_path, probes=given)
+    loose, strict = result["probes"]
+    assert (loose["status"], loose["verified"], loose["failure"], loose["hint"]) == (403, "", "", "")
     assert loose["unverified"].startswith("the backend itself answers 403 at /; set probe.origin")
     assert (strict["failure"], strict["unverified"]) == ("answered 403 Forbidden", "")
 
@@ -110,14 +110,14 @@ def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> 
         nowhere, hangs = closed_port(), silent.getsockname()[1]
         addresses = [f"127.0.0.1:{number}" for number in (port, nowhere, hangs)]
         led = {"url": "ws://a.example/", "addresses": [addresses[0]], "headers": {"Authorization": TOKEN}}
-        given = [proof("with", port, backends=led), proof("without", port, backends={**led, "headers": {}})]
+        given = [probe("with", port, backends=led), probe("without", port, backends={**led, "headers": {}})]
         asked = [
             {"at": "with", "addresses": [*addresses, "nobody.invalid:80"]},
             {"at": "without", "addresses": addresses[:1]},
             # Such as one whose probe is false.
             {"at": "unknown", "addresses": addresses},
         ]
-        result, _printed = run_module(tmp_path, proofs=given, backends=asked, _ansible_check_mode=True)
+        result, _printed = run_module(tmp_path, probes=given, backends=asked, _ansible_check_mode=True)
     found = [(item["at"], item["address"], item["state"], item["status"]) for item in result["backends"]]
     assert found == [
         ("with", addresses[0], "up", 101),
@@ -134,9 +134,9 @@ def test_the_headers_of_a_probe_are_in_no_result_and_no_log(tmp_path: Path) -> N
     with backend() as port:
         led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"], "headers": {"Authorization": "Basic 9876"}}
         sent = {"Authorization": TOKEN}
-        given = [proof("a", port, headers=sent, backends=led), proof("b", port, headers={"Authorization": "wrong-one"})]
-        result, printed = run_module(tmp_path, proofs=given, backends=[{"at": "a", "addresses": led["addresses"]}])
-    assert [item["proven"] for item in result["proofs"]] == ["handshake", ""]
+        given = [probe("a", port, headers=sent, backends=led), probe("b", port, headers={"Authorization": "wrong-one"})]
+        result, printed = run_module(tmp_path, probes=given, backends=[{"at": "a", "addresses": led["addresses"]}])
+    assert [item["verified"] for item in result["probes"]] == ["handshake", ""]
     assert "Invoked with" in printed
     for secret in (TOKEN, "0123456789", "Basic 9876", "9876", "wrong-one"):
         assert secret not in printed
@@ -144,9 +144,9 @@ def test_the_headers_of_a_probe_are_in_no_result_and_no_log(tmp_path: Path) -> N
 
 def test_a_gateway_whose_nginx_does_not_run_is_told_as_that(tmp_path: Path) -> None:
     nowhere = closed_port()
-    given = [proof("a", nowhere)]
-    result, _printed = run_module(tmp_path, live_address=f"127.0.0.1:{nowhere}", proofs=given)
-    assert result["proofs"][0]["hint"].startswith("nginx does not run, or does not listen there")
+    given = [probe("a", nowhere)]
+    result, _printed = run_module(tmp_path, live_address=f"127.0.0.1:{nowhere}", probes=given)
+    assert result["probes"][0]["hint"].startswith("nginx does not run, or does not listen there")
 
 
 def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> None:

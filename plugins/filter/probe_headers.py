@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: proof_headers
-short_description: The proofs of a gateway with the headers that they send
+name: probe_headers
+short_description: The probes of a gateway with the headers that they send
 version_added: 0.2.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Adds the C(headers) of each C(probe) in C(websockets_sites) to the proofs of P(wsfleet.nginx.gateway_model#filter).
+  - Adds the C(headers) of each C(probe) in C(websockets_sites) to the probes of P(wsfleet.nginx.gateway_model#filter).
   - They may hold tokens, so the model, which becomes a fact of the host, does without them.
 positional: _input, sites
 options:
   _input:
-    description: The C(proofs) of the model.
+    description: The C(probes) of the model.
     type: list
     elements: dict
     required: true
@@ -28,16 +28,16 @@ options:
 """
 
 EXAMPLES = """
-- name: Deploy the configuration and prove its routes
+- name: Deploy the configuration and probe its routes
   wsfleet.nginx.config_transaction:
     files: "{{ files }}"
     live_address: "{{ websockets_status_listen }}"
-    proofs: "{{ model.proofs | wsfleet.nginx.proof_headers(websockets_sites) }}"
+    probes: "{{ model.probes | wsfleet.nginx.probe_headers(websockets_sites) }}"
 """
 
 RETURN = """
 _value:
-  description: The proofs, as option C(proofs) of M(wsfleet.nginx.config_transaction).
+  description: The probes, as option C(probes) of M(wsfleet.nginx.config_transaction).
   type: list
   elements: dict
 """
@@ -51,4 +51,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"proof_headers": with_headers}
+        return {"probe_headers": with_headers}

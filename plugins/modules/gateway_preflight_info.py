@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: gateway_preflight
+module: gateway_preflight_info
 short_description: Tell whether a host can become the gateway that its variables describe
 version_added: 0.1.0
 author:
@@ -65,7 +65,7 @@ seealso:
 
 EXAMPLES = r"""
 - name: Look at the host before it is changed
-  wsfleet.nginx.gateway_preflight:
+  wsfleet.nginx.gateway_preflight_info:
     listening:
       - address: "3000"
         at: websockets_sites[0].listen
@@ -89,7 +89,8 @@ openssl_version:
   sample: 3.0.15
   version_added: 0.4.0
 drained:
-  description: The names by which servers were taken out of the pools of O(config_path), or nothing without that file.
+  description: The names by which servers were taken out of the upstreams of O(config_path), or nothing without that
+    file.
   type: list
   elements: str
   returned: always
@@ -106,7 +107,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
 
-def faults(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
+def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
     if os.geteuid() != 0:
         yield "root rights are needed to install and configure nginx: connect as root, or set become: true"
         return
@@ -142,7 +143,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     build = binary.installed() if binary.find_binary() else None
-    found = list(faults(module.params["listening"], module.params["names"]))
+    found = list(errors(module.params["listening"], module.params["names"]))
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is needed")
     if found:

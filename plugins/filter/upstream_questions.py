@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: pool_questions
-short_description: Which gateway asks which servers of its pools
+name: upstream_questions
+short_description: Which gateway asks which servers of its upstreams
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Shares the servers of all pools out among the gateways that have them. Each server is asked by three gateways, by
-    turns, or by all where there are fewer, so that a fleet of any size asks all of them and storms none.
+  - Shares the servers of all upstreams out among the gateways that have them. Each server is asked by three gateways,
+    by turns, or by all where there are fewer, so that a fleet of any size asks all of them and storms none.
 positional: _input, gateways
 options:
   _input:
@@ -29,15 +29,15 @@ options:
 """
 
 EXAMPLES = """
-- name: Share the servers of the pools out among the gateways
+- name: Share the servers of the upstreams out among the gateways
   ansible.builtin.set_fact:
-    questions: "{{ hostvars | wsfleet.nginx.pool_questions(ansible_play_hosts_all) }}"
+    questions: "{{ hostvars | wsfleet.nginx.upstream_questions(ansible_play_hosts_all) }}"
   run_once: true
 """
 
 RETURN = """
 _value:
-  description: For each gateway that asks any, the option C(backends) of M(wsfleet.nginx.gateway_proof).
+  description: For each gateway that asks any, the option C(backends) of M(wsfleet.nginx.gateway_probe_info).
   type: dict
 """
 
@@ -46,7 +46,7 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import Question, questions
 
 
-def pool_questions(
+def upstream_questions(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str]
 ) -> dict[str, list[Question]]:
     variables = {str(name): hostvars[name] for name in gateways}
@@ -55,7 +55,7 @@ def pool_questions(
             name: of["__websockets_model"]
             for name, of in variables.items()
             # What is to be removed need not be sound.
-            if of.get("websockets_state") != "absent" and not of["__websockets_model"]["faults"]
+            if of.get("websockets_state") != "absent" and not of["__websockets_model"]["errors"]
         }
     )
 
@@ -64,4 +64,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"pool_questions": pool_questions}
+        return {"upstream_questions": upstream_questions}

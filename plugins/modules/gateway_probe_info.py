@@ -6,20 +6,20 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: gateway_proof
+module: gateway_probe_info
 short_description: Tell whether a gateway serves its routes, and change nothing
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Proves routes as M(wsfleet.nginx.config_transaction) does after a deploy, by a real handshake or request for each.
-  - A route that is not proven is a result and no failure, and so is a gateway whose nginx does not run.
-  - The last deploy is asked which routes it proved, so that one is told that fails since, with O(live_address).
+  - Probes routes as M(wsfleet.nginx.config_transaction) does after a deploy, by a real handshake or request for each.
+  - A route that is not verified is a result and no failure, and so is a gateway whose nginx does not run.
+  - The last deploy is asked which routes it probed, so that one is told that fails since, with O(live_address).
 options:
   live_address:
     description:
       - Where nginx tells which configuration is live, as V(HOST:PORT) or V([V6]:PORT).
-      - Without it nothing is asked of the host itself, as when routes are proven from another one.
+      - Without it nothing is asked of the host itself, as when routes are verified from another one.
     type: str
   config_path:
     description: The file of the configuration, with O(live_address), to tell whether it is what nginx serves.
@@ -28,22 +28,22 @@ options:
     description: The file that takes the gateway out of its balancers, with O(live_address).
     type: path
   backends:
-    description: Servers of the pools to ask directly, each with the handshake or the request of a route.
+    description: Servers of the upstreams to ask directly, each with the handshake or the request of a route.
     type: list
     elements: dict
     default: []
     suboptions:
       at:
-        description: Which of O(proofs), by its O(proofs[].at). It needs O(proofs[].backends).
+        description: Which of O(probes), by its O(probes[].at). It needs O(probes[].backends).
         type: str
         required: true
       addresses:
-        description: The servers, as in O(proofs[].backends.addresses).
+        description: The servers, as in O(probes[].backends.addresses).
         type: list
         elements: str
         required: true
 extends_documentation_fragment:
-  - wsfleet.nginx.proofs
+  - wsfleet.nginx.probes
 attributes:
   check_mode:
     description: Runs the same in check mode, for it changes nothing.
@@ -61,11 +61,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Prove a route, and ask the servers behind it
-  wsfleet.nginx.gateway_proof:
+- name: Probe a route, and ask the servers behind it
+  wsfleet.nginx.gateway_probe_info:
     live_address: 127.0.0.1:6455
     config_path: /etc/nginx/conf.d/00-websockets.conf
-    proofs:
+    probes:
       - at: websockets_sites[0].locations[0]
         site: ws.serverlab.ca
         path: /
@@ -81,8 +81,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-proofs:
-  description: One result for each of O(proofs), in their order.
+probes:
+  description: One result for each of O(probes), in their order.
   type: list
   elements: dict
   returned: always
@@ -99,12 +99,12 @@ proofs:
     status:
       description: The HTTP status of the answer, or nothing where there was none.
       type: int
-    proven:
-      description: What was proven, or nothing.
+    verified:
+      description: What was verified, or nothing.
       type: str
       sample: handshake
     failure:
-      description: Why the route is not proven, or nothing.
+      description: Why the route is not verified, or nothing.
       type: str
     unverified:
       description:
@@ -179,7 +179,7 @@ out:
   type: bool
   returned: with O(live_address)
 drained:
-  description: The servers that the file at O(config_path) keeps out of their pools until they are brought back.
+  description: The servers that the file at O(config_path) keeps out of their upstreams until they are brought back.
   type: list
   elements: str
   returned: with O(live_address) and O(config_path)
@@ -194,22 +194,22 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 
-# As after a deploy: another server of the pool may answer.
+# As after a deploy: another server of the upstream may answer.
 _PATIENCE = 1.0
 
 
-def proven(given: t.Sequence[routes.Proof], live_address: str | None) -> list[dict[str, t.Any]]:
+def verified(given: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
     return [
-        {"at": result.proof["at"], **result.plain(), "hint": hint(result, on_gateway=bool(live_address))}
+        {"at": result.probe["at"], **result.plain(), "hint": hint(result, on_gateway=bool(live_address))}
         for result in (
-            diagnosis.judged(asked, passed) for asked in routes.ask_backends(routes.prove_all(given, _PATIENCE))
+            diagnosis.judged(asked, passed) for asked in routes.ask_backends(routes.probe_all(given, _PATIENCE))
         )
     ]
 
 
 def passed_before(live_address: str) -> list[str]:
-    """The routes that the last deploy proved, if it is known."""
+    """The routes that the last deploy probed, if it is known."""
     try:
         return state.State(live_address).deployed().passed
     except PermissionError:
@@ -223,21 +223,21 @@ def hint(result: routes.Result, *, on_gateway: bool) -> str:
     return " ".join(line.strip() for line in diagnosis.told([result], ())[1:]) if result.failed else ""
 
 
-def asked(given: t.Sequence[routes.Proof], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    by_place = {proof["at"]: proof for proof in given if proof["backends"]}
+def asked(given: t.Sequence[routes.Probe], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    by_place = {probe["at"]: probe for probe in given if probe["backends"]}
     pairs = [
         (by_place[item["at"]], address) for item in backends if item["at"] in by_place for address in item["addresses"]
     ]
     return [
         {
-            "at": proof["at"],
+            "at": probe["at"],
             "address": address,
             "state": answer.state,
             "status": answer.status,
             "failure": answer.failure,
             "milliseconds": answer.milliseconds,
         }
-        for (proof, address), answer in zip(pairs, routes.ask(pairs))
+        for (probe, address), answer in zip(pairs, routes.ask(pairs))
     ]
 
 
@@ -280,7 +280,7 @@ def main() -> None:
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
             "health_flag": {"type": "path"},
-            "proofs": argspec.SPEC,
+            "probes": argspec.SPEC,
             "backends": {
                 "type": "list",
                 "elements": "dict",
@@ -294,10 +294,10 @@ def main() -> None:
         required_by={"config_path": "live_address", "health_flag": "live_address"},
         supports_check_mode=True,
     )
-    names = ("proofs", "live_address", "config_path", "health_flag")
+    names = ("probes", "live_address", "config_path", "health_flag")
     given, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {
-        "proofs": proven(given, live_address),
+        "probes": verified(given, live_address),
         "backends": asked(given, module.params["backends"]),
     }
     if live_address:

@@ -308,18 +308,20 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import (
-    _drain_record,
-    deploy,
-    files,
-    origins,
-    state,
-    transaction,
-)
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, nginx_conf, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    atomic_files,
+    deploy,
+    goal,
+    journal,
+    lock,
+    source_map,
+    transaction,
+)
 
-Wanted = t.Dict[Path, t.Optional[files.Content]]
+Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
@@ -339,7 +341,7 @@ def own_files(module: AnsibleModule) -> Wanted:
                 module.fail_json(
                     msg=f"{item['path']}: the mode must be an octal number such as 0644, not {item['mode']}"
                 )
-            content = files.Content(data=item["content"].encode(), mode=int(item["mode"], 8))
+            content = atomic_files.Content(data=item["content"].encode(), mode=int(item["mode"], 8))
         wanted[path] = content
     return wanted
 
@@ -350,15 +352,8 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
         path = Path(os.path.normpath(item["path"]))
         if path in wanted or path in own:
             module.fail_json(msg=f"{path} is listed more than once")
-        wanted[path] = files.Content(data=item["content"].encode(), mode=0o600)
+        wanted[path] = atomic_files.Content(data=item["content"].encode(), mode=0o600)
     return wanted
-
-
-def retire(build: binary.Build, kept: state.State, own: Wanted, secrets: Wanted) -> None:
-    """What the last deploy wrote and this one does not list goes with it."""
-    deployed = kept.deployed()
-    for path in deployed.given_up((*own, *secrets, *host_files(build))):
-        (secrets if str(path) in deployed.secrets else own)[path] = None
 
 
 def host_files(build: binary.Build) -> tuple[Path, Path]:
@@ -366,20 +361,20 @@ def host_files(build: binary.Build) -> tuple[Path, Path]:
     return service.DROP_IN, build.configuration
 
 
-def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, origins.Source]:
+def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map.Source]:
     found = {
-        Path(os.path.normpath(item["path"])): origins.Source(item["at"], item["blocks"])
+        Path(os.path.normpath(item["path"])): source_map.Source(item["at"], item["blocks"])
         for item in module.params["files"] or []
     }
     for item in module.params["secrets"]:
-        found[Path(os.path.normpath(item["path"]))] = origins.Source(item["at"])
+        found[Path(os.path.normpath(item["path"]))] = source_map.Source(item["at"])
     for path, option in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
         if module.params[option]:
-            found[path] = origins.Source(module.params[option]["at"])
+            found[path] = source_map.Source(module.params[option]["at"])
     return found
 
 
-def files_beside(module: AnsibleModule, build: binary.Build, kept: state.State) -> Wanted:
+def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> Wanted:
     """The files of the host that the configuration needs changed."""
     wanted: Wanted = {}
     drop_in = module.params["drop_in"]
@@ -387,13 +382,13 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: state.State) 
     if edited:
         wanted[build.configuration] = edited
     if drop_in and service.has_systemd():
-        content = files.Content(drop_in["content"].encode(), 0o644) if drop_in["state"] == "present" else None
+        content = atomic_files.Content(drop_in["content"].encode(), 0o644) if drop_in["state"] == "present" else None
         wanted[service.DROP_IN] = content
     return wanted
 
 
-def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: state.State) -> files.Content | None:
-    given, now = module.params["nginx_conf"], files.read(build.configuration)
+def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> atomic_files.Content | None:
+    given, now = module.params["nginx_conf"], atomic_files.read(build.configuration)
     if not given or given["state"] == "checked" or not now:
         return None
     if build.configuration.is_symlink():
@@ -414,10 +409,10 @@ def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: state.St
             f"{build.configuration}: {error}; nothing was changed. "
             "websockets_manage_nginx_conf: false leaves that file to others."
         ) from error
-    return files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
+    return atomic_files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
 
 
-def text_of(content: files.Content) -> str:
+def text_of(content: atomic_files.Content) -> str:
     # What is not UTF-8 passes through as it is.
     return content.data.decode("utf-8", "surrogateescape")
 
@@ -431,7 +426,7 @@ def limits(given: t.Mapping[str, t.Any], worker_processes: str | None) -> dict[s
 
 
 def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
-    given, now = module.params["nginx_conf"], files.read(build.configuration)
+    given, now = module.params["nginx_conf"], atomic_files.read(build.configuration)
     if not given or given["state"] == "restored" or not now:
         return
     master = binary.master_pid(build)
@@ -453,39 +448,40 @@ def warn_of_certificates(module: AnsibleModule, results: t.Sequence[routes.Resul
         module.warn(warning)
 
 
-def shown(change: files.Change, *, hidden: bool = False) -> dict[str, str]:
-    def text(content: files.Content | None, instead: str) -> str:
+def shown(change: atomic_files.Change, *, hidden: bool = False) -> dict[str, str]:
+    def text(content: atomic_files.Content | None, instead: str) -> str:
         if content is None:
             return ""
         return instead if hidden else content.data.decode("utf-8", "replace")
 
     return {
-        "before": text(change.before, _HIDDEN),
+        "before": text(change.now, _HIDDEN),
         "before_header": str(change.path),
-        "after": text(change.after, _HIDDEN_OTHER if change.before else _HIDDEN),
+        "after": text(change.after, _HIDDEN_OTHER if change.now else _HIDDEN),
         "after_header": str(change.path),
     }
 
 
-def last_deploy(kept: state.State) -> state.Entry:
+def last_deploy(kept: journal.Journal) -> journal.Entry:
     entry = kept.last()
     if entry is None:
         raise transaction.TransactionError("there is no deploy to go back from: this host keeps none")
     return entry
 
 
-def previous_files(build: binary.Build, entry: state.Entry) -> tuple[Wanted, Wanted, Wanted]:
+def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
-    secrets = {path: content for path, content in entry.before.items() if path in entry.secrets}
-    own = {path: content for path, content in entry.before.items() if path not in (*host_files(build), *secrets)}
-    # What that deploy left alone, and what somebody changed since, is none of its.
-    beside = {
-        path: entry.before[path]
-        for path in host_files(build)
-        if path in entry.before
-        and state.digest(entry.before[path]) != entry.after[path][0]
-        and state.digest(files.read(path)) == entry.after[path][0]
-    }
+    own: Wanted = {}
+    secrets: Wanted = {}
+    beside: Wanted = {}
+    for file in entry.files:
+        if file.is_secret:
+            secrets[file.path] = file.before
+        elif file.path not in host_files(build):
+            own[file.path] = file.before
+        # What that deploy left alone, and what somebody changed since, is none of its.
+        elif journal.digest(file.before) != file.after[0] == journal.digest(atomic_files.read(file.path)):
+            beside[file.path] = file.before
     if not any(own.values()):
         raise transaction.TransactionError(
             f"the deploy of {entry.time} was the first one: there is no configuration before it to go back to"
@@ -493,7 +489,7 @@ def previous_files(build: binary.Build, entry: state.Entry) -> tuple[Wanted, Wan
     return own, secrets, beside
 
 
-def hide_secrets(module: AnsibleModule, contents: t.Iterable[files.Content | None]) -> None:
+def hide_secrets(module: AnsibleModule, contents: t.Iterable[atomic_files.Content | None]) -> None:
     """What comes from the host itself, and not with the module's options, is not shown either."""
     for content in contents:
         text = content.data.decode("utf-8", "replace") if content else ""
@@ -508,7 +504,7 @@ def show_paths(module: AnsibleModule) -> None:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def keep_secrets(module: AnsibleModule, made: state.Probes) -> None:
+def keep_secrets(module: AnsibleModule, made: journal.Probes) -> None:
     """Headers that come from the host itself, and not with the module's options, are not shown either."""
     for probe in made:
         for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
@@ -522,13 +518,13 @@ def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.
     flag = Path(health["flag"])
     if _drain_record.is_out(flag):
         module.warn("this gateway is out of its load balancers, until the playbook drain brings it back")
-    return _drain_record.gateway(flag, health["wait"] if deal.needed and deal.can_return else 0)
+    return _drain_record.gateway(flag, health["wait"] if deal.plan.is_needed and deal.plan.has_earlier else 0)
 
 
 def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
     # Before nginx does, which tests whether it can write there.
-    if module.params["log"] and deal.needed and not module.check_mode:
-        files.keep_log(Path(module.params["log"]))
+    if module.params["log"] and deal.plan.is_needed and not module.check_mode:
+        atomic_files.keep_log(Path(module.params["log"]))
     for message in deal.test():
         module.warn(f"nginx: {message}")
 
@@ -540,14 +536,14 @@ def warn_of_unverified(module: AnsibleModule, results: t.Sequence[routes.Result]
 
 
 def go(module: AnsibleModule, scratch: Path) -> None:
-    kept = state.State(module.params["live_address"])
+    kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
         module.warn("nginx is not installed yet, so it could not test the candidate")
         own = own_files(module)
         secrets = secret_files(module, own)
-        diff = [shown(change, hidden=change.path in secrets) for change in files.plan({**own, **secrets})]
+        diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
         module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
     build = binary.installed()
     if not previous:
@@ -565,19 +561,19 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
-        retire(build, kept, own, secrets)
-    unfinished = kept.journal()
-    if unfinished:
-        beside.update(unfinished.left_behind((*own, *secrets, *host_files(build))))
-    goal = transaction.Goal(own, beside, live_address, secrets, sources(module, build), previous)
-    deal = transaction.Transaction(build, goal, kept, scratch)
-    hidden = deal.secrets
-    diff = [shown(change, hidden=change.path in hidden) for change in deal.changes]
-    result = {"changed": deal.needed, "rolled_back": False, "diff": diff}
+    wanted = goal.Goal(own, beside, live_address, secrets, sources(module, build), previous)
+    deal = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
+    hidden = deal.plan.secrets
+    diff = [shown(change, hidden=change.path in hidden) for change in deal.plan.pending]
+    result = {"changed": deal.plan.is_needed, "rolled_back": False, "diff": diff}
     test(module, deal)
     if module.check_mode:
-        module.exit_json(actions=deal.actions, **result)
-    with out_of_balancers(module, deal):
+        module.exit_json(actions=deal.plan.actions, **result)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(out_of_balancers(module, deal))
+        except OSError as error:
+            raise transaction.TransactionError(f"{atomic_files.described(error)}; nothing was changed") from error
         report = deploy.run(deal, wanted_probes, policy)
     if report.rolled_back:
         module.fail_json(msg=report.failure, changed=False, rolled_back=True)
@@ -652,16 +648,17 @@ def main() -> None:
     )
     show_paths(module)
     try:
-        with state.locked() as scratch:
+        with lock.locked() as scratch:
             go(module, scratch)
     except (
         binary.NginxError,
         transaction.TransactionError,
         nginx_conf.MainContextError,
-        state.Busy,
-        OSError,
+        lock.Busy,
     ) as error:
         module.fail_json(msg=str(error))
+    except OSError as error:
+        module.fail_json(msg=atomic_files.described(error))
 
 
 if __name__ == "__main__":

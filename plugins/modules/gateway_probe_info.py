@@ -190,9 +190,10 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, files, live, state
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, live_config
 
 # As after a deploy: another server of the upstream may answer.
 _PATIENCE = 1.0
@@ -211,7 +212,7 @@ def verified(given: t.Sequence[routes.Probe], live_address: str | None) -> list[
 def passed_before(live_address: str) -> list[str]:
     """The routes that the last deploy probed, if it is known."""
     try:
-        return state.State(live_address).deployed().passed
+        return journal.Journal(live_address).deployed().passed
     except PermissionError:
         return []
 
@@ -249,13 +250,13 @@ def of_nginx(live_address: str) -> dict[str, t.Any]:
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": live.fingerprint(live_address),
-        "connections": live.connections(live_address),
+        "fingerprint": live_config.fingerprint(live_address),
+        "connections": live_config.connections(live_address),
     }
 
 
 def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
-    content = files.read(path)
+    content = atomic_files.read(path)
     if content is None:
         return {"file": "missing", "drained": []}
     word = None
@@ -265,13 +266,14 @@ def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str,
     return {"file": word, "drained": _drain_record.addresses(content.data.decode("utf-8", "replace"))}
 
 
-def is_edited(path: Path, content: files.Content, live_address: str) -> bool:
+def is_edited(path: Path, content: atomic_files.Content, live_address: str) -> bool:
     """Whether it is known that somebody changed the file since the last deploy."""
     try:
-        last = state.State(live_address).last()
+        last = journal.Journal(live_address).last()
     except PermissionError:
         return False
-    return last is not None and path in last.after and state.digest(content) not in last.after[path]
+    file = last.file(path) if last else None
+    return file is not None and journal.digest(content) not in file.after
 
 
 def main() -> None:

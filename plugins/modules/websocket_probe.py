@@ -316,7 +316,7 @@ def main() -> None:
         module.fail_json(msg="; ".join(errors))
 
     result = asdict(probe_websocket(request, message=send, expect=expect, ping=ping))
-    for name in ("broke", "header_size"):
+    for name in ("broke", "cause", "header_size"):
         del result[name]
     failure = result.pop("failure")
     if failure is not None:

@@ -49,7 +49,7 @@ def test_a_reload_that_fails_without_a_word_is_rolled_back() -> None:
     assert run.failed
     assert "nginx did not take over the new configuration:" in run.output
     assert "bind() to unix:/run/held.sock failed (98: Address already in use)" in run.output
-    assert "The earlier files are back, and nginx serves them." in run.output
+    assert "Live now: the earlier files are back, and nginx serves them." in run.output
 
 
 @pytest.mark.usefixtures("kept")
@@ -108,8 +108,8 @@ def test_a_route_that_is_not_verified_fails_the_host() -> None:
     upstreams = [UPSTREAM, {"name": "down", "servers": ["127.0.0.1:9"]}]
     run = site({"websockets_upstreams": upstreams, "websockets_sites": [{**SITE, "locations": routes}]})
     assert run.failed
-    assert "1 of 3 routes is not verified." in run.output
-    assert "Live now: the new configuration. It stays: the fault is not the deploy's." in run.output
+    assert "1 of 3 routes failed its probe." in run.output
+    assert "Live now: the new configuration. Kept: this deploy did not cause the failure." in run.output
     place = "websockets_sites[0].locations"
     # Nobody said where its WebSocket is, or that it has one there.
     assert f"{place}[1] (ws.serverlab.ca /ws/): not verified: the backend itself answers 404 at /ws/" in run.output

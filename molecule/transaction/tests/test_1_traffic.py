@@ -204,7 +204,7 @@ def test_the_policy_says_what_follows_where_a_route_is_not_verified(deploys: Dep
         return {"websockets_sites": [{**SITE, "locations": locations}], "websockets_probe_policy": policy}
 
     warned = deploys.change(leading_nowhere(2, "warn"))
-    assert "[WARNING]: 1 of 4 routes is not verified." in warned.output
+    assert "[WARNING]: 1 of 4 routes failed its probe." in warned.output
     assert "- websockets_sites[0].locations[2] (ws.example /b/): answered 502 Bad Gateway" in warned.output
     failed = deploys.change(leading_nowhere(3, "fail"), fails=True)
     for gateway in GATEWAYS:

@@ -99,7 +99,7 @@ def test_a_route_that_was_verified_and_has_lost_its_backend_is_rolled_back(bookw
     for upstream, answer in (("path", "answered 404 Not Found"), ("closing", "not sent through nginx")):
         broken = run(bookworm, with_site({"path": "/x/", "upstream": upstream}))
         assert broken.failed, broken.output
-        assert broken.message(bookworm.name).startswith("This deploy is rolled back"), broken.output
+        assert broken.message(bookworm.name).startswith("Rolled back"), broken.output
         assert f"{answer}" in broken.message(bookworm.name)
         assert "but was verified before this deploy" in broken.message(bookworm.name)
 

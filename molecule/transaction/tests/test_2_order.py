@@ -64,7 +64,7 @@ def test_an_upstream_comes_before_the_site_that_needs_it_and_never_moves_from_fi
     assert f"wrote {UPSTREAM}, then wrote {SITE}, then reloaded nginx" in " ".join(second.output.split())
     third = transaction(bookworm, tmp_path, {SITE: configuration(3, passed=True) + UPSTREAM, UPSTREAM: ""})
     assert third.failed
-    assert "nginx takes these files together only" in third.message(bookworm.name)
+    assert "these files cannot be applied one at a time; split the change" in third.message(bookworm.name)
     assert bookworm.path(SITE).read_text() == configuration(2, passed=True)
     assert bookworm.path(UPSTREAM).read_text() == UPSTREAM
     assert bookworm.site("any.example", 6456).request("GET", "/", sock=bookworm.open_socket(6456, "127.0.0.1")).body

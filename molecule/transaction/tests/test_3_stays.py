@@ -45,7 +45,7 @@ def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookwo
         assert echoes(connection)
     assert added.failed
     message = added.message(bookworm.name)
-    assert message.startswith("8 of 12 routes are not verified.\nLive now: the new configuration. It stays"), message
+    assert message.startswith("8 of 12 routes failed their probes.\nLive now: the new configuration. Kept"), message
     assert len(message.splitlines()) < MOST_LINES, message
     assert "- websockets_sites[0].locations[4] (ws.example /plain/): answered 200 OK" in message
     assert "it speaks plain HTTP there: websocket: false" in message
@@ -171,9 +171,7 @@ def test_what_was_verified_before_nginx_was_stopped_counts(bookworm: Gateway) ->
     moved = [{**location, "upstream": "nothing"} for location in SITE["locations"]]
     broken = deploy(bookworm, {"websockets_sites": [{**SITE, "locations": moved}]})
     assert broken.failed
-    assert broken.message(bookworm.name).startswith(
-        "This deploy is rolled back: with it 4 of 4 routes are not verified."
-    )
+    assert broken.message(bookworm.name).startswith("Rolled back: 4 of 4 routes failed their probes.")
     assert bookworm.path(bookworm.configuration).read_bytes() == before
     assert bookworm.echoes()
     assert deploy(bookworm, {}).changed(bookworm.name) == 0

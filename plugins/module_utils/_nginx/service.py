@@ -38,7 +38,7 @@ def start(build: binary.Build) -> None:
 
 
 def reload(master: int) -> None:
-    """Ask the master to load the files. That it was asked does not mean that it did: see live.fingerprint.
+    """Ask the master to load the files. That it was asked does not mean that it did: see live_config.fingerprint.
 
     The signal reaches it whoever started it, and does not depend on what a service manager believes.
     """

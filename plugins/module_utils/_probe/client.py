@@ -110,7 +110,7 @@ def _recorded(outcome: Outcome) -> Iterator[None]:
     try:
         yield
     except ProbeError as exc:
-        outcome.failure = str(exc)
+        outcome.failure, outcome.cause = str(exc), exc.cause
 
 
 def _exchange(
@@ -218,7 +218,7 @@ class _Session:
             if other is None:
                 raise
             text = other.payload.decode("utf-8", "replace")
-            raise ProbeError(f"{exc}; the last text message that came was {quote(text)}") from exc
+            raise type(exc)(f"{exc}; the last text message that came was {quote(text)}") from exc
 
     def _next(self, awaited: str) -> Frame:
         """The next message or pong; pings are answered on the way (RFC 6455 section 5.5.2)."""

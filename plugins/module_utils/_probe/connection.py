@@ -20,6 +20,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import
     ClosedError,
     ProbeError,
     ProtocolError,
+    RefusedError,
+    TimedOutError,
     quote,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import Frame, decode_frame
@@ -64,7 +66,7 @@ class Deadline:
         return left
 
     def expired(self, step: str) -> ProbeError:
-        return ProbeError(f"timed out after {self._seconds:g} s {step}")
+        return TimedOutError(f"timed out after {self._seconds:g} s {step}")
 
 
 class Connection:
@@ -212,15 +214,20 @@ def _connect_first(
     addresses: Sequence[tuple[socket.AddressFamily, Any]], deadline: Deadline
 ) -> tuple[socket.socket, str]:
     """Connect to the first address that takes it; every address left gets an equal share of the time left."""
-    errors = []
+    errors: list[ProbeError] = []
     for tried, (family, sockaddr) in enumerate(addresses):
         host, port = sockaddr[:2]
         peer = f"[{host}]:{port}" if family == socket.AF_INET6 else f"{host}:{port}"
         sock = _try_connect(family, sockaddr, peer, deadline, deadline.left() / (len(addresses) - tried))
         if isinstance(sock, socket.socket):
             return sock, peer
-        errors.append(str(sock))
-    raise ProbeError("; ".join(errors) or "the name has no address")
+        errors.append(sock)
+    if not errors:
+        raise ProbeError("the name has no address")
+    # What the first address did counts, but for a refusal, which tells more than what is unreachable.
+    telling = next((error for error in errors if isinstance(error, RefusedError)), errors[0])
+    kind = errors[0] if isinstance(errors[0], TimedOutError) else telling
+    raise type(kind)("; ".join(map(str, errors)))
 
 
 def _try_connect(
@@ -246,7 +253,7 @@ def _connect_failure(exc: OSError, peer: str, deadline: Deadline) -> ProbeError:
     if isinstance(exc, (socket.timeout, TimeoutError)):
         return deadline.expired(f"connecting to {peer}")
     if isinstance(exc, ConnectionRefusedError):
-        return ProbeError(f"{peer} refused the connection: nothing listens there")
+        return RefusedError(f"{peer} refused the connection: nothing listens there")
     if isinstance(exc, FileNotFoundError):
         return ProbeError(f"{peer} does not exist")
     if exc.errno == errno.EAGAIN:

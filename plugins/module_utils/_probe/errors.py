@@ -6,9 +6,33 @@
 
 from __future__ import annotations
 
+import enum
+
+
+class Cause(enum.Enum):
+    """What kind of failure it is, for code that decides by it: the words are for people."""
+
+    TIMED_OUT = "nothing came in time"
+    REFUSED = "nothing listens there"
+    OTHER = "any other"
+
 
 class ProbeError(Exception):
     """What the peer or the way to it did: becomes the failure of an Outcome."""
+
+    cause = Cause.OTHER
+
+
+class TimedOutError(ProbeError):
+    """The time of the probe is up."""
+
+    cause = Cause.TIMED_OUT
+
+
+class RefusedError(ProbeError):
+    """The peer does not take the connection."""
+
+    cause = Cause.REFUSED
 
 
 class ClosedError(ProbeError):

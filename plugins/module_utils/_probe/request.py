@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import TOKEN
 
 # More than an hour is a mistake in the unit, and far beyond it sockets overflow.
@@ -72,6 +73,7 @@ class Outcome:
     # When the certificate of the peer ends, as an ISO 8601 time in UTC; None without TLS.
     expires: str | None = None
     failure: str | None = None
+    cause: Cause | None = None
     # How the peer broke off without an HTTP response: closed, or garbled; and the bytes of the header that it sent.
     broke: str = ""
     header_size: int = 0

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import NO_CERTIFICATE
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request
 
@@ -34,7 +35,6 @@ NOT_ASKED = {421: "Misdirected Request", 429: "Too Many Requests"}
 _LIMITED = 429
 # nginx counts what it lets through by the second, or by the minute, which is too long to wait for.
 _LIMITED_SECONDS = 5.0
-_REFUSED = "refused the connection"
 _PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
 
 Probe = t.Mapping[str, t.Any]
@@ -51,10 +51,11 @@ class Answer:
     is_refusal: bool = field(default=False, compare=False)
     # closed, garbled or large, where nginx counts it against the server.
     harm: str = field(default="", compare=False)
+    cause: Cause | None = field(default=None, compare=False)
 
     @property
     def is_silence(self) -> bool:
-        return self.failure.startswith("timed out")
+        return self.cause is Cause.TIMED_OUT
 
     @property
     def state(self) -> str:
@@ -67,7 +68,7 @@ class Answer:
             return "closed"
         if self.is_silence:
             return "silent"
-        return "refused" if _REFUSED in self.failure else "failed"
+        return "refused" if self.cause is Cause.REFUSED else "failed"
 
 
 @dataclass(frozen=True)
@@ -259,7 +260,7 @@ def _asked(probe: Probe) -> Result:
         outcome, verified, failure = _JUDGES[probe["websocket"]](request, probe)
     except ValueError as error:
         outcome, verified, failure = Outcome(), "", str(error)
-    answer = Answer(outcome.status, failure, is_refusal=_is_refusal(outcome, failure))
+    answer = Answer(outcome.status, failure, is_refusal=_is_refusal(outcome, failure), cause=outcome.cause)
     return Result(probe, answer, "" if failure else verified, outcome.handshake_ms, expires=outcome.expires)
 
 
@@ -289,12 +290,12 @@ def _ask(probe: Probe, address: str, *, whole: bool = True) -> Answer:
             failure = outcome.failure or _unavailable(outcome, probe)
     except ValueError as error:
         return Answer(None, str(error))
-    most, harm = backends.get("header_size") or _HEADER_SIZE, outcome.broke
+    most, harm, cause = backends.get("header_size") or _HEADER_SIZE, outcome.broke, outcome.cause
     is_refusal = bool(probe["websocket"]) and _is_refusal(outcome, failure)
     if outcome.header_size > most:
-        harm, is_refusal = "large", False
+        harm, is_refusal, cause = "large", False, None
         failure = f"answered with a header of {outcome.header_size} bytes, and nginx takes {most}: proxy_buffer_size"
-    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms, is_refusal, harm)
+    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms, is_refusal, harm, cause)
 
 
 def _passed_on(told: t.Mapping[str, str], backends: t.Mapping[str, t.Any]) -> dict[str, str]:

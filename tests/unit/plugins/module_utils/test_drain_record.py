@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_a_deploy_that_fails_brings_it_back(tmp_path: Path) -> None:
 def test_without_a_time_it_stays_in(tmp_path: Path) -> None:
     with _drain_record.gateway(tmp_path / "flag", 0):
         assert not (tmp_path / "flag").exists()
+
+
+def test_a_read_only_file_system_hides_no_other_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It refuses to remove even what is not there."""
+
+    def unlink(path: Path, *_arguments: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(ValueError, match="no"), _drain_record.gateway(tmp_path / "flag", 0):
+        raise ValueError("no")
 
 
 def test_what_an_operator_took_out_stays_out_and_waits_for_nothing(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
 
@@ -36,7 +36,7 @@ def go(module, scratch):
     module.exit_json(actions=[f"wrote {path}" for path in secrets], said=said)
 
 AnsibleModule.log = log
-config_transaction.state.locked = lambda: contextlib.nullcontext()
+config_transaction.lock.locked = lambda: contextlib.nullcontext()
 config_transaction.go = go
 config_transaction.main()
 """
@@ -48,8 +48,8 @@ def run_module(tmp_path: Path, **options: Any) -> tuple[dict[str, Any], str]:
     return json.loads(done.stdout), done.stdout + done.stderr
 
 
-def content(text: str, mode: int = 0o600) -> files.Content:
-    return files.Content(text.encode(), mode)
+def content(text: str, mode: int = 0o600) -> atomic_files.Content:
+    return atomic_files.Content(text.encode(), mode)
 
 
 def test_the_content_of_a_secret_is_in_no_result_and_no_log_and_its_path_is(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_file_that_is_listed_as_a_secret_too_is_refused(tmp_path: Path) -> Non
 def test_a_change_of_a_secret_is_shown_as_one_without_its_content() -> None:
     def shown(before: str | None, after: str | None) -> tuple[str, str]:
         given = [text if text is None else content(text) for text in (before, after)]
-        diff = config_transaction.shown(files.Change(PEM, *given), hidden=True)
+        diff = config_transaction.shown(atomic_files.Change(PEM, given[0], *given), hidden=True)
         assert (diff["before_header"], diff["after_header"]) == (str(PEM), str(PEM))
         return diff["before"], diff["after"]
 
@@ -88,20 +88,7 @@ def test_a_change_of_a_secret_is_shown_as_one_without_its_content() -> None:
 def test_the_files_before_a_deploy_are_told_apart() -> None:
     now = {ROOT / "nginx.conf": content("now"), service.DROP_IN: None}
     before = {CONF: content("conf"), PEM: content(KEY), **now}
-    after: dict[Path, list[str | None]] = {path: [state.digest(given)] for path, given in before.items()}
-    entry = state.Entry(before, after, "", [], [], [PEM])
+    files = [journal.FileEntry(path, given, [journal.digest(given)], path == PEM) for path, given in before.items()]
+    entry = journal.Entry(files, "", [], [])
     own, secrets, beside = config_transaction.previous_files(BUILD, entry)
     assert (own, secrets, beside) == ({CONF: content("conf")}, {PEM: content(KEY)}, {})
-
-
-def test_what_the_last_deploy_wrote_and_this_one_does_not_list_goes_with_it(tmp_path: Path) -> None:
-    old, old_key = ROOT / "conf.d" / "old.conf", ROOT / "conf.d" / "old.pem"
-    kept = state.State("127.0.0.1:6455", tmp_path / "kept")
-    # What only happens to be listed as a file once is never removed.
-    written = (str(CONF), str(old), str(BUILD.configuration))
-    kept.set_deployed(state.Deployed([], [], {str(PEM): "digest", str(old_key): "digest"}, written))
-    own: config_transaction.Wanted = {CONF: content("conf")}
-    secrets: config_transaction.Wanted = {PEM: content(KEY)}
-    config_transaction.retire(BUILD, kept, own, secrets)
-    assert own == {CONF: content("conf"), old: None}
-    assert secrets == {PEM: content(KEY), old_key: None}

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import Answer, Result
 
 GOOD = Answer(101, "")
 REFUSED = Answer(None, "refused the connection: nothing listens there")
-HUNG = Answer(None, "timed out after 3 s")
+HUNG = Answer(None, "timed out after 3 s", cause=Cause.TIMED_OUT)
 BAD_GATEWAY = Answer(502, "answered 502 Bad Gateway")
 FORBIDDEN = Answer(403, "answered 403 Forbidden")
 NOT_FOUND = Answer(404, "answered 404 Not Found")

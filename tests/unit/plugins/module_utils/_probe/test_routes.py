@@ -414,6 +414,7 @@ def test_backends_of_routes_that_fail_are_asked_directly(closed_port: int, monke
     assert found["gone"] == routes.Answer(None, "closed the connection before the answer")
     assert "timed out after 0.3 s" in found["hung"].failure
     assert found["hung"].status is None
+    assert [found[name].state for name in ports] == ["up", "answered", "closed", "silent", "refused"]
     assert found["closed"] == routes.Answer(None, "refused the connection: nothing listens there")
 
 

@@ -14,55 +14,60 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 
-Files = t.Dict[Path, t.Optional[files.Content]]
+Files = t.Dict[Path, t.Optional[atomic_files.Content]]
 
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 
 
-def content(text: str, mode: int = 0o644) -> files.Content:
-    return files.Content(data=text.encode(), mode=mode, owner=(os.getuid(), os.getgid()))
+def content(text: str, mode: int = 0o644) -> atomic_files.Content:
+    return atomic_files.Content(data=text.encode(), mode=mode, owner=(os.getuid(), os.getgid()))
 
 
-def placed(path: Path, text: str, mode: int = 0o644) -> files.Content:
+def placed(path: Path, text: str, mode: int = 0o644) -> atomic_files.Content:
     path.write_text(text)
     path.chmod(mode)
     return content(text, mode)
 
 
-def made_ready(wanted: Files) -> tuple[list[files.Change], Files]:
-    """The changes, ready to be swapped, and the earlier files."""
-    changes = files.plan(wanted)
-    earlier = {path: files.read(path) for path in wanted}
-    files.prepare(changes, earlier)
-    return changes, earlier
+def made_ready(wanted: Files) -> list[atomic_files.Change]:
+    """The changes, ready to be swapped."""
+    changes = atomic_files.pending(wanted)
+    atomic_files.prepare(changes)
+    return changes
 
 
-def swapped(wanted: Files) -> Files:
-    changes, earlier = made_ready(wanted)
-    files.swap(changes)
-    return earlier
+def swapped(wanted: Files) -> list[atomic_files.Change]:
+    changes = made_ready(wanted)
+    atomic_files.swap(changes)
+    return changes
+
+
+def before(changes: list[atomic_files.Change]) -> Files:
+    return {change.path: change.before for change in changes}
 
 
 def test_a_log_is_as_nginxs_own_beside_it(tmp_path: Path) -> None:
     placed(tmp_path / "access.log", "", mode=0o604)
     log = tmp_path / "websockets.log"
-    files.keep_log(log)
-    assert files.read(log) == content("", mode=0o604)
+    atomic_files.keep_log(log)
+    assert atomic_files.read(log) == content("", mode=0o604)
 
 
 def test_a_log_alone_is_for_the_owner_and_the_group_of_its_folder(tmp_path: Path) -> None:
     log = tmp_path / "websockets.log"
-    files.keep_log(log)
-    assert files.read(log) == files.Content(b"", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid))
+    atomic_files.keep_log(log)
+    assert atomic_files.read(log) == atomic_files.Content(b"", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid))
 
 
 def test_a_log_that_everybody_may_read_keeps_its_lines_and_loses_its_readers(tmp_path: Path) -> None:
     log = tmp_path / "websockets.log"
     placed(log, "a line", mode=0o644)
-    files.keep_log(log)
-    assert files.read(log) == files.Content(b"a line", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid))
+    atomic_files.keep_log(log)
+    assert atomic_files.read(log) == atomic_files.Content(
+        b"a line", 0o640, (tmp_path.stat().st_uid, tmp_path.stat().st_gid)
+    )
 
 
 def test_a_log_that_is_a_link_or_has_no_folder_is_left_to_nginx(tmp_path: Path) -> None:
@@ -70,8 +75,8 @@ def test_a_log_that_is_a_link_or_has_no_folder_is_left_to_nginx(tmp_path: Path) 
     other = tmp_path / "other"
     placed(other, "", mode=0o644)
     (tmp_path / "websockets.log").symlink_to(other)
-    files.keep_log(tmp_path / "websockets.log")
-    files.keep_log(tmp_path / "missing" / "websockets.log")
+    atomic_files.keep_log(tmp_path / "websockets.log")
+    atomic_files.keep_log(tmp_path / "missing" / "websockets.log")
     assert stat.S_IMODE(other.stat().st_mode) == 0o644
 
 
@@ -94,10 +99,10 @@ def test_only_files_that_are_not_as_wanted_are_planned(tmp_path: Path) -> None:
     same, other, missing, gone = (tmp_path / name for name in ("same", "other", "missing", "gone"))
     for path in (same, other):
         placed(path, "a")
-    changes = files.plan({same: content("a"), other: content("b"), missing: content("c"), gone: None})
+    changes = atomic_files.pending({same: content("a"), other: content("b"), missing: content("c"), gone: None})
     assert changes == [
-        files.Change(path=other, before=content("a"), after=content("b")),
-        files.Change(path=missing, before=None, after=content("c")),
+        atomic_files.Change(path=other, before=content("a"), now=content("a"), after=content("b")),
+        atomic_files.Change(path=missing, before=None, now=None, after=content("c")),
     ]
 
 
@@ -105,22 +110,22 @@ def test_a_mode_that_is_not_as_wanted_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
     placed(path, "a", 0o600)
     wanted: Files = {path: content("a", 0o640)}
-    assert len(files.plan(wanted)) == 1
-    earlier = swapped(wanted)
-    assert files.plan(wanted) == []
-    files.restore(earlier)
-    assert files.read(path) == content("a", 0o600)
+    assert len(atomic_files.pending(wanted)) == 1
+    changes = swapped(wanted)
+    assert atomic_files.pending(wanted) == []
+    atomic_files.restore(changes)
+    assert atomic_files.read(path) == content("a", 0o600)
 
 
 def test_a_path_below_a_file_is_none() -> None:
-    assert files.read(Path(__file__) / "below") is None
+    assert atomic_files.read(Path(__file__) / "below") is None
 
 
 def test_making_ready_changes_nothing_yet(tmp_path: Path) -> None:
     changed, removed, created = (tmp_path / name for name in ("changed", "removed", "created"))
     before = {path: placed(path, "before") for path in (changed, removed)}
     made_ready({changed: content("after"), removed: None, created: content("new")})
-    assert {path: files.read(path) for path in (changed, removed)} == before
+    assert {path: atomic_files.read(path) for path in (changed, removed)} == before
     assert not created.exists()
     assert names(tmp_path) == [".changed.new", ".changed.old", ".created.new", ".removed.old", "changed", "removed"]
 
@@ -131,10 +136,10 @@ def test_changes_are_made_and_restored_byte_for_byte(tmp_path: Path) -> None:
     changed.chmod(0o600)
     placed(removed, "kept", 0o640)
     wanted: Files = {changed: content("after"), removed: None, created: content("new", 0o400)}
-    earlier = swapped(wanted)
-    assert {path: files.read(path) for path in wanted} == wanted
-    files.restore(earlier)
-    assert {path: files.read(path) for path in wanted} == earlier
+    changes = swapped(wanted)
+    assert {path: atomic_files.read(path) for path in wanted} == wanted
+    atomic_files.restore(changes)
+    assert {path: atomic_files.read(path) for path in wanted} == before(changes)
     assert changed.read_bytes() == b"before \xff\n"
     assert stat.S_IMODE(changed.stat().st_mode) == 0o600
     assert removed.read_text() == "kept"
@@ -143,28 +148,28 @@ def test_changes_are_made_and_restored_byte_for_byte(tmp_path: Path) -> None:
 
 def test_a_single_file_is_written_with_its_mode_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     path = tmp_path / "new directory" / "file"
-    files.write(path, content("a", 0o600))
-    files.write(path, content("b", 0o640))
-    assert files.read(path) == content("b", 0o640)
+    atomic_files.write(path, content("a", 0o600))
+    atomic_files.write(path, content("b", 0o640))
+    assert atomic_files.read(path) == content("b", 0o640)
     assert names(path.parent) == ["file"]
 
 
 def test_removing_what_is_not_there_is_no_error(tmp_path: Path) -> None:
-    files.remove(tmp_path / "nothing")
-    files.remove(tmp_path / "nothing" / "below")
+    atomic_files.remove(tmp_path / "nothing")
+    atomic_files.remove(tmp_path / "nothing" / "below")
 
 
 def test_nothing_is_changed_where_one_file_has_no_room(tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     before = placed(first, "before")
     wanted: Files = {first: content("after"), second: content("x" * 5000)}
-    changes = files.plan(wanted)
+    changes = atomic_files.pending(wanted)
     with room_for(1000), pytest.raises(OSError, match="File too large") as raised:
-        files.prepare(changes, {first: before, second: None})
+        atomic_files.prepare(changes)
     assert (raised.value.errno, raised.value.filename) == (errno.EFBIG, str(second))
-    assert files.read(first) == before
+    assert atomic_files.read(first) == before
     assert names(tmp_path) == [".first.new", ".first.old", "first"]
-    files.clean(wanted)
+    atomic_files.clean(wanted)
     assert names(tmp_path) == ["first"]
 
 
@@ -176,17 +181,17 @@ def test_nothing_is_changed_where_one_directory_cannot_be_made(tmp_path: Path) -
     with pytest.raises(OSError, match="a file/file") as raised:
         made_ready(wanted)
     assert raised.value.filename == str(blocked)
-    assert files.read(first) == before
-    files.clean(wanted)
+    assert atomic_files.read(first) == before
+    atomic_files.clean(wanted)
     assert names(tmp_path) == ["a file", "first"]
 
 
 def test_a_directory_that_is_missing_is_made(tmp_path: Path) -> None:
     path = tmp_path / "service.d" / "limits.conf"
-    earlier = swapped({path: content("a")})
-    assert files.read(path) == content("a")
+    changes = swapped({path: content("a")})
+    assert atomic_files.read(path) == content("a")
     assert stat.S_IMODE(path.parent.stat().st_mode) & 0o755 == 0o755
-    files.restore(earlier)
+    atomic_files.restore(changes)
     assert not path.exists()
 
 
@@ -203,44 +208,44 @@ def test_restoring_needs_no_room(tmp_path: Path) -> None:
     placed(changed, "before", 0o600)
     placed(removed, "kept")
     inodes = [path.stat().st_ino for path in (changed, removed)]
-    earlier = swapped({changed: content("after"), removed: None, created: content("new")})
+    changes = swapped({changed: content("after"), removed: None, created: content("new")})
     with room_for(0):
-        files.restore(earlier)
-    assert {path: files.read(path) for path in earlier} == earlier
+        atomic_files.restore(changes)
+    assert {path: atomic_files.read(path) for path in before(changes)} == before(changes)
     assert [path.stat().st_ino for path in (changed, removed)] == inodes
 
 
 def test_what_was_kept_and_lost_is_written_again(tmp_path: Path) -> None:
     path = tmp_path / "file"
     placed(path, "before", 0o600)
-    earlier = swapped({path: content("after")})
-    files.clean([path])
-    files.restore(earlier)
-    assert files.read(path) == content("before", 0o600)
+    changes = swapped({path: content("after")})
+    atomic_files.clean([path])
+    atomic_files.restore(changes)
+    assert atomic_files.read(path) == content("before", 0o600)
 
 
 def test_what_was_kept_of_another_time_is_not_put_back(tmp_path: Path) -> None:
     path, kept = tmp_path / "file", tmp_path / ".file.old"
     placed(path, "before")
     placed(kept, "long ago")
-    earlier = swapped({path: content("after")})
-    assert files.read(kept) == content("before")
+    changes = swapped({path: content("after")})
+    assert atomic_files.read(kept) == content("before")
     placed(kept, "somebody's")
-    files.restore(earlier)
-    assert files.read(path) == content("before")
+    atomic_files.restore(changes)
+    assert atomic_files.read(path) == content("before")
 
 
 def test_what_a_killed_run_kept_is_kept_on(tmp_path: Path) -> None:
     path = tmp_path / "file"
     placed(path, "before")
     inode = path.stat().st_ino
-    earlier = swapped({path: content("of the killed run")})
-    changes = files.plan({path: content("after")})
-    files.prepare(changes, earlier)
-    files.swap(changes)
-    assert files.read(path) == content("after")
-    files.restore(earlier)
-    assert files.read(path) == content("before")
+    (killed,) = swapped({path: content("of the killed run")})
+    changes = [atomic_files.Change(path, killed.before, killed.after, content("after"))]
+    atomic_files.prepare(changes)
+    atomic_files.swap(changes)
+    assert atomic_files.read(path) == content("after")
+    atomic_files.restore(changes)
+    assert atomic_files.read(path) == content("before")
     assert path.stat().st_ino == inode
 
 
@@ -253,23 +258,23 @@ def test_a_file_is_kept_as_a_copy_where_there_are_no_hard_links(
     monkeypatch.setattr(os, "link", link)
     path = tmp_path / "file"
     placed(path, "before", 0o640)
-    earlier = swapped({path: content("after")})
-    assert files.read(tmp_path / ".file.old") == content("before", 0o640)
+    changes = swapped({path: content("after")})
+    assert atomic_files.read(tmp_path / ".file.old") == content("before", 0o640)
     with room_for(0):
-        files.restore(earlier)
-    assert files.read(path) == content("before", 0o640)
+        atomic_files.restore(changes)
+    assert atomic_files.read(path) == content("before", 0o640)
 
 
 def test_the_last_change_is_restored_first(tmp_path: Path) -> None:
     paths = [tmp_path / name for name in ("b", "a", "c")]
     for path in paths:
         placed(path, "before")
-    earlier = swapped({path: content("after") for path in paths})
+    changes = swapped({path: content("after") for path in paths})
     # A directory cannot be renamed over: here the restoring ends.
     paths[1].unlink()
     (paths[1] / "in the way").mkdir(parents=True)
     with pytest.raises(OSError, match="directory"):
-        files.restore(earlier)
+        atomic_files.restore(changes)
     assert (paths[0].read_text(), paths[2].read_text()) == ("after", "before")
 
 
@@ -279,13 +284,13 @@ def test_a_link_becomes_a_file_and_a_link_again(tmp_path: Path) -> None:
         directory.mkdir()
     placed(target, "before")
     path.symlink_to("../available/site")
-    earlier = swapped({path: content("after")})
+    changes = swapped({path: content("after")})
     assert not path.is_symlink()
     assert target.read_text() == "before"
-    files.restore(earlier)
+    atomic_files.restore(changes)
     assert os.readlink(path) == "../available/site"
     assert path.read_text() == "before"
-    files.clean([path])
+    atomic_files.clean([path])
     assert names(path.parent) == ["site"]
 
 
@@ -293,10 +298,10 @@ def test_a_link_that_was_removed_is_a_link_again(tmp_path: Path) -> None:
     target, path = tmp_path / "target", tmp_path / "link"
     placed(target, "before")
     path.symlink_to(target)
-    earlier = swapped({path: None})
+    changes = swapped({path: None})
     assert not path.is_symlink()
     assert target.exists()
-    files.restore(earlier)
+    atomic_files.restore(changes)
     assert os.readlink(path) == str(target)
 
 
@@ -306,7 +311,7 @@ def test_cleaning_removes_what_is_beside_the_files_and_nothing_else(tmp_path: Pa
         placed(path, "before")
     placed(tmp_path / ".other.old", "somebody's")
     made_ready(wanted)
-    files.clean([*wanted, tmp_path / "nothing" / "below", tmp_path / "file" / "below"])
+    atomic_files.clean([*wanted, tmp_path / "nothing" / "below", tmp_path / "file" / "below"])
     assert names(tmp_path) == [".other.old", "file", "gone"]
     assert (tmp_path / "file").read_text() == "before"
 
@@ -328,7 +333,7 @@ def test_nobody_else_can_read_a_file_before_it_has_its_mode(tmp_path: Path, monk
     finally:
         os.umask(umask)
     assert modes == [0o600]
-    assert files.read(tmp_path / ".file.new") == content("secret", 0o600)
+    assert atomic_files.read(tmp_path / ".file.new") == content("secret", 0o600)
 
 
 def test_a_link_in_the_place_of_the_new_file_is_not_written_through(tmp_path: Path) -> None:
@@ -345,10 +350,10 @@ def test_a_file_of_another_owner_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "file"
     placed(path, "a", 0o640)
     os.chown(path, 1, 1)
-    earlier = swapped({path: content("a", 0o640)})
+    changes = swapped({path: content("a", 0o640)})
     assert (path.stat().st_uid, path.stat().st_gid) == (0, 0)
-    files.clean([path])
-    files.restore(earlier)
+    atomic_files.clean([path])
+    atomic_files.restore(changes)
     assert (path.stat().st_uid, path.stat().st_gid) == (1, 1)
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
@@ -363,7 +368,7 @@ def test_a_copy_keeps_the_owner_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     placed(path, "a")
     os.chown(path, 1, 1)
     made_ready({path: content("b")})
-    assert files.read(tmp_path / ".file.old") == files.Content(b"a", 0o644, (1, 1))
+    assert atomic_files.read(tmp_path / ".file.old") == atomic_files.Content(b"a", 0o644, (1, 1))
 
 
 def test_nobody_else_reads_a_secret_while_it_is_made_ready_or_copied(
@@ -385,3 +390,43 @@ def test_nobody_else_reads_a_secret_while_it_is_made_ready_or_copied(
     made_ready({path: content("b", 0o600)})
     assert seen == [0o600, 0o600]
     assert [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in (".key.old", ".key.new")] == [0o600, 0o600]
+
+
+def test_a_file_that_is_gone_with_its_directory_is_kept_all_the_same(tmp_path: Path) -> None:
+    """As a killed run leaves it that has removed both."""
+    path = tmp_path / "service.d" / "limits.conf"
+    change = atomic_files.Change(path, before=content("before"), now=None, after=None)
+    atomic_files.prepare([change])
+    atomic_files.restore([change])
+    assert atomic_files.read(path) == content("before")
+
+
+def test_an_error_of_a_write_names_the_file(tmp_path: Path) -> None:
+    """write() and fsync() know none."""
+    path = tmp_path / "file"
+    with room_for(10), pytest.raises(OSError, match="File too large") as raised:
+        atomic_files.write(path, content("x" * 5000))
+    assert raised.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
+def test_a_directory_that_cannot_be_synced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fsync(_descriptor: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OSError, match="Input/output error") as raised:
+        atomic_files.sync(tmp_path)
+    assert raised.value.filename == str(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.EROFS, "Read-only file system", "/proc/new/a"), "cannot write /proc/new/a: /proc is read-only"),
+        (OSError(errno.ENOSPC, "No space left on device", "/etc/a"), "cannot write /etc/a: No space left on device"),
+        (OSError("neither number nor file"), "neither number nor file"),
+    ],
+)
+def test_why_a_file_cannot_be_written_is_said_plainly(error: OSError, words: str) -> None:
+    assert atomic_files.described(error) == words

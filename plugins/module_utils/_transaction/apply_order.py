@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils.files import Change, Content
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Change, Content
 
 # Changes that are tried together.
 Step = t.List[Change]
@@ -32,11 +32,11 @@ def _steps(changes: t.Sequence[Change], secrets: t.Collection[Path]) -> list[Ste
     for change in changes:
         if change.path not in secrets:
             alone.append([change])
-        elif change.before is None:
+        elif change.now is None:
             new.append(change)
         elif change.after is None:
             gone.append(change)
-        elif _is_whole(change.before) and _is_whole(change.after):
+        elif _is_whole(change.now) and _is_whole(change.after):
             whole.append(change)
         else:
             alone.append([change])

@@ -1,10 +1,14 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A deploy that is cut short before each of its steps, by a kill or a power cut, and what the next run makes of it."""
+"""A deploy that is cut short before each of its steps, by a kill or a power cut, and what the next run makes of it.
+
+The transaction is the real one, on real files; only nginx is stood in for.
+"""
 
 from __future__ import annotations
 
+import errno
 import io
 import itertools
 import os
@@ -14,17 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state
-
-Files = t.Mapping[Path, t.Optional[files.Content]]
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    atomic_files,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import TransactionError
+from transacting import ADDRESS, Host, content, stand_in
 
 
 class PowerCut(BaseException):
     """Nothing gets to the disk after it; no handler of errors may notice."""
-
-
-def content(text: str, mode: int = 0o644) -> files.Content:
-    return files.Content(data=text.encode(), mode=mode, owner=(os.getuid(), os.getgid()))
 
 
 @pytest.fixture(autouse=True)
@@ -33,107 +35,9 @@ def _no_real_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _descriptor: None)
 
 
-class Host:
-    """Four files and a deploy that changes, creates and removes one each, and renews a key, in this order, in two
-    directories; and an nginx that has loaded those of before.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        changed, removed = root / "nginx" / "nginx.conf", root / "nginx" / "old.conf"
-        created = root / "service.d" / "limits.conf"
-        key = root / "nginx" / "key.pem"
-        self.before: Files = {changed: content("before\n", 0o640), created: None, removed: content("old\n")}
-        self.after: Files = {changed: content("after " * 20), created: content("created\n", 0o600), removed: None}
-        self.next: Files = {changed: content("next\n"), created: None, removed: content("next\n", 0o600)}
-        for number, version in enumerate((self.before, self.after, self.next)):
-            version[key] = content(f"key {number}\n", 0o600)
-        # Other files than those: the ones that are not in this list have to go.
-        moved, other_key = root / "nginx" / "moved.conf", root / "nginx" / "other.pem"
-        self.elsewhere: Files = {changed: content("else\n"), moved: content("moved\n"), other_key: content("k", 0o600)}
-        self.changed, self.key = changed, key
-        (root / "nginx").mkdir(parents=True)
-        for path, given in self.before.items():
-            if given:
-                path.write_bytes(given.data)
-                path.chmod(given.mode)
-        self.kept = state.State("gateway", root / "kept")
-        self.kept.set_deployed(self._record(self.before))
-        self.loaded = self.now
-
-    @property
-    def now(self) -> Files:
-        return {path: files.read(path) for path in {**self.before, **self.elsewhere}}
-
-    def deploy(self, listed: Files) -> None:
-        """The protocol of a transaction that is kept."""
-        wanted = self._wanted(listed)
-        if self._swap(wanted):
-            self.reload()
-            self.kept.set_deployed(self._record(listed))
-        files.clean(wanted)
-        self.kept.commit()
-
-    def begin(self, wanted: Files) -> None:
-        """A transaction, up to where its probes would be made."""
-        assert self._swap(self._wanted(wanted))
-        self.reload()
-
-    def undo(self) -> None:
-        """The protocol of a transaction that is rolled back, in the run that made it or in the next one."""
-        files.restore(self._earlier)
-        self.reload()
-        files.clean(self.now)
-        self.kept.forget()
-
-    def reload(self) -> None:
-        """nginx loads what is there."""
-        self.loaded = self.now
-
-    def is_called_ok(self, wanted: Files) -> bool:
-        """Whether a run would find nothing to do. Of its files nginx tells only the configuration, by a fingerprint."""
-        tells = self.loaded[self.changed] == wanted[self.changed]
-        done = not files.plan(wanted) and self.kept.journal() is None
-        return done and tells and self.kept.deployed() == self._record(wanted)
-
-    def whole(self, listed: Files) -> Files:
-        """All files as they are where nothing but these is deployed."""
-        return {path: listed.get(path) for path in self.now}
-
-    def _record(self, listed: Files) -> state.Deployed:
-        there = [path for path, given in listed.items() if given]
-        secrets = {str(path): str(state.digest(listed[path])) for path in there if path.suffix == ".pem"}
-        return state.Deployed([], [], secrets, tuple(str(path) for path in there if path.suffix != ".pem"))
-
-    def _wanted(self, listed: Files) -> Files:
-        """With those that go."""
-        unfinished = self.kept.journal()
-        wanted = {**listed, **dict.fromkeys(self.kept.deployed().given_up(listed))}
-        return {**wanted, **(unfinished.left_behind(wanted) if unfinished else {})}
-
-    @property
-    def _earlier(self) -> Files:
-        """As a run finds them that knows nothing but what is on the disk."""
-        entry = self.kept.journal() or self.kept.last()
-        return {path: entry.earlier(path, now) if entry else now for path, now in self.now.items()}
-
-    def _swap(self, wanted: Files) -> bool:
-        changes, unfinished = files.plan(wanted), self.kept.journal()
-        if not changes and unfinished is None:
-            return False
-        now = {path: files.read(path) for path in wanted}
-        earlier = {path: unfinished.earlier(path, given) if unfinished else given for path, given in now.items()}
-        original = earlier[self.changed]
-        if original is not None:
-            self.kept.keep_original(self.changed, original)
-        self.kept.begin(earlier, wanted, secrets=[self.key])
-        files.prepare(changes, earlier)
-        files.swap(changes)
-        return True
-
-    @property
-    def left_over(self) -> list[str]:
-        return [str(path.relative_to(self.root)) for path in sorted(self.root.rglob(".*"))]
+@pytest.fixture(autouse=True)
+def _no_real_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand_in(monkeypatch)
 
 
 @dataclass(frozen=True)
@@ -152,7 +56,7 @@ class Disk:
     def __init__(self, root: Path, cut: int | None) -> None:
         self.root, self._cut = root, cut
         self.steps: list[Step] = []
-        self._bytes: dict[int, files.Content] = {}
+        self._bytes: dict[int, atomic_files.Content] = {}
         self._names: dict[Path, dict[str, int]] = {}
         # The number of a file that is held open is not given to another one.
         self._held: dict[int, int] = {}
@@ -204,7 +108,7 @@ class Disk:
         self._names[directory] = {path.name: path.stat().st_ino for path in self._files(directory)}
 
     def _sync_file(self, path: Path) -> None:
-        found = files.read(path)
+        found = atomic_files.read(path)
         assert found
         self._hold(path)
         self._bytes[path.stat().st_ino] = found
@@ -248,9 +152,9 @@ def in_steps(disk: Disk) -> t.Iterator[None]:
     """Every call that changes the file system is a step of the disk."""
     make = os.open
 
-    def opened(path: Path, flags: int, *arguments: int) -> int:
+    def opened(path: Path, flags: int, *arguments: int, **options: t.Any) -> int:
         if not flags & os.O_CREAT:
-            return make(path, flags, *arguments)
+            return make(path, flags, *arguments, **options)
         disk.step("create", path)
         descriptor = make(path, flags, *arguments)
         disk.created(path)
@@ -275,6 +179,16 @@ def in_steps(disk: Disk) -> t.Iterator[None]:
 
         return stepped
 
+    def in_directory(what: str, call: t.Callable[..., None]) -> t.Callable[..., None]:
+        """As shutil.rmtree removes what is in a directory; what is called without one is a method of Path."""
+
+        def stepped(path: str, *, dir_fd: int | None = None) -> None:
+            if dir_fd is not None:
+                disk.step(what, _path(dir_fd) / path)
+            call(path, dir_fd=dir_fd)
+
+        return stepped
+
     def reload(host: Host) -> None:
         disk.step("reload", host.root)
         load(host)
@@ -290,6 +204,8 @@ def in_steps(disk: Disk) -> t.Iterator[None]:
         patch.setattr(Path, "replace", on_path("rename", Path.replace))
         patch.setattr(Path, "unlink", on_path("unlink", Path.unlink))
         patch.setattr(Path, "mkdir", on_path("mkdir", Path.mkdir))
+        patch.setattr(os, "unlink", in_directory("unlink", os.unlink))
+        patch.setattr(os, "rmdir", in_directory("rmdir", os.rmdir))
         patch.setattr(Host, "reload", reload)
         yield
 
@@ -298,7 +214,7 @@ Run = t.Callable[[Host], None]
 # The directories whose unsynced names are lost, along with all unsynced bytes; a kill loses nothing.
 Lost = t.Optional[t.Tuple[str, ...]]
 KILL: Lost = None
-DIRECTORIES = ("gateway", "nginx", "service.d")
+DIRECTORIES = (ADDRESS, "nginx", "service.d")
 POWER_CUTS: list[Lost] = [
     lost for size in range(len(DIRECTORIES) + 1) for lost in itertools.combinations(DIRECTORIES, size)
 ]
@@ -343,8 +259,33 @@ def move(host: Host) -> None:
     host.deploy(host.elsewhere)
 
 
-def undo(host: Host) -> None:
-    host.undo()
+def fail_to_move(host: Host) -> None:
+    """An error after the first of the files has changed."""
+    swap = atomic_files.swap
+
+    def swap_one(changes: t.Sequence[atomic_files.Change]) -> None:
+        swap(changes[:1])
+        raise OSError(errno.EIO, "Input/output error", str(changes[1].path))
+
+    with pytest.MonkeyPatch.context() as patch, suppress(TransactionError):
+        patch.setattr(atomic_files, "swap", swap_one)
+        host.begin(host.elsewhere)
+
+
+def roll_back(host: Host) -> None:
+    host.roll_back()
+
+
+def go_back(host: Host) -> None:
+    host.go_back()
+
+
+def bring_back(host: Host) -> None:
+    host.bring_back()
+
+
+def remove(host: Host) -> None:
+    host.deploy(host.nothing)
 
 
 @any_cut
@@ -356,7 +297,7 @@ def test_each_file_is_the_old_or_the_new_one_and_they_change_in_order(tmp_path: 
         changed = [given == host.after[path] for path, given in now.items()]
         assert changed == sorted(changed, reverse=True)
         seen.add(sum(changed))
-    assert seen == {0, 1, 2, 3, 4}
+    assert seen == {0, 1, 2, 3, 4, 5}
 
 
 @any_cut
@@ -365,32 +306,32 @@ def test_the_next_run_ends_what_was_begun(tmp_path: Path, lost: Lost) -> None:
         host.deploy(host.after)
         assert host.now == host.whole(host.after)
         assert host.left_over == []
-        assert host.kept.journal() is None
+        assert host.kept.unfinished() is None
         last = host.kept.last()
         assert last
-        assert last.before == host.before
-        assert host.kept.original(host.changed) == host.before[host.changed]
+        assert {file.path: file.before for file in last.files} == host.before
+        assert host.kept.original(host.main) == host.before[host.main]
 
 
 @any_cut
 def test_the_next_run_can_put_everything_back(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy, lost):
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.before)
-        assert host.kept.journal() is None
+        assert host.kept.unfinished() is None
         # A journal that was never begun is replaced by the next one, and nobody reads it.
-        names = ("kept/.nginx.conf.new", "kept/gateway/.journal.new", "kept/gateway/.deployed.new")
+        names = ("kept/.nginx.conf.new", "kept/127.0.0.1:6455/.journal.new", "kept/127.0.0.1:6455/.deployed.new")
         assert set(host.left_over) <= set(names)
 
 
 @utmost_cut
-def test_an_undo_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost: Lost) -> None:
-    for host in every_cut(tmp_path, undo, lost, before=begin):
+def test_a_roll_back_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost: Lost) -> None:
+    for host in every_cut(tmp_path, roll_back, lost, before=begin):
         now = {path: host.now[path] for path in host.before}
         assert all(given in (host.before[path], host.after[path]) for path, given in now.items())
         changed = [given == host.after[path] for path, given in now.items()]
         assert changed == sorted(changed, reverse=True)
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.before)
         assert host.left_over == []
 
@@ -398,24 +339,24 @@ def test_an_undo_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost
 @utmost_cut
 def test_a_run_that_goes_on_with_a_killed_one_may_be_cut_short_as_well(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy, lost, before=begin):
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.before)
 
 
 @utmost_cut
 def test_a_run_to_another_goal_than_that_of_a_killed_one_may_be_cut_short_as_well(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy_next, lost, before=begin):
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.before)
 
 
 @utmost_cut
 def test_the_deploy_after_another_one_can_be_cut_short_and_put_back(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, deploy_next, lost, before=deploy):
-        entry = host.kept.journal()
+        entry = host.kept.unfinished()
         if entry is None and host.now == host.whole(host.after):
             continue
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.after)
 
 
@@ -429,7 +370,7 @@ def test_files_that_are_not_listed_any_more_go_after_every_cut(tmp_path: Path, l
         last = host.kept.last()
         assert last
         goal = host.before if before is begin else host.after
-        assert {path: last.before.get(path) for path in host.now} == host.whole(goal)
+        assert host.whole({file.path: file.before for file in last.files}) == host.whole(goal)
 
 
 @utmost_cut
@@ -442,27 +383,78 @@ def test_what_a_killed_run_left_and_the_next_does_not_list_goes(tmp_path: Path, 
 
 
 @utmost_cut
+def test_bringing_back_what_was_before_goes_back_one_deploy_however_often_it_is_cut_short(
+    tmp_path: Path, lost: Lost
+) -> None:
+    for host in every_cut(tmp_path, bring_back, lost, before=deploy):
+        if host.kept.last():
+            host.bring_back()
+        assert host.now == host.whole(host.before)
+        assert (host.kept.last(), host.kept.unfinished(), host.left_over) == (None, None, [])
+
+
+@utmost_cut
+@pytest.mark.parametrize("before", [begin, deploy])
+def test_a_removal_that_is_cut_short_is_ended_by_the_next_run(tmp_path: Path, lost: Lost, before: Run) -> None:
+    for host in every_cut(tmp_path, remove, lost, before=before):
+        host.deploy(host.nothing)
+        assert host.now == host.whole(host.nothing)
+        assert host.left_over == []
+        assert not (host.root / "kept").exists()
+
+
+@utmost_cut
+def test_what_a_killed_roll_back_left_and_the_next_run_does_not_list_goes(tmp_path: Path, lost: Lost) -> None:
+    for host in every_cut(tmp_path, fail_to_move, lost):
+        host.deploy(host.after)
+        assert host.now == host.whole(host.after)
+        assert host.left_over == []
+
+
+@utmost_cut
 def test_files_that_were_not_listed_any_more_come_back(tmp_path: Path, lost: Lost) -> None:
     for host in every_cut(tmp_path, move, lost):
-        host.undo()
+        host.go_back()
         assert host.now == host.whole(host.before)
 
 
 @pytest.mark.parametrize(
     ("run", "before"),
-    [(deploy, None), (move, deploy), (move, begin), (deploy_next, deploy), (deploy_next, begin), (undo, begin)],
-    ids=["deploy", "move", "moved goal", "next", "other goal", "undo"],
+    [
+        (deploy, None),
+        (move, deploy),
+        (move, begin),
+        (deploy_next, deploy),
+        (deploy_next, begin),
+        (roll_back, begin),
+        (go_back, begin),
+        (go_back, deploy),
+        (remove, None),
+        (remove, begin),
+    ],
+    ids=[
+        "deploy",
+        "move",
+        "moved goal",
+        "next",
+        "other goal",
+        "roll back",
+        "bad goal",
+        "previous",
+        "remove",
+        "give up",
+    ],
 )
 def test_a_host_is_not_called_ok_before_nginx_has_loaded_its_files_and_keys(
     tmp_path: Path, run: Run, before: Run | None
 ) -> None:
     called_ok = set()
     for host in every_cut(tmp_path, run, before=before or (lambda host: None)):
-        for wanted in (host.before, host.after, host.next, host.elsewhere):
+        for wanted in (host.before, host.after, host.next, host.elsewhere, host.nothing):
             if host.is_called_ok(wanted):
                 assert host.loaded == host.whole(wanted)
-                called_ok.add(wanted[host.changed])
-        assert host.kept.journal() or host.loaded == host.now
+                called_ok.add(wanted[host.main])
+        assert host.kept.unfinished() or host.loaded == host.now
     assert called_ok
 
 
@@ -480,7 +472,7 @@ def test_bytes_are_synced_before_the_file_gets_its_name_and_the_name_right_after
         deploy(host)
     disk.let_go()
     renamed = [number for number, step in enumerate(disk.steps) if step.what == "rename" and step.path.suffix == ".new"]
-    assert len(renamed) == 6
+    assert len(renamed) == 7
     for number in renamed:
         path = disk.steps[number].path
         of_file = [step.what for step in disk.steps[:number] if step.path == path]
@@ -497,8 +489,8 @@ def test_the_way_back_is_on_the_disk_before_the_first_file_changes(tmp_path: Pat
     changing = {Step("rename", path.parent / f".{path.name}.new") for path in host.before}
     changing |= {Step("unlink", path) for path in host.before}
     first = next(number for number, step in enumerate(disk.steps) if step in changing)
-    journal = disk.steps.index(Step("rename", host.root / "kept" / "gateway" / ".journal.new"))
-    assert Step("sync", host.root / "kept" / "gateway") in disk.steps[journal:first]
+    journal = disk.steps.index(Step("rename", host.root / "kept" / ADDRESS / ".journal.new"))
+    assert Step("sync", host.root / "kept" / ADDRESS) in disk.steps[journal:first]
     kept = [number for number, step in enumerate(disk.steps) if step.what == "link"]
-    assert len(kept) == 3
+    assert len(kept) == 4
     assert Step("sync", host.root / "nginx") in disk.steps[kept[-1] : first]

@@ -2,37 +2,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What deploys keep on a host: the journal of the one that runs, the way back from those before, and a lock."""
+"""What deploys keep on a host: the journal of the one that runs, the history of those before, and what is deployed."""
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 import shutil
 import time
 import typing as t
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Change, Content
 
 DIRECTORY = Path("/var/lib/wsfleet-nginx")
-_RUN_DIRECTORY = Path("/run/wsfleet-nginx")
 # How many deploys can be rolled back.
 _HISTORY = 10
-_LOCK_SECONDS = 120
-_POLL_SECONDS = 0.1
 
 Probes = t.List[t.Dict[str, t.Any]]
-Files = t.Mapping[Path, t.Optional[files.Content]]
 
 
 class Deployed(t.NamedTuple):
-    """The probes of a configuration, the routes that they probed when it was deployed, and what it consists of."""
+    """The probes of a configuration, the routes that passed theirs when it was deployed, and what it consists of."""
 
     probes: Probes
     passed: list[str]
@@ -40,56 +36,71 @@ class Deployed(t.NamedTuple):
     secrets: t.Mapping[str, str] = MappingProxyType({})
     # Those of the configuration.
     files: t.Sequence[str] = ()
-    # Where it tells its fingerprint.
+    # Where it returns its fingerprint.
     live_address: str = ""
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """What is not listed any more."""
-        return [path for path in map(Path, (*self.files, *self.secrets)) if path not in listed]
+        still = set(listed)
+        return [path for path in map(Path, (*self.files, *self.secrets)) if path not in still]
 
 
-class Busy(Exception):
-    """Another deploy runs on this host."""
+@dataclass(frozen=True)
+class FileEntry:
+    """One file of a deploy."""
+
+    path: Path
+    before: Content | None
+    # Digests: that of the goal, then those of earlier goals where the deploy took over from others that were killed.
+    after: t.Sequence[str | None]
+    is_secret: bool = False
+
+    def earlier(self, now: Content | None) -> Content | None:
+        """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
+        return self.before if digest(now) in self.after else now
+
+    @property
+    def is_to_go(self) -> bool:
+        return self.after[0] is None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One deploy: the files before it, digests of those after it, and which routes were there and verified before.
+    """One deploy: its files, in the order in which they change, and which routes were there before, and passed."""
 
-    A file has several digests where the deploy took over from others that were killed.
-    """
-
-    before: dict[Path, files.Content | None]
-    after: dict[Path, list[str | None]]
+    files: t.Sequence[FileEntry]
     time: str
     # Of the configuration before.
     probes: Probes
-    # The routes that were verified before, as probes.route() tells them.
+    # The routes that passed before, as route() names them.
     passed: list[str]
-    # Whose content is never shown.
-    secrets: t.Collection[Path] = ()
-    # Where the configuration before tells its fingerprint.
+    # Where the configuration before returns its fingerprint.
     live_address: str = ""
 
-    def earlier(self, path: Path, now: files.Content | None) -> files.Content | None:
-        """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
-        return self.before[path] if path in self.before and digest(now) in self.after[path] else now
+    def file(self, path: Path) -> FileEntry | None:
+        return next((file for file in self.files if file.path == path), None)
 
-    def left_behind(self, listed: t.Collection[Path]) -> dict[Path, files.Content | None]:
+    @property
+    def secrets(self) -> set[Path]:
+        """Whose content is never shown."""
+        return {file.path for file in self.files if file.is_secret}
+
+    def left_behind(self, listed: t.Collection[Path]) -> dict[Path, Content | None]:
         """What is not listed by the run that goes on: as it was before this one was killed, or gone if it was to go."""
+        still = set(listed)
         return {
-            path: self.earlier(path, files.read(path)) if self.after[path][0] else None
-            for path in self.before
-            if path not in listed
+            file.path: None if file.is_to_go else file.earlier(atomic_files.read(file.path))
+            for file in self.files
+            if file.path not in still
         }
 
 
-def digest(content: files.Content | None) -> str | None:
+def digest(content: Content | None) -> str | None:
     return None if content is None else hashlib.sha256(content.data).hexdigest()
 
 
-class State:
-    """The state of one configuration of nginx among several that a host may have, by its live address."""
+class Journal:
+    """That of one configuration of nginx among several that a host may have, by its live address."""
 
     def __init__(self, name: str, directory: Path = DIRECTORY) -> None:
         self.directory = directory
@@ -105,52 +116,60 @@ class State:
 
     @property
     def live_address(self) -> str:
-        """Where the configuration that was deployed last tells its fingerprint."""
+        """Where the configuration that was deployed last returns its fingerprint."""
         return self.deployed().live_address or self._own.name
 
     def take_over(self, listed: t.Collection[Path]) -> None:
         """Go on with the state of the configuration that has one of these files, for its live address has changed."""
         if self._own.is_dir() or not self.directory.is_dir():
             return
+        paths = set(listed)
         for found in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            others = State(found.name, self.directory).deployed().files
-            if any(Path(path) in listed for path in others):
+            others = Journal(found.name, self.directory).deployed().files
+            if any(Path(path) in paths for path in others):
                 self._own = found
                 return
 
-    def journal(self) -> Entry | None:
+    def unfinished(self) -> Entry | None:
         """The deploy that was begun and not ended."""
         return _entry(self._journal)
 
     def begin(
         self,
-        earlier: Files,
-        wanted: Files,
+        changes: t.Sequence[Change],
         probes: t.Sequence[dict[str, t.Any]] = (),
         passed: t.Sequence[str] = (),
         secrets: t.Collection[Path] = (),
     ) -> None:
-        """From here on the way back is known: to the earlier files, and to the probes of that configuration."""
-        unfinished = self.journal()
+        """From here on the way back is known: to the files before, and to the probes of that configuration."""
+        unfinished = self.unfinished()
         # Files of a run that was killed may be there still where this one is killed too.
-        others = unfinished.after if unfinished else {}
-        after = {path: [digest(content), *others.get(path, [])] for path, content in wanted.items()}
+        others = {file.path: file.after for file in unfinished.files} if unfinished else {}
+        files = [
+            FileEntry(
+                path=change.path,
+                before=change.before,
+                after=[digest(change.after), *others.get(change.path, ())],
+                is_secret=change.path in secrets,
+            )
+            for change in changes
+        ]
         self._make()
-        entry = Entry(dict(earlier), after, _now(), list(probes), list(passed), secrets, self.live_address)
-        _write(self._journal, _plain(entry))
+        _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), self.live_address)))
 
     def commit(self) -> None:
         """The deploy is done; from now on it can be rolled back."""
         if not self._journal.exists():
             return
         numbers = self._numbers()
-        self._journal.replace(self._own / f"{numbers[-1] + 1 if numbers else 1:06}")
+        self._journal.replace(self._past(numbers[-1] + 1 if numbers else 1))
         for number in numbers[: -_HISTORY + 1]:
             self._past(number).unlink()
 
-    def forget(self) -> None:
-        """The deploy was rolled back."""
-        with suppress(FileNotFoundError):
+    def discard(self) -> None:
+        """The deploy is rolled back."""
+        # A read-only file system refuses to remove even what is not there.
+        if self._journal.exists():
             self._journal.unlink()
 
     def last(self) -> Entry | None:
@@ -158,7 +177,7 @@ class State:
         numbers = self._numbers()
         return _entry(self._past(numbers[-1])) if numbers else None
 
-    def rolled_back(self) -> None:
+    def discard_last(self) -> None:
         """The last deploy that was done is rolled back."""
         self._past(self._numbers()[-1]).unlink()
 
@@ -178,16 +197,19 @@ class State:
     def set_deployed(self, deployed: Deployed) -> None:
         if deployed != self.deployed():
             self._make()
-            _write(self._deployed, {**deployed._asdict(), "secrets": dict(deployed.secrets)})
+            plain = deployed._asdict()
+            # The name that releases have read and written since 0.3.0.
+            plain["probes"] = plain.pop("probes")
+            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
 
-    def original(self, path: Path) -> files.Content | None:
+    def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""
-        return files.read(self.directory / path.name)
+        return atomic_files.read(self.directory / path.name)
 
-    def keep_original(self, path: Path, content: files.Content) -> None:
+    def keep_original(self, path: Path, content: Content) -> None:
         if self.original(path) is None:
             self._make()
-            files.write(self.directory / path.name, content)
+            atomic_files.write(self.directory / path.name, content)
 
     def remove(self, *, originals: bool) -> None:
         """Nothing is deployed any more; what another configuration of this host needs stays, and originals if told."""
@@ -201,10 +223,10 @@ class State:
     def _make(self) -> None:
         # Secrets may be in there: each directory is root's alone from the start.
         for directory in (self.directory, self._own):
-            files.make_directory(directory, 0o700)
+            atomic_files.make_directory(directory, 0o700)
         if self._own != self._wanted:
             self._own = self._own.replace(self._wanted)
-            files.sync(self.directory)
+            atomic_files.sync(self.directory)
 
     def _numbers(self) -> list[int]:
         if not self._own.is_dir():
@@ -215,29 +237,6 @@ class State:
         return self._own / f"{number:06}"
 
 
-@contextmanager
-def locked(directory: Path = _RUN_DIRECTORY) -> t.Iterator[Path]:
-    """Wait until no other deploy runs on this host; a directory for what need not outlive this one."""
-    directory.mkdir(mode=0o700, exist_ok=True)
-    with (directory / "lock").open("w") as file:
-        deadline = time.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    raise Busy(
-                        f"another deploy has run on this host for {_LOCK_SECONDS} seconds; nothing was changed"
-                    ) from error
-                time.sleep(_POLL_SECONDS)
-        # A deploy that was killed had no chance to do so.
-        for left in directory.iterdir():
-            if left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left)
-        yield directory
-
-
 def _now() -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
 
@@ -245,7 +244,7 @@ def _now() -> str:
 def _write(path: Path, value: object) -> None:
     """It may hold headers with tokens, so nobody but root reads it."""
     owner = (os.geteuid(), os.getegid())
-    files.write(path, files.Content(json.dumps(value, indent=1).encode(), 0o600, owner))
+    atomic_files.write(path, Content(json.dumps(value, indent=1).encode(), 0o600, owner))
 
 
 def _plain(entry: Entry) -> dict[str, t.Any]:
@@ -253,12 +252,12 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         "time": entry.time,
         "files": [
             {
-                "path": str(path),
-                "before": _plain_content(before),
-                "after": entry.after[path],
-                "secret": path in entry.secrets,
+                "path": str(file.path),
+                "before": _plain_content(file.before),
+                "after": list(file.after),
+                "secret": file.is_secret,
             }
-            for path, before in entry.before.items()
+            for file in entry.files
         ],
         "probes": entry.probes,
         "passed": entry.passed,
@@ -266,7 +265,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
     }
 
 
-def _plain_content(content: files.Content | None) -> dict[str, t.Any] | None:
+def _plain_content(content: Content | None) -> dict[str, t.Any] | None:
     if content is None:
         return None
     text = content.data.decode("utf-8", "surrogateescape")
@@ -277,12 +276,14 @@ def _entry(path: Path) -> Entry | None:
     try:
         plain = json.loads(path.read_text(encoding="utf-8"))
         return Entry(
-            before={Path(file["path"]): _content(file["before"]) for file in plain["files"]},
-            after={Path(file["path"]): file["after"] for file in plain["files"]},
+            files=[
+                # Releases before 0.4.0 knew no secrets.
+                FileEntry(Path(file["path"]), _content(file["before"]), file["after"], bool(file.get("secret")))
+                for file in plain["files"]
+            ],
             time=plain["time"],
             probes=plain["probes"],
             passed=plain["passed"],
-            secrets=[Path(file["path"]) for file in plain["files"] if file.get("secret")],
             live_address=str(plain.get("live_address", "")),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
@@ -290,8 +291,8 @@ def _entry(path: Path) -> Entry | None:
         return None
 
 
-def _content(plain: dict[str, t.Any] | None) -> files.Content | None:
+def _content(plain: dict[str, t.Any] | None) -> Content | None:
     if plain is None:
         return None
     user, group = plain["owner"]
-    return files.Content(plain["data"].encode("utf-8", "surrogateescape"), int(plain["mode"], 8), (user, group))
+    return Content(plain["data"].encode("utf-8", "surrogateescape"), int(plain["mode"], 8), (user, group))

@@ -9,7 +9,7 @@ import itertools
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, order
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import apply_order, atomic_files
 
 ROOT = Path("/etc/nginx/conf.d")
 SITE, UPSTREAM, OLD, OLD_UPSTREAM = (
@@ -23,8 +23,8 @@ CERTIFICATE, KEY = "-----BEGIN CERTIFICATE-----\n", "-----BEGIN PRIVATE KEY-----
 Texts = t.Mapping[Path, t.Optional[str]]
 
 
-def content(text: str | None) -> files.Content | None:
-    return None if text is None else files.Content(text.encode(), 0o600)
+def content(text: str | None) -> atomic_files.Content | None:
+    return None if text is None else atomic_files.Content(text.encode(), 0o600)
 
 
 class Nginx:
@@ -32,7 +32,7 @@ class Nginx:
         self.files = {path: text for path, text in before.items() if text is not None}
         self.tests = 0
 
-    def accepts(self, _step: order.Step, now: t.Mapping[Path, files.Content | None]) -> bool:
+    def accepts(self, _step: apply_order.Step, now: t.Mapping[Path, atomic_files.Content | None]) -> bool:
         self.tests += 1
         after = {**self.files, **{path: given.data.decode() if given else None for path, given in now.items()}}
         return is_accepted({path: text for path, text in after.items() if text is not None})
@@ -52,13 +52,13 @@ def is_accepted(texts: t.Mapping[Path, str]) -> bool:
 def ordered(before: Texts, after: Texts) -> tuple[list[Path] | None, int]:
     """The order that is found and how many tests that took; nginx takes every prefix of it."""
     changes = [
-        files.Change(path, content(before.get(path)), content(text))
+        atomic_files.Change(path, content(before.get(path)), content(before.get(path)), content(text))
         for path, text in after.items()
         if before.get(path) != text
     ]
     nginx = Nginx(before)
     secrets = [path for path in after if path.suffix != ".conf"]
-    found = order.ordered(changes, secrets, nginx.accepts)
+    found = apply_order.ordered(changes, secrets, nginx.accepts)
     if found is None:
         return None, nginx.tests
     assert sorted(found, key=str) == sorted(changes, key=str)

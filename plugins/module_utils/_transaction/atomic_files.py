@@ -2,14 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that change together: all made ready beside their places, then renamed into them, and put back as they were."""
+"""Files that change together: all staged beside their targets, then renamed onto them, and put back as they were.
+
+An OSError that is raised here names the file.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import typing as t
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +27,22 @@ class Content:
     owner: tuple[int, int] = (0, 0)
 
 
+Files = t.Mapping[Path, t.Optional[Content]]
+
+
 @dataclass(frozen=True)
 class Change:
-    """One file before and after; None where there is none."""
+    """One file of a deploy; None where there is none."""
 
     path: Path
+    # What a roll back puts there. It is not what is there now where an earlier run that was killed has changed it.
     before: Content | None
+    now: Content | None
     after: Content | None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.now != self.after
 
 
 def read(path: Path) -> Content | None:
@@ -60,30 +73,29 @@ def keep_log(path: Path) -> None:
         os.close(log)
 
 
-def plan(wanted: t.Mapping[Path, Content | None]) -> list[Change]:
+def pending(wanted: Files) -> list[Change]:
     """The files that are not as wanted."""
-    found = [Change(path=path, before=read(path), after=content) for path, content in wanted.items()]
-    return [change for change in found if change.before != change.after]
+    found = [Change(path, now, now, after) for path, after in wanted.items() for now in [read(path)]]
+    return [change for change in found if change.is_pending]
 
 
 def write(path: Path, content: Content) -> None:
     """Whoever opens the file, whenever, finds the old bytes or the new, and a power cut keeps one of them."""
-    _stage(path, content)
-    _rename(_new(path), path)
+    with _naming(path):
+        _stage(path, content)
+        _rename(_new(path), path)
 
 
-def prepare(changes: t.Sequence[Change], earlier: t.Mapping[Path, Content | None]) -> None:
-    """Make new and earlier files ready beside their places, so that neither swap nor restore needs room on the disk.
+def prepare(changes: t.Sequence[Change]) -> None:
+    """Have new and earlier files ready beside their targets, so that neither swap nor restore needs room on the disk.
 
-    An OSError names the file that could not be made ready; nothing has changed then.
+    Nothing has changed where one of them cannot be made ready.
     """
     for change in changes:
-        try:
-            _keep(change.path, earlier[change.path])
+        with _naming(change.path):
+            _keep(change)
             if change.after is not None:
                 _stage(change.path, change.after)
-        except OSError as error:
-            raise OSError(error.errno, error.strerror, str(change.path)) from error
 
 
 def swap(changes: t.Sequence[Change]) -> None:
@@ -92,18 +104,21 @@ def swap(changes: t.Sequence[Change]) -> None:
         if change.after is None:
             remove(change.path)
         else:
-            _rename(_new(change.path), change.path)
+            with _naming(change.path):
+                _rename(_new(change.path), change.path)
 
 
-def restore(earlier: t.Mapping[Path, Content | None]) -> None:
+def restore(changes: t.Sequence[Change]) -> None:
     """Put the earlier files back, last change first; those that prepare() kept take no room."""
-    for path, content in reversed(list(earlier.items())):
+    for change in reversed(changes):
+        path, content = change.path, change.before
         if read(path) == content:
             continue
         if content is None:
             remove(path)
         elif read(_old(path)) == content:
-            _rename(_old(path), path)
+            with _naming(path):
+                _rename(_old(path), path)
         else:
             write(path, content)
 
@@ -117,17 +132,43 @@ def clean(paths: t.Iterable[Path]) -> None:
         sync(directory)
 
 
+def described(error: OSError, at: str = "") -> str:
+    """Which file cannot be written, of which variable, and why."""
+    return (
+        f"cannot write {error.filename}{f' ({at})' if at else ''}: {_reason(error)}" if error.filename else str(error)
+    )
+
+
+def _reason(error: OSError) -> str:
+    if error.errno == errno.EROFS:
+        mount = Path(os.path.realpath(error.filename))
+        while not mount.is_mount():
+            mount = mount.parent
+        return f"{mount} is read-only"
+    return error.strerror or str(error)
+
+
 def make_directory(path: Path, mode: int) -> None:
     """Make a directory in one that is there."""
-    if not path.is_dir():
-        path.mkdir(mode=mode, exist_ok=True)
-        sync(path.parent)
+    with _naming(path):
+        if not path.is_dir():
+            path.mkdir(mode=mode, exist_ok=True)
+            sync(path.parent)
 
 
 def remove(path: Path) -> None:
-    with suppress(FileNotFoundError, NotADirectoryError):
+    with suppress(FileNotFoundError, NotADirectoryError), _naming(path):
         path.unlink()
         sync(path.parent)
+
+
+@contextmanager
+def _naming(path: Path) -> t.Iterator[None]:
+    """Errors of write() and fsync() name no file, others one that the operator has never heard of."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 # The leading dot keeps both out of nginx's include patterns.
@@ -145,14 +186,15 @@ def _discard(path: Path) -> None:
         path.unlink()
 
 
-def _keep(path: Path, content: Content | None) -> None:
+def _keep(change: Change) -> None:
     """Give the earlier file a second name or, where it is not there or the file system has no hard links, a copy."""
-    kept = _old(path)
+    path, content, kept = change.path, change.before, _old(change.path)
     if content is None or read(kept) == content:
         return
     _discard(kept)
     if read(path) != content:
-        # A run that was killed has changed it.
+        # A run that was killed has changed it, or removed it with its directory.
+        make_directory(path.parent, 0o755)
         _create(kept, content)
     else:
         try:
@@ -189,8 +231,9 @@ def _rename(source: Path, target: Path) -> None:
 
 def sync(directory: Path) -> None:
     """Have the names in a directory on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with _naming(directory):
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import origins
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import source_map
 
 FILE = Path("/etc/nginx/conf.d/gateway.conf")
 TEXT = """\
@@ -55,7 +55,7 @@ server {
     }
 }
 """
-SOURCE = origins.Source("websockets_sites", ["upstreams[0]", "sites[0]", "sites[1]"])
+SOURCE = source_map.Source("websockets_sites", ["upstreams[0]", "sites[0]", "sites[1]"])
 
 
 def line_number(line: str, which: int = 0) -> int:
@@ -63,7 +63,7 @@ def line_number(line: str, which: int = 0) -> int:
 
 
 def explained(message: str) -> list[str]:
-    first, *rest = origins.explained([message], FILE, TEXT, SOURCE)
+    first, *rest = source_map.explained([message], FILE, TEXT, SOURCE)
     assert first == message
     return rest
 
@@ -145,7 +145,7 @@ def test_a_message_about_something_else_is_left_alone(message: str) -> None:
 
 def test_each_message_is_followed_by_its_line() -> None:
     messages = [f"[warn] a in {FILE}:2", "[emerg] b", f"[emerg] c in {FILE}:{line_number('    least_conn;')}"]
-    assert origins.explained(messages, FILE, TEXT, SOURCE) == [
+    assert source_map.explained(messages, FILE, TEXT, SOURCE) == [
         messages[0],
         "That is 'server_tokens off;'.",
         messages[1],
@@ -156,21 +156,21 @@ def test_each_message_is_followed_by_its_line() -> None:
 
 def test_a_file_without_known_blocks_has_its_lines_shown() -> None:
     message = f"[emerg] unknown directive in {FILE}:{line_number('    least_conn;')}"
-    assert origins.explained([message], FILE, TEXT, origins.Source()) == [message, "That is 'least_conn;'."]
+    assert source_map.explained([message], FILE, TEXT, source_map.Source()) == [message, "That is 'least_conn;'."]
 
 
-@pytest.mark.parametrize(("source", "line"), [(SOURCE, "That is '}'."), (origins.Source(), "That is '}'.")])
-def test_a_closing_brace_before_the_first_block_is_nobodys(source: origins.Source, line: str) -> None:
+@pytest.mark.parametrize(("source", "line"), [(SOURCE, "That is '}'."), (source_map.Source(), "That is '}'.")])
+def test_a_closing_brace_before_the_first_block_is_nobodys(source: source_map.Source, line: str) -> None:
     message = f"[emerg] unknown directive in {FILE}:{line_number('}')}"
-    assert origins.explained([message], FILE, TEXT, source) == [message, line]
+    assert source_map.explained([message], FILE, TEXT, source) == [message, line]
 
 
 def test_a_message_about_a_secret_names_its_variable_and_shows_no_line() -> None:
     key = Path("/etc/nginx/conf.d/a.pem")
     messages = [f'[emerg] cannot load certificate "{key}": bad end line', f'[emerg] cannot load "{key}2"', "[warn] a"]
-    assert origins.named(messages, key, origins.Source("sites[0].ssl_certificate")) == [
+    assert source_map.named(messages, key, source_map.Source("sites[0].ssl_certificate")) == [
         messages[0],
         "That file is from sites[0].ssl_certificate.",
         *messages[1:],
     ]
-    assert origins.named(messages, key, origins.Source()) == messages
+    assert source_map.named(messages, key, source_map.Source()) == messages

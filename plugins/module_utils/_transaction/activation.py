@@ -1,0 +1,123 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Having nginx take over the files that are there: asked, and then watched until it serves them or will not."""
+
+from __future__ import annotations
+
+import enum
+import os
+import signal
+import time
+import typing as t
+from contextlib import suppress
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+
+# nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
+_SECONDS = 15.0
+_POLL_SECONDS = 0.02
+_GAVE_UP = "still could not bind()"
+_LARGEST_LOG = 1024 * 1024
+
+
+class Outcome(enum.Enum):
+    """What came of it."""
+
+    SERVES = "nginx serves the files, and no worker that has the earlier ones accepts connections any more"
+    REFUSED = "it has logged why not"
+    STOPPING = "its master was told to end, and hears nothing more"
+    SILENT = "neither"
+
+
+class Activation:
+    """One reload or start."""
+
+    def __init__(self, build: binary.Build, master: int | None) -> None:
+        self._build, self._master = build, master
+        self._log = _ErrorLog(build.error_log)
+        self._earlier_workers: set[int] = set()
+
+    def reload(self, master: int) -> None:
+        self._earlier_workers = binary.accepting_workers(master)
+        service.reload(master)
+
+    def start(self, orphans: t.Collection[int], sockets: t.Iterable[Path]) -> None:
+        """Start nginx where a killed one may have left workers, which keep their open WebSockets but give up the
+        ports, and Unix sockets, which 1.18 leaves behind even when it is stopped, and then does not start.
+        """
+        for worker in orphans:
+            with suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGQUIT)
+        if orphans:
+            _poll(lambda: None if binary.orphans() else True)
+        for path in sockets:
+            _host.remove_dead_socket(path)
+        service.start(self._build)
+
+    def wait(self, is_wanted: t.Callable[[], bool], *, to_the_end: bool = False) -> Outcome:
+        """Until the wanted configuration answers, or nginx will not have it, or (to the end) time is up."""
+
+        def serves() -> bool:
+            return is_wanted() and not self._is_earlier_accepting()
+
+        def failure() -> Outcome | None:
+            if self._master is not None and binary.is_stopping(self._master):
+                return Outcome.STOPPING
+            return Outcome.REFUSED if any(map(_is_final, self._log.errors())) else None
+
+        def outcome() -> Outcome | None:
+            if serves():
+                return Outcome.SERVES
+            return None if to_the_end else failure()
+
+        found = _poll(outcome) or failure()
+        if found is Outcome.SERVES or serves():
+            return Outcome.SERVES
+        return found or (Outcome.REFUSED if self._log.errors() else Outcome.SILENT)
+
+    def errors(self) -> list[str]:
+        """What nginx has logged since, each once, but for the last words of its attempts to have a port."""
+        return list(dict.fromkeys(error for error in self._log.errors() if _GAVE_UP not in error))
+
+    def _is_earlier_accepting(self) -> bool:
+        master = binary.master_pid(self._build)
+        return bool(self._earlier_workers & binary.accepting_workers(master)) if master else False
+
+
+_Found = t.TypeVar("_Found")
+
+
+def _poll(look: t.Callable[[], _Found | None]) -> _Found | None:
+    deadline = time.monotonic() + _SECONDS
+    while True:
+        found = look()
+        if found is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(_POLL_SECONDS)
+
+
+class _ErrorLog:
+    """The emergencies that nginx logs from now on."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._start = path.stat().st_size if path and path.exists() else 0
+
+    def errors(self) -> list[str]:
+        if self._path is None:
+            return []
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._start)
+                text = file.read(_LARGEST_LOG).decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [message for message in binary.messages(text) if message.startswith("[emerg]")]
+
+
+def _is_final(error: str) -> bool:
+    """Whether nginx has given up; it tries a port that is taken again and again, and says so at the end."""
+    return "bind()" not in error or _GAVE_UP in error

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""nginx's messages, each with the operator's variable behind it and what to do."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import source_map
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
+
+_TAKEN = re.compile(r"bind\(\) to \S+:(\d+) failed \(98:")
+_DUPLICATE = re.compile(r'"worker_\w+" directive is duplicate')
+
+
+def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master: int | None) -> list[str]:
+    found = list(messages)
+    for path, content in goal.own.items():
+        text = content.data.decode("utf-8", "replace") if content else ""
+        found = source_map.explained(found, path, text, goal.source(path))
+    for path in goal.secrets:
+        found = source_map.named(found, path, goal.source(path))
+    if build.configuration in goal.beside and any(map(_DUPLICATE.search, messages)):
+        found.append(
+            f"This deploy sets it in {build.configuration}: remove it from the other file, or leave binary.conf to "
+            "others with websockets_manage_nginx_conf: false."
+        )
+    if any(_is_in_own_way(message, master) for message in messages):
+        found.append("nginx itself listens on that port for another address: remove that in a deploy of its own first.")
+    return found
+
+
+def _is_in_own_way(message: str, master: int | None) -> bool:
+    """Whether nginx asks for 192.0.2.1:80, say, while it listens on *:80: it opens new sockets before it closes old
+    ones.
+    """
+    taken = _TAKEN.search(message)
+    return taken is not None and any(program.pid == master for program in _host.listening(int(taken.group(1))))

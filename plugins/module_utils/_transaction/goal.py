@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy is to bring about."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, source_map
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Files
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What is to be live.
+
+    Own files are the configuration itself; one of them holds the fingerprint that nginx then returns at the live
+    address. Those beside them are files of the host that it needs changed: nginx.conf and the service's drop-in.
+    Secrets are certificates with their keys, which nginx finds where the configuration names them.
+    """
+
+    own: Files
+    beside: Files
+    live_address: str
+    secrets: Files = field(default_factory=dict)
+    # Which variables to blame.
+    sources: t.Mapping[Path, source_map.Source] = field(default_factory=dict)
+    # Whether it is what was live before the last deploy.
+    is_previous: bool = False
+
+    @cached_property
+    def files(self) -> Files:
+        return {**self.beside, **self.own, **self.secrets}
+
+    @property
+    def is_present(self) -> bool:
+        """Whether there is a configuration at all; without one, this takes away the one that was there."""
+        return any(content is not None for content in self.own.values())
+
+    @cached_property
+    def digests(self) -> dict[str, str]:
+        """Those of the secrets that are there."""
+        return {str(path): str(journal.digest(content)) for path, content in self.secrets.items() if content}
+
+    def has(self, fingerprint: str | None) -> bool:
+        """Whether that is what the live address answers once nginx serves this goal. Each version of the files holds
+        its own fingerprint, so the one that answers is the one that holds it.
+        """
+        if fingerprint is None or not self.is_present:
+            return fingerprint is None and not self.is_present
+        return any(content and fingerprint.encode() in content.data for content in self.own.values())
+
+    def source(self, path: Path) -> source_map.Source:
+        return self.sources.get(path, source_map.Source())
+
+    def with_leftovers(self, kept: journal.Journal, host_files: t.Collection[Path]) -> Goal:
+        """With the files of earlier deploys that are not listed, which go in the same transaction: those of the last
+        one, and those of a run that was killed. Host files are nobody's to remove.
+        """
+        own, beside, secrets = dict(self.own), dict(self.beside), dict(self.secrets)
+        # What is brought back was whole.
+        if not self.is_previous:
+            deployed = kept.deployed()
+            for path in deployed.given_up({*own, *secrets, *host_files}):
+                (secrets if str(path) in deployed.secrets else own)[path] = None
+        unfinished = kept.unfinished()
+        if unfinished:
+            beside.update(unfinished.left_behind({*own, *secrets, *host_files}))
+        return replace(self, own=own, beside=beside, secrets=secrets)

@@ -1,0 +1,127 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plan of a deploy: what has to change, given the goal and the host as it is. Nothing here looks at the host."""
+
+from __future__ import annotations
+
+import enum
+import re
+import typing as t
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Change
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.snapshot import Running, Snapshot
+
+_FINGERPRINT = re.compile(rb"\b[0-9a-f]{64}\b")
+
+
+class Takeover(enum.Enum):
+    """What it takes for nginx to serve the files."""
+
+    NOTHING = "nothing"
+    RELOAD = "a reload"
+    START = "a start"
+
+
+@dataclass(frozen=True)
+class Plan:
+    goal: Goal
+    before: Snapshot
+    # One for each file of the goal, in the order in which they are made. A roll back goes through them backwards.
+    changes: t.Sequence[Change]
+
+    @property
+    def pending(self) -> list[Change]:
+        """What is to be done yet: a run that was killed may have made some of the changes."""
+        return [change for change in self.changes if change.is_pending]
+
+    def in_order(self, pending: t.Sequence[Change]) -> Plan:
+        """The plan with what is pending in that order, after all that is done."""
+        done = [change for change in self.changes if not change.is_pending]
+        return replace(self, changes=[*done, *pending])
+
+    @cached_property
+    def is_loaded(self) -> bool:
+        """Whether nginx serves the goal already. Secrets change while the configuration and its fingerprint stay, so
+        what was loaded of them is told by the digests of the last deploy.
+        """
+        is_there = self.goal.live_address == self.before.live_address and self.goal.has(self.before.fingerprint)
+        return is_there and self.before.deployed.secrets == self.goal.digests
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a file is not as wanted, or the running nginx is not what the files say, or cannot be known to be."""
+        is_left_alone = self.before.running is not Running.ORPHANS and self.before.unfinished is None
+        return bool(self.pending) or not is_left_alone or not self.is_loaded
+
+    @property
+    def takeover(self) -> Takeover:
+        if self.before.master is None:
+            return Takeover.START if self.goal.is_present else Takeover.NOTHING
+        is_read_by_nginx = any(change.path != service.DROP_IN for change in self.pending)
+        is_reload = is_read_by_nginx or not self.is_loaded or self.before.unfinished is not None
+        return Takeover.RELOAD if is_reload else Takeover.NOTHING
+
+    @property
+    def actions(self) -> list[str]:
+        """What there is to do, in the operator's words."""
+        if not self.is_needed:
+            return []
+        done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.pending]
+        reached = {Takeover.NOTHING: [], Takeover.RELOAD: ["reloaded nginx"], Takeover.START: ["started nginx"]}
+        return done + reached[self.takeover]
+
+    @property
+    def is_replacing(self) -> bool:
+        """Whether a file is another one than before this deploy, and those before it that were killed."""
+        return any(change.before != change.after for change in self.changes)
+
+    @property
+    def has_earlier(self) -> bool:
+        """Whether there is a configuration to roll back to."""
+        return self.is_replacing and bool(self._earlier)
+
+    @property
+    def secrets(self) -> set[Path]:
+        """The files whose content is never shown: that of now, or the one before."""
+        unfinished = self.before.unfinished
+        begun = unfinished.secrets if unfinished else set()
+        return {*self.goal.secrets, *map(Path, self.before.deployed.secrets), *begun} & set(self.goal.files)
+
+    @property
+    def was_never_left(self) -> bool:
+        """Whether the fingerprint from before tells that nginx still has what it had then. One for both versions would
+        tell nothing, and what it had at the start of this run may be what a killed one had put there.
+        """
+        tells = self.before.fingerprint is not None and not self.goal.has(self.before.fingerprint)
+        return tells and self.before.unfinished is None
+
+    def is_earlier(self, fingerprint: str | None) -> bool:
+        """Whether that is what the earlier files answer once nginx serves them."""
+        if fingerprint is None:
+            # What was there before this collection has none.
+            return not any(_FINGERPRINT.search(data) for data in self._earlier)
+        is_theirs = any(fingerprint.encode() in data for data in self._earlier)
+        return is_theirs or (fingerprint == self.before.fingerprint and self.before.unfinished is None)
+
+    @property
+    def _earlier(self) -> list[bytes]:
+        """The configuration before."""
+        return [change.before.data for change in self.changes if change.before and change.path in self.goal.own]
+
+
+def made(goal: Goal, before: Snapshot) -> Plan:
+    """The plan, its changes in the order of the goal; but first, in their own order, those of a run that was killed."""
+    begun = {file.path: file for file in before.unfinished.files} if before.unfinished else {}
+    changes = []
+    for path in dict.fromkeys([*begun, *goal.files]):
+        if path in goal.files:
+            now = before.files[path]
+            earlier = begun[path].earlier(now) if path in begun else now
+            changes.append(Change(path, earlier, now, goal.files[path]))
+    return Plan(goal, before, changes)

@@ -1,0 +1,73 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a deploy finds on the host, before it changes anything."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, live_config
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Entry, Journal
+
+
+class Running(enum.Enum):
+    """What runs of nginx."""
+
+    NOTHING = "nothing"
+    MASTER = "a master, which can be signalled"
+    # They go on serving the configuration that they have, and keep the ports.
+    ORPHANS = "workers whose master was killed"
+    # A master whose process id is not where nginx should write it, or another program on that port.
+    UNKNOWN = "something that returns a fingerprint"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The host as it is."""
+
+    # Those of the goal.
+    files: Files
+    # What is known of the configuration that was deployed last, and where it returns its fingerprint.
+    deployed: Deployed
+    live_address: str
+    # What is returned there: which configuration nginx has loaded.
+    fingerprint: str | None
+    running: Running
+    master: int | None
+    orphans: frozenset[int]
+    # A deploy that was killed before its end.
+    unfinished: Entry | None
+
+    @property
+    def passed(self) -> list[str]:
+        """The routes that passed before where that cannot be seen any more: nginx is down, or a run was killed."""
+        unseen = [] if self.master else self.deployed.passed
+        return unseen + (self.unfinished.passed if self.unfinished else [])
+
+
+def take(build: binary.Build, goal: Goal, kept: Journal) -> Snapshot:
+    fingerprint = live_config.fingerprint(kept.live_address)
+    master = binary.master_pid(build)
+    orphans = binary.orphans() if fingerprint and not master else set()
+    running = Running.NOTHING
+    if master:
+        running = Running.MASTER
+    elif orphans:
+        running = Running.ORPHANS
+    elif fingerprint:
+        running = Running.UNKNOWN
+    return Snapshot(
+        files={path: atomic_files.read(path) for path in goal.files},
+        deployed=kept.deployed(),
+        live_address=kept.live_address,
+        fingerprint=fingerprint,
+        running=running,
+        master=master,
+        orphans=frozenset(orphans),
+        unfinished=kept.unfinished(),
+    )

@@ -1,0 +1,280 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One deploy: test the candidate, apply it; then settle what is live, or roll files and nginx back to what they were.
+
+The protocol, with its reasons, is in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from contextlib import suppress
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    apply_order,
+    atomic_files,
+    candidate,
+    live_config,
+    plan,
+    snapshot,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.activation import Activation, Outcome
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.explanation import explained
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Takeover
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.snapshot import Running
+
+_UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
+_NO_REACTION = "its processes do not react: see `ps` and the kernel's log"
+
+
+class TransactionError(Exception):
+    """The deploy did not happen, or was rolled back; the message says why, and what is live now."""
+
+
+class _NotLive(Exception):
+    """nginx did not take over the files."""
+
+
+class Transaction:
+    """The way of an installed nginx to a goal, given what is kept on the host, and a directory for temporary files.
+
+    Call test() first; then apply(), and settle() or roll_back() after it. Where nothing is needed, settle() alone.
+    """
+
+    def __init__(self, build: binary.Build, goal: Goal, kept: Journal, scratch: Path) -> None:
+        self._build, self._goal, self._journal, self._scratch = build, goal, kept, scratch
+        self.before = snapshot.take(build, goal, kept)
+        self.plan = plan.made(goal, self.before)
+
+    def test(self) -> list[str]:
+        """Have nginx test the candidate, and find an order for the changes; nginx's warnings."""
+        if not self.plan.is_needed:
+            return []
+        self._check_host()
+        verdict = self._candidate(self._goal.files)
+        if not verdict.accepted:
+            raise self._rejection(verdict)
+        self._check_is_included(verdict)
+        self.plan = self.plan.in_order(self._ordered())
+        return verdict.messages
+
+    def apply(self, passed: t.Sequence[str]) -> list[str]:
+        """Change the files and have nginx serve them; the actions that this took, as the operator reads them.
+
+        Passed are the routes that pass now, for a run that has to go on where this one is killed.
+        """
+        actions = self.plan.actions
+        # Up to here the files are those before. A kill leaves staged files, which the next run takes or removes.
+        self._make_ready(passed)
+        try:
+            # From the first change on, the next run finds the journal and ends this deploy, or rolls it back.
+            atomic_files.swap(self.plan.pending)
+            self._load_units()
+            self._activate()
+        except Exception as error:
+            raise TransactionError(f"{self._said(error)}\nLive now: {self.roll_back()}") from error
+        return actions
+
+    def settle(self, passed: Deployed) -> None:
+        """Keep what is live. The order is that of docs/architecture.md: each step needs what the later ones remove."""
+        try:
+            if self._goal.is_present:
+                self._settle_present(passed)
+            else:
+                atomic_files.clean(self._goal.files)
+                self._journal.remove(originals=self._build.configuration in self._goal.files)
+        except Exception as error:
+            raise TransactionError(
+                f"nginx serves the new configuration, but {self._said(error)}; the next run completes this deploy"
+            ) from error
+        if self._goal.files.get(service.DROP_IN, ...) is None:
+            with suppress(OSError):
+                service.DROP_IN.parent.rmdir()
+
+    def roll_back(self) -> str:
+        """Put the earlier files back; what is live now, in words.
+
+        The journal stays where that does not end well, for the next run to see to it that nginx serves them: it could
+        not tell by itself that it does not where only secrets differ.
+        """
+        try:
+            atomic_files.restore(self.plan.changes)
+        except Exception as error:
+            return f"not known: the earlier files could not be put back, {self._said(error)}"
+        # systemd reads its files again some day; nginx does not wait for it.
+        with suppress(service.ServiceError, binary.NginxError):
+            self._load_units()
+        try:
+            live = self._activate_earlier()
+            atomic_files.clean(self._goal.files)
+            self._journal.discard()
+        except Exception as error:
+            return f"the earlier files are back, but {self._said(error)}"
+        return live
+
+    # The steps of test().
+
+    def _check_host(self) -> None:
+        files = (*self._goal.own, *self._goal.secrets)
+        outside = [str(path) for path in files if self._build.root not in path.parents]
+        if outside:
+            raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
+        if self.before.running is Running.UNKNOWN:
+            raise TransactionError(f"{self._holder()}; nothing was changed")
+        master = self.before.master
+        if master and self._goal.is_present and binary.is_stopping(master):
+            raise TransactionError(f"{self._stopping()}; nothing was changed")
+
+    def _holder(self) -> str:
+        """Who answers at the live address where no master is known."""
+        address = self.before.live_address
+        program = next(_host.listening(int(address.rpartition(":")[2])), None)
+        if program and program.name == "nginx":
+            return f"nginx runs, but its process id is not in {self._build.pid_file}"
+        holder = f"{program.name} (pid {program.pid})" if program else "a program that is not visible from here"
+        return f"{address} answers, but no nginx runs: {holder} holds it"
+
+    def _stopping(self) -> str:
+        return f"nginx (pid {self.before.master}) is being stopped, and waits for its open WebSockets to close"
+
+    def _candidate(self, wanted: atomic_files.Files) -> binary.Verdict:
+        root = self._build.root
+        contents = {path: file.data if file else None for path, file in wanted.items() if root in path.parents}
+        try:
+            return candidate.test(self._build, contents, self._scratch)
+        except OSError as error:
+            raise TransactionError(f"cannot stage the candidate: {self._said(error)}; nothing was changed") from error
+
+    def _rejection(self, verdict: binary.Verdict) -> TransactionError:
+        if binary.test(self._build, self._build.configuration).accepted:
+            head, words = "nginx rejects the new configuration; nothing was changed:", self._explained(verdict.messages)
+        else:
+            head = "nginx rejects the configuration that this host had before this deploy; nothing was changed:"
+            words = verdict.messages
+        return TransactionError("\n".join([head, *words]))
+
+    def _check_is_included(self, verdict: binary.Verdict) -> None:
+        read = set(verdict.files)
+        unread = [str(path) for path, content in self._goal.own.items() if content and str(path) not in read]
+        if unread:
+            raise TransactionError(
+                f"nginx would not read {', '.join(unread)}: no include directive in {self._build.configuration} or the "
+                "files that it includes matches; nothing was changed"
+            )
+
+    def _ordered(self) -> list[atomic_files.Change]:
+        def accepts(step: apply_order.Step, now: atomic_files.Files) -> bool:
+            of_nginx = any(self._build.root in change.path.parents for change in step)
+            return not of_nginx or self._candidate(now).accepted
+
+        found = apply_order.ordered(self.plan.pending, self._goal.secrets, accepts)
+        if found is None:
+            names = ", ".join(str(change.path) for change in self.plan.pending)
+            raise TransactionError(
+                "these files cannot be applied one at a time; split the change, and deploy what they share first: "
+                f"{names}; nothing was changed. nginx would reject what a run that ends between two of them leaves."
+            )
+        return found
+
+    # The steps of apply().
+
+    def _make_ready(self, passed: t.Sequence[str]) -> None:
+        """Write the journal, and stage what is new and what it takes to roll back."""
+        original = next(
+            (change.before for change in self.plan.changes if change.path == self._build.configuration), None
+        )
+        try:
+            if original is not None:
+                self._journal.keep_original(self._build.configuration, original)
+            self._journal.begin(self.plan.changes, self.before.deployed.probes, passed, self.plan.secrets)
+            atomic_files.prepare(self.plan.pending)
+        except Exception as error:
+            # The journal of a run that was killed stays: it knows the way back from what that one has changed.
+            if self.before.unfinished is None:
+                with suppress(OSError):
+                    atomic_files.clean(self._goal.files)
+                    self._journal.discard()
+            raise TransactionError(f"{self._said(error)}; nothing was changed") from error
+
+    def _load_units(self) -> None:
+        if any(change.path == service.DROP_IN for change in self.plan.pending):
+            service.reload_units()
+
+    def _activate(self) -> None:
+        activation = Activation(self._build, self.before.master)
+        if self.plan.takeover is Takeover.NOTHING:
+            return
+        if self.plan.takeover is Takeover.RELOAD and self.before.master:
+            activation.reload(self.before.master)
+        else:
+            try:
+                activation.start(self.before.orphans, self._sockets())
+            except service.ServiceError as error:
+                raise self._not_live(str(error), activation) from error
+        outcome = activation.wait(lambda: self._goal.has(live_config.fingerprint(self._goal.live_address)))
+        if outcome is Outcome.STOPPING:
+            raise _NotLive(self._stopping())
+        if outcome is not Outcome.SERVES:
+            silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
+            raise self._not_live(f"nginx did not take over the new configuration{silent}", activation)
+
+    def _sockets(self) -> t.Iterator[Path]:
+        for content in self._goal.own.values():
+            yield from map(Path, _UNIX_LISTEN.findall(content.data.decode("utf-8", "replace") if content else ""))
+
+    def _not_live(self, what: str, activation: Activation) -> _NotLive:
+        errors = activation.errors()
+        return _NotLive("\n".join([f"{what}:" if errors else what, *self._explained(errors)]))
+
+    # The steps of settle() and roll_back().
+
+    def _settle_present(self, passed: Deployed) -> None:
+        own = tuple(str(path) for path, content in self._goal.own.items() if content)
+        # While the journal is there, a run that ends after this is one that was not done: the next one begins anew.
+        self._journal.set_deployed(
+            passed._replace(secrets=self._goal.digests, files=own, live_address=self._goal.live_address)
+        )
+        # While the journal is there: only that knows the names of files which the next run may not list.
+        atomic_files.clean(self._goal.files)
+        if self.plan.is_replacing and not self._goal.is_previous:
+            self._journal.commit()
+        self._journal.discard()
+        # Last: until then a further run brings back the same files.
+        if self._goal.is_previous:
+            self._journal.discard_last()
+
+    def _activate_earlier(self) -> str:
+        master = binary.master_pid(self._build)
+        if master is None:
+            as_before = "" if self.before.master else ", as before"
+            return f"the earlier files are back; nginx does not run{as_before}."
+        if binary.is_stopping(master):
+            return "the earlier files are back; nginx is being stopped."
+        activation = Activation(self._build, master)
+        address, before = self.before.live_address, self.before.fingerprint
+        if not self.plan.was_never_left or live_config.fingerprint(address) != before:
+            activation.reload(master)
+        outcome = activation.wait(lambda: self.plan.is_earlier(live_config.fingerprint(address)), to_the_end=True)
+        if outcome is Outcome.SERVES:
+            return "the earlier files are back, and nginx serves them."
+        why = "see its error log" if outcome is Outcome.REFUSED else _NO_REACTION
+        raise _NotLive(f"nginx does not serve them: {'it is being stopped' if outcome is Outcome.STOPPING else why}.")
+
+    # What is said.
+
+    def _explained(self, messages: t.Sequence[str]) -> list[str]:
+        return explained(messages, self._build, self._goal, self.before.master)
+
+    def _said(self, error: Exception) -> str:
+        if isinstance(error, (_NotLive, service.ServiceError, binary.NginxError)):
+            return str(error)
+        if isinstance(error, OSError) and error.filename:
+            return atomic_files.described(error, self._goal.source(Path(error.filename)).at)
+        return f"{type(error).__name__}: {error}"

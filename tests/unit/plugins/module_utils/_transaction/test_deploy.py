@@ -1,0 +1,130 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A transaction and its probes; nginx and the probes are stood in for."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import deploy
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import (
+    Transaction,
+    TransactionError,
+)
+from transacting import Host, stand_in
+
+PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websocket": True, "strict": True}
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    stand_in(monkeypatch)
+    monkeypatch.setattr(deploy, "ask_backends", lambda results: results)
+    return Host(tmp_path)
+
+
+def probes(count: int) -> list[dict[str, t.Any]]:
+    return [{**PROBE, "path": f"/{number}/"} for number in range(count)]
+
+
+def answers(*rounds: str | Exception) -> t.Callable[..., list[routes.Result]]:
+    """The results of each round of probes: all fail with these words, or pass with none, or cannot be made."""
+    left = list(rounds)
+
+    def probed(given: t.Sequence[routes.Probe], _patience: float = 0.0) -> list[routes.Result]:
+        words = left.pop(0)
+        if isinstance(words, Exception):
+            raise words
+        answer = routes.Answer(502 if words else 101, words)
+        return [routes.Result(probe, answer, "" if words else "handshake", 1.0) for probe in given]
+
+    return probed
+
+
+def transaction_after_test(host: Host) -> Transaction:
+    deal = host.transaction(host.after)
+    deal.test()
+    return deal
+
+
+NO_THREADS = RuntimeError("can't start new thread")
+UNPROBED = "the routes could not be probed: RuntimeError: can't start new thread"
+
+
+def test_probes_that_cannot_be_made_roll_back_and_say_what_is_live(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "probe_all", answers("", NO_THREADS))
+    with pytest.raises(TransactionError) as raised:
+        deploy.run(transaction_after_test(host), probes(1), "rollback")
+    assert str(raised.value) == f"{UNPROBED}\nLive now: the earlier files are back, and nginx serves them."
+    assert host.now == host.whole(host.before)
+    assert (host.kept.unfinished(), host.left_over) == (None, [])
+
+
+def test_probes_that_cannot_be_made_before_the_deploy_change_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deploy, "probe_all", answers(NO_THREADS))
+    with pytest.raises(TransactionError) as raised:
+        deploy.run(transaction_after_test(host), probes(1), "rollback")
+    assert str(raised.value) == f"{UNPROBED}; nothing was changed"
+    assert host.now == host.whole(host.before)
+
+
+def test_probes_that_cannot_be_made_after_a_roll_back_are_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "probe_all", answers("", "refused the connection", NO_THREADS))
+    report = deploy.run(transaction_after_test(host), probes(1), "rollback")
+    assert report.rolled_back
+    live = "Live now: the earlier files are back, and nginx serves them."
+    assert report.failure.splitlines()[:2] == [
+        "Rolled back: 1 of 1 routes failed its probe.",
+        f"{live} After that {UNPROBED}",
+    ]
+
+
+def test_a_deploy_that_breaks_a_route_is_rolled_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy, "probe_all", answers("", "refused the connection", ""))
+    report = deploy.run(transaction_after_test(host), probes(2), "rollback")
+    assert report.rolled_back
+    assert report.failure.splitlines()[:3] == [
+        "Rolled back: 2 of 2 routes failed their probes.",
+        "Live now: the earlier files are back, and nginx serves them. Routes that passed before pass again.",
+        "What to fix:",
+    ]
+    assert host.now == host.whole(host.before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "rounds", "why"),
+    [
+        ("rollback", ["refused", "refused"], "this deploy did not cause the failure"),
+        ("warn", ["refused"], "policy is warn"),
+    ],
+)
+def test_a_deploy_that_is_kept_says_why(
+    host: Host, monkeypatch: pytest.MonkeyPatch, policy: str, rounds: list[str], why: str
+) -> None:
+    host.kept.set_deployed(host.kept.deployed()._replace(probes=probes(1)))
+    monkeypatch.setattr(deploy, "probe_all", answers(*rounds))
+    report = deploy.run(transaction_after_test(host), probes(1), policy)
+    assert not report.rolled_back
+    assert report.failure.splitlines()[:2] == [
+        "1 of 1 routes failed its probe.",
+        f"Live now: the new configuration. Kept: {why}.",
+    ]
+    assert host.now == host.whole(host.after)
+    assert host.is_called_ok(host.after)
+
+
+def test_a_thousand_routes_that_fail_are_not_compared_with_each_other(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compared(_one: object, _other: object) -> bool:
+        raise AssertionError
+
+    monkeypatch.setattr(deploy, "probe_all", answers("", "refused", ""))
+    monkeypatch.setattr(routes.Result, "__eq__", compared)
+    assert deploy.run(transaction_after_test(host), probes(1000), "rollback").rolled_back

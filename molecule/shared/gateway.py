@@ -11,8 +11,9 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -20,14 +21,13 @@ from typing import Any
 
 import testinfra
 import yaml
+from waiting import PATIENCE, wait_until
 from websockets.sync.client import ClientConnection, connect
 
 SCENARIO = os.environ["MOLECULE_SCENARIO_NAME"]
 INVENTORY = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory")
 # setns(2)
 CLONE_NEWNET = 0x40000000
-# Nothing here takes longer than this, so a test that waits has failed.
-TIMEOUT = 10
 
 
 @dataclass(frozen=True)
@@ -94,16 +94,24 @@ class Gateway:
         The kernel takes every address of 127.0.0.0/8 as a source, so one gateway can be visited from many networks.
         """
         if source is None:
-            return socket.create_connection((self.address, port), TIMEOUT)
+            return socket.create_connection((self.address, port), PATIENCE)
         target = ("::1" if ":" in source else "127.0.0.1", port)
         with ThreadPoolExecutor(max_workers=1, initializer=enter_network, initargs=(self.network,)) as inside:
             # A socket stays in the network namespace of the thread that made it.
-            return inside.submit(socket.create_connection, target, TIMEOUT, (source, 0)).result()
+            return inside.submit(socket.create_connection, target, PATIENCE, (source, 0)).result()
+
+    def listens(self, port: int) -> bool:
+        """Whether something accepts connections on a port."""
+        try:
+            self.open_socket(port).close()
+        except OSError:
+            return False
+        return True
 
     def open_unix_socket(self, path: str) -> socket.socket:
         """Connect to a Unix socket of the gateway."""
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(TIMEOUT)
+        connection.settimeout(PATIENCE)
         connection.connect(f"/proc/{self._inspection['State']['Pid']}/root{path}")
         return connection
 
@@ -116,7 +124,7 @@ class Gateway:
             sock=sock or self.open_socket(self.port, source),
             proxy=None,
             compression=None,
-            open_timeout=TIMEOUT,
+            open_timeout=PATIENCE,
             max_size=None,
             **options,
         )
@@ -132,7 +140,7 @@ class Gateway:
         sock: socket.socket | None = None,
     ) -> Answer:
         """Send an HTTP request."""
-        connection = http.client.HTTPConnection(self.server_name, self.port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self.server_name, self.port, timeout=PATIENCE)
         connection.sock = sock or self.open_socket(self.port)
         connection.request(method, path, body=body, headers={"Host": self.server_name, **(headers or {})})
         response = connection.getresponse()
@@ -152,6 +160,37 @@ class Gateway:
     def master(self) -> int:
         """The process id of nginx's master."""
         return int(self.path("/run/nginx.pid").read_text())
+
+    def titles(self) -> dict[int, str]:
+        """What each of its processes calls itself, by its id."""
+        found = {}
+        for process in self.path("/proc").glob("[0-9]*"):
+            # Others come and go.
+            with suppress(FileNotFoundError, ProcessLookupError):
+                found[int(process.name)] = (process / "cmdline").read_text(errors="replace").replace("\0", " ")
+        return found
+
+    def workers(self) -> set[int]:
+        """The workers of nginx that accept connections."""
+        titles = self.titles().items()
+        return {
+            pid for pid, title in titles if title.startswith("nginx: worker process") and "shutting down" not in title
+        }
+
+    def reload(self) -> None:
+        """Have nginx read its files; return when no worker that has the earlier ones accepts connections."""
+        before = self.workers()
+        self.run("kill -HUP $(cat /run/nginx.pid)")
+        wait_until(lambda: (now := self.workers()) and not now & before, f"nginx on {self.name} has reloaded")
+
+    @contextmanager
+    def stopped(self, service: str = "nginx") -> Iterator[None]:
+        """A service of systemd, until it is started again."""
+        self.run(f"systemctl stop {service}")
+        try:
+            yield
+        finally:
+            self.run(f"systemctl start {service}")
 
     @property
     def fingerprint(self) -> str:
@@ -177,7 +216,7 @@ def enter_network(namespace: str) -> None:
 def echoes(connection: ClientConnection, message: str = "Is anybody there?") -> bool:
     """Whether what is sent comes back."""
     connection.send(message)
-    return connection.recv(TIMEOUT) == message
+    return connection.recv(PATIENCE) == message
 
 
 def group_variables() -> dict[str, Any]:

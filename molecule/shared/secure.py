@@ -14,7 +14,8 @@ import ssl
 from collections.abc import Callable
 from pathlib import Path
 
-from gateway import TIMEOUT, Gateway
+from gateway import Gateway
+from waiting import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.typing import Origin
 
@@ -91,12 +92,12 @@ def messages(
             proxy=None,
             compression=None,
             ping_interval=None,
-            open_timeout=TIMEOUT,
+            open_timeout=PATIENCE,
         ) as websocket:
             for message in ("before", "after"):
                 await websocket.send(message)
                 while message not in heard:
-                    heard.append(str(await asyncio.wait_for(websocket.recv(), TIMEOUT)))
+                    heard.append(str(await asyncio.wait_for(websocket.recv(), PATIENCE)))
                 if message == "before":
                     await asyncio.to_thread(meanwhile)
         return heard
@@ -117,7 +118,7 @@ def first_record(gateway: Gateway, context: ssl.SSLContext, name: str | None) ->
 
 def received(sock: socket.socket) -> bytes:
     """What comes at once; nothing where the connection is closed without a word."""
-    sock.settimeout(TIMEOUT)
+    sock.settimeout(PATIENCE)
     try:
         return sock.recv(65536)
     except ConnectionResetError:

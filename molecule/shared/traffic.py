@@ -15,14 +15,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway import enter_network
+from waiting import PATIENCE, wait_until
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
 # Seconds between two messages of a socket.
 INTERVAL = 2.0
 OPENED_AT_ONCE = 50
-# Seconds for an answer, and for all clients to be there: what other tests leave of the machine may be little.
-PATIENCE, ARRIVAL = 30, 120
 # Seconds before a client tries again: up to the first, twice as many each time, up to the second.
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # Seconds that a socket of a client lasts that comes and goes, at least and at most.
@@ -87,31 +86,37 @@ class Traffic:
 
     def wait_for_all(self) -> None:
         """Return when each client has a socket that does not come and go."""
-        self.wait(lambda: len(self.staying) == self.number - self.visitors, "some are away", ARRIVAL)
+        self.wait(lambda: len(self.staying) == self.number - self.visitors, "all clients are there")
 
-    def wait(self, condition: Callable[[], bool], what: str, seconds: float = PATIENCE) -> None:
-        """Return when it holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert not self.errors, self.errors[:5]
-            assert time.monotonic() < deadline, f"{what}: {len(self.open)} are open"
-            time.sleep(0.05)
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Return when it holds, unless a client finds something wrong before that."""
+
+        def holds() -> bool:
+            holding = condition()
+            assert holding or not self.errors, self.errors[:5]
+            return holding
+
+        wait_until(holds, what)
 
     def settle(self) -> None:
         """Return when all that was sent until now has come back on every open socket."""
         sent = [(socket, socket.sent) for socket in self.open]
-        self.wait(lambda: all(socket.over or socket.heard >= number for socket, number in sent), "messages are missing")
+        self.wait(
+            lambda: all(socket.over or socket.heard >= number for socket, number in sent), "every message came back"
+        )
 
     @contextmanager
     def without(self, host: str) -> Iterator[None]:
         """Kill a host in here, and bring it back: what was on it may end, and is gone afterwards."""
         self._killed.add(host)
         start = time.monotonic()
-        yield
-        self.wait(
-            lambda: not [socket for socket in self.on(host) if socket.asked < start], f"sockets on {host} are open"
-        )
-        self._killed.remove(host)
+        try:
+            yield
+            self.wait(
+                lambda: not [socket for socket in self.on(host) if socket.asked < start], f"no socket on {host} is open"
+            )
+        finally:
+            self._killed.remove(host)
 
     def on(self, host: str) -> set[Socket]:
         """The open sockets of a host."""

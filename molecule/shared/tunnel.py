@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from http.client import HTTPResponse
 from typing import NamedTuple
 
-from gateway import TIMEOUT, Answer, Gateway
+from gateway import Answer, Gateway
+from waiting import PATIENCE
 
 # RFC 6455, section 1.3.
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
@@ -76,10 +77,10 @@ class End:
 
     def __init__(self, connection: socket.socket) -> None:
         self.socket = connection
-        connection.settimeout(TIMEOUT)
+        connection.settimeout(PATIENCE)
 
     def send(self, data: bytes) -> None:
-        """Send everything; sendall would have TIMEOUT for all of it, however long it is."""
+        """Send everything; sendall would have PATIENCE for all of it, however long it is."""
         rest = memoryview(data)
         while rest:
             rest = rest[self.socket.send(rest) :]
@@ -94,7 +95,7 @@ class End:
         except TimeoutError:
             pass
         finally:
-            self.socket.settimeout(TIMEOUT)
+            self.socket.settimeout(PATIENCE)
         return sent
 
     def receive(self, length: int) -> bytes:
@@ -166,7 +167,7 @@ class Backend:
         client = End(route.open_socket(route.port))
         self._ends.append(client)
         client.send(asked)
-        self.listener.settimeout(TIMEOUT)
+        self.listener.settimeout(PATIENCE)
         backend = End(self.listener.accept()[0])
         self._ends.append(backend)
         return Tunnel(client, backend)

@@ -9,14 +9,13 @@ import base64
 import itertools
 import json
 import subprocess
-import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
+from waiting import PATIENCE, wait_until
 from websockets.sync.client import ClientConnection, connect
 
-_SECONDS = 30
 _COMMAND = (
     *("chromium", "--headless", "--no-first-run", "--disable-gpu", "--remote-debugging-port=0"),
     # Its own processes may not be fenced off where the tests run as root, or in a container.
@@ -35,14 +34,13 @@ class Page:
         self.events: list[dict[str, t.Any]] = []
         for domain in ("Page", "Network", "Log", "Runtime"):
             self.call(f"{domain}.enable")
-        # So that a busy machine makes no difference.
-        self.call("Performance.enable", timeDomain="threadTicks")
+        self.call("Performance.enable")
 
     def call(self, method: str, **parameters: t.Any) -> dict[str, t.Any]:
         number = next(self._numbers)
         self._connection.send(json.dumps({"id": number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._connection.recv(_SECONDS))
+            message = json.loads(self._connection.recv(PATIENCE))
             if message.get("id") == number:
                 assert "error" not in message, message
                 return t.cast("dict[str, t.Any]", message["result"])
@@ -66,13 +64,12 @@ class Page:
     def wait_for(self, method: str) -> dict[str, t.Any]:
         """The parameters of the first event of a kind since the page was asked for, once there is one."""
         while not (told := self.told(method)):
-            self.events.append(json.loads(self._connection.recv(_SECONDS)))
+            self.events.append(json.loads(self._connection.recv(PATIENCE)))
         return told[0]
 
-    def seconds(self) -> float:
-        """The time that the page has taken of one core: to read it, to lay it out and to paint it."""
-        metrics = self.call("Performance.getMetrics")["metrics"]
-        return float(next(metric["value"] for metric in metrics if metric["name"] == "TaskDuration"))
+    def metrics(self) -> dict[str, float]:
+        """What the browser has counted: https://chromedevtools.github.io/devtools-protocol/tot/Performance/"""
+        return {metric["name"]: metric["value"] for metric in self.call("Performance.getMetrics")["metrics"]}
 
     def evaluate(self, expression: str) -> t.Any:
         """The value of an expression of JavaScript, in the page."""
@@ -96,24 +93,25 @@ def browser(profile: Path, *options: str) -> t.Iterator[Page]:
     command = [*_COMMAND, f"--user-data-dir={profile}", *options, "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        with connect(_address(profile, process), max_size=None, proxy=None, open_timeout=_SECONDS) as connection:
+        with connect(_address(profile, process), max_size=None, proxy=None, open_timeout=PATIENCE) as connection:
             yield Page(connection)
     finally:
         process.terminate()
-        process.wait(_SECONDS)
+        process.wait(PATIENCE)
 
 
 def _address(profile: Path, process: subprocess.Popen[bytes]) -> str:
     """Where its first page is driven. The browser writes where it listens once it does."""
     told = profile / "DevToolsActivePort"
-    deadline = time.monotonic() + _SECONDS
-    while not (told.exists() and len(told.read_text().splitlines()) == 2):
+
+    def listens() -> bool:
         assert process.poll() is None, "Chromium has ended"
-        assert time.monotonic() < deadline, "Chromium does not listen"
-        time.sleep(0.05)
+        return len(told.read_text().splitlines()) == 2
+
+    wait_until(listens, "Chromium listens")
     port, path = told.read_text().splitlines()
     with connect(f"ws://127.0.0.1:{port}{path}", proxy=None) as connection:
         connection.send(json.dumps({"id": 1, "method": "Target.getTargets"}))
-        targets = json.loads(connection.recv(_SECONDS))["result"]["targetInfos"]
+        targets = json.loads(connection.recv(PATIENCE))["result"]["targetInfos"]
     (page,) = (target["targetId"] for target in targets if target["type"] == "page")
     return f"ws://127.0.0.1:{port}/devtools/page/{page}"

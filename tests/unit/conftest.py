@@ -13,4 +13,6 @@ from hypothesis import settings
 settings.register_profile("long", max_examples=10_000)
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE.parents[1] / ".venv" / "collections"), str(HERE)]
+ROOT = HERE.parents[1]
+# How to wait is shared with the tests of the scenarios.
+sys.path[:0] = [str(ROOT / ".venv" / "collections"), str(HERE), str(ROOT / "molecule" / "shared")]

@@ -12,6 +12,8 @@ import sys
 import typing as t
 from pathlib import Path
 
+from waiting import PATIENCE
+
 COLLECTIONS = Path(__file__).resolve().parents[2] / ".venv" / "collections"
 
 
@@ -24,6 +26,6 @@ def run(tmp_path: Path, program: t.Sequence[str], options: t.Mapping[str, t.Any]
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )

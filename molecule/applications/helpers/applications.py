@@ -16,7 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway import TIMEOUT, Answer, Gateway, gateways, group_variables
+from gateway import Answer, Gateway, gateways, group_variables
+from waiting import PATIENCE
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 from websockets.typing import Origin, Subprotocol
@@ -24,8 +25,6 @@ from websockets.typing import Origin, Subprotocol
 # Where all sites listen, see the inventory.
 PORTS = (3000, 80, 443)
 HTTP, HTTPS = 80, 443
-# What a machine that others use too may take for what is done in a moment elsewhere.
-PATIENCE = 60
 BACKENDS = Gateway(name="backends", server_name="backends", port=0)
 Message = str | bytes
 
@@ -50,14 +49,14 @@ class Place:
         return f"http{'s' if self.secure else ''}://{self.host}"
 
     def open_socket(self) -> socket.socket:
-        sock = socket.create_connection((self.address, self.port), TIMEOUT)
+        sock = socket.create_connection((self.address, self.port), PATIENCE)
         return trusting().wrap_socket(sock, server_hostname=self.name) if self.secure else sock
 
     def request(
         self, method: str, path: str, *, headers: Mapping[str, str] | None = None, body: bytes | None = None
     ) -> Answer:
         """Send an HTTP request."""
-        connection = http.client.HTTPConnection(self.name, self.port, timeout=TIMEOUT)
+        connection = http.client.HTTPConnection(self.name, self.port, timeout=PATIENCE)
         with self.open_socket() as connection.sock:
             connection.request(method, path, body=body, headers={"Host": self.host, **(headers or {})})
             response = connection.getresponse()
@@ -121,7 +120,7 @@ class Place:
         subprotocol: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> connect:
-        sock = socket.create_connection((self.address, self.port), TIMEOUT)
+        sock = socket.create_connection((self.address, self.port), PATIENCE)
         sock.setblocking(False)
         return connect(
             f"ws{'s' if self.secure else ''}://{self.name}:{self.port}{path}",

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import NamedTuple
 
 import pytest
-from applications import PATIENCE, Way
+from applications import Way
 from gateway import Gateway, gateways
+from waiting import PATIENCE, wait_until
 
 LOG = "/var/log/nginx/websockets.log"
 IN_TURN = ["round-robin", "least-conn"]
@@ -138,9 +137,8 @@ def test_nobody_takes_an_upstream_away_from_others(
 
 
 class Entry(NamedTuple):
-    """What the log has on a request: when it was answered, with which status, and the servers that were asked."""
+    """What the log has on a request: its status, and the servers that were asked."""
 
-    time: datetime
     status: str
     servers: Sequence[str]
 
@@ -148,7 +146,7 @@ class Entry(NamedTuple):
 def logged(gateway: Gateway, site: str) -> list[Entry]:
     """What the log has on a site."""
     lines = [json.loads(line) for line in gateway.path(LOG).read_text(errors="replace").splitlines() if site in line]
-    return [Entry(datetime.fromisoformat(line["time"]), line["status"], line["upstream"].split(", ")) for line in lines]
+    return [Entry(line["status"], line["upstream"].split(", ")) for line in lines]
 
 
 def visit(key: Key) -> tuple[list[int], list[Entry]]:
@@ -171,10 +169,8 @@ def visit(key: Key) -> tuple[list[int], list[Entry]]:
     with ThreadPoolExecutor(max_workers=1 if balance in IN_TURN else USERS) as users:
         statuses = list(users.map(ask, range(USERS)))
     # nginx logs a request after it has answered.
-    deadline = time.monotonic() + PATIENCE
-    while len(entries := logged(gateway, place.name)[before:]) < USERS and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return statuses, entries
+    wait_until(lambda: len(logged(gateway, place.name)) >= before + USERS, f"all requests of {place.name} are logged")
+    return statuses, logged(gateway, place.name)[before:]
 
 
 @pytest.fixture(scope="session")
@@ -197,11 +193,9 @@ def test_a_server_that_is_gone_costs_a_client_one_attempt(
 
 @pytest.mark.parametrize("upstream", GONE)
 @pytest.mark.parametrize("balance", IN_TURN)
-def test_a_server_that_is_gone_costs_all_clients_one_attempt_in_ten_seconds(
+def test_a_server_that_is_gone_costs_all_clients_one_attempt_until_nginx_tries_it_again(
     gateway: Gateway, visits: Visits, upstream: str, balance: str
 ) -> None:
-    """That is nginx's fail_timeout."""
+    """That is after fail_timeout: nginx's ten seconds, and here ten minutes, so that a slow machine counts the same."""
     _statuses, entries = visits[gateway, upstream, balance]
-    tried = [entry.time for entry in entries if len(entry.servers) > 1]
-    pauses = [(after - before).total_seconds() for before, after in itertools.pairwise(tried)]
-    assert all(pause >= 10 for pause in pauses)
+    assert len([entry for entry in entries if len(entry.servers) > 1]) == 1

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Mapping
 
 import pytest
-from gateway import TIMEOUT, Answer, Gateway
+from gateway import Answer, Gateway
 from tunnel import ACCEPTANCE, BINARY, HANDSHAKE, TEXT, Backend, frame, masked, request, response
+from waiting import PATIENCE
 from websockets.asyncio.server import ServerConnection, serve
 
 SWITCHING = "101 Switching Protocols"
@@ -108,7 +109,7 @@ def test_a_invalid_key_is_refused_in_the_backends_own_words(
         async def nobody(_connection: ServerConnection) -> None:
             """No handshake gets this far."""
 
-        async with serve(nobody, sock=listener.dup(), open_timeout=TIMEOUT):
+        async with serve(nobody, sock=listener.dup(), open_timeout=PATIENCE):
             answers = [
                 await asyncio.to_thread(route.request, "GET", "/", headers=ASKED["with a short key"])
                 for route in (direct, gateway)

@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import pytest
-from gateway import TIMEOUT, Gateway
+from gateway import Gateway
+from waiting import PATIENCE
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.connection import Connection
 from websockets.asyncio.server import ServerConnection, serve
@@ -22,9 +23,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from websockets.frames import Close
 
 MIB = 2**20
-# Room for 16 MiB on a loaded machine.
-PATIENCE = 6 * TIMEOUT
-COMMON: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None, "close_timeout": TIMEOUT}
+COMMON: dict[str, Any] = {"compression": None, "max_size": None, "ping_interval": None, "close_timeout": PATIENCE}
 # Those of RFC 6455, section 7.4.1, and of IANA's registry that may be on the wire, and the ends of the free ranges.
 CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 4999)
 # As long as a control frame lets it be, in characters of two bytes.

@@ -13,13 +13,15 @@ import random
 import time
 import traceback
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from gateway import TIMEOUT, Gateway, echoes, gateways, group_variables
+from deployment import FILES, LEFT_BEHIND, Contents, as_deployed, contents
+from gateway import Gateway, echoes, gateways, group_variables
 from playbook import site
+from waiting import wait_until
 
 SEED = 6455
 KILLS = 50
@@ -38,20 +40,9 @@ CONFIGURATIONS = [
 ]
 # Nothing listens there, so that it is rolled back.
 BAD = {"websockets_upstreams": [{"name": "echo", "servers": ["server01:3999"]}], "websockets_capacity": 5000}
-FILES = (
-    "/etc/nginx/conf.d/00-websockets.conf",
-    "/etc/nginx/nginx.conf",
-    "/etc/systemd/system/nginx.service.d/50-wsfleet.conf",
-)
 JOURNAL = "/var/lib/wsfleet-nginx/127.0.0.1:6455/journal"
-LEFT_BEHIND = (
-    "find /etc/nginx /etc/systemd/system/nginx.service.d -name '.?*';"
-    "find /var/lib/wsfleet-nginx -name journal; find /run/wsfleet-nginx -mindepth 1 -type d; ls -d /tmp/candidate-*"
-)
 BAD_PROGRAM = "/root/deploy-bad.py"
 SENT = "find /root/.ansible/tmp -name AnsiballZ_config_transaction.py"
-
-Contents = Mapping[str, "bytes | None"]
 
 
 @dataclass(frozen=True)
@@ -71,11 +62,6 @@ class Kills:
     recoveries: int = 0
     ways_back: int = 0
     error: str = ""
-
-
-def contents(gateway: Gateway) -> Contents:
-    paths = {name: gateway.path(name) for name in FILES}
-    return {name: path.read_bytes() if path.exists() else None for name, path in paths.items()}
 
 
 def run(gateway: Gateway, version: Version, seconds: float | None = None, after: str = "/") -> str:
@@ -110,24 +96,11 @@ def usual_seconds(gateway: Gateway, versions: list[Version]) -> tuple[float, flo
 
 def wait_for_stragglers(gateway: Gateway) -> None:
     """Until what a killed deploy has started is over."""
-    deadline = time.monotonic() + TIMEOUT
-    while any(is_straggler(title) for title in titles(gateway)):
-        assert time.monotonic() < deadline, f"still running: {titles(gateway)}"
-        time.sleep(0.02)
+    wait_until(lambda: not any(map(is_straggler, gateway.titles().values())), f"{gateway.name} is rid of stragglers")
 
 
 def is_straggler(title: str) -> bool:
     return title.startswith(("/usr/sbin/nginx ", "systemctl ", "python3 /root/"))
-
-
-def titles(gateway: Gateway) -> list[str]:
-    found = []
-    for process in gateway.path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.append(process.read_text(errors="replace").replace("\0", " "))
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-    return found
 
 
 def phase(gateway: Gateway, before: Contents, version: Version) -> str:
@@ -217,8 +190,13 @@ def kill_often(gateway: Gateway, versions: list[Version]) -> Kills:
 
 
 @pytest.fixture(scope="module")
-def versions() -> dict[str, list[Version]]:
+def versions() -> Iterator[dict[str, list[Version]]]:
     """Each configuration as a deploy of the role leaves it, with the program that Ansible has sent."""
+    with as_deployed(*gateways()):
+        yield deployed_versions()
+
+
+def deployed_versions() -> dict[str, list[Version]]:
     found: dict[str, list[Version]] = {gateway.name: [] for gateway in gateways()}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ANSIBLE_KEEP_REMOTE_FILES", "1")

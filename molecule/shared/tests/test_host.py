@@ -9,6 +9,7 @@ import re
 
 import pytest
 from gateway import Gateway, group_variables
+from waiting import wait_until
 
 
 def test_nginx_runs_and_starts_at_boot(gateway: Gateway) -> None:
@@ -60,7 +61,6 @@ def test_a_killed_nginx_starts_again(gateway: Gateway) -> None:
         pytest.skip("its workers go on, and nothing but a deploy would end them")
     gateway.run("kill -KILL $(cat /run/nginx.pid)")
     # In cgroups of version 1 systemd does not see by itself that the last process has ended, and would wait for that.
-    gateway.run(
-        "timeout 120 sh -c 'until systemctl daemon-reload && timeout 10 service nginx start; do sleep 0.2; done'"
-    )
+    start = "systemctl daemon-reload && timeout 10 service nginx start"
+    wait_until(lambda: gateway.console.run(start).rc == 0, f"systemd starts nginx on {gateway.name}")
     assert gateway.request("GET", "/").status in (200, 426)

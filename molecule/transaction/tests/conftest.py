@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+from deployment import as_deployed
 from gateway import Gateway, gateways
 
 LOG = "/var/log/nginx/error.log"
@@ -17,6 +18,13 @@ LOG = "/var/log/nginx/error.log"
 def bookworm() -> Gateway:
     (found,) = (gateway for gateway in gateways() if gateway.name == "gateway-bookworm")
     return found
+
+
+@pytest.fixture
+def restored(bookworm: Gateway) -> Iterator[None]:
+    """The gateway as the scenario deployed it, before and after a test."""
+    with as_deployed(bookworm):
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

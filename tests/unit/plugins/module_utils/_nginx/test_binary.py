@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from waiting import wait_until
 
 # The first as binary.org's build prints it, the second as Debian's, the third from an error log.
 OUTPUT = """\
@@ -62,10 +62,7 @@ def master(*workers: str) -> t.Iterator[int]:
     command = f"exec -a 'nginx: master process nginx' bash -c \"{children}wait\""
     with subprocess.Popen(["bash", "-c", command], start_new_session=True) as process:
         try:
-            deadline = time.monotonic() + 10
-            while len(titles(process.pid)) < len(workers):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: len(titles(process.pid)) == len(workers), "all processes have their titles")
             yield process.pid
         finally:
             os.killpg(process.pid, signal.SIGKILL)

@@ -1,0 +1,74 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host that cannot be the gateway says why, and nothing is installed on it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from gateway import Gateway
+from playbook import Run, site
+
+UPSTREAM = {"name": "ws-backend", "servers": ["127.0.0.1:9000"]}
+LOCATION = {"path": "/", "upstream": "ws-backend"}
+SITE = {"server_name": "ws.serverlab.ca", "listen": 3000, "locations": [LOCATION]}
+
+
+def deploy(variables: t.Mapping[str, t.Any], *arguments: str) -> Run:
+    return site(variables, arguments=["--limit", "gateway-bare", *arguments])
+
+
+@pytest.mark.usefixtures("unchanged", "squatter_on_bare")
+def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
+    assert run.failed
+    assert "This host cannot be the gateway yet; nothing was changed:" in run.output
+    assert "websockets_sites[0].listen: 3000 is taken by python3, process " in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_every_name_that_does_not_resolve_is_named() -> None:
+    upstream = {**UPSTREAM, "balance": "ip_hash", "servers": ["server01:3000", "server02:3000", "127.0.0.1:3001"]}
+    run = deploy({"websockets_upstreams": [upstream], "websockets_sites": [SITE]})
+    assert run.failed
+    assert "websockets_upstreams[0].servers[0]: 'server01' does not resolve on this host" in run.output
+    assert "websockets_upstreams[0].servers[1]: 'server02' does not resolve on this host" in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_user_without_root_rights_is_told() -> None:
+    # By podman, which asks for no login; and without pipelining, as some operators have it.
+    podman = {"ansible_connection": "containers.podman.podman"}
+    user = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/nobody", **podman}
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE], **user})
+    assert run.failed
+    assert "root rights are needed to install and configure nginx" in run.output
+
+
+@pytest.fixture
+def no_packages(bare: Gateway) -> t.Iterator[None]:
+    """A host whose package sources have no nginx."""
+    bare.run("mkdir /root/sources && mv /etc/apt/sources.list* /root/sources")
+    bare.run("mv /var/lib/apt/lists /root/lists && mkdir /var/lib/apt/lists")
+    yield
+    bare.run("mv /root/sources/* /etc/apt && rmdir /root/sources")
+    bare.run("rm -r /var/lib/apt/lists && mv /root/lists /var/lib/apt/lists")
+
+
+@pytest.mark.usefixtures("unchanged", "no_packages")
+def test_a_package_that_cannot_be_installed_is_named() -> None:
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
+    assert run.failed
+    assert "No package matching 'nginx' is available" in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_check_mode_installs_nothing(bare: Gateway) -> None:
+    # In check mode apt cannot fetch the lists that a new container lacks.
+    bare.run("apt-get update")
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]}, "--check", "--diff")
+    assert not run.failed, run.output
+    assert "+    server_name ws.serverlab.ca;" in run.output
+    assert "nginx is not installed yet, so it could not test the candidate" in run.output

@@ -1,0 +1,135 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook verify on real gateways: it finds what is wrong, says it, writes it down, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+from gateway import Gateway, echoes, gateways
+from playbook import Run, site
+
+GATEWAYS = gateways()
+BACKEND = Gateway("server01", "ws.serverlab.ca", 3000)
+ALL_WELL = "All 2 gateways serve all their routes"
+
+
+def verify(folder: Path, *arguments: str, **variables: Any) -> tuple[Run, dict[str, Any]]:
+    """Run the playbook, and return what report.json says."""
+    # Names of containers are none that this machine resolves.
+    addresses = {gateway.name: gateway.address for gateway in GATEWAYS} | {"lost": GATEWAYS[0].address}
+    own = {"addresses": addresses, "websockets_verify_address": "{{ addresses[inventory_hostname] }}"}
+    given = {**own, "websockets_report": str(folder), **variables}
+    run = site(given, playbook="wsfleet.nginx.verify", arguments=arguments)
+    return run, json.loads((folder / "report.json").read_text())
+
+
+def kinds(report: dict[str, Any]) -> list[str]:
+    """What kinds of problems there are. The scenario has two versions of nginx, which is noted each time."""
+    return [problem["kind"] for problem in report["problems"] if problem["kind"] != "nginx"]
+
+
+@contextmanager
+def edited(gateway: Gateway, old: str, new: str, *, live: bool = False) -> Iterator[None]:
+    """Change the file by hand, and have nginx serve it where it is to be live."""
+    file = gateway.path(gateway.configuration)
+    before = file.read_text()
+    try:
+        file.write_text(before.replace(old, new))
+        if live:
+            gateway.reload()
+        yield
+    finally:
+        file.write_text(before)
+        if live:
+            gateway.reload()
+
+
+def untouched(gateway: Gateway) -> str:
+    """The workers of nginx, and the files that are newer than the note."""
+    found = "find /etc /usr /var/lib/wsfleet-nginx /run/wsfleet-nginx -xdev -type f -newer /root/note"
+    return gateway.run(f"pgrep --parent {gateway.master}; {found}")
+
+
+def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
+    before = [gateway.run("touch /root/note") + untouched(gateway) for gateway in GATEWAYS]
+    with GATEWAYS[0].websocket("/") as socket:
+        run, report = verify(tmp_path)
+        assert echoes(socket)
+    assert not run.failed, run.output
+    assert [untouched(gateway) for gateway in GATEWAYS] == before
+    assert (report["state"], report["verdict"], kinds(report)) == ("well", ALL_WELL, [])
+    assert f"{ALL_WELL}." in run.output
+    assert [run.changed(gateway.name) for gateway in GATEWAYS] == [0, 0]
+    for gateway, told in zip(GATEWAYS, report["gateways"], strict=True):
+        assert (told["name"], told["state"], told["file"]) == (gateway.name, "well", "live")
+        assert told["fingerprint"] == gateway.fingerprint
+        assert told["nginx_version"] in gateway.console.run("nginx -v").stderr
+        (route,) = told["routes"]
+        for place in ("gateway", "controller"):
+            assert (route[place]["status"], route[place]["verified"]) == (101, "handshake")
+            assert route[place]["milliseconds"] > 0
+    # That of the client, and nginx's own to the backend.
+    assert report["gateways"][0]["connections"] >= 1
+    ((upstream,),) = (topology["upstreams"] for topology in report["topologies"])
+    assert [(server["address"], server["state"]) for server in upstream["servers"]] == [
+        *(("server01:3000", "up"), ("server02:3000", "up"), ("server03:3000", "up")),
+    ]
+    assert all(len(server["seen"]) == len(GATEWAYS) for server in upstream["servers"])
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "0"]
+    assert f"<title>{ALL_WELL}</title>" in (tmp_path / "index.html").read_text()
+
+
+def test_a_backend_that_is_down_and_files_that_were_edited_are_named_while_all_is_served(tmp_path: Path) -> None:
+    by_hand, other = (
+        edited(GATEWAYS[0], "keepalive 32", "keepalive 33"),
+        edited(GATEWAYS[1], GATEWAYS[1].fingerprint, "0" * 64),
+    )
+    with BACKEND.stopped("echo-backend-3000"), by_hand, other:
+        run, report = verify(tmp_path)
+    assert not run.failed, run.output
+    assert report["verdict"] == f"{ALL_WELL}, with 3 warnings"
+    assert kinds(report) == ["server", "configuration", "configuration"]
+    assert [gateway["file"] for gateway in report["gateways"]] == ["edited", "other"]
+    assert "1 server is down: server01:3000" in run.output
+    assert "2 others of the upstream ws-backend are left" in run.output
+    assert f"The file is not as the last deploy left it on {GATEWAYS[0].name}" in run.output
+    assert f"The file is not what nginx serves on {GATEWAYS[1].name}" in run.output
+
+
+def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out(tmp_path: Path) -> None:
+    with edited(GATEWAYS[1], GATEWAYS[1].fingerprint, "0" * 64, live=True):
+        run, report = verify(tmp_path, websockets_verify_address=False)
+    assert not run.failed, run.output
+    titles = [problem["title"] for problem in report["problems"] if problem["kind"] == "configuration"]
+    # With two of them it is anyone's guess which is the usual one.
+    assert "1 gateway serves another configuration than the other: " in titles[0]
+    assert titles[1] == f"The file is not as the last deploy left it on {GATEWAYS[1].name}"
+    # The controller was told not to ask.
+    assert [route["controller"] for gateway in report["gateways"] for route in gateway["routes"]] == [None, None]
+
+
+def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp_path: Path, lost: list[str]) -> None:
+    # The controller reaches the first gateway under the name of the one that is lost.
+    with GATEWAYS[1].stopped():
+        run, report = verify(tmp_path, *lost)
+    assert run.failed
+    assert "1 of 3 gateways serves all its routes. Not these: " in run.output
+    states = {gateway["name"]: gateway["state"] for gateway in report["gateways"]}
+    assert states == {GATEWAYS[0].name: "well", GATEWAYS[1].name: "failed", "lost": "unreachable"}
+    unreachable, unprobed = report["problems"][:2]
+    assert unreachable["items"][0].startswith("lost: ")
+    assert "Connection refused" in unreachable["items"][0]
+    assert unreachable["items"][0].endswith("(from the controller 1 of 1 routes verified)")
+    assert unprobed["title"] == f"ws.serverlab.ca / is not verified on {GATEWAYS[1].name}"
+    assert "nothing listens there. nginx does not run" in unprobed["text"]
+    root = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
+    assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

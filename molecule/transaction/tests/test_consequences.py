@@ -1,0 +1,199 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stays after a deploy whose backends fail, after the role has left, and after its first deploy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from deployment import DROP_IN, NGINX_CONF, contents
+from gateway import Gateway, echoes, group_variables
+from playbook import Run, site
+from waiting import PATIENCE, wait_until
+from websockets.exceptions import ConnectionClosed
+
+(SITE,) = group_variables()["websockets_sites"]
+pytestmark = pytest.mark.usefixtures("restored")
+STATE = "/var/lib/wsfleet-nginx"
+# Shown in one look.
+MOST_LINES = 10
+THEIRS = "/etc/nginx/conf.d/zz-theirs.conf"
+
+
+def deploy(bookworm: Gateway, variables: dict[str, Any], **options: Any) -> Run:
+    return site(variables, arguments=["--limit", bookworm.name], **options)
+
+
+def with_new(*locations: dict[str, Any]) -> dict[str, Any]:
+    return {"websockets_sites": [{**SITE, "locations": [*SITE["locations"], *locations]}]}
+
+
+def route(upstream: str, **more: Any) -> dict[str, Any]:
+    return {"path": f"/{upstream}/", "upstream": upstream, **more}
+
+
+def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookworm: Gateway) -> None:
+    upstreams = ("plain", "credentials", "origin", "path", "subprotocol", "silent", "closing", "nothing")
+    before, fingerprint = bookworm.path(bookworm.configuration).read_bytes(), bookworm.fingerprint
+    with bookworm.websocket("/a/") as connection:
+        added = deploy(
+            bookworm, with_new(*(route(upstream, probe={"path": f"/{upstream}/"}) for upstream in upstreams))
+        )
+        assert echoes(connection)
+    assert added.failed
+    message = added.message(bookworm.name)
+    assert message.startswith("8 of 12 routes failed their probes.\nLive now: the new configuration. Kept"), message
+    assert len(message.splitlines()) < MOST_LINES, message
+    assert "- websockets_sites[0].locations[4] (ws.example /plain/): answered 200 OK" in message
+    assert "it speaks plain HTTP there: websocket: false" in message
+    assert "- websockets_sites[0].locations[5] (ws.example /credentials/): answered 401 Unauthorized" in message
+    assert "it wants credentials: they go into probe.headers" in message
+    others = ", ".join(f"websockets_sites[0].locations[{number}]" for number in range(6, 10))
+    assert message.endswith(f"- and 6 more: {others} and 2 more")
+    assert "verified before" not in message
+    after = bookworm.path(bookworm.configuration).read_bytes()
+    assert after != before
+    assert bookworm.fingerprint != fingerprint
+    assert bookworm.fingerprint.encode() in after
+    assert bookworm.echoes("/b/")
+
+    wanted = with_new(
+        route("plain", websocket=False),
+        route("credentials", probe={"headers": {"Authorization": "Bearer sesame"}}),
+        route("origin", probe={"origin": "https://app.example"}),
+        route("path", probe={"path": "/path/socket"}),
+        route("subprotocol", probe={"subprotocol": "v2"}),
+    )
+    healed = deploy(bookworm, wanted)
+    assert not healed.failed, healed.output
+    assert healed.changed(bookworm.name) == 1
+
+
+def test_systemd_knows_what_nginx_needs(bookworm: Gateway) -> None:
+    shown = bookworm.run("systemctl show nginx --property LimitNOFILESoft,TimeoutStopUSec").splitlines()
+    # An hour for the sockets, and what nginx itself needs.
+    assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=1h 30s"}
+
+
+@contextmanager
+def stopping(bookworm: Gateway) -> Iterator[Future[str]]:
+    """systemd stops nginx, which takes no new connection any more and waits for those that are open."""
+    try:
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            stop = executor.submit(bookworm.run, "systemctl stop nginx")
+            wait_until(lambda: not bookworm.listens(bookworm.port), "nginx is being stopped")
+            yield stop
+    finally:
+        bookworm.run("systemctl start nginx")
+
+
+def patience_ran_out(bookworm: Gateway) -> bool:
+    """Whether the program timeout has ended the last stop: it exits with 124 then, and with 0 when nginx has ended."""
+    stops = bookworm.run("systemctl show nginx --property ExecStop").splitlines()
+    (status,) = [re.search(r"status=(\d+)", line) for line in stops if "/usr/bin/timeout" in line]
+    assert status, stops
+    assert status[1] in ("0", "124")
+    return status[1] == "124"
+
+
+def test_a_stop_gives_open_sockets_half_a_minute(bookworm: Gateway) -> None:
+    """However long they might go on after a reload: no client gets in while nginx is being stopped."""
+    with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
+        assert echoes(connection)
+        with pytest.raises(ConnectionClosed):
+            connection.recv(PATIENCE)
+        stop.result()
+        assert patience_ran_out(bookworm)
+    assert bookworm.echoes()
+
+
+def test_a_master_that_was_killed_is_replaced_and_sockets_stay_where_workers_do(gateway: Gateway) -> None:
+    """systemd ends the workers of a dead master; without it they go on, hold the ports, and nobody reloads them."""
+    with gateway.websocket("/a/") as connection:
+        assert echoes(connection)
+        gateway.run("kill -KILL $(cat /run/nginx.pid)")
+        again = deploy(gateway, {})
+        assert not again.failed, again.output
+        assert "started nginx" in again.output
+        if not gateway.has_systemd:
+            assert echoes(connection)
+    assert gateway.echoes()
+    assert deploy(gateway, {}).changed(gateway.name) == 0
+
+
+@pytest.fixture
+def theirs(bookworm: Gateway) -> Iterator[Gateway]:
+    """A site of somebody else's."""
+    bookworm.path(THEIRS).write_text('server { listen 8088; location / { return 200 "theirs"; } }')
+    bookworm.reload()
+    yield bookworm.site("theirs.example", 8088)
+    bookworm.path(THEIRS).unlink()
+    bookworm.reload()
+
+
+def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_one(
+    bookworm: Gateway, theirs: Gateway
+) -> None:
+    run = deploy(bookworm, {"websockets_state": "absent"})
+    assert not run.failed, run.output
+    # As the package brought it.
+    recorded = bookworm.run(f"dpkg-query --show --showformat='${{Conffiles}}\\n' nginx-common | grep ' {NGINX_CONF} '")
+    assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
+    for path in (bookworm.configuration, DROP_IN, STATE):
+        assert not bookworm.path(path).exists()
+    assert bookworm.run("systemctl show nginx --property DropInPaths").strip() == "DropInPaths="
+    assert theirs.request("GET", "/").body == b"theirs"
+    for port in (bookworm.port, 6455):
+        with pytest.raises(ConnectionRefusedError):
+            bookworm.open_socket(port, "127.0.0.1")
+
+    # Before the first deploy there is nothing to go back to.
+    first = deploy(bookworm, {})
+    assert not first.failed, first.output
+    before, fingerprint = contents(bookworm), bookworm.fingerprint
+    back = deploy(bookworm, {}, playbook="wsfleet.nginx.rollback")
+    assert back.failed
+    message = back.message(bookworm.name)
+    assert "was the first one: there is no configuration before it to go back to" in message
+    assert contents(bookworm) == before
+    assert bookworm.fingerprint == fingerprint
+    assert bookworm.echoes()
+
+
+def test_a_stop_waits_for_open_sockets_no_longer_than_it_has_to(bookworm: Gateway) -> None:
+    shorter = deploy(bookworm, {"websockets_worker_shutdown_timeout": "3s"})
+    assert not shorter.failed, shorter.output
+    with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
+        with pytest.raises(ConnectionClosed):
+            connection.recv(PATIENCE)
+        stop.result()
+        assert not patience_ran_out(bookworm)
+        assert bookworm.run("systemctl show nginx --property Result").strip() == "Result=success"
+
+
+def test_nginx_that_was_stopped_by_hand_is_started(bookworm: Gateway) -> None:
+    bookworm.run("systemctl stop nginx")
+    again = deploy(bookworm, {})
+    assert not again.failed, again.output
+    assert again.changed(bookworm.name) == 1
+    assert "started nginx" in again.output
+    assert bookworm.echoes()
+    assert deploy(bookworm, {}).changed(bookworm.name) == 0
+
+
+def test_what_was_verified_before_nginx_was_stopped_counts(bookworm: Gateway) -> None:
+    before = bookworm.path(bookworm.configuration).read_bytes()
+    bookworm.run("systemctl stop nginx")
+    moved = [{**location, "upstream": "nothing"} for location in SITE["locations"]]
+    broken = deploy(bookworm, {"websockets_sites": [{**SITE, "locations": moved}]})
+    assert broken.failed
+    assert broken.message(bookworm.name).startswith("Rolled back: 4 of 4 routes failed their probes.")
+    assert bookworm.path(bookworm.configuration).read_bytes() == before
+    assert bookworm.echoes()
+    assert deploy(bookworm, {}).changed(bookworm.name) == 0

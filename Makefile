@@ -7,7 +7,7 @@ PLAYBOOK := $(BIN)/ansible-playbook -i inventories/local playbooks/site.yml
 PACKAGES := /var/lib/wsfleet-make.packages
 
 .DEFAULT_GOAL := help
-.PHONY: help root site test lint sanity unit molecule build bench clean
+.PHONY: help root site test lint docs sanity unit molecule build bench clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -30,7 +30,11 @@ lint: .venv/test
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
+	$(BIN)/python tests/generate.py --check
 	tests/gixy.sh
+
+docs: .venv/test
+	$(BIN)/python tests/generate.py
 
 sanity: .venv/test
 	tests/sanity.sh

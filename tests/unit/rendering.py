@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jinja2
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import schema
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,5 +26,5 @@ def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
     return environment.from_string(source).render(
         ansible_managed=inventory.get("ansible_managed", "Ansible managed"),
         __websockets_model=model,
-        **{**schema.VARIABLES, **variables},
+        **{**{name: key.default for name, key in VARIABLES.items()}, **variables},
     )

@@ -11,7 +11,8 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import request_headers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.access_control import Admission
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.tls import hsts_lines
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import raw_directives
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import keys, raw_directives
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_syntax import has_capture, line, quoted
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, Site, has_http2, has_tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import REDIRECTS, bytes_of
@@ -92,14 +93,14 @@ def shared_lines(site: Site) -> list[str]:
     ]
 
 
-def captures(site: Site, keys: t.Iterable[str], label: str) -> str:
+def captures(site: Site, hash_keys: t.Iterable[str], label: str) -> str:
     """The variables to look up where the operator may use $1, also in the keys that upstreams balance by.
 
     nginx has the captures of the expression that it tried last, and the maps have some. So these are looked up before a
     location's own expression; at worst they would change while nginx writes the headers (CVE-2026-42533). Those of
     server_name come before them, and once more after them, by a map of the site's own.
     """
-    texts = [*keys, *site["directives"]]
+    texts = [*hash_keys, *site["directives"]]
     for location in site["locations"]:
         texts += [*location["headers"].values(), *location["directives"]]
         texts += [location["return"].text or ""] if location["return"] else []
@@ -152,11 +153,10 @@ def _lines(
 ) -> list[str]:
     if not request_headers.is_proxied(location):
         return _own_lines(site, location, _answer_lines(location))
-    lines = [*guards, *_proxy_lines(location, number)]
-    lines += _buffer_lines(site, location)
+    lines = [*guards, *_pass_lines(location, number), *_ssl_lines(location)]
+    lines += keys.lines(LOCATION, _with_defaults(site, location))
     wanted = request_headers.headers(site, location)
     lines += request_headers.lines(wanted) if wanted != shared else []
-    lines += _body_lines(location)
     if location["websocket"] and _has(location, "error_page"):
         lines += error_page_lines(site)
     return _own_lines(site, location, lines)
@@ -219,7 +219,7 @@ def _if(condition: str, action: str) -> str:
 def _answer_lines(location: Location) -> list[str]:
     """Of a location that passes nothing on."""
     lines = [line("root", location["root"])] if location["root"] else []
-    lines += _body_lines(location)
+    lines += keys.lines(LOCATION, location)
     returned = location["return"]
     if returned:
         if returned.text is not None and returned.status not in REDIRECTS:
@@ -242,22 +242,6 @@ def _has(location: Location, directive: str) -> bool:
 def _path(location: Location) -> str:
     path = location["path"]
     return " ".join(filter(None, (path.modifier, quoted(path.path))))
-
-
-def _body_lines(location: Location) -> list[str]:
-    size = location["client_max_body_size"]
-    return [f"client_max_body_size {size};"] if size else []
-
-
-def _proxy_lines(location: Location, number: int) -> list[str]:
-    lines = [*_pass_lines(location, number), *_ssl_lines(location)]
-    for name in ("proxy_connect_timeout", "proxy_send_timeout"):
-        if location[name]:
-            lines.append(f"{name} {location[name]};")
-    timeout = location["proxy_read_timeout"] or (_WEBSOCKET_SILENCE if location["websocket"] else None)
-    if timeout:
-        lines.append(f"proxy_read_timeout {timeout};")
-    return lines
 
 
 def _pass_lines(location: Location, number: int) -> list[str]:
@@ -293,25 +277,22 @@ def _ssl_lines(location: Location) -> list[str]:
     ]
 
 
-def buffers(site: Site, location: Location) -> tuple[str | None, str | None]:
+def _with_defaults(site: Site, location: Location) -> Location:
+    """A location with what it prints where the operator says nothing."""
+    size, given = buffers(site, location)
+    silence = location["proxy_read_timeout"] or (_WEBSOCKET_SILENCE if location["websocket"] else None)
+    return {**location, "proxy_read_timeout": silence, "proxy_buffer_size": size, "proxy_buffers": given}
+
+
+def buffers(site: Site, location: Location) -> tuple[str | None, tuple[str, ...] | None]:
     """The proxy_buffer_size and the proxy_buffers of a location, or nothing where it has those of its site.
 
     Each fits what is given of the other: nginx refuses a size that is too large for the buffers.
     """
     size, given = location["proxy_buffer_size"], location["proxy_buffers"]
     if given and not size:
-        size = given.split()[1]
+        size = given[1]
     elif size and not given:
         is_default = not raw_directives.has(site["directives"], "proxy_buffers")
-        given = None if is_default and bytes_of(size) <= bytes_of(BUFFER) else f"4 {size}"
+        given = None if is_default and bytes_of(size) <= bytes_of(BUFFER) else ("4", size)
     return size, given
-
-
-def _buffer_lines(site: Site, location: Location) -> list[str]:
-    size, given = buffers(site, location)
-    lines = [f"proxy_buffering {location['proxy_buffering']};"] if location["proxy_buffering"] else []
-    lines += [f"proxy_buffer_size {size};"] if size else []
-    lines += [f"proxy_buffers {given};"] if given else []
-    if location["proxy_request_buffering"]:
-        lines.append(f"proxy_request_buffering {location['proxy_request_buffering']};")
-    return lines

@@ -19,17 +19,18 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.locations im
     refusal_maps,
     shared_lines,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import raw_directives
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import keys, raw_directives
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Listen, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_syntax import line
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_versions import Version
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import (
-    SERVER_PARAMETERS,
     Site,
     Upstream,
     has_http2,
     has_tls,
 )
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.site_keys import SITE
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_keys import SERVER_PARAMETERS, UPSTREAM
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import (
     METHODS_WITHOUT_BACKUP,
     Server,
@@ -165,8 +166,7 @@ def upstream_lines(upstream: Upstream, servers: tuple[Server, ...], nginx: Versi
     zone, listed = upstream["zone"], _server_lines(upstream, servers)
     size = zone.size if zone else f"{zone_kilobytes(sum(line.startswith('server ') for line in listed))}k"
     lines = [f"zone {(zone and zone.name) or upstream['name']} {size};"]
-    if upstream["resolver"]:
-        lines.append(line("resolver", *upstream["resolver"]))
+    lines += keys.lines(UPSTREAM, upstream)
     # Before the servers: nginx checks some combinations only in that order.
     lines += _balance_lines(upstream["balance"])
     lines += listed
@@ -250,7 +250,7 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
     lines += _connection_lines([site], site["directives"])
     # Of another name or port than the client's nginx knows nothing.
     lines += raw_directives.defaults(["absolute_redirect off;"], site["directives"])
-    lines.append(line("access_log", *(site["access_log"] or _log(label))))
+    lines += keys.lines(SITE, {**site, "access_log": site["access_log"] or _log(label)})
     if any(admissions[location["at"]].limits for location in site["locations"] if location["websocket"]):
         lines += CLIENT
     lines += error_page_lines(site)
@@ -312,8 +312,8 @@ def _connection_lines(sites: t.Sequence[Site], given: t.Sequence[str] = ()) -> l
     lines += raw_directives.defaults(sizes, given)
     buffers = [site["large_client_header_buffers"] for site in sites if site["large_client_header_buffers"]]
     if buffers:
-        number = max(int(each.split()[0]) for each in buffers)
-        size = max((each.split()[1] for each in buffers), key=bytes_of)
+        number = max(int(number) for number, _size in buffers)
+        size = max((size for _number, size in buffers), key=bytes_of)
         lines.append(f"large_client_header_buffers {number} {size};")
     return lines
 

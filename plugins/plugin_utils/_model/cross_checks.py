@@ -376,13 +376,13 @@ def _check_buffers(location: Location, errors: Errors) -> None:
     size, buffers = location.get("proxy_buffer_size"), location.get("proxy_buffers")
     if not buffers or raw_directives.has(location.get("directives", ()), "proxy_busy_buffers_size"):
         return
-    number, each = int(buffers.split()[0]), values.bytes_of(buffers.split()[1])
+    number, each = int(buffers[0]), values.bytes_of(buffers[1])
     largest = max(each, values.bytes_of(size) if size else 0)
     if 2 * largest > (number - 1) * each:
         need = (
             f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"
         )
-        errors.add(f"{location['at']}.proxy_buffers", f"'{buffers}' is too little: {need}")
+        errors.add(f"{location['at']}.proxy_buffers", f"'{' '.join(buffers)}' is too little: {need}")
 
 
 def _check_probe(location: Location, errors: Errors) -> None:

@@ -151,15 +151,15 @@ def _checked(
 ) -> _Checked | None:
     given = schema.variables(variables, errors)
     out, back = sorted({*drained, *(given["websockets_drain"] or ())}), given["websockets_undrain"] or ()
-    upstreams = schema.upstreams(given["websockets_upstreams"], "websockets_upstreams", errors)
-    sites = schema.sites(given["websockets_sites"], "websockets_sites", errors)
-    status = addresses.loopback(given[_STATUS], _STATUS, errors)
-    nginx = nginx_versions.given(given["websockets_nginx_version"], "websockets_nginx_version", errors)
+    upstreams: tuple[Upstream, ...] = given["websockets_upstreams"] or ()
+    sites: tuple[Site, ...] = given["websockets_sites"] or ()
+    status: Address | None = given[_STATUS]
+    nginx = given["websockets_nginx_version"] or nginx_versions.NEWEST
     servers = {
         upstream["at"]: upstream_servers.drained(upstream_servers.servers(upstream, inventory, errors), out, back)
         for upstream in upstreams
     }
-    needs = [need for upstream in upstreams for need in nginx_versions.needs(upstream, servers[upstream["at"]])]
+    needs = list(nginx_versions.needs(upstreams, servers, sites))
 
     nginx_versions.check(needs, nginx, errors)
     cross_checks.check_upstreams(upstreams, errors)
@@ -170,7 +170,7 @@ def _checked(
     cross_checks.check_delivered(sites, given["websockets_config_path"], errors)
     cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], errors)
     cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], errors)
-    names = _upstream_names(given["websockets_upstreams"], upstreams)
+    names = _upstream_names(given["websockets_upstreams"])
     for site in sites:
         for location in site.get("locations", ()):
             cross_checks.check_location(location, site, names, errors)
@@ -208,10 +208,10 @@ def digest(model: Model) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _upstream_names(given: object, upstreams: t.Sequence[Upstream]) -> set[str] | None:
-    """The names of all upstreams; None where one has no sound name, for it could be the one that a location means."""
-    known = isinstance(given, list) and all("name" in upstream for upstream in upstreams)
-    return {upstream["name"] for upstream in upstreams} if known else None
+def _upstream_names(upstreams: t.Sequence[Upstream] | None) -> set[str] | None:
+    """The names of all upstreams; None where one has no valid name, for it could be the one that a location means."""
+    known = upstreams is not None and all("name" in upstream for upstream in upstreams)
+    return {upstream["name"] for upstream in upstreams or ()} if known else None
 
 
 def _model(checked: _Checked) -> Model:

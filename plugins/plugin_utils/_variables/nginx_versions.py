@@ -11,6 +11,10 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.site_keys import SITE
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_keys import SERVER_PARAMETERS, UPSTREAM
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Site, Upstream
@@ -18,9 +22,7 @@ if t.TYPE_CHECKING:
 
 # From https://nginx.org/en/CHANGES.
 _OLDEST = (1, 18, 0)
-_BALANCES = {"sticky": (1, 29, 6), "least_time": (1, 31, 0)}
-_SERVER_PARAMETERS = {"resolve": (1, 27, 3), "route": (1, 29, 6), "drain": (1, 29, 6)}
-_RESOLVER_IN_UPSTREAM = (1, 27, 3)
+BALANCES = {"sticky": (1, 29, 6), "least_time": (1, 31, 0)}
 _HTTP2_DIRECTIVE = (1, 25, 1)
 _REJECT_HANDSHAKE = (1, 19, 4)
 _SPREADS_CONNECTIONS = (1, 21, 6)
@@ -94,17 +96,31 @@ class Need(t.NamedTuple):
     since: tuple[int, int, int]
 
 
-def needs(upstream: Upstream, servers: t.Sequence[Server]) -> t.Iterator[Need]:
-    """What an upstream needs beyond the oldest nginx."""
-    method = upstream.get("balance", ("",))[0]
-    if method in _BALANCES:
-        yield Need(f"{upstream['at']}.balance", method, _BALANCES[method])
-    if upstream.get("resolver"):
-        yield Need(f"{upstream['at']}.resolver", "resolver", _RESOLVER_IN_UPSTREAM)
-    for server in servers:
-        for name, since in _SERVER_PARAMETERS.items():
-            if server.parameters.get(name):
-                yield Need(f"{server.parameters['at']}.{name}", name, since)
+def needs(
+    upstreams: t.Iterable[Upstream], servers: t.Mapping[str, t.Sequence[Server]], sites: t.Iterable[Site]
+) -> t.Iterator[Need]:
+    """What the variables need beyond the oldest nginx, given the servers of each upstream by its path."""
+    for upstream in upstreams:
+        method = upstream.get("balance", ("",))[0]
+        if method in BALANCES:
+            yield Need(f"{upstream['at']}.balance", method, BALANCES[method])
+        yield from _needs_of_keys(UPSTREAM, upstream)
+        for server in servers[upstream["at"]]:
+            yield from _needs_of_keys(SERVER_PARAMETERS, server.parameters)
+    for site in sites:
+        yield from _needs_of_keys(SITE, site)
+        for location in site.get("locations", ()):
+            yield from _needs_of_keys(LOCATION, location)
+
+
+def _needs_of_keys(keys: t.Mapping[str, Key], block: t.Mapping[str, t.Any]) -> t.Iterator[Need]:
+    for name, since in _gated(keys):
+        if block.get(name):
+            yield Need(f"{block['at']}.{name}", name, since)
+
+
+def _gated(keys: t.Mapping[str, Key]) -> list[tuple[str, tuple[int, int, int]]]:
+    return [(name, key.nginx) for name, key in keys.items() if key.nginx]
 
 
 def check(found: t.Iterable[Need], nginx: Version, errors: Errors) -> None:

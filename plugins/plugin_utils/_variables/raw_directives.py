@@ -11,64 +11,23 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, described, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key, owned
 
-_OWN_KEY = "the key '{}' is for it"
 
-# What each block's keys say, by the name of nginx's directive. Once more in 'directives' it would be a second opinion.
-HTTP = {
-    "upstream": "the variable websockets_upstreams is for it",
-    "server": "the variable websockets_sites is for it",
-}
-UPSTREAM = {
-    **{name: _OWN_KEY.format("balance") for name in values.BALANCES},
-    "server": _OWN_KEY.format("servers"),
-    **{name: _OWN_KEY.format(name) for name in ("zone", "keepalive", "resolver")},
-}
-SITE = {
-    **{
-        name: _OWN_KEY.format(name)
-        for name in (
-            *("listen", "server_name", "http2", "access_log", "client_header_timeout", "large_client_header_buffers"),
-            *(
-                "ssl_certificate",
-                "ssl_certificate_key",
-                "ssl_client_certificate",
-                "ssl_verify_client",
-                "ssl_buffer_size",
-            ),
-            *("set_real_ip_from", "real_ip_header"),
-        )
-    },
-    "real_ip_recursive": "it is on where set_real_ip_from is",
-    **dict.fromkeys(
-        ("server_tokens", "ssl_session_cache", "ssl_session_timeout", "ssl_session_tickets"),
-        "it is written anyway, and nginx takes it once",
-    ),
-    **{
-        name: _OWN_KEY.format("ssl_policy")
-        for name in ("ssl_protocols", "ssl_ciphers", "ssl_prefer_server_ciphers", "ssl_ecdh_curve")
-    },
-    "recursive_error_pages": "with it the answer 426 would be looked for without end",
-    "proxy_set_header": _OWN_KEY.format("headers"),
-    # Each location has its own, so on the site it would be without effect.
-    "proxy_read_timeout": "the key 'proxy_read_timeout' of a location is for it",
-    "proxy_http_version": "it is always 1.1, for WebSockets need it",
-}
-LOCATION = {
-    "proxy_set_header": _OWN_KEY.format("headers"),
-    "proxy_http_version": "it is always 1.1, for WebSockets need it",
-    "proxy_ssl_server_name": "it is on where proxy_pass is https",
-    "proxy_ssl_verify_depth": "it is 3 where proxy_ssl_verify is on",
-    **{
-        name: _OWN_KEY.format(name)
-        for name in (
-            *("proxy_pass", "root", "return", "resolver", "client_max_body_size"),
-            *("proxy_connect_timeout", "proxy_send_timeout", "proxy_read_timeout"),
-            *("proxy_buffering", "proxy_buffer_size", "proxy_buffers", "proxy_request_buffering"),
-            *("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"),
-        )
-    },
-}
+def key(block: str, keys: t.Mapping[str, Key], others: t.Mapping[str, str]) -> Key:
+    """The key 'directives' of a block of nginx's file, given its other keys, and what else is refused and why.
+
+    What the role writes once more in 'directives' would be a second opinion, or refused by nginx.
+    """
+    refused = {**owned(keys), **others}
+    return Key(
+        snippet(refused),
+        f"Whole lines of nginx for the C({block}) block, for what has no key. One string or a list of them.",
+        default=[],
+        refused=refused,
+        version_added="0.2.0",
+        see="directives",
+    )
 
 
 def has(lines: t.Iterable[str], name: str) -> bool:
@@ -114,7 +73,7 @@ def snippet(owned: t.Mapping[str, str]) -> t.Callable[[object, str, Errors], tup
             errors.add(path, f"{error}: {shown(text)}")
             return None
         for name in dict.fromkeys(name for name in names if name in owned):
-            errors.add(path, f"has '{name}': {owned[name]}")
+            errors.add(path, f"'{name}' is not allowed here: {owned[name]}")
         # What Python takes for a space or a line's end may be a part of a word to nginx.
         lines = (line.rstrip(" \t") for line in text.split("\n"))
         return tuple(line for line in lines if line)

@@ -317,6 +317,33 @@ def header_name(value: object, path: str, errors: Errors) -> str | None:
     return matching(_HEADER_NAME, "a header's name, or proxy_protocol", value, path, errors)
 
 
+def headers(
+    check: t.Callable[[object, str, Errors], str | None], refused: t.Collection[str], why: str
+) -> t.Callable[[object, str, Errors], dict[str, str] | None]:
+    """The check of headers, given that of their values, and those that are not to be set."""
+
+    def headers(value: object, path: str, errors: Errors) -> dict[str, str] | None:
+        if not isinstance(value, t.Mapping):
+            errors.add(path, f"must be a mapping, not {kind(value)}")
+            return None
+        found: dict[str, tuple[str, str]] = {}
+        for name, item in value.items():
+            # A name that is none may be a secret in the wrong place.
+            if not is_header_name(name):
+                errors.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
+                continue
+            checked = check(item, f"{path}.{name}", errors)
+            if name.lower() in refused:
+                errors.add(f"{path}.{name}", f"is not to be set: {why}")
+            if name.lower() in found:
+                errors.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+            if checked is not None:
+                found[name.lower()] = (str(name), checked)
+        return dict(found.values())
+
+    return headers
+
+
 def host_name(value: object, path: str, errors: Errors) -> str | None:
     return matching(_HOST_NAME, "a host name", value, path, errors)
 
@@ -485,7 +512,7 @@ def bytes_of(given: str) -> int:
     return int(given.rstrip("kKmM")) * {"k": 1024, "m": 1024 * 1024}.get(given[-1].lower(), 1)
 
 
-def buffers(value: object, path: str, errors: Errors) -> str | None:
+def buffers(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The value of proxy_buffers: how many, and how large each."""
     found = words_of(value, path, errors)
     if found is None:
@@ -497,7 +524,7 @@ def buffers(value: object, path: str, errors: Errors) -> str | None:
         and int(found[0]) > 1
         and _SIZE.fullmatch(found[1])
     ):
-        return " ".join(found)
+        return found
     errors.add(path, f"{shown(value)} is not a number of buffers, at least 2, and a size: 8 4k")
     return None
 

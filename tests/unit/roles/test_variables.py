@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import schema
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import location_keys, site_keys, upstream_keys
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 
@@ -38,7 +40,7 @@ def test_every_variable_has_a_default_a_specification_and_a_line_in_the_readme(r
 
 
 def test_every_variable_has_the_same_default_in_the_schema() -> None:
-    assert defaults("websockets") == schema.VARIABLES
+    assert defaults("websockets") == {name: key.default for name, key in VARIABLES.items()}
 
 
 UPSTREAM = options("websockets")["websockets_upstreams"]["options"]
@@ -49,19 +51,19 @@ LOCATION = SITE["locations"]["options"]
 @pytest.mark.parametrize(
     ("heading", "keys", "specified"),
     [
-        ("### `websockets_upstreams[]`", schema.UPSTREAM, UPSTREAM),
+        ("### `websockets_upstreams[]`", upstream_keys.UPSTREAM, UPSTREAM),
         (
             "### `websockets_upstreams[].servers[]` and `websockets_server`",
-            schema.SERVER,
+            upstream_keys.SERVER,
             UPSTREAM["servers"]["options"],
         ),
-        ("### `websockets_sites[]`", schema.SITE, SITE),
-        ("### `websockets_sites[].locations[]`", schema.LOCATION, LOCATION),
-        ("### `websockets_sites[].locations[].probe`", schema.PROBE, LOCATION["probe"]["options"]),
+        ("### `websockets_sites[]`", site_keys.SITE, SITE),
+        ("### `websockets_sites[].locations[]`", location_keys.LOCATION, LOCATION),
+        ("### `websockets_sites[].locations[].probe`", location_keys.PROBE, LOCATION["probe"]["options"]),
     ],
 )
 def test_every_key_is_known_to_the_schema_the_specification_and_the_readme(
-    heading: str, keys: dict[str, schema.Key], specified: dict[str, t.Any]
+    heading: str, keys: dict[str, Key], specified: dict[str, t.Any]
 ) -> None:
     assert sorted(table("websockets", heading)) == sorted(keys)
     assert {name: spec.get("required", False) for name, spec in specified.items()} == {
@@ -72,4 +74,4 @@ def test_every_key_is_known_to_the_schema_the_specification_and_the_readme(
 def test_a_host_has_the_parameters_of_a_server_in_the_same_words() -> None:
     server = {name: spec for name, spec in UPSTREAM["servers"]["options"].items() if name != "address"}
     assert options("websockets")["websockets_server"]["options"] == server
-    assert server.keys() == schema.SERVER_PARAMETERS.keys()
+    assert server.keys() == upstream_keys.SERVER_PARAMETERS.keys()

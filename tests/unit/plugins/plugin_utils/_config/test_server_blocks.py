@@ -359,8 +359,8 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("server {\n    listen 80;\n}", "has 'server': the variable websockets_sites is for it"),
-        ("upstream a {\n    server b;\n}", "has 'upstream': the variable websockets_upstreams is for it"),
+        ("server {\n    listen 80;\n}", "has 'server': use the variable websockets_sites"),
+        ("upstream a {\n    server b;\n}", "has 'upstream': use the variable websockets_upstreams"),
         ("map $a $b {", "opens a brace that it does not close: 'map $a $b {'"),
         (7, "must be a string or a list of strings, not an integer (7)"),
     ],

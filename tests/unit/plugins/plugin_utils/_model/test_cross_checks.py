@@ -89,9 +89,9 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(directives="proxy_set_header A b; proxy_read_timeout 5m;")],
             [
-                "websockets_sites[0].directives: has 'proxy_set_header': the key 'headers' is for it",
-                "websockets_sites[0].directives: has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location"
-                " is for it",
+                "websockets_sites[0].directives: 'proxy_set_header' is not allowed here: set by the key 'headers'",
+                "websockets_sites[0].directives: 'proxy_read_timeout' is not allowed here: use the key"
+                " 'proxy_read_timeout' of the locations",
             ],
             id="lines of a site that its locations would not inherit",
         ),

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import raw_directives
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.site_keys import SITE
 from modelling import UPSTREAM, blocks_of, errors_of, location, secure, server_at, sound
 
 LIMITS = {"limit_conn_per_client": 1, "limit_handshakes_per_client": "1r/s"}
@@ -33,6 +34,7 @@ FULL = secure(
         {"path": "/c/", "proxy_pass": "http://a.example", "resolver": "10.0.0.1", "headers": {"X": "a"}},
     ],
 )
+REFUSED = {"server": SITE["directives"].refused or {}, "location": LOCATION["directives"].refused or {}}
 # nginx takes these more than once in a block, or they mean more than one thing.
 REPEATED = {"add_header", "error_page", "if", "set", "}", "limit_conn", "limit_req", "return"}
 # A line of a site's own takes the place of these.
@@ -52,29 +54,35 @@ def test_whatever_is_written_anyway_is_refused_in_directives() -> None:
     """A second line would be one that nginx refuses, or a second opinion."""
     model = sound([UPSTREAM], [FULL])
     of_site = names(server_at(model, "websockets_sites[0]")["lines"])
-    assert of_site - REPEATED - REPLACED - raw_directives.SITE.keys() == set()
+    assert of_site - REPEATED - REPLACED - REFUSED["server"].keys() == set()
     assert of_site > REPLACED
-    assert REPLACED.isdisjoint(raw_directives.SITE)
+    assert REPLACED.isdisjoint(REFUSED["server"])
     of_locations = names(line for lines in blocks_of(model).values() for line in lines)
-    assert of_locations - REPEATED - OF_LIMITS - raw_directives.LOCATION.keys() == set()
+    assert of_locations - REPEATED - OF_LIMITS - REFUSED["location"].keys() == set()
 
 
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("server_tokens on;", "has 'server_tokens': it is written anyway, and nginx takes it once"),
-        ("ssl_session_timeout 5m;", "has 'ssl_session_timeout': it is written anyway, and nginx takes it once"),
-        ("ssl_ciphers HIGH;", "has 'ssl_ciphers': the key 'ssl_policy' is for it"),
-        ("ssl_certificate /a.pem;", "has 'ssl_certificate': the key 'ssl_certificate' is for it"),
-        ("set_real_ip_from 0.0.0.0/0;", "has 'set_real_ip_from': the key 'set_real_ip_from' is for it"),
-        ("real_ip_recursive off;", "has 'real_ip_recursive': it is on where set_real_ip_from is"),
+        ("server_tokens on;", "'server_tokens' is not allowed here: the role sets it"),
+        ("ssl_session_timeout 5m;", "'ssl_session_timeout' is not allowed here: the role sets it"),
+        ("ssl_ciphers HIGH;", "'ssl_ciphers' is not allowed here: set by the key 'ssl_policy'"),
+        ("ssl_certificate /a.pem;", "'ssl_certificate' is not allowed here: set by the key 'ssl_certificate'"),
+        ("set_real_ip_from 0.0.0.0/0;", "'set_real_ip_from' is not allowed here: set by the key 'set_real_ip_from'"),
+        ("real_ip_recursive off;", "'real_ip_recursive' is not allowed here: set by the key 'set_real_ip_from'"),
         (
             "recursive_error_pages on;",
-            "has 'recursive_error_pages': with it the answer 426 would be looked for without end",
+            "'recursive_error_pages' is not allowed here: nginx would look for the error page of 426 without end",
         ),
-        ("proxy_set_header A b;", "has 'proxy_set_header': the key 'headers' is for it"),
-        ("proxy_read_timeout 5m;", "has 'proxy_read_timeout': the key 'proxy_read_timeout' of a location is for it"),
-        ("proxy_http_version 1.0;", "has 'proxy_http_version': it is always 1.1, for WebSockets need it"),
+        ("proxy_set_header A b;", "'proxy_set_header' is not allowed here: set by the key 'headers'"),
+        (
+            "proxy_read_timeout 5m;",
+            "'proxy_read_timeout' is not allowed here: use the key 'proxy_read_timeout' of the locations",
+        ),
+        (
+            "proxy_http_version 1.0;",
+            "'proxy_http_version' is not allowed here: it is always 1.1, which WebSockets require",
+        ),
     ],
 )
 def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, error: str) -> None:
@@ -84,10 +92,13 @@ def test_a_line_of_a_site_that_has_another_place_is_refused(line: str, error: st
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("resolver 10.0.0.1;", "has 'resolver': the key 'resolver' is for it"),
-        ("proxy_set_header A b;", "has 'proxy_set_header': the key 'headers' is for it"),
-        ("proxy_ssl_verify off;", "has 'proxy_ssl_verify': the key 'proxy_ssl_verify' is for it"),
-        ("proxy_ssl_verify_depth 9;", "has 'proxy_ssl_verify_depth': it is 3 where proxy_ssl_verify is on"),
+        ("resolver 10.0.0.1;", "'resolver' is not allowed here: set by the key 'resolver'"),
+        ("proxy_set_header A b;", "'proxy_set_header' is not allowed here: set by the key 'headers'"),
+        ("proxy_ssl_verify off;", "'proxy_ssl_verify' is not allowed here: set by the key 'proxy_ssl_verify'"),
+        (
+            "proxy_ssl_verify_depth 9;",
+            "'proxy_ssl_verify_depth' is not allowed here: set by the key 'proxy_ssl_verify'",
+        ),
     ],
 )
 def test_a_line_of_a_location_that_has_another_place_is_refused(line: str, error: str) -> None:

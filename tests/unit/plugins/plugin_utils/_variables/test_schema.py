@@ -106,9 +106,9 @@ from modelling import INVENTORY, PATHS, SITE, UPSTREAM, check, errors_of, locati
             {"balance": "sticky"},
             ".balance: 'sticky' is not 'sticky cookie NAME …', 'sticky route $VARIABLE …' or 'sticky learn …'",
         ),
-        ({"ip_hash": True}, ".ip_hash: is not a key known here: the key 'balance' is for it"),
-        ({"directives": "hash $x;"}, ".directives: has 'hash': the key 'balance' is for it"),
-        ({"directives": ["a;", "server b:1;"]}, ".directives: has 'server': the key 'servers' is for it"),
+        ({"ip_hash": True}, ".ip_hash: is not a key known here: set by the key 'balance'"),
+        ({"directives": "hash $x;"}, ".directives: 'hash' is not allowed here: set by the key 'balance'"),
+        ({"directives": ["a;", "server b:1;"]}, ".directives: 'server' is not allowed here: set by the key 'servers'"),
         ({"directives": "a b"}, ".directives: has no ';' at its end: 'a b'"),
         ({"directives": {"a": 1}}, ".directives: must be a string or a list of strings, not a mapping"),
         ({"zone": "16k"}, ".zone: '16k' is too small for nginx: 32k is the least"),
@@ -175,15 +175,15 @@ def test_a_invalid_upstream_is_refused(keys: dict[str, t.Any], error: str) -> No
         ({"locations": [location(upstream=None)]}, ".locations[0].upstream: must be a string, not nothing (None)"),
         (
             {"locations": [location(proxy_http_version=1.1)]},
-            ".locations[0].proxy_http_version: is not a key known here: it is always 1.1, for WebSockets need it",
+            ".locations[0].proxy_http_version: is not a key known here: it is always 1.1, which WebSockets require",
         ),
         (
             {"locations": [location(proxy_set_header={"A": "b"})]},
-            ".locations[0].proxy_set_header: is not a key known here: the key 'headers' is for it",
+            ".locations[0].proxy_set_header: is not a key known here: set by the key 'headers'",
         ),
         (
             {"locations": [location(directives="proxy_set_header A b;")]},
-            ".locations[0].directives: has 'proxy_set_header': the key 'headers' is for it",
+            ".locations[0].directives: 'proxy_set_header' is not allowed here: set by the key 'headers'",
         ),
         (
             {"locations": [location(headers={"X": 1})]},
@@ -298,7 +298,7 @@ def test_a_invalid_upstream_is_refused(keys: dict[str, t.Any], error: str) -> No
             {"access_log": "/ws.log $format"},
             ".access_log: '/ws.log $format' has a variable, which is allowed in if= alone",
         ),
-        ({"directives": "listen 81;"}, ".directives: has 'listen': the key 'listen' is for it"),
+        ({"directives": "listen 81;"}, ".directives: 'listen' is not allowed here: set by the key 'listen'"),
         ({"directives": "} server {"}, ".directives: closes a brace that it did not open: '} server {'"),
         (
             {"locations": [location(path="/a"), location(path="^~ /a")]},
@@ -353,12 +353,12 @@ def test_the_plain_variables_are_checked_too() -> None:
     assert gateway_model(variables, INVENTORY, errors) is None
     assert errors.lines == [
         "websockets_state: 'presnt' is not one of present, absent (did you mean 'present'?)",
-        "websockets_config_path: '00-websockets.conf' is not an absolute path",
         "websockets_probe_policy: 'rolback' is not one of rollback, fail, warn, skip (did you mean 'rollback'?)",
         "websockets_capacity: 0 is out of range: 1 to 10000000",
         "websockets_worker_shutdown_timeout: '1 hour' is not a time as nginx writes it: 90, 90s, 30m, 1h30m, 500ms",
         "websockets_manage_nginx_conf: must be true or false, not a string ('no')",
         "websockets_manage_service: must be true or false, not an integer (1)",
+        "websockets_config_path: '00-websockets.conf' is not an absolute path",
     ]
 
 
@@ -372,8 +372,8 @@ def test_variables_of_the_wrong_type_are_refused() -> None:
 def test_a_gateways_own_parameters_as_a_server_are_checked() -> None:
     _model, errors = check([UPSTREAM], [SITE], websockets_server={"wieght": 3}, websockets_render_dir="")
     assert errors == [
-        "websockets_render_dir: is empty: name a folder",
         "websockets_server.wieght: is not a key known here (did you mean 'weight'?)",
+        "websockets_render_dir: is empty: name a folder",
     ]
 
 
@@ -396,12 +396,12 @@ def test_the_variables_of_fleets_are_checked() -> None:
         f"websockets_serial[4]: '101%' {size}",
         f"websockets_serial[5]: 'half' {size}",
         f"websockets_serial[6]: True {size}",
+        "websockets_health_path: 'healthz' is not a path such as /healthz",
         f"websockets_health_wait: '10 s' {time}",
         "websockets_drain: must be a list or a text with commas, not a mapping",
         "websockets_undrain[1]: 'a b' is not a host's name",
         "websockets_undrain[2]: '' is not a host's name",
         f"websockets_drain_timeout: 'soon' {time}",
-        "websockets_health_path: 'healthz' is not a path such as /healthz",
     ]
     assert check([UPSTREAM], [SITE], websockets_serial=[])[1] == [
         "websockets_serial: is empty: the last size holds for all batches that follow"

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of the role."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
+    addresses,
+    nginx_versions,
+    raw_directives,
+    values,
+)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key, list_of, mapping
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.site_keys import SITE, site
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_keys import (
+    SERVER_PARAMETERS,
+    UPSTREAM,
+    upstream,
+)
+
+_RUN = "it says how a playbook goes about it"
+
+
+def _verify_address(value: object, path: str, errors: Errors) -> str | bool | None:
+    return False if value is False else addresses.host(value, path, errors)
+
+
+VARIABLES = {
+    "websockets_state": Key(
+        values.state,
+        "Whether the host is a gateway. V(absent) removes the configuration and its log, and nginx too if this role "
+        "installed it and no other site uses it.",
+        default="present",
+        unprinted=_RUN,
+        type="str",
+        choices=values.STATES,
+    ),
+    "websockets_upstreams": Key(
+        functools.partial(list_of, upstream),
+        "The upstreams, a list of mappings, see below.",
+        default=[],
+        keys=UPSTREAM,
+    ),
+    "websockets_sites": Key(
+        functools.partial(list_of, site),
+        "The sites that the gateway serves, a list of mappings, see below.",
+        default=[],
+        keys=SITE,
+    ),
+    "websockets_directives": replace(
+        raw_directives.key(
+            "http",
+            {},
+            {
+                "upstream": "use the variable websockets_upstreams",
+                "server": "use the variable websockets_sites",
+            },
+        ),
+        description="Whole lines of nginx for the C(http) block, such as C(map), C(geo) and C(proxy_cache_path), for "
+        "what has no variable. One string or a list of them. They come first in the file.",
+        version_added="0.6.0",
+    ),
+    "websockets_server": Key(
+        functools.partial(mapping, keys=SERVER_PARAMETERS),
+        "A variable of a backend, not of the gateway: the parameters of that host as a server, see below, in every "
+        "upstream that is built from a group with O(websockets_upstreams[].group).",
+        default={},
+        unprinted="it is read from the variables of the hosts of a group",
+        keys=SERVER_PARAMETERS,
+        version_added="0.2.0",
+    ),
+    "websockets_probe_policy": Key(
+        values.probe_policy,
+        "What happens if a route is not verified: V(rollback), V(fail), V(warn) or V(skip).\n"
+        "Each time it is reported which one, why, and what to do.\n"
+        "V(rollback) rolls the deploy back if it caused the failure. It did where a route was verified before and is "
+        "not now, and where a new route is not verified although a backend takes the same handshake when it is asked "
+        "directly. The host fails either way.\n"
+        "V(fail) fails the host, V(warn) warns, and both keep the new configuration, which nginx accepted.\n"
+        "V(skip) probes nothing.",
+        default="rollback",
+        unprinted=_RUN,
+        type="str",
+        choices=values.PROBE_POLICIES,
+        version_added="0.3.0",
+        see="Where a route is not verified",
+    ),
+    "websockets_serial": Key(
+        values.serial,
+        "The sizes of the batches in which the playbook C(wsfleet.nginx.site) deploys to the gateways, each a number "
+        "or a share of them. The last one holds for all batches that follow.\n"
+        "It is one for all gateways, that of the first which has it.",
+        default=[1, "10%", "25%"],
+        unprinted=_RUN,
+        version_added="0.5.0",
+        see="Fleets",
+    ),
+    "websockets_health_path": Key(
+        values.health_path,
+        "A path, such as V(/healthz), where load balancers ask whether new clients may come.\n"
+        "Every server of the gateway responds V(200) there, or V(503) while the file is there that has the name of "
+        "O(websockets_config_path) with C(.out) in place of C(.conf).",
+        default=None,
+        type="str",
+        version_added="0.5.0",
+        see="Taking out",
+    ),
+    "websockets_health_wait": Key(
+        values.seconds,
+        "How long a deploy that changes something takes the gateway out of its load balancers before it begins.\n"
+        "It costs no socket to deploy to a gateway that is in.",
+        default="0s",
+        unprinted=_RUN,
+        type="str",
+        version_added="0.5.0",
+    ),
+    "websockets_drain": Key(
+        values.machines,
+        "The servers and gateways that the playbook C(wsfleet.nginx.drain) takes out, a list, or a string with "
+        "commas.\n"
+        "A server is a host of an upstream's group, or the host of an address, with its port or without.",
+        default=[],
+        version_added="0.5.0",
+        see="Taking out",
+    ),
+    "websockets_undrain": Key(
+        values.machines,
+        "Those that it brings back.",
+        default=[],
+        unprinted="it takes names from websockets_drain's of earlier runs",
+        version_added="0.5.0",
+    ),
+    "websockets_drain_timeout": Key(
+        values.seconds,
+        "How long it waits for the connections of what it took out.",
+        default="10m",
+        unprinted=_RUN,
+        type="str",
+        version_added="0.5.0",
+    ),
+    "websockets_capacity": Key(
+        values.capacity,
+        "How many WebSockets the gateway must be able to hold at once. nginx's limits follow from it.\n"
+        "A WebSocket takes two connections, and any worker may come to hold all of them, so C(worker_connections) is "
+        "twice the capacity and 512 for all else, and C(worker_rlimit_nofile) is 512 more.",
+        default=4096,
+        type="int",
+        version_added="0.3.0",
+        see="Capacity",
+    ),
+    "websockets_worker_shutdown_timeout": Key(
+        values.milliseconds,
+        "How long a WebSocket may stay open after a reload in the workers that it was opened with; V(0) for ever.",
+        default="1h",
+        unprinted="it stands in nginx.conf",
+        type="str",
+        version_added="0.3.0",
+    ),
+    "websockets_manage_nginx_conf": Key(
+        values.boolean,
+        "V(false) leaves C(nginx.conf) to others.\n"
+        "Otherwise C(worker_processes), C(worker_rlimit_nofile), C(worker_shutdown_timeout) and C(worker_connections) "
+        "are set in it, and all else in that file stays as it is.\n"
+        "With V(false), a limit that is too low for O(websockets_capacity) is a warning.",
+        default=True,
+        unprinted=_RUN,
+        type="bool",
+        version_added="0.3.0",
+    ),
+    "websockets_manage_service": Key(
+        values.boolean,
+        "V(false) leaves the service's unit to others.\n"
+        "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, and gives open "
+        "WebSockets half a minute to end when it is stopped.",
+        default=True,
+        unprinted=_RUN,
+        type="bool",
+        version_added="0.3.0",
+    ),
+    "websockets_status_listen": Key(
+        addresses.loopback,
+        "The address of the loopback interface at which nginx reports which configuration is live. No site may use its "
+        "port.",
+        default="127.0.0.1:6455",
+        type="str",
+    ),
+    "websockets_config_path": Key(
+        values.absolute_path,
+        "The file that is written. nginx must include it.",
+        default="/etc/nginx/conf.d/00-websockets.conf",
+        type="path",
+    ),
+    "websockets_nginx_version": Key(
+        nginx_versions.given,
+        "A version of nginx, such as V(1.26.3). What it cannot do is an error, before any host is touched.\n"
+        "The playbook C(wsfleet.nginx.render) requires it, for it asks no host. A deploy goes by the nginx that it "
+        "finds on the host.",
+        default=None,
+        type="str",
+        version_added="0.2.0",
+        see="Versions of nginx",
+    ),
+    "websockets_openssl_version": Key(
+        values.openssl_version,
+        "A version of OpenSSL, such as V(3.5.4), for files that are rendered without a host.\n"
+        "Without one, what some hosts lack is left out. A deploy goes by the OpenSSL that it finds.",
+        default=None,
+        type="str",
+        version_added="0.4.0",
+        see="Without a host",
+    ),
+    "websockets_report": Key(
+        values.directory,
+        "The directory on the controller for the report of the playbook C(wsfleet.nginx.verify).\n"
+        "It gets the files C(report.json), C(junit.xml) and C(index.html). It is relative to where the playbook was "
+        "started.",
+        default=None,
+        unprinted=_RUN,
+        type="str",
+        version_added="0.5.0",
+        see="Verify",
+    ),
+    "websockets_verify_address": Key(
+        _verify_address,
+        "The host name or address at which the controller reaches the sites of the gateway, for the playbook "
+        "C(wsfleet.nginx.verify); V(false) if it reaches none, as behind a firewall.\n"
+        "With V(false) the routes are probed from the gateway alone.",
+        default=None,
+        otherwise="C(ansible_host), or the gateway's name in the inventory",
+        unprinted=_RUN,
+        version_added="0.5.0",
+        see="Verify",
+    ),
+    "websockets_render_dir": Key(
+        values.directory,
+        "The directory on the controller for the files that the playbook C(wsfleet.nginx.render) writes.\n"
+        "It is relative to where the playbook was started.",
+        default=None,
+        unprinted=_RUN,
+        type="str",
+        version_added="0.2.0",
+        see="Without a host",
+    ),
+}

@@ -133,7 +133,7 @@ VARIABLES = {
         values.machines,
         "Those that it brings back.",
         default=[],
-        unprinted="it takes names from websockets_drain's of earlier runs",
+        unprinted="it brings back what an earlier run took out",
         version_added="0.5.0",
     ),
     "websockets_drain_timeout": Key(

@@ -33,7 +33,7 @@ def _verify_address(value: object, path: str, errors: Errors) -> str | bool | No
 
 VARIABLES = {
     "websockets_state": Key(
-        values.state,
+        values.one_of(*values.STATES),
         "Whether the host is a gateway. V(absent) removes the configuration and its log, and nginx too if this role "
         "installed it and no other site uses it.",
         default="present",
@@ -76,7 +76,7 @@ VARIABLES = {
         version_added="0.2.0",
     ),
     "websockets_probe_policy": Key(
-        values.probe_policy,
+        values.one_of(*values.PROBE_POLICIES),
         "What happens if a route is not verified: V(rollback), V(fail), V(warn) or V(skip).\n"
         "Each time it is reported which one, why, and what to do.\n"
         "V(rollback) rolls the deploy back if it caused the failure. It did where a route was verified before and is "

@@ -76,7 +76,7 @@ SITE = {
         version_added="0.4.0",
     ),
     "ssl_policy": Key(
-        values.ssl_policy,
+        values.one_of(*values.SSL_POLICIES),
         "The protocols, ciphers and curves of Mozilla's guidelines 6.0: V(intermediate) has TLS 1.2 and 1.3, "
         "V(modern) has TLS 1.3 alone.\n"
         "A curve that the gateway's OpenSSL lacks is left out.",

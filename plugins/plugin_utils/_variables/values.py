@@ -304,13 +304,9 @@ def _pem_or_path(label: str, what: str, value: object, path: str, errors: Errors
     return None
 
 
-def ssl_policy(value: object, path: str, errors: Errors) -> str | None:
-    return one_of(SSL_POLICIES, value, path, errors)
-
-
 def ssl_verify_client(value: object, path: str, errors: Errors) -> str | None:
     """YAML may have read on as a boolean."""
-    return one_of(("on", "optional"), "on" if value is True else value, path, errors)
+    return one_of("on", "optional")("on" if value is True else value, path, errors)
 
 
 def header_name(value: object, path: str, errors: Errors) -> str | None:
@@ -411,7 +407,7 @@ def on_off(value: object, path: str, errors: Errors) -> str | None:
     """nginx's on and off, which YAML may have read as booleans."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return one_of(("on", "off"), value, path, errors)
+    return one_of("on", "off")(value, path, errors)
 
 
 def port(value: object, path: str, errors: Errors) -> int | None:
@@ -440,14 +436,6 @@ def port_or_variable(value: object, path: str, errors: Errors) -> int | str | No
         errors.add(path, f"must be an integer or the name of a host variable, not {shown(value)}")
         return None
     return port(value, path, errors)
-
-
-def state(value: object, path: str, errors: Errors) -> str | None:
-    return one_of(STATES, value, path, errors)
-
-
-def probe_policy(value: object, path: str, errors: Errors) -> str | None:
-    return one_of(PROBE_POLICIES, value, path, errors)
 
 
 def capacity(value: object, path: str, errors: Errors) -> int | None:
@@ -551,8 +539,7 @@ def balance(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     if found is None:
         return None
     method, rest = found[0], found[1:]
-    if method not in BALANCES:
-        errors.add(path, f"{shown(method)} is not one of {', '.join(BALANCES)}{did_you_mean(method, BALANCES)}")
+    if not _known(BALANCES, method, path, errors):
         return None
     wrong = _wrong_balance(method, rest)
     if wrong:
@@ -663,11 +650,30 @@ def matching(pattern: re.Pattern[str], meaning: str, value: object, path: str, e
     return None
 
 
-def one_of(known: tuple[str, ...], value: object, path: str, errors: Errors) -> str | None:
-    given = text(value, path, errors)
-    if given is None or given in known:
-        return given
-    errors.add(path, f"{shown(given)} is not one of {', '.join(known)}{did_you_mean(given, known)}")
+def one_of(*known: str) -> t.Callable[[object, str, Errors], str | None]:
+    """The check of a word among those that are known."""
+
+    def check(value: object, path: str, errors: Errors) -> str | None:
+        given = text(value, path, errors)
+        return None if given is None else _known(known, given, path, errors)
+
+    return check
+
+
+def some_of(*known: str) -> t.Callable[[object, str, Errors], tuple[str, ...] | None]:
+    """The check of one or more words, all among those that are known."""
+
+    def check(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
+        found = words_of(value, path, errors) or ()
+        return tuple(word for word in found if _known(known, word, path, errors)) or None
+
+    return check
+
+
+def _known(known: t.Sequence[str], word: str, path: str, errors: Errors) -> str | None:
+    if word in known:
+        return word
+    errors.add(path, f"{shown(word)} is not one of {', '.join(known)}{did_you_mean(word, known)}")
     return None
 
 

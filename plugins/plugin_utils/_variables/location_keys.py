@@ -255,6 +255,20 @@ _PROXIED = {
         choices=_ON_OFF,
         version_added="0.2.0",
     ),
+    "proxy_next_upstream": Key(
+        values.some_of(
+            *("error", "timeout", "invalid_header", "http_500", "http_502", "http_503", "http_504"),
+            *("http_403", "http_404", "http_429", "non_idempotent", "off"),
+        ),
+        "The failures after which nginx passes a request to the next server of the upstream, such as "
+        "V(error timeout http_502); V(off) for none.\n"
+        "A status that is listed, but for 403 and 404, also counts as a failure of the server, see C(max_fails).",
+        default=None,
+        otherwise="nginx's V(error timeout)",
+        plain=True,
+        type="str",
+        version_added="0.7.0",
+    ),
     "proxy_ssl_verify": Key(
         values.on_off,
         "With C(https): V(false) accepts any certificate of a backend.",

@@ -155,6 +155,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "proxy_buffer_size": Sample("8k"),
         "proxy_buffers": Sample("8 64k"),
         "proxy_request_buffering": Sample(False),
+        "proxy_next_upstream": Sample("error http_502"),
         "proxy_ssl_verify": Sample(False, HTTPS),
         "proxy_ssl_trusted_certificate": Sample("/etc/ssl/ca.pem", HTTPS),
         "proxy_ssl_name": Sample("c.example", HTTPS),

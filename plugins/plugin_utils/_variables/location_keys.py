@@ -269,6 +269,23 @@ _PROXIED = {
         type="str",
         version_added="0.7.0",
     ),
+    "proxy_next_upstream_tries": Key(
+        values.count,
+        "How many servers a request is passed to at most; V(0) for no limit.",
+        default=None,
+        otherwise="nginx's V(0)",
+        plain=True,
+        type="int",
+        version_added="0.7.0",
+    ),
+    "proxy_next_upstream_timeout": Key(
+        values.milliseconds,
+        "For how long a request may be passed to the next server; V(0) for no limit.",
+        default=None,
+        otherwise="nginx's V(0)",
+        plain=True,
+        version_added="0.7.0",
+    ),
     "proxy_ssl_verify": Key(
         values.on_off,
         "With C(https): V(false) accepts any certificate of a backend.",

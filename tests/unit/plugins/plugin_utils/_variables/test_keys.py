@@ -156,6 +156,8 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "proxy_buffers": Sample("8 64k"),
         "proxy_request_buffering": Sample(False),
         "proxy_next_upstream": Sample("error http_502"),
+        "proxy_next_upstream_tries": Sample(2),
+        "proxy_next_upstream_timeout": Sample("5s"),
         "proxy_ssl_verify": Sample(False, HTTPS),
         "proxy_ssl_trusted_certificate": Sample("/etc/ssl/ca.pem", HTTPS),
         "proxy_ssl_name": Sample("c.example", HTTPS),

@@ -19,13 +19,15 @@ _KEEPALIVE = "so_keepalive=60s:10s:6"
 
 
 def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Listen]]:
-    """The sites with the options of their sockets completed, and the listens of a server that refuses unknown names.
+    """The sites with the options of their sockets completed and those that they are the default server of, and the
+    listens of a server that refuses unknown names.
 
     That server comes before the sites, so that nginx takes it for the default one of these addresses. It has no
     default_server of its own, for another file of the host may have one, as Debian's does on port 80.
     """
     refusing: list[Listen] = []
     changed: dict[tuple[str, Address], Listen] = {}
+    default_of: dict[str, list[str]] = {}
     for address, group in _by_address(sites).items():
         any_name = [at for at, listen, names in group if "_" in names or listen.default_server]
         at, listen, _names = next((member for member in group if member[1].options), group[0])
@@ -38,12 +40,17 @@ def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Li
             if not any_name:
                 refusing.append(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol))
         # nginx's own default is the first site, and no address has two.
-        said = any(listen.default_server for _at, listen, _names in group)
+        said = [at for at, listen, _names in group if listen.default_server]
         if any_name and not said and any_name[0] != group[0][0]:
             flagged = next(listen for at, listen, _names in group if at == any_name[0])
             flagged = changed.get((any_name[0], address), flagged)
             changed[any_name[0], address] = replace(flagged, default_server=True)
-    return [_completed(site, changed) for site in sites], refusing
+        for default in (said or any_name)[:1]:
+            default_of.setdefault(default, []).extend(at for at, _listen, _names in group)
+    by_path = {site["at"]: site for site in sites}
+    return [
+        _completed(site, changed, [by_path[at] for at in default_of.get(site["at"], ())]) for site in sites
+    ], refusing
 
 
 def by_policy(refusing: t.Sequence[Listen], sites: t.Sequence[Site]) -> list[list[Listen]]:
@@ -83,6 +90,8 @@ def _completed_options(listen: Listen, nginx: Version) -> Listen:
     return replace(listen, options=(*listen.options, *missing))
 
 
-def _completed(site: Site, changed: t.Mapping[tuple[str, Address], Listen]) -> Site:
+def _completed(site: Site, changed: t.Mapping[tuple[str, Address], Listen], default_of: t.Sequence[Site]) -> Site:
     listens = tuple(changed.get((site["at"], listen.address.canonical), listen) for listen in site["listen"])
-    return t.cast("Site", {**site, "listen": listens})
+    # A redirect has times and sizes of no site.
+    others = tuple(other for other in default_of if "client_header_timeout" in other)
+    return t.cast("Site", {**site, "listen": listens, "default_of": others})

@@ -79,6 +79,8 @@ _SIZES = {
     # In nginx's own 4k a tunnel leaves the most part empty as long as it lives.
     "request_pool_size": "768",
 }
+# https://nginx.org/en/docs/http/ngx_http_core_module.html#large_client_header_buffers
+_NGINX_HEADER_BUFFERS = ("4", "8k")
 _AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
 _OFFERED = [
     "# HTTP/2 has no Upgrade (RFC 9113 section 8.2.2).",
@@ -247,7 +249,7 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
         lines += _tls_lines([site], secure)
         lines += tls.hsts_lines(site)
     lines += _real_ip_lines(site)
-    lines += _connection_lines([site], site["directives"])
+    lines += _connection_lines([site, *site["default_of"]], site["directives"])
     # Of another name or port than the client's nginx knows nothing.
     lines += raw_directives.defaults(["absolute_redirect off;"], site["directives"])
     lines += keys.lines(SITE, {**site, "access_log": site["access_log"] or _log(label)})
@@ -306,12 +308,14 @@ def _tls_lines(sites: t.Sequence[Site], secure: Tls) -> list[str]:
 
 
 def _connection_lines(sites: t.Sequence[Site], given: t.Sequence[str] = ()) -> list[str]:
+    """The times and sizes of a server that nginx goes by until it knows the name of one of the sites: the largest."""
     slowest = max((site["client_header_timeout"] for site in sites), key=seconds_of)
     lines = ["server_tokens off;", f"client_header_timeout {slowest};"]
     sizes = [f"{name} {_largest(name, default, sites)};" for name, default in _SIZES.items()]
     lines += raw_directives.defaults(sizes, given)
-    buffers = [site["large_client_header_buffers"] for site in sites if site["large_client_header_buffers"]]
-    if buffers:
+    buffers = [site["large_client_header_buffers"] or _NGINX_HEADER_BUFFERS for site in sites]
+    if any(site["large_client_header_buffers"] for site in sites):
+        # Sites differ in either: 32 8k and 2 16k need 32 16k.
         number = max(int(number) for number, _size in buffers)
         size = max((size for _number, size in buffers), key=bytes_of)
         lines.append(f"large_client_header_buffers {number} {size};")

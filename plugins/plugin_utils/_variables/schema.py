@@ -88,8 +88,10 @@ class Site(Limits, total=False):
     access_log: tuple[str, ...] | None
     locations: tuple[Location, ...]
     directives: tuple[str, ...]
-    # Beside the operator's: the variables whose look-up keeps $1 what the operator means by it.
+    # Beside the operator's: the variables whose look-up keeps $1 what the operator means by it, and the sites whose
+    # requests begin at this one, for it is the default server of an address.
     captures: str
+    default_of: tuple[Site, ...]
 
 
 class Upstream(t.TypedDict, total=False):

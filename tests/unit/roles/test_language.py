@@ -12,6 +12,7 @@ from dataclasses import replace
 import pytest
 import strategies
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import seconds_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parsing import Directive, parse
@@ -211,7 +212,7 @@ def check_servers(servers: list[Directive], sites: list[strategies.Variables]) -
     assert len(policies) <= 4
     assert all(policies.count(policy) == 1 for policy in policies)
     for site in sites:
-        check_site(left.pop(0), site)
+        check_site(left.pop(0), site, sites)
         if site.get("redirect_http"):
             check_redirect(left.pop(0), site)
     assert left == []
@@ -344,7 +345,7 @@ def server_words(server: t.Any) -> set[str]:
     return words
 
 
-def check_site(server: Directive, site: strategies.Variables) -> None:
+def check_site(server: Directive, site: strategies.Variables, sites: list[strategies.Variables]) -> None:
     for found, value in zip(server.arguments("listen"), listed(site["listen"])):
         given = str(value).split()
         assert found[0] == given[0]
@@ -360,10 +361,7 @@ def check_site(server: Directive, site: strategies.Variables) -> None:
     else:
         assert " ".join(found_log) == (log or "off")
     assert server.arguments("set_real_ip_from") == [(value,) for value in listed(site.get("set_real_ip_from", []))]
-    timeout = str(site.get("client_header_timeout", "10s")).replace(" ", "")
-    assert server.arguments("client_header_timeout") == [(timeout,)]
-    buffers = site.get("large_client_header_buffers")
-    assert server.arguments("large_client_header_buffers") == ([tuple(buffers.split())] if buffers else [])
+    check_times_and_sizes(server, site, sites)
     check_tls(server, site)
     named = {block.args[0]: block for block in server.named("location") if block.args[0].startswith("@")}
     entrances = [block for block in server.named("location") if not block.args[0].startswith("@")]
@@ -371,6 +369,23 @@ def check_site(server: Directive, site: strategies.Variables) -> None:
     for block, location in zip(entrances, site["locations"]):
         check_location(block, server, site, location)
     assert named.keys() <= {"@down", "@upgrade_required"}
+
+
+def check_times_and_sizes(server: Directive, site: strategies.Variables, sites: list[strategies.Variables]) -> None:
+    """A site's own, and at least those where requests for other sites begin at it."""
+    timeouts = [(str(one.get("client_header_timeout", "10s")).replace(" ", ""),) for one in (site, *sites)]
+    given = [one.get("large_client_header_buffers") for one in sites]
+    buffers = [[tuple(value.split())] if value else [] for value in given]
+    ((timeout,),) = server.arguments("client_header_timeout")
+    sizes = server.arguments("large_client_header_buffers")
+    if "_" in listed(site["server_name"]) or any("default_server" in str(one) for one in listed(site["listen"])):
+        assert (timeout,) in timeouts
+        assert seconds_of(timeout) >= seconds_of(timeouts[0][0])
+        assert sizes in buffers
+        assert sizes >= buffers[sites.index(site)]
+    else:
+        assert (timeout,) == timeouts[0]
+        assert sizes == buffers[sites.index(site)]
 
 
 def check_tls(server: Directive, site: strategies.Variables) -> None:

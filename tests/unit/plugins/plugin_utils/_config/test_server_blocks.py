@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import digest
-from modelling import SITE, UPSTREAM, check, location, refusing, secure, server_of, site, sound, upstream
+from modelling import SITE, UPSTREAM, check, location, refusing, secure, server_at, server_of, site, sound, upstream
 
 
 @pytest.mark.parametrize(
@@ -253,6 +253,39 @@ def test_the_refusing_server_waits_and_takes_as_much_as_any_site() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "needed"),
+    [
+        (["32 8k", "2 16k"], "32 16k"),
+        # nginx's own default is that of a site that says nothing: 4 8k.
+        (["2 16k", None], "4 16k"),
+        (["8 4k", None], "8 8k"),
+        (["2 1k", None], "4 8k"),
+        (["2 1k"], "2 1k"),
+        ([None, None], None),
+    ],
+)
+def test_the_default_server_takes_the_largest_headers_of_all_sites(given: list[str | None], needed: str | None) -> None:
+    """A request is read into its buffers until its name is known."""
+    said: list[dict[str, t.Any]] = [{"large_client_header_buffers": value} if value else {} for value in given]
+    sites = [site(server_name=f"s{number}", **keys) for number, keys in enumerate(said)]
+    expected = [f"large_client_header_buffers {needed};"] if needed else []
+    assert [line for line in refusing(sound([UPSTREAM], sites)) if line.startswith("large")] == expected
+    # Where a site is the default server itself, no other refuses.
+    sites[0]["listen"] = "3000 default_server"
+    sites.append(site(server_name="elsewhere", listen=4000, large_client_header_buffers="64 64k"))
+    model = sound([UPSTREAM], sites)
+    found = [line for line in server_at(model, "websockets_sites[0]")["lines"] if line.startswith("large")]
+    assert found == expected
+
+
+def test_a_site_that_is_the_default_server_waits_as_long_as_the_others() -> None:
+    sites = [site(client_header_timeout="1m"), site(server_name="_"), site(server_name="c", listen=4000)]
+    model = sound([UPSTREAM], sites)
+    timeouts = [line for block in model["sites"] for line in block["lines"] if line.startswith("client_header_timeout")]
+    assert [timeouts[-2], timeouts[-1]] == ["client_header_timeout 1m;", "client_header_timeout 10s;"]
+
+
 @pytest.mark.parametrize(("name", "default"), [("client_header_buffer_size", "2k"), ("request_pool_size", "768")])
 def test_the_refusing_server_has_the_sizes_that_a_site_has_in_its_own_lines(name: str, default: str) -> None:
     """Until it knows the name nginx goes by that server, so they would be without effect on the site alone."""
@@ -359,8 +392,8 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        ("server {\n    listen 80;\n}", "has 'server': use the variable websockets_sites"),
-        ("upstream a {\n    server b;\n}", "has 'upstream': use the variable websockets_upstreams"),
+        ("server {\n    listen 80;\n}", "'server' is not allowed here: use the variable websockets_sites"),
+        ("upstream a {\n    server b;\n}", "'upstream' is not allowed here: use the variable websockets_upstreams"),
         ("map $a $b {", "opens a brace that it does not close: 'map $a $b {'"),
         (7, "must be a string or a list of strings, not an integer (7)"),
     ],

@@ -57,11 +57,11 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
     try:
         asked = ask_backends(probe_all(probes, _PATIENCE)) if policy != "skip" else []
         results = [diagnosis.judged(result, passed) for result in asked]
+        failed = [result for result in results if result.failed]
+        caused, others = _parted(failed, lambda result: diagnosis.is_deploys(result, passed=passed, known=known))
     except Exception as error:
         live = transaction.roll_back() if plan.is_needed else "the configuration that was live before this run."
         raise TransactionError(f"{_unprobed(error)}\nLive now: {live}") from error
-    failed = [result for result in results if result.failed]
-    caused, others = _parted(failed, lambda result: diagnosis.is_deploys(result, passed=passed, known=known))
     if revocable and caused:
         live = _rolled_back(transaction, old, passed)
         head = [f"Rolled back: {_counted(failed, results)}.", f"Live now: {live}", "What to fix:"]

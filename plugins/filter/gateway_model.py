@@ -91,24 +91,27 @@ _value:
     depends_on_openssl:
       description: Whether another version of OpenSSL takes another text.
       type: bool
-    http:
-      description: The lines of the C(http) block, the format of the log and the sizes that many or long names need.
+    lines:
+      description: The lines of the configuration below the comment at its head, in their order and indented.
       type: list
       elements: str
-    admission:
-      description: The maps of origins and the zones of limits, each as a list of lines.
+      version_added: 0.7.0
+    sources:
+      description: Where the lines come from, as option C(files[].sources) of M(wsfleet.nginx.config_transaction).
       type: list
-      elements: list
+      elements: dict
+      version_added: 0.7.0
     upstreams:
-      description: The C(upstream) blocks, each with its C(name) and C(lines).
-      type: list
-      elements: dict
-    sites:
       description:
-        - The C(server) blocks, each with a C(comment), its C(lines) and its C(locations), which have a
-          C(comment), a C(path) and C(lines).
+        - The upstreams, each with its C(name) and its C(servers). They have an C(address) and a C(state), which is
+          V(drained), V(off) for one that is C(down) by the inventory, or nothing.
       type: list
       elements: dict
+    drained:
+      description: Each server that is taken out of its upstreams, by its C(address), and the C(name) by which it was.
+      type: list
+      elements: dict
+      version_added: 0.7.0
     listening:
       description: Each C(address) that nginx will listen on, and the place in the variables, C(at).
       type: list
@@ -144,7 +147,9 @@ _value:
       elements: dict
       version_added: 0.5.0
     digest:
-      description: The same for gateways that get the same text, if they have the same nginx.
+      description:
+        - The same for gateways that get the same lines, if they have the same nginx. The live configuration returns it
+          as its fingerprint.
       type: str
       version_added: 0.5.0
 """
@@ -173,7 +178,7 @@ def gateway_model(
         errors = Errors()
     if model is None:
         return {"errors": errors.lines}
-    return {"errors": errors.lines, **model, "digest": gateway.digest(model)}
+    return {"errors": errors.lines, **model}
 
 
 class FilterModule:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is taken out, servers of upstreams and the gateway itself: the gateway keeps the record."""
+"""What is taken out, servers of upstreams and the gateway itself: the host keeps the record."""
 
 from __future__ import annotations
 
@@ -12,24 +12,28 @@ import time
 import typing as t
 from pathlib import Path
 
-# As plugin_utils/directives.py writes it. It is where somebody who reads the file would look for it.
-_DRAINED = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+
+# The record of release 0.6.0 and earlier; since then it is a comment.
+_OF_0_6 = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
 # The content of the flag while a deploy has taken the gateway out. With any other it is an operator's.
 _BY_DEPLOY = "deploy\n"
 
 
-def servers(configuration: Path) -> list[str] | None:
-    """The names by which servers were taken out of the upstreams of a live file; None where there is no file."""
+def servers(kept: journal.Journal, configuration: Path) -> journal.Drained | None:
+    """The servers that the last deploy has taken out of their upstreams; None where there was none."""
+    kept.take_over([configuration])
+    recorded = kept.deployed().drained
+    return _of_0_6(configuration) if recorded is None else recorded
+
+
+def _of_0_6(configuration: Path) -> journal.Drained | None:
+    """Read once, for the upgrade not to bring drained servers back: the next deploy records them."""
     try:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
-    return sorted({name for _address, name in _DRAINED.findall(text)})
-
-
-def addresses(text: str) -> list[str]:
-    """Where those servers are, given the text of the file."""
-    return sorted({address for address, _name in _DRAINED.findall(text)})
+    return [{"name": name, "address": address} for address, name in _OF_0_6.findall(text)]
 
 
 def is_out(flag: Path) -> bool:

@@ -62,14 +62,57 @@ options:
         type: str
         default: ""
         version_added: 0.3.0
-      blocks:
+      sources:
         description:
-          - The places in the operator's variables that the file's C(upstream) and C(server) blocks come from, in their
-            order, for the message where nginx rejects one of their lines.
+          - The variables that the file's lines come from, in runs of lines in their order, for the message where nginx
+            rejects one of them. The last run ends with the file; what stands above the first one comes from none.
         type: list
-        elements: str
+        elements: dict
         default: []
-        version_added: 0.3.0
+        version_added: 0.7.0
+        suboptions:
+          at:
+            description: The path in the operator's variables, or nothing for lines that come from none.
+            type: str
+            required: true
+          lines:
+            description: How many lines come from it.
+            type: int
+            required: true
+  listening:
+    description:
+      - The addresses that nginx will listen on, for the message where it cannot, and for the Unix sockets that a killed
+        nginx leaves behind. They are removed before nginx is started.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.7.0
+    suboptions:
+      address:
+        description: The address as C(PORT), C(HOST:PORT), C([V6]:PORT) or C(unix:/PATH).
+        type: str
+        required: true
+      at:
+        description: The path in the operator's variables that it comes from.
+        type: str
+        required: true
+  drained:
+    description:
+      - The servers that the files keep out of their upstreams. They are recorded, and
+        M(wsfleet.nginx.gateway_preflight_info) and M(wsfleet.nginx.gateway_probe_info) return them.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.7.0
+    suboptions:
+      name:
+        description: The name by which the server was drained.
+        type: str
+        required: true
+      address:
+        description: Where it is.
+        type: str
+        required: true
   secrets:
     description:
       - Files of the transaction that are no configuration and that nobody else may read, such as a certificate with its
@@ -96,7 +139,7 @@ options:
         default: ""
   nginx_conf:
     description:
-      - What sockets need of the main and events contexts, which only C(binary.conf) itself can hold. All else in that
+      - What sockets need of the main and events contexts, which only C(nginx.conf) itself can hold. All else in that
         file stays as it is.
     type: dict
     version_added: 0.3.0
@@ -196,7 +239,7 @@ attributes:
     description: Tests the candidate with nginx, and changes nothing. Routes are not verified.
     support: full
   diff_mode:
-    description: Shows each file that changes, C(binary.conf) and the drop-in included. Of secrets only that they do.
+    description: Shows each file that changes, C(nginx.conf) and the drop-in included. Of secrets only that they do.
     support: full
   platform:
     description: Signals nginx and reads C(/proc).
@@ -323,6 +366,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
+# What else is told of a configuration: the variables behind its addresses, its Unix sockets, and what is drained.
+Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drained]]
+
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
 
@@ -363,7 +409,9 @@ def host_files(build: binary.Build) -> tuple[Path, Path]:
 
 def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map.Source]:
     found = {
-        Path(os.path.normpath(item["path"])): source_map.Source(item["at"], item["blocks"])
+        Path(os.path.normpath(item["path"])): source_map.Source(
+            item["at"], [(run["at"], run["lines"]) for run in item["sources"]]
+        )
         for item in module.params["files"] or []
     }
     for item in module.params["secrets"]:
@@ -372,6 +420,14 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
         if module.params[option]:
             found[path] = source_map.Source(module.params[option]["at"])
     return found
+
+
+def recorded_of(module: AnsibleModule, previous: journal.Entry | None) -> Recorded:
+    if previous:
+        return {}, previous.sockets, previous.drained
+    listening = {item["address"]: item["at"] for item in module.params["listening"]}
+    sockets = [address[len("unix:") :] for address in listening if address.startswith("unix:")]
+    return listening, sockets, module.params["drained"]
 
 
 def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> Wanted:
@@ -550,8 +606,8 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         kept.take_over(own_files(module))
     live_address = module.params["live_address"]
     keep_secrets(module, kept.deployed().probes)
-    if previous:
-        entry = last_deploy(kept)
+    entry = last_deploy(kept) if previous else None
+    if entry:
         live_address = entry.live_address or live_address
         keep_secrets(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
@@ -561,7 +617,9 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
-    wanted = goal.Goal(own, beside, live_address, secrets, sources(module, build), previous)
+    wanted = goal.Goal(
+        own, beside, live_address, secrets, sources(module, build), previous, *recorded_of(module, entry)
+    )
     deal = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deal.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deal.plan.pending]
@@ -601,9 +659,29 @@ def main() -> None:
                     "mode": {"type": "str", "default": "0644"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
-                    "blocks": {"type": "list", "elements": "str", "default": []},
+                    "sources": {
+                        "type": "list",
+                        "elements": "dict",
+                        "default": [],
+                        "options": {
+                            "at": {"type": "str", "required": True},
+                            "lines": {"type": "int", "required": True},
+                        },
+                    },
                 },
                 "required_if": [("state", "present", ("content",))],
+            },
+            "listening": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"address": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
+            },
+            "drained": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}},
             },
             "secrets": {
                 "type": "list",

@@ -31,9 +31,15 @@ options:
         type: str
         required: true
   config_path:
-    description: The file of nginx's configuration that a deploy writes, to see what was drained.
+    description: The file of nginx's configuration that a deploy writes, to see what is drained.
     type: path
     version_added: 0.5.0
+  live_address:
+    description:
+      - The address of the option of the same name of M(wsfleet.nginx.config_transaction), under which the host keeps
+        what was deployed. Needed with O(config_path).
+    type: str
+    version_added: 0.7.0
   names:
     description: The host names that nginx will resolve when it loads its configuration.
     type: list
@@ -89,8 +95,9 @@ openssl_version:
   sample: 3.0.15
   version_added: 0.4.0
 drained:
-  description: The names by which servers were taken out of the upstreams of O(config_path), or nothing without that
-    file.
+  description:
+    - The names by which the last deploy has servers taken out of their upstreams, or nothing where there was none.
+    - After a deploy by release 0.6.0 or earlier, those that the comments of O(config_path) name.
   type: list
   elements: str
   returned: always
@@ -105,6 +112,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -123,6 +131,14 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
             yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
 
 
+def drained(live_address: str | None, config_path: str | None) -> list[str] | None:
+    """The names by which servers are drained."""
+    if live_address is None or config_path is None:
+        return None
+    servers = _drain_record.servers(journal.Journal(live_address), Path(config_path))
+    return None if servers is None else sorted({server["name"] for server in servers})
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -133,6 +149,7 @@ def main() -> None:
                 "options": {"address": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
             },
             "config_path": {"type": "path"},
+            "live_address": {"type": "str"},
             "names": {
                 "type": "list",
                 "elements": "dict",
@@ -140,6 +157,7 @@ def main() -> None:
                 "options": {"name": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
             },
         },
+        required_together=[("config_path", "live_address")],
         supports_check_mode=True,
     )
     build = binary.installed() if binary.find_binary() else None
@@ -152,7 +170,7 @@ def main() -> None:
         changed=False,
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
-        drained=_drain_record.servers(Path(module.params["config_path"])) if module.params["config_path"] else None,
+        drained=drained(module.params["live_address"], module.params["config_path"]),
     )
 
 

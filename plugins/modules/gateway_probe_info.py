@@ -179,7 +179,7 @@ out:
   type: bool
   returned: with O(live_address)
 drained:
-  description: The servers that the file at O(config_path) keeps out of their upstreams until they are brought back.
+  description: The servers that the last deploy keeps out of their upstreams until they are brought back.
   type: list
   elements: str
   returned: with O(live_address) and O(config_path)
@@ -258,12 +258,21 @@ def of_nginx(live_address: str) -> dict[str, t.Any]:
 def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
     content = atomic_files.read(path)
     if content is None:
-        return {"file": "missing", "drained": []}
+        return {"file": "missing"}
     word = None
     if fingerprint is not None:
         is_served = fingerprint.encode() in content.data
         word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
-    return {"file": word, "drained": _drain_record.addresses(content.data.decode("utf-8", "replace"))}
+    return {"file": word}
+
+
+def drained(path: Path, live_address: str) -> list[str]:
+    """Where the servers are that are drained, if it is known."""
+    try:
+        servers = _drain_record.servers(journal.Journal(live_address), path)
+    except PermissionError:
+        return []
+    return sorted({server["address"] for server in servers or ()})
 
 
 def is_edited(path: Path, content: atomic_files.Content, live_address: str) -> bool:
@@ -307,6 +316,7 @@ def main() -> None:
         if path:
             try:
                 result.update(of_file(Path(path), live_address, result["fingerprint"]))
+                result["drained"] = drained(Path(path), live_address)
             except OSError as error:
                 module.fail_json(msg=f"cannot read {path}: {error.strerror}")
     module.exit_json(changed=False, **result)

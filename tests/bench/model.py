@@ -113,8 +113,7 @@ def ours(variables: Variables) -> str:
     model = Templar(loader=DataLoader(), variables=variables).template(trust_as_template(MODEL))
     if model["errors"]:
         sys.exit("\n".join(model["errors"]))
-    surroundings = {"ansible_managed": "Ansible managed", "websockets_status_listen": "127.0.0.1:6455"}
-    return rendered(TEMPLATE, {"__websockets_model": model, **surroundings})
+    return rendered(TEMPLATE, {"__websockets_model": model, "ansible_managed": "Ansible managed"})
 
 
 def fastest(*cases: t.Callable[[], object]) -> list[float]:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import Model, SiteBlock, gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
@@ -56,6 +57,87 @@ SHARED = [
 STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
 
 
+class Block(t.TypedDict):
+    """A server as the file has it."""
+
+    comment: str
+    lines: list[str]
+    locations: list[LocationBlock]
+
+
+class LocationBlock(t.TypedDict):
+    comment: str
+    path: str
+    lines: list[str]
+
+
+class Model(gateway.Model):
+    """The model, and what its lines are, in their order."""
+
+    directives: list[str]
+    http: list[str]
+    maps: list[list[str]]
+    admission: list[list[str]]
+    upstream_lines: list[list[str]]
+    sites: list[Block]
+    # The paths that the upstreams and servers come from.
+    blocks: list[str]
+
+
+def read(model: gateway.Model) -> Model:
+    """The model with what its lines are: sections with an empty line between them, the maps of all gateways the first
+    of those with a name, and the status server the last.
+    """
+    places = [source["at"] for source in model["sources"] for _line in range(source["lines"])]
+    assert len(places) == len(model["lines"])
+    directives = [line for line, at in zip(model["lines"], places) if line and at == "websockets_directives"]
+    sections: list[list[str]] = [[]]
+    blocks, is_inside = [], False
+    for line, at in zip(model["lines"], places):
+        if at == "websockets_directives":
+            continue
+        if line or is_inside:
+            sections[-1].append(line)
+        elif sections[-1]:
+            sections.append([])
+        if re.fullmatch(r"(upstream \S+|server) \{", line):
+            blocks.append(at)
+        is_inside = line != "}" and (is_inside or bool(re.fullmatch(r"[^ #].*\{", line)))
+    first = next(number for number, section in enumerate(sections) if "# A handshake" in section[0])
+    maps = [section for section in sections[first + 3 :] if "server {" not in section and "upstream" not in section[0]]
+    admission = [section for section in maps if re.match(r"limit_|map \$http_origin \$websocket_foreign", section[0])]
+    upstreams = [section[1:-1] for section in sections if section[0].startswith("upstream ")]
+    return {
+        **model,
+        "directives": directives,
+        "http": [line for section in sections[:first] for line in section],
+        "maps": [section for section in maps if section not in admission],
+        "admission": admission,
+        "upstream_lines": [[line[4:] for line in lines] for lines in upstreams],
+        "sites": [_server(section) for section in sections if "server {" in section][:-1],
+        "blocks": blocks,
+    }
+
+
+def _server(section: list[str]) -> Block:
+    head = section.index("server {")
+    lines, *inner = "\n".join(line[4:] for line in section[head + 1 : -1]).split("\n\n")
+    return {
+        "comment": "".join(section[:head])[2:],
+        "lines": lines.split("\n"),
+        "locations": [_location(text.split("\n")) for text in inner],
+    }
+
+
+def _location(section: list[str]) -> LocationBlock:
+    head = next(number for number, line in enumerate(section) if line.startswith("location "))
+    return {
+        "comment": "".join(section[:head])[2:],
+        "path": section[head][len("location ") : -2],
+        "lines": [line[4:] for line in section[head + 1 : -1]],
+    }
+
+
 def check(
     upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"], **others: t.Any
 ) -> tuple[Model | None, list[str]]:
@@ -66,7 +148,8 @@ def check(
         "websockets_status_listen": status,
         **others,
     }
-    return gateway_model(variables, INVENTORY, errors), errors.lines
+    model = gateway.gateway_model(variables, INVENTORY, errors)
+    return None if model is None else read(model), errors.lines
 
 
 def sound(upstreams: t.Any, sites: t.Any, **others: t.Any) -> Model:
@@ -103,7 +186,7 @@ def location(**keys: t.Any) -> dict[str, t.Any]:
     return {**LOCATION, **keys}
 
 
-def server_at(model: Model, place: str) -> SiteBlock:
+def server_at(model: Model, place: str) -> Block:
     """The server that comes from a place in the variables."""
     places = model["blocks"][len(model["upstreams"]) : -1]
     assert len(places) == len(model["sites"])

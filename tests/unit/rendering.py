@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import typing as t
 from pathlib import Path
 
@@ -19,9 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def render(variables: t.Mapping[str, t.Any], **inventory: t.Any) -> str:
     model = gateway_model(variables, inventory.get("groups", {}), inventory.get("hostvars", {}))
     assert model["errors"] == []
-    # As the first line of the template says; Ansible adds the filter.
+    # As the first line of the template says.
     environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)
-    environment.filters["hash"] = lambda text, algorithm: hashlib.new(algorithm, text.encode()).hexdigest()
     source = (ROOT / "roles/websockets/templates/websockets.conf.j2").read_text().split("\n", 1)[1]
     return environment.from_string(source).render(
         ansible_managed=inventory.get("ansible_managed", "Ansible managed"),

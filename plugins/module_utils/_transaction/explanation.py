@@ -22,11 +22,12 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
     for path, content in goal.own.items():
         text = content.data.decode("utf-8", "replace") if content else ""
         found = source_map.explained(found, path, text, goal.source(path))
+    found = source_map.bound(found, goal.listening)
     for path in goal.secrets:
         found = source_map.named(found, path, goal.source(path))
     if build.configuration in goal.beside and any(map(_DUPLICATE.search, messages)):
         found.append(
-            f"This deploy sets it in {build.configuration}: remove it from the other file, or leave binary.conf to "
+            f"This deploy sets it in {build.configuration}: remove it from the other file, or leave nginx.conf to "
             "others with websockets_manage_nginx_conf: false."
         )
     if any(_is_in_own_way(message, master) for message in messages):

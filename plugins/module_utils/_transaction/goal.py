@@ -31,6 +31,11 @@ class Goal:
     sources: t.Mapping[Path, source_map.Source] = field(default_factory=dict)
     # Whether it is what was live before the last deploy.
     is_previous: bool = False
+    # The variables behind the addresses that nginx listens on.
+    listening: t.Mapping[str, str] = field(default_factory=dict)
+    # As journal.Deployed has them.
+    sockets: t.Sequence[str] = ()
+    drained: journal.Drained | None = None
 
     @cached_property
     def files(self) -> Files:

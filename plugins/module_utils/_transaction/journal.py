@@ -25,6 +25,8 @@ DIRECTORY = Path("/var/lib/wsfleet-nginx")
 _HISTORY = 10
 
 Probes = t.List[t.Dict[str, t.Any]]
+# The servers that are taken out of their upstreams, each with its name and address.
+Drained = t.List[t.Dict[str, str]]
 
 
 class Deployed(t.NamedTuple):
@@ -38,6 +40,10 @@ class Deployed(t.NamedTuple):
     files: t.Sequence[str] = ()
     # Where it returns its fingerprint.
     live_address: str = ""
+    # None where a release deployed it that did not record them.
+    drained: Drained | None = None
+    # The Unix sockets that it listens on.
+    sockets: t.Sequence[str] = ()
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """What is not listed any more."""
@@ -74,8 +80,10 @@ class Entry:
     probes: Probes
     # The routes that passed before, as route() names them.
     passed: list[str]
-    # Where the configuration before returns its fingerprint.
+    # Where the configuration before returns its fingerprint, and what else is recorded of it.
     live_address: str = ""
+    drained: Drained | None = None
+    sockets: t.Sequence[str] = ()
 
     def file(self, path: Path) -> FileEntry | None:
         return next((file for file in self.files if file.path == path), None)
@@ -155,7 +163,9 @@ class Journal:
             for change in changes
         ]
         self._make()
-        _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), self.live_address)))
+        before = self.deployed()
+        recorded = self.live_address, before.drained, before.sockets
+        _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), *recorded)))
 
     def commit(self) -> None:
         """The deploy is done; from now on it can be rolled back."""
@@ -187,7 +197,8 @@ class Journal:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
             # Releases before 0.4.0 knew no secrets, and did not note the files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
-            found = Deployed(plain["probes"], plain["passed"], secrets, own, str(plain.get("live_address", "")))
+            address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
+            found = Deployed(plain["probes"], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -262,6 +273,8 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         "probes": entry.probes,
         "passed": entry.passed,
         "live_address": entry.live_address,
+        "drained": entry.drained,
+        "sockets": list(entry.sockets),
     }
 
 
@@ -285,6 +298,8 @@ def _entry(path: Path) -> Entry | None:
             probes=plain["probes"],
             passed=plain["passed"],
             live_address=str(plain.get("live_address", "")),
+            drained=plain.get("drained"),
+            sockets=plain.get("sockets", ()),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or none that could lead back.

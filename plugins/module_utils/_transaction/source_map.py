@@ -12,25 +12,50 @@ from pathlib import Path
 
 
 class Source(t.NamedTuple):
-    """Where a file comes from: the variable to blame for the file itself, and for each of its upstream and server
-    blocks, in their order.
+    """Where a file comes from: the variable behind the file itself, and those behind its lines, in runs of which the
+    last one ends with the file. What stands above them comes from none.
     """
 
     at: str = ""
-    blocks: t.Sequence[str] = ()
+    lines: t.Sequence[tuple[str, int]] = ()
+
+    def of_line(self, from_end: int) -> str:
+        """The variable behind a line, counted from the last one, which is 1."""
+        for at, number in reversed(self.lines):
+            if from_end <= number:
+                return at
+            from_end -= number
+        return ""
 
 
-# As the template prints them: blocks of the file begin at its left margin, locations are indented once.
-_BLOCK = re.compile(r"(?:upstream \S+|server) \{")
-_LOCATION = re.compile(r"    location .* \{")
 _PLACE = re.compile(r" in (/\S+):(\d+)$")
 _BIND = re.compile(r" bind\(\) to (?:0\.0\.0\.0:)?(\S+) failed ")
 
 
 def explained(messages: t.Sequence[str], path: Path, text: str, source: Source) -> list[str]:
     """nginx's messages, each about the file followed by the line that it is about and the variable behind that."""
-    lines = text.splitlines()
-    return [line for message in messages for line in (message, *_origin(message, str(path), lines, source.blocks))]
+    # As nginx counts them.
+    lines = text[: -1 if text.endswith("\n") else None].split("\n")
+    found = []
+    for message in messages:
+        found.append(message)
+        place = _PLACE.search(message)
+        number = int(place.group(2)) if place and place.group(1) == str(path) else 0
+        if 0 < number <= len(lines):
+            at = source.of_line(len(lines) - number + 1)
+            found.append(f"That is {lines[number - 1].strip()!r}{f', from {at}' if at else ''}.")
+    return found
+
+
+def bound(messages: t.Sequence[str], listening: t.Mapping[str, str]) -> list[str]:
+    """nginx's messages, each about an address that it cannot listen on followed by the variable behind that."""
+    found = []
+    for message in messages:
+        found.append(message)
+        bind = _BIND.search(message)
+        if bind and bind.group(1) in listening:
+            found.append(f"That address is from {listening[bind.group(1)]}.")
+    return found
 
 
 def named(messages: t.Sequence[str], path: Path, source: Source) -> list[str]:
@@ -41,42 +66,3 @@ def named(messages: t.Sequence[str], path: Path, source: Source) -> list[str]:
         if source.at and f'"{path}"' in message:
             found.append(f"That file is from {source.at}.")
     return found
-
-
-def _origin(message: str, path: str, lines: list[str], blocks: t.Sequence[str]) -> t.Iterator[str]:
-    number = _line_number(message, path, lines)
-    if 0 < number <= len(lines):
-        at = _at(lines[:number], blocks)
-        yield f"That is {lines[number - 1].strip()!r}{f', from {at}' if at else ''}."
-
-
-def _line_number(message: str, path: str, lines: list[str]) -> int:
-    found = _PLACE.search(message)
-    if found:
-        return int(found.group(2)) if found.group(1) == path else 0
-    bind = _BIND.search(message)
-    address = bind.group(1) if bind else None
-    return next((n for n, line in enumerate(lines, 1) if address and _listens(line, address)), 0)
-
-
-def _listens(line: str, address: str) -> bool:
-    return line.strip().rstrip(";").split()[:2] == ["listen", address]
-
-
-def _at(lines: list[str], blocks: t.Sequence[str]) -> str:
-    """The block that the last of the lines is in, if it is in any."""
-    block = location = -1
-    inside = ended = False
-    for line in lines:
-        if ended:
-            inside = ended = False
-        if _BLOCK.fullmatch(line):
-            block, location, inside = block + 1, -1, True
-        elif _LOCATION.fullmatch(line):
-            location += 1
-        elif line == "}":
-            location, ended = -1, True
-    if not inside or block >= len(blocks):
-        return ""
-    # After a location's closing brace only the next one comes.
-    return f"{blocks[block]}.locations[{location}]" if location >= 0 else blocks[block]

@@ -8,7 +8,6 @@ The protocol, with its reasons, is in docs/architecture.md.
 
 from __future__ import annotations
 
-import re
 import typing as t
 from contextlib import suppress
 from pathlib import Path
@@ -30,7 +29,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Takeover
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.snapshot import Running
 
-_UNIX_LISTEN = re.compile(r"^\s*listen unix:([^\s;]+)", re.MULTILINE)
 _NO_REACTION = "its processes do not react: see `ps` and the kernel's log"
 
 
@@ -215,7 +213,7 @@ class Transaction:
             activation.reload(self.before.master)
         else:
             try:
-                activation.start(self.before.orphans, self._sockets())
+                activation.start(self.before.orphans, map(Path, self._goal.sockets))
             except service.ServiceError as error:
                 raise self._not_live(str(error), activation) from error
         outcome = activation.wait(lambda: self._goal.has(live_config.fingerprint(self._goal.live_address)))
@@ -224,10 +222,6 @@ class Transaction:
         if outcome is not Outcome.SERVES:
             silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
             raise self._not_live(f"nginx did not take over the new configuration{silent}", activation)
-
-    def _sockets(self) -> t.Iterator[Path]:
-        for content in self._goal.own.values():
-            yield from map(Path, _UNIX_LISTEN.findall(content.data.decode("utf-8", "replace") if content else ""))
 
     def _not_live(self, what: str, activation: Activation) -> _NotLive:
         errors = activation.errors()
@@ -238,8 +232,15 @@ class Transaction:
     def _settle_present(self, passed: Deployed) -> None:
         own = tuple(str(path) for path, content in self._goal.own.items() if content)
         # While the journal is there, a run that ends after this is one that was not done: the next one begins anew.
+        goal = self._goal
         self._journal.set_deployed(
-            passed._replace(secrets=self._goal.digests, files=own, live_address=self._goal.live_address)
+            passed._replace(
+                secrets=goal.digests,
+                files=own,
+                live_address=goal.live_address,
+                drained=goal.drained,
+                sockets=tuple(goal.sockets),
+            )
         )
         # While the journal is there: only that knows the names of files which the next run may not list.
         atomic_files.clean(self._goal.files)

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import request_headers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.access_control import Admission
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.tls import hsts_lines
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import keys, raw_directives
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION
@@ -52,22 +53,15 @@ _REFUSALS = {
 _ASKED_BY_BALANCERS = "Load balancers ask here whether new clients may come."
 
 
-class LocationBlock(t.TypedDict):
-    # What it is for, where that is not plain.
-    comment: str
-    path: str
-    lines: list[str]
-
-
-def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[LocationBlock]:
+def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[Block]:
     shared, refused = request_headers.shared(site), _refused(site)
     blocks = []
     for number, location in enumerate(site["locations"], 1):
         guards = _guard_lines(location, admissions.get(location["at"]), refused)
         lines = _lines(site, location, number, guards, shared)
-        blocks.append(LocationBlock(comment="", path=_path(location), lines=lines))
+        blocks.append(Block(f"location {_path(location)}", location["at"], lines, location["directives"]))
     if has_websockets(site):
-        blocks.append(LocationBlock(comment="", path=_REFUSED, lines=_refused_lines(site)))
+        blocks.append(Block(f"location {_REFUSED}", site["at"], _refused_lines(site)))
     return blocks
 
 
@@ -122,7 +116,7 @@ def name_map(site: Site) -> list[str]:
     return [f"map $host ${variable} {{", *(f"    {line}" for line in lines), "}"]
 
 
-def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:
+def health_blocks(path: str | None, flag: str | None) -> list[Block]:
     """What load balancers ask whether the gateway takes new clients."""
     if path is None or flag is None:
         return []
@@ -131,7 +125,7 @@ def health_blocks(path: str | None, flag: str | None) -> list[LocationBlock]:
         *(f"if (-f {quoted(flag)}) {{", '    return 503 "out\\n";', "}"),
         'return 200 "in\\n";',
     ]
-    return [LocationBlock(comment=_ASKED_BY_BALANCERS, path=f"= {path}", lines=lines)]
+    return [Block(f"location = {path}", "websockets_health_path", lines, comment=_ASKED_BY_BALANCERS)]
 
 
 def error_page_lines(site: Site) -> list[str]:
@@ -232,7 +226,7 @@ def _answer_lines(location: Location) -> list[str]:
 def _own_lines(site: Site, location: Location, lines: list[str]) -> list[str]:
     """A location with headers of its own does not inherit those of the server."""
     hsts = hsts_lines(site) if _has(location, "add_header") else []
-    return [*lines, *hsts, *location["directives"]]
+    return [*lines, *hsts]
 
 
 def _has(location: Location, directive: str) -> bool:

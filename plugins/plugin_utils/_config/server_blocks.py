@@ -165,6 +165,7 @@ def _log(label: str) -> tuple[str, str]:
 
 
 def upstream_lines(upstream: Upstream, servers: tuple[Server, ...], nginx: Version) -> list[str]:
+    """All but the operator's own lines, as for a site."""
     zone, listed = upstream["zone"], _server_lines(upstream, servers)
     size = zone.size if zone else f"{zone_kilobytes(sum(line.startswith('server ') for line in listed))}k"
     lines = [f"zone {(zone and zone.name) or upstream['name']} {size};"]
@@ -174,7 +175,7 @@ def upstream_lines(upstream: Upstream, servers: tuple[Server, ...], nginx: Versi
     lines += listed
     if upstream["keepalive"] or nginx.keeps_connections_by_default:
         lines.append(f"keepalive {upstream['keepalive']};")
-    return lines + list(upstream["directives"])
+    return lines
 
 
 def _balance_lines(words: tuple[str, ...]) -> list[str]:
@@ -225,7 +226,7 @@ def _server_line(server: Server) -> str:
             words.append(f"{name}={value}")
     if not server.drained:
         return f"{' '.join(words)};"
-    # The live file is the record of it: config_transaction.DRAINED reads it back.
+    # The comment is for whoever reads the file.
     down = [] if server.parameters.get("down") else ["down"]
     return f"{' '.join([*words, *down])}; # drained: {server.drained}"
 
@@ -257,7 +258,7 @@ def site_lines(site: Site, nginx: Version, secure: Tls, admissions: t.Mapping[st
         lines += CLIENT
     lines += error_page_lines(site)
     lines += shared_lines(site)
-    return lines + list(site["directives"])
+    return lines
 
 
 def redirect_lines(redirect: Site, site: Site, nginx: Version, label: str) -> list[str]:

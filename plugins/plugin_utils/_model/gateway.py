@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
+    configuration,
     listen_sockets,
     locations,
     request_headers,
@@ -19,6 +18,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     tls,
     worker_limits,
 )
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     addresses,
@@ -44,16 +44,15 @@ _DEFAULT_STATUS = Address("127.0.0.1", 6455)
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 
 
-class UpstreamBlock(t.TypedDict):
+class UpstreamServer(t.TypedDict):
+    address: str
+    # drained, or off where the inventory has it down, or nothing.
+    state: str
+
+
+class UpstreamServers(t.TypedDict):
     name: str
-    lines: list[str]
-
-
-class SiteBlock(t.TypedDict):
-    # What it is for, where that is not plain.
-    comment: str
-    lines: list[str]
-    locations: list[locations.LocationBlock]
+    servers: list[UpstreamServer]
 
 
 class Listening(t.TypedDict):
@@ -68,6 +67,13 @@ class Name(t.TypedDict):
 
     name: str
     at: str
+
+
+class Drained(t.TypedDict):
+    """A server that is taken out of its upstreams, and the name by which it was."""
+
+    name: str
+    address: str
 
 
 class Drain(t.TypedDict):
@@ -91,14 +97,13 @@ class Model(t.TypedDict):
     suits_since: str | None
     # Whether another version of OpenSSL takes another text.
     depends_on_openssl: bool
-    http: list[str]
-    # The operator's own lines of the http block.
-    directives: list[str]
-    # The maps that not all gateways need, and those and the zones for who may open WebSockets.
-    maps: list[list[str]]
-    admission: list[list[str]]
-    upstreams: list[UpstreamBlock]
-    sites: list[SiteBlock]
+    # The lines of the file below its head, and where they come from, in runs that end with the last line.
+    lines: list[str]
+    sources: list[configuration.Source]
+    # The same for gateways that get the same lines, if they have the same nginx; what the live file returns.
+    digest: str
+    upstreams: list[UpstreamServers]
+    drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
     # Headers may be secret, so not everybody may read a file that has some.
@@ -107,8 +112,6 @@ class Model(t.TypedDict):
     log: str | None
     probes: list[probes.Probe]
     routes: list[routes.Route]
-    # The places of all upstream and server blocks of the file, in their order.
-    blocks: list[str]
     # The directives of nginx.conf, and the drop-in of the service.
     nginx_conf: dict[str, str]
     drop_in: str
@@ -201,13 +204,6 @@ def _completed(site: Site, upstreams: t.Sequence[Upstream], label: str) -> Site:
     return t.cast("Site", {**completed, "captures": locations.captures(completed, keys, label)})
 
 
-def digest(model: Model) -> str:
-    """The same for gateways that get the same text, if they have the same nginx."""
-    printed = ("directives", "http", "maps", "admission", "upstreams", "sites")
-    text = json.dumps([t.cast("t.Mapping[str, t.Any]", model)[part] for part in printed])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _upstream_names(upstreams: t.Sequence[Upstream] | None) -> set[str] | None:
     """The names of all upstreams; None where one has no valid name, for it could be the one that a location means."""
     known = upstreams is not None and all("name" in upstream for upstream in upstreams)
@@ -219,35 +215,29 @@ def _model(checked: _Checked) -> Model:
     all_locations = [location for site in sites for location in site["locations"]]
     by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
     label = _label(checked.status)
-    admitted = access_control.admissions(sites, checked.capacity, label)
-    maps = server_blocks.map_blocks(sites, label)
-    servers_of_sites = _server_blocks(checked, admitted, label)
+    file = _file(checked, label)
+    digest = file.digest
+    file.block(configuration.status_block(digest, checked.given[_STATUS], _STATUS))
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
     return Model(
         nginx_version=None if nginx == nginx_versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
         suits_since=None if checked.needs else nginx_versions.suits_since(upstreams, sites),
         depends_on_openssl=any(map(schema.has_tls, sites)),
-        http=server_blocks.http_lines(
-            sites, checked.given["websockets_directives"], label, len(maps) + len(admitted.blocks)
-        ),
-        directives=list(checked.given["websockets_directives"]),
-        maps=maps,
-        admission=admitted.blocks,
+        lines=file.lines,
+        sources=file.sources,
+        digest=digest,
         upstreams=[
-            UpstreamBlock(
-                name=upstream["name"], lines=server_blocks.upstream_lines(upstream, servers[upstream["at"]], nginx)
-            )
+            UpstreamServers(name=upstream["name"], servers=list(map(_upstream_server, servers[upstream["at"]])))
             for upstream in upstreams
         ],
-        sites=[block for _at, block in servers_of_sites],
+        drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
         routes=[route for site in sites for route in routes.routes(site, names)],
-        blocks=[*(upstream["at"] for upstream in upstreams), *(at for at, _block in servers_of_sites), _STATUS],
         nginx_conf=worker_limits.directives(checked.shutdown_timeout),
         drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
         health_flag=_health_flag(checked),
@@ -268,40 +258,52 @@ def _label(status: Address) -> str:
     return "" if status == _DEFAULT_STATUS else f"_{status.port}"
 
 
-_Server = t.Tuple[str, SiteBlock]
+def _file(checked: _Checked, label: str) -> configuration.Lines:
+    admitted = access_control.admissions(checked.sites, checked.capacity, label)
+    maps, directives = server_blocks.map_blocks(checked.sites, label), checked.given["websockets_directives"]
+    maps += admitted.blocks
+    return configuration.complete(
+        directives=directives,
+        http=server_blocks.http_lines(checked.sites, directives, label, len(maps)),
+        maps=maps,
+        blocks=[*_upstream_blocks(checked), *_server_blocks(checked, admitted, label)],
+    )
 
 
-def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> list[_Server]:
-    """The servers of the file in their order, each with the place of the variables it comes from."""
+def _upstream_blocks(checked: _Checked) -> t.Iterator[Block]:
+    for upstream in checked.upstreams:
+        lines = server_blocks.upstream_lines(upstream, checked.servers[upstream["at"]], checked.nginx)
+        yield Block(f"upstream {upstream['name']}", upstream["at"], lines, upstream["directives"])
+
+
+def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> t.Iterator[Block]:
+    """The servers of the file, in their order."""
     redirects = tls.redirects(checked.sites)
     completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx)
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
     secure = server_blocks.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
     health = locations.health_blocks(checked.given["websockets_health_path"], _health_flag(checked))
-    blocks: list[_Server] = []
     for listens in listen_sockets.by_policy(refusing, checked.sites):
         lines = server_blocks.refusing_lines(listens, checked.sites, checked.nginx, secure, label)
         # RFC 9110 section 15.5.20: it is for what was sent to the wrong server.
-        blocks.append(("websockets_sites", _answering(_REFUSES, lines, ["return 421;"], health)))
+        yield _answering("websockets_sites", lines, ["return 421;"], health, _REFUSES)
     for site in checked.sites:
-        block = _site_block(by_place[site["at"]], checked.nginx, secure, admitted, label)
-        blocks.append((site["at"], SiteBlock({**block, "locations": [*block["locations"], *health]})))
+        given = by_place[site["at"]]
+        lines = server_blocks.site_lines(given, checked.nginx, secure, admitted.by_location, label)
+        inner = [*locations.location_blocks(given, admitted.by_location), *health]
+        yield Block("server", site["at"], lines, site["directives"], inner)
         redirect = by_place.get(f"{site['at']}.redirect_http")
         if redirect:
             lines = server_blocks.redirect_lines(redirect, site, checked.nginx, label)
-            blocks.append((redirect["at"], _answering("", lines, tls.redirect_lines(site), health)))
-    return blocks
+            yield _answering(redirect["at"], lines, tls.redirect_lines(site), health)
 
 
-def _answering(
-    comment: str, lines: list[str], answer: list[str], health: t.Sequence[locations.LocationBlock]
-) -> SiteBlock:
+def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[Block], comment: str = "") -> Block:
     """A server with one answer to everything, but for the question whether the gateway is in."""
     if not health:
-        return SiteBlock(comment=comment, lines=[*lines, *answer], locations=[])
-    everything = locations.LocationBlock(comment="", path="/", lines=answer)
-    return SiteBlock(comment=comment, lines=lines, locations=[everything, *health])
+        return Block("server", at, [*lines, *answer], comment=comment)
+    return Block("server", at, lines, blocks=[Block("location /", at, answer), *health], comment=comment)
 
 
 def _health_flag(checked: _Checked) -> str | None:
@@ -323,14 +325,15 @@ def _drain(checked: _Checked) -> Drain:
     )
 
 
-def _site_block(
-    site: Site, nginx: Version, secure: server_blocks.Tls, admitted: access_control.Admissions, label: str
-) -> SiteBlock:
-    return SiteBlock(
-        comment="",
-        lines=server_blocks.site_lines(site, nginx, secure, admitted.by_location, label),
-        locations=locations.location_blocks(site, admitted.by_location),
+def _upstream_server(server: Server) -> UpstreamServer:
+    return UpstreamServer(
+        address=str(server.address), state="drained" if server.drained else "off" if server.is_down else ""
     )
+
+
+def _drained_servers(upstreams: t.Iterable[tuple[Server, ...]]) -> list[Drained]:
+    found = {(server.drained, str(server.address)) for servers in upstreams for server in servers if server.drained}
+    return [Drained(name=name, address=address) for name, address in sorted(found)]
 
 
 def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:

@@ -26,7 +26,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Upstream,
     counted,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import servers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_versions
 
 _ANSWER = ("status", "verified", "failure", "unverified", "hint", "milliseconds", "expires")
@@ -203,12 +202,10 @@ def _topologies(found: t.Sequence[Found]) -> tuple[list[Topology], dict[str, int
 def _shape(model: t.Mapping[str, t.Any]) -> _Shape:
     """What tells one topology from another: its routes, and its upstreams with their servers."""
     routes = tuple((route["site"], route["path"], route["upstream"], route["target"]) for route in model["routes"])
-    upstreams: dict[str, tuple[tuple[str, str], ...]] = {}
-    for upstream in model["upstreams"]:
-        upstreams[upstream["name"]] = tuple(
-            (server.address, "drained" if server.is_drained else "off" if server.is_down else "")
-            for server in servers(upstream["lines"])
-        )
+    upstreams = {
+        upstream["name"]: tuple((server["address"], server["state"]) for server in upstream["servers"])
+        for upstream in model["upstreams"]
+    }
     backends = {probe["at"]: probe["backends"]["addresses"] for probe in model["probes"] if probe["backends"]}
     for route in model["routes"]:
         if route["upstream"] is None and route["at"] in backends:

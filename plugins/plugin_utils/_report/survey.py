@@ -6,23 +6,12 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
 
 # Enough to tell an error of a server from one of a gateway, and no storm on a server that 500 gateways share.
 _MOST_ASKING = 3
-_SERVER = re.compile(r"server (?P<address>[^\s;]+)(?P<parameters>[^;]*);(?P<drained> *# drained\b)?")
-
-
-class Server(t.NamedTuple):
-    """A server line of an upstream."""
-
-    address: str
-    # By the inventory, or by a drain, which is recorded in a comment.
-    is_down: bool
-    is_drained: bool
 
 
 class Question(t.TypedDict):
@@ -30,15 +19,6 @@ class Question(t.TypedDict):
 
     at: str
     addresses: list[str]
-
-
-def servers(lines: t.Sequence[str]) -> list[Server]:
-    """The servers of an upstream block, in their order; one that is listed again as a backup is one server."""
-    found: dict[str, Server] = {}
-    for match in filter(None, map(_SERVER.match, lines)):
-        is_down = "down" in match["parameters"].split()
-        found.setdefault(match["address"], Server(match["address"], is_down, bool(match["drained"])))
-    return list(found.values())
 
 
 def questions(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[Question]]:
@@ -122,11 +102,11 @@ def _nth(groups: t.Sequence[tuple[str, t.Sequence[str]]], number: int) -> tuple[
 def _targets(model: t.Mapping[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
     """The upstreams, and what routes lead to without one, each with a route whose handshake its servers take."""
     backends = {probe["at"]: probe["backends"]["addresses"] for probe in model["probes"] if probe["backends"]}
-    lines = {upstream["name"]: upstream["lines"] for upstream in model["upstreams"]}
+    upstreams = {upstream["name"]: upstream["servers"] for upstream in model["upstreams"]}
     found: dict[str, tuple[str, list[str]]] = {}
     for route in model["routes"]:
         at, target = route["at"], route["upstream"] or route["target"]
         if at in backends and target not in found:
-            of_upstream = servers(lines[route["upstream"]]) if route["upstream"] else []
-            found[target] = at, [server.address for server in of_upstream] or list(backends[at])
+            servers = upstreams.get(route["upstream"])
+            found[target] = at, [server["address"] for server in servers] if servers else list(backends[at])
     return found

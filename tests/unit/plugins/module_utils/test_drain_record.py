@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
 SECONDS = 7
 
@@ -23,10 +24,42 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-def test_a_gateway_without_a_file_has_no_record(tmp_path: Path) -> None:
-    assert _drain_record.servers(tmp_path / "none.conf") is None
-    (tmp_path / "a.conf").write_text("upstream a {\n    server b:1;\n    # server c:1 down; # drained: c\n}\n")
-    assert _drain_record.servers(tmp_path / "a.conf") == []
+NAME = "127.0.0.1:6455"
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> journal.Journal:
+    return journal.Journal(NAME, tmp_path / "kept")
+
+
+def test_a_gateway_without_a_deploy_has_no_record(kept: journal.Journal, tmp_path: Path) -> None:
+    assert _drain_record.servers(kept, tmp_path / "none.conf") is None
+
+
+@pytest.mark.parametrize("name", [NAME, "[::1]:7000"])
+def test_what_the_last_deploy_recorded_counts_whatever_the_file_says(name: str, tmp_path: Path) -> None:
+    """Under another live address too, which the next deploy is to have."""
+    path = tmp_path / "a.conf"
+    path.write_text("upstream a {\n    server c:1 down; # drained: c\n    server d:1;\n}\n")
+    drained: journal.Drained
+    for drained in ([], [{"name": "d", "address": "d:1"}]):
+        journal.Journal(NAME, tmp_path / "kept").set_deployed(
+            journal.Deployed([], [], files=(str(path),), live_address=NAME, drained=drained)
+        )
+        assert _drain_record.servers(journal.Journal(name, tmp_path / "kept"), path) == drained
+
+
+def test_a_server_that_release_0_6_0_drained_stays_out(kept: journal.Journal, tmp_path: Path) -> None:
+    """That release had the record in the comments of the file, and its own record names no servers."""
+    path = tmp_path / "a.conf"
+    path.write_text(
+        "upstream a {\n    server b:1;\n    # server x:1 down; # drained: x\n"
+        "    server c:1 max_fails=0 down; # drained: chat1\n    server e:1 down;\n}\n"
+    )
+    found = [{"name": "chat1", "address": "c:1"}]
+    assert _drain_record.servers(kept, path) == found
+    kept.set_deployed(journal.Deployed([], [], files=(str(path),), live_address=NAME))
+    assert _drain_record.servers(kept, path) == found
 
 
 def test_a_deploy_takes_the_gateway_out_for_its_time(tmp_path: Path, pauses: list[float]) -> None:

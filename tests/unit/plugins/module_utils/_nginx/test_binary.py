@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from waiting import wait_until
 
-# The first as binary.org's build prints it, the second as Debian's, the third from an error log.
+# The first as nginx.org's build prints it, the second as Debian's, the third from an error log.
 OUTPUT = """\
 nginx: [emerg] unknown directive "foo" in /etc/nginx/nginx.conf:1
 2026/11/21 01:35:32 [warn] 31173#31173: conflicting server name "localhost" on 0.0.0.0:80, ignored

@@ -101,6 +101,21 @@ def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_p
     assert kept.last() is None
 
 
+def test_what_is_recorded_of_a_configuration_comes_back_with_it(kept: journal.Journal) -> None:
+    """Else a rollback would leave servers out that the earlier configuration has, or forget those that it has not."""
+    told = journal.Deployed([], [], drained=[{"name": "chat1", "address": "10.0.0.1:80"}], sockets=("/run/a.sock",))
+    kept.set_deployed(told)
+    assert kept.deployed() == told
+    deployed(kept, 1)
+    kept.set_deployed(told._replace(drained=[], sockets=()))
+    deployed(kept, 2)
+    entries = [kept.last()]
+    kept.discard_last()
+    entries.append(kept.last())
+    found = [(entry.drained, tuple(entry.sockets)) for entry in entries if entry]
+    assert found == [([], ()), (told.drained, told.sockets)]
+
+
 def test_a_deploy_that_is_done_can_be_rolled_back(kept: journal.Journal) -> None:
     deployed(kept, 1, 2)
     assert kept.unfinished() is None

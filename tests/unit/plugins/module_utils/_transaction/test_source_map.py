@@ -55,7 +55,21 @@ server {
     }
 }
 """
-SOURCE = source_map.Source("websockets_sites", ["upstreams[0]", "sites[0]", "sites[1]"])
+# All but the comment at the head.
+RUNS = [
+    ("", 5),
+    ("upstreams[0]", 5),
+    ("sites[0]", 8),
+    ("sites[0].locations[0]", 3),
+    ("sites[0]", 1),
+    ("sites[0].locations[1]", 3),
+    ("sites[0]", 2),
+    ("sites[1]", 5),
+    ("", 9),
+]
+SOURCE = source_map.Source("websockets_sites", RUNS)
+LISTENING = {"80": "sites[0].listen", "127.0.0.1:8080": "sites[0].listen", "[::]:443": "sites[1].listen"}
+LISTENING["unix:/run/a.sock"] = "sites[1].listen"
 
 
 def line_number(line: str, which: int = 0) -> int:
@@ -63,7 +77,7 @@ def line_number(line: str, which: int = 0) -> int:
 
 
 def explained(message: str) -> list[str]:
-    first, *rest = source_map.explained([message], FILE, TEXT, SOURCE)
+    first, *rest = source_map.bound(source_map.explained([message], FILE, TEXT, SOURCE), LISTENING)
     assert first == message
     return rest
 
@@ -89,7 +103,7 @@ def explained(message: str) -> list[str]:
         ("}", 3, "sites[1]"),
     ],
 )
-def test_a_line_is_followed_to_the_block_it_is_in(line: str, which: int, origin: str) -> None:
+def test_a_line_is_followed_to_where_it_comes_from(line: str, which: int, origin: str) -> None:
     message = f'[emerg] "x" directive is invalid in {FILE}:{line_number(line, which)}'
     assert explained(message) == [f"That is {line.strip()!r}, from {origin}."]
 
@@ -112,17 +126,17 @@ def test_a_line_outside_the_operators_blocks_is_shown_alone(line: str, which: in
 
 
 @pytest.mark.parametrize(
-    ("address", "line", "origin"),
+    ("address", "origin"),
     [
-        ("0.0.0.0:80", "listen 80;", "sites[0]"),
-        ("127.0.0.1:8080", "listen 127.0.0.1:8080;", "sites[0]"),
-        ("[::]:443", "listen [::]:443 ssl;", "sites[1]"),
-        ("unix:/run/a.sock", "listen unix:/run/a.sock;", "sites[1]"),
+        ("0.0.0.0:80", "sites[0]"),
+        ("127.0.0.1:8080", "sites[0]"),
+        ("[::]:443", "sites[1]"),
+        ("unix:/run/a.sock", "sites[1]"),
     ],
 )
-def test_an_address_that_is_taken_is_followed_to_its_listen(address: str, line: str, origin: str) -> None:
+def test_an_address_that_is_taken_is_followed_to_its_listen(address: str, origin: str) -> None:
     message = f"[emerg] bind() to {address} failed (98: Address already in use)"
-    assert explained(message) == [f"That is {line!r}, from {origin}."]
+    assert explained(message) == [f"That address is from {origin}.listen."]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +166,13 @@ def test_each_message_is_followed_by_its_line() -> None:
         messages[2],
         "That is 'least_conn;', from upstreams[0].",
     ]
+
+
+def test_a_line_ends_where_nginx_has_it_end() -> None:
+    text, message = "# a\u2028b\x0cc\n\nlast;\n", f"[emerg] unknown directive in {FILE}:3"
+    source = source_map.Source("", [("sites[0]", 1)])
+    for given in (text, text[:-1]):
+        assert source_map.explained([message], FILE, given, source)[1:] == ["That is 'last;', from sites[0]."]
 
 
 def test_a_file_without_known_blocks_has_its_lines_shown() -> None:

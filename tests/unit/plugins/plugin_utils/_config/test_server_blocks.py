@@ -9,7 +9,6 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import digest
 from modelling import SITE, UPSTREAM, check, location, refusing, secure, server_at, server_of, site, sound, upstream
 
 
@@ -17,24 +16,24 @@ from modelling import SITE, UPSTREAM, check, location, refusing, secure, server_
     ("balance", "directives"), [("ip_hash", ["ip_hash;"]), ("least_conn", ["least_conn;"]), ("round_robin", [])]
 )
 def test_the_balance_method_stands_before_the_servers(balance: str, directives: list[str]) -> None:
-    lines = sound([upstream(balance=balance, servers=["10.0.0.1:1"])], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(balance=balance, servers=["10.0.0.1:1"])], [SITE])["upstream_lines"][0]
     assert lines == ["zone ws-backend 64k;", *directives, "server 10.0.0.1:1;", "keepalive 32;"]
 
 
 def test_least_conn_is_the_default() -> None:
     upstreams = [{"name": "ws-backend", "servers": ["a:1"]}]
-    assert "least_conn;" in sound(upstreams, [SITE])["upstreams"][0]["lines"]
+    assert "least_conn;" in sound(upstreams, [SITE])["upstream_lines"][0]
 
 
 def test_the_zone_grows_with_the_upstream() -> None:
     servers = [f"10.0.{number // 250}.{number % 250}:80" for number in range(1025)]
     sizes = {
-        count: sound([upstream(servers=servers[:count])], [SITE])["upstreams"][0]["lines"][0]
+        count: sound([upstream(servers=servers[:count])], [SITE])["upstream_lines"][0][0]
         for count in (32, 33, 1024, 1025)
     }
     # A server that is listed again takes its room too.
     again = [{"name": "ws-backend", "servers": servers[:count]} for count in (16, 17)]
-    assert [sound([keys], [SITE])["upstreams"][0]["lines"][0] for keys in again] == [
+    assert [sound([keys], [SITE])["upstream_lines"][0][0] for keys in again] == [
         "zone ws-backend 64k;",
         "zone ws-backend 128k;",
     ]
@@ -59,7 +58,7 @@ def test_the_zone_grows_with_the_upstream() -> None:
 def test_a_server_is_printed_with_its_parameters(parameters: dict[str, t.Any], printed: str) -> None:
     servers = ["a:1", {"address": "b:1", **parameters}]
     keys = {"servers": servers, "balance": "least_conn"}
-    assert f"server b:1{printed};" in sound([upstream(**keys)], [SITE])["upstreams"][0]["lines"]
+    assert f"server b:1{printed};" in sound([upstream(**keys)], [SITE])["upstream_lines"][0]
 
 
 AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
@@ -68,7 +67,7 @@ ONE, TWO = "10.0.0.1:1", "10.0.0.2:1"
 
 def servers_of(*servers: t.Any, balance: str = "least_conn") -> list[str]:
     """The lines of an upstream's servers."""
-    lines = sound([upstream(servers=list(servers), balance=balance)], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(servers=list(servers), balance=balance)], [SITE])["upstream_lines"][0]
     first = next(number for number, line in enumerate(lines) if line.startswith("server "))
     return lines[first : lines.index("keepalive 32;")]
 
@@ -149,14 +148,14 @@ def test_the_only_server_is_one_on_a_unix_socket() -> None:
     ],
 )
 def test_every_balance_method_is_printed(balance: str, directives: list[str]) -> None:
-    lines = sound([upstream(balance=balance)], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(balance=balance)], [SITE])["upstream_lines"][0]
     assert lines[1 : 1 + len(directives)] == directives
     assert lines[1 + len(directives)].startswith("server server01:3000")
 
 
 def test_an_upstream_has_the_zone_and_the_connections_it_is_given() -> None:
     keys = {"zone": "shared 1m", "keepalive": 5, "directives": ["keepalive_time 1h;"]}
-    lines = sound([upstream(**keys)], [SITE])["upstreams"][0]["lines"]
+    lines = sound([upstream(**keys)], [SITE])["upstream_lines"][0]
     assert (lines[0], *lines[-2:]) == ("zone shared 1m;", "keepalive 5;", "keepalive_time 1h;")
 
 
@@ -371,7 +370,7 @@ HTTP = {"websockets_directives": ["map $arg_a $b {\n    default 1;\n}\n", "geo $
 def test_lines_of_the_http_block_are_in_the_model_and_change_its_digest() -> None:
     model = sound([UPSTREAM], [SITE], websockets_directives="geo $a {\n    default 0;\n}\n")
     assert model["directives"] == ["geo $a {", "    default 0;", "}"]
-    assert digest(model) != digest(sound([UPSTREAM], [SITE]))
+    assert model["digest"] != sound([UPSTREAM], [SITE])["digest"]
     given = ["map $arg_a $b {", "    default 1;", "}", "geo $c { default 0; }"]
     assert sound([UPSTREAM], [SITE], **HTTP)["directives"] == given
 

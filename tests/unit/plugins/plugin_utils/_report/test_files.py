@@ -17,7 +17,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.junit import junit
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report, clean
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import servers
 from fleets import asked, but, model, outside, reported, troubled, unreachable, well, wide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -31,7 +30,7 @@ STATES = st.sampled_from(["up", "refused", "silent", "answered", "closed"])
 # More servers than a picture shows one by one, more routes than a table, and neither.
 MODELS = [wide(1, 3, 12), wide(2, 9, 2), wide(1, 1, 1)]
 UPSTREAMS = [upstream for of in MODELS for upstream in of["upstreams"]]
-ADDRESSES = sorted({server.address for upstream in UPSTREAMS for server in servers(upstream["lines"])})
+ADDRESSES = sorted({server["address"] for upstream in UPSTREAMS for server in upstream["servers"]})
 
 
 @st.composite

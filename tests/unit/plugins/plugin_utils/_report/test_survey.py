@@ -9,7 +9,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside, questions, servers
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside, questions
 from hypothesis import given
 from hypothesis import strategies as st
 from modelling import LOCATION, SITE, UPSTREAM, location, proxied, site
@@ -23,23 +23,6 @@ def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
 
 def upstream_of(*addresses: str, name: str = "ws-backend") -> dict[str, t.Any]:
     return {"name": name, "servers": list(addresses)}
-
-
-def test_the_servers_of_an_upstream_are_read_from_its_lines() -> None:
-    lines = [
-        *("zone a 64k;", "ip_hash;", "server a:1;", "server [::1]:2 weight=2 down;", "server unix:/run/down.sock;"),
-        *("server b:3 down; # drained: b", "server down:4 max_fails=0;"),
-        # A server that nginx turns to last is no other one.
-        *("# Where all have failed", "server a:1 max_fails=0 backup;", "server e:5 backup;", "keepalive 32;"),
-    ]
-    assert servers(lines) == [
-        ("a:1", False, False),
-        ("[::1]:2", True, False),
-        ("unix:/run/down.sock", False, False),
-        ("b:3", True, True),
-        ("down:4", False, False),
-        ("e:5", False, False),
-    ]
 
 
 FLEETS = st.lists(st.lists(st.integers(1, 30), min_size=1, unique=True), min_size=1, max_size=12)

@@ -6,11 +6,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import typing as t
-from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._drain_record import servers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import host_address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
@@ -20,7 +17,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
 )
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from modelling import INVENTORY, SITE, errors_of, sound, upstream
+from modelling import INVENTORY, SITE, Model, errors_of, read, sound, upstream
 
 
 def test_one_more_host_of_a_group_is_one_more_line() -> None:
@@ -31,7 +28,7 @@ def test_one_more_host_of_a_group_is_one_more_line() -> None:
         variables = {"websockets_upstreams": [{"name": "chat", "group": "chat", "port": 80, "balance": "ip_hash"}]}
         model = gateway_model(variables, inventory, Errors())
         assert model is not None
-        return model["upstreams"][0]["lines"]
+        return read(model)["upstream_lines"][0]
 
     assert lines(2001) == [*lines(2000)[:-1], "server 10.0.8.0:80 max_fails=0;", "keepalive 32;"]
 
@@ -39,7 +36,7 @@ def test_one_more_host_of_a_group_is_one_more_line() -> None:
 def group_servers(**keys: t.Any) -> list[str]:
     """The servers of an upstream by turns, without those that are listed again."""
     upstreams = [{"name": "ws-backend", "balance": "round_robin", **keys}]
-    lines = sound(upstreams, [SITE])["upstreams"][0]["lines"][1:-1]
+    lines = sound(upstreams, [SITE])["upstream_lines"][0][1:-1]
     return lines[: next((number for number, line in enumerate(lines) if line.startswith("#")), None)]
 
 
@@ -128,14 +125,19 @@ def test_an_upstream_with_an_error_is_left_to_each_gateway() -> None:
     assert group_upstreams([None, 1, {"name": "a"}, {"group": None}], INVENTORY) == {}
 
 
-def drained(upstreams: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> list[str]:
+def without(upstreams: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> tuple[Model | None, list[str]]:
     errors = Errors()
     variables = {"websockets_upstreams": upstreams, "websockets_sites": [SITE], **others}
     model = gateway_model(variables, INVENTORY, errors, names)
-    return errors.lines if model is None else model["upstreams"][0]["lines"][1:-1]
+    return None if model is None else read(model), errors.lines
 
 
-def test_a_drained_server_is_down_and_its_line_is_the_record() -> None:
+def drained(upstreams: list[dict[str, t.Any]], names: list[str], **others: t.Any) -> list[str]:
+    model, errors = without(upstreams, names, **others)
+    return errors if model is None else model["upstream_lines"][0][1:-1]
+
+
+def test_a_drained_server_is_down_and_its_line_says_so() -> None:
     upstreams = [{"name": "ws-backend", "balance": "ip_hash", "group": "chat", "port": 9000, "servers": ["a:1", "b:2"]}]
     assert drained(upstreams, ["chat2", "a", "b:2", "elsewhere"]) == [
         "ip_hash;",
@@ -179,12 +181,37 @@ NAMES = st.from_regex(r"[a-z0-9][a-z0-9.-]{0,20}[a-z]", fullmatch=True)
 
 
 @given(st.lists(NAMES, min_size=2, max_size=6, unique=True), st.data())
-def test_the_gateway_reads_back_what_was_drained(names: list[str], data: st.DataObject) -> None:
+def test_the_model_has_what_was_drained(names: list[str], data: st.DataObject) -> None:
     assume(all(host_address(name) for name in names))
     out = data.draw(st.lists(st.sampled_from(names[1:]), unique=True))
     balance = data.draw(st.sampled_from(["ip_hash", "least_conn"]))
-    lines = drained([upstream(balance=balance, servers=[f"{name}:1" for name in names])], out)
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-        file.write("upstream ws-backend {\n" + "".join(f"    {line}\n" for line in lines) + "}\n")
-        file.flush()
-        assert servers(Path(file.name)) == sorted(out)
+    model, _errors = without([upstream(balance=balance, servers=[f"{name}:1" for name in names])], out)
+    assert model is not None
+    assert model["drained"] == [{"name": name, "address": f"{name}:1"} for name in sorted(out)]
+
+
+def test_the_model_has_the_state_of_each_server() -> None:
+    """One that is listed again, as a backup, is one server."""
+    servers = ["a:1", {"address": "[::1]:2", "down": True}, "unix:/run/down.sock", "b:3", "down:4"]
+    model, _errors = without([upstream(balance="least_conn", servers=servers)], ["b"])
+    assert model is not None
+    assert [(server["address"], server["state"]) for server in model["upstreams"][0]["servers"]] == [
+        ("a:1", ""),
+        ("[::1]:2", "off"),
+        ("unix:/run/down.sock", ""),
+        ("b:3", "drained"),
+        ("down:4", ""),
+    ]
+
+
+def test_a_server_is_recorded_once_for_each_name_by_which_it_was_drained() -> None:
+    """A name that is not recorded would bring back its server."""
+    again: dict[str, t.Any] = {"name": "again", "servers": ["[2001:db8::2]:9000", "a:1"]}
+    upstreams = [{"name": "ws-backend", "group": "chat", "port": 9000}, again, {**again, "name": "third"}]
+    model, _errors = without(upstreams, ["chat2", "2001:db8::2", "chat1"])
+    assert model is not None
+    names = [(server["name"], server["address"]) for server in model["drained"]]
+    assert names == [("2001:db8::2", "[2001:db8::2]:9000"), ("chat1", "192.0.2.1:9000")]
+    model, _errors = without(upstreams, ["chat1", "[2001:db8::2]:9000", "chat2"], websockets_undrain="chat1")
+    assert model is not None
+    assert [server["name"] for server in model["drained"]] == ["[2001:db8::2]:9000"]

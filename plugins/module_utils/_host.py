@@ -43,6 +43,8 @@ def _lookup_failure(name: str) -> str:
         socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         return str(error.strerror)
+    except UnicodeError as error:  # A part of it is empty, or too long.
+        return str(error.__cause__ or error)
     return ""
 
 
@@ -81,7 +83,11 @@ def remove_dead_socket(path: Path) -> None:
 def _in_use(host: str, port: int) -> bool:
     """Whether a bind is refused; it is tried and given up at once, and nothing ever listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as attempt:
+    try:
+        attempt = socket.socket(family, socket.SOCK_STREAM)
+    except OSError:  # A kernel without IPv6, say, where nothing can hold such an address.
+        return False
+    with attempt:
         # As nginx does (src/core/ngx_connection.c): a connection in TIME_WAIT is no obstacle.
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
@@ -99,9 +105,14 @@ def listening(port: int) -> t.Iterator[Program]:
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
             if any(link in sockets for link in _descriptors(process)):
-                yield Program(pid=int(process.name), name=(process / "comm").read_text().strip())
+                yield Program(pid=int(process.name), name=_name(process))
         except OSError:  # The process is gone, or not ours to see.
             continue
+
+
+def _name(process: Path) -> str:
+    """Any bytes but a line break, as the program sets it (prctl(2))."""
+    return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
 
 
 def _descriptors(process: Path) -> t.Iterator[str]:

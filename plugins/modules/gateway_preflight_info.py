@@ -13,8 +13,9 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Looks at a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
-  - The reasons are missing root rights, an address that another program listens on, and names of backends that the
-    host cannot resolve. With any of them nginx would not start, or would keep serving the configuration before.
+  - The reasons are missing root rights, an nginx that does not start or is too old, an address that another program
+    listens on, and names of backends that the host cannot resolve. With any of them nginx would not start, or would
+    keep serving the configuration before.
 options:
   listening:
     description: The addresses that nginx will listen on.
@@ -160,8 +161,12 @@ def main() -> None:
         required_together=[("config_path", "live_address")],
         supports_check_mode=True,
     )
-    build = binary.installed() if binary.find_binary() else None
     found = list(errors(module.params["listening"], module.params["names"]))
+    build = None
+    try:
+        build = binary.installed() if binary.find_binary() else None
+    except binary.NginxError as error:
+        found.append(str(error))
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is needed")
     if found:

@@ -57,7 +57,8 @@ _MESSAGE = re.compile(r"^(?:nginx:|\d{4}/\d\d/\d\d \S+) (\[\w+\]) (?:\d+#\d+: )?
 
 
 def find_binary() -> str | None:
-    return shutil.which("nginx", path=_SEARCH_PATH)
+    # One that nobody may execute is there too: to install another one would not help.
+    return shutil.which("nginx", path=_SEARCH_PATH) or shutil.which("nginx", os.F_OK, _SEARCH_PATH)
 
 
 def installed() -> Build:
@@ -65,8 +66,12 @@ def installed() -> Build:
     binary = find_binary()
     if binary is None:
         raise NginxError("nginx is not installed")
-    answer = run([binary, "-V"]).stderr
+    result = run([binary, "-V"])
+    answer = result.stderr
     version = re.search(r"nginx version: \S*?/(\d+(?:\.\d+)+)", answer)
+    if version is None and result.returncode != 0:
+        said = answer.strip().splitlines()
+        raise NginxError(f"{binary} does not start: {said[-1] if said else f'exit status {result.returncode}'}")
     if version is None:
         raise NginxError(f"{binary} -V does not tell its version: {answer.strip()[:200]!r}")
     configuration = Path(_built_in(answer, "conf-path") or "/etc/nginx/nginx.conf")
@@ -136,6 +141,8 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
             errors="replace",
             timeout=_COMMAND_SECONDS,
         )
+    except OSError as error:
+        raise NginxError(f"{command[0]} does not start: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise NginxError(f"'{' '.join(command)}' did not end within {_COMMAND_SECONDS} seconds") from error
 

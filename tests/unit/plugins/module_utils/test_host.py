@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import typing as t
@@ -35,6 +36,31 @@ def test_the_program_that_holds_an_address_is_named(address: str) -> None:
         (program,) = _host.held(address.format(port)) or []
     assert program.pid == os.getpid()
     assert program.name
+
+
+def test_a_program_whose_name_is_not_utf_8_is_named() -> None:
+    comm = Path("/proc/self/comm")
+    before = comm.read_bytes()
+    with listener("127.0.0.1") as port:
+        comm.write_bytes(b"caf\xe9")
+        try:
+            (program,) = _host.held(f"127.0.0.1:{port}") or []
+        finally:
+            comm.write_bytes(before.strip())
+    assert program == (os.getpid(), "caf\ufffd")
+
+
+def test_an_address_of_a_family_that_the_kernel_does_not_have_is_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_ipv6(family: int, kind: int) -> t.NoReturn:
+        raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
+
+    monkeypatch.setattr(socket, "socket", without_ipv6)
+    assert _host.held("[::]:80") is None
+
+
+@pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
+def test_a_name_that_no_resolver_takes_does_not_resolve(name: str) -> None:
+    assert "label empty or too long" in _host.unresolved([name])[name]
 
 
 def test_another_address_of_the_same_port_is_free() -> None:

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the module says of a host that cannot be a gateway, each in one message."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+from running import run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights")
+
+# The module with the only nginx, and what deploys keep, in the folder that is given first.
+PROGRAM = """
+import sys
+from pathlib import Path
+from ansible_collections.wsfleet.nginx.plugins.module_utils import state
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
+
+folder = sys.argv.pop(1)
+binary._SEARCH_PATH = folder
+state.State.__init__.__defaults__ = (Path(folder) / "kept",)
+gateway_preflight_info.main()
+"""
+HEAD = "This host cannot be the gateway yet; nothing was changed:\n"
+
+
+def run_module(tmp_path: Path, **options: t.Any) -> dict[str, t.Any]:
+    done = run(tmp_path, ["-c", PROGRAM, str(tmp_path)], options)
+    assert done.stdout.strip().startswith("{"), done.stdout + done.stderr
+    found: dict[str, t.Any] = json.loads(done.stdout)
+    return found
+
+
+def install(tmp_path: Path, text: str, mode: int = 0o755) -> Path:
+    nginx = tmp_path / "nginx"
+    nginx.write_text(text)
+    nginx.chmod(mode)
+    return nginx
+
+
+LIBRARY = "error while loading shared libraries: libpcre2-8.so.0: cannot open shared object file"
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "reason"),
+    [
+        (f"#!/bin/sh\necho 'nginx: {LIBRARY}' >&2\nexit 127\n", 0o755, f"nginx: {LIBRARY}"),
+        ("#!/bin/sh\nexit 127\n", 0o755, "exit status 127"),
+        ("#!/nowhere\n", 0o755, "No such file or directory"),
+        ("\x7fELF", 0o755, "Exec format error"),
+        ("#!/bin/sh\n", 0o644, "Permission denied"),
+    ],
+)
+def test_an_nginx_that_does_not_start_is_told_with_the_reason(
+    tmp_path: Path, text: str, mode: int, reason: str
+) -> None:
+    nginx = install(tmp_path, text, mode)
+    assert run_module(tmp_path)["msg"] == f"{HEAD}{nginx} does not start: {reason}"
+
+
+def test_a_host_without_nginx_may_be_one(tmp_path: Path) -> None:
+    result = run_module(tmp_path)
+    assert (result["changed"], result["nginx_version"], result["drained"]) == (False, None, None)
+
+
+def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_path: Path) -> None:
+    name = {"name": "a..example", "at": "websockets_upstreams[0].servers[0]"}
+    message = run_module(tmp_path, names=[name])["msg"]
+    assert message.startswith(f"{HEAD}websockets_upstreams[0].servers[0]: 'a..example' does not resolve on this host (")
+    assert "label empty or too long" in message
+
+
+def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Path) -> None:
+    path = tmp_path / "00-websockets.conf"
+    kept = tmp_path / "kept/127.0.0.1:6455/deployed"
+    kept.parent.mkdir(parents=True)
+    drained = [{"name": name, "address": address} for name, address in (("b", "b:2"), ("a", "a:1"), ("b", "b:3"))]
+    kept.write_text(json.dumps({"probes": [], "passed": [], "files": [str(path)], "drained": drained}))
+    result = run_module(tmp_path, config_path=str(path), live_address="127.0.0.1:6455")
+    assert result["drained"] == ["a", "b"]

@@ -11,7 +11,8 @@ version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) found out in this run about all gateways.
+  - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) did in this run on all gateways.
+  - It reads what became of all gateways only after the last batch, which a batch with a failure is too.
 positional: _input, names, batch, last, check_mode
 options:
   _input:
@@ -39,9 +40,9 @@ options:
 """
 
 EXAMPLES = """
-- name: Sum up
+- name: Show the state of all gateways
   ansible.builtin.debug:
-    msg: "{{ (hostvars | wsfleet.nginx.fleet_summary(groups.ws_gateways, ansible_play_batch,
+    msg: "{{ (hostvars | wsfleet.nginx.fleet_summary(groups['ws_gateways'], ansible_play_batch,
       ansible_play_hosts_all | last)).text }}"
   run_once: true
 """
@@ -54,15 +55,13 @@ _value:
     stops:
       description: Whether a gateway of the batch failed, or none of it can be reached any more.
       type: bool
-    is_last:
-      description: Whether no batch comes after this one.
-      type: bool
     unreachable:
-      description: The gateways of the batch that were lost during it.
+      description: The gateways of the batch that became unreachable.
       type: list
       elements: str
     text:
       description:
+        - Empty where another batch comes after this one.
         - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
           C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
         - Then which, with what was done or what went wrong and how many routes are not verified, and a table of the
@@ -84,13 +83,13 @@ def fleet_summary(
     last: str,
     check_mode: bool = False,
 ) -> dict[str, t.Any]:
-    known: dict[str, dict[str, t.Any]] = {}
-    for name in names:
+    def facts(name: str) -> dict[str, t.Any] | None:
         variables = hostvars[name]
-        facts = {fact: variables[fact] for fact in _FACTS if fact in variables}
-        if facts:
-            known[name] = facts
-    return dict(_fleet.summary(known, batch, last, check_mode=check_mode))
+        if "__websockets_model" not in variables:
+            return None
+        return {fact: variables[fact] for fact in _FACTS if fact in variables}
+
+    return dict(_fleet.summary(facts, names, batch, last, check_mode=check_mode))
 
 
 class FilterModule:

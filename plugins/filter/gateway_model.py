@@ -34,8 +34,8 @@ options:
     required: true
   upstreams:
     description:
-      - What P(wsfleet.nginx.group_upstreams#filter) returned. The hosts of a group that is not in it are asked for one
-        by one.
+      - What P(wsfleet.nginx.fleet_upstreams#filter) returned. The hosts of a group that is not in it are read
+        here.
     type: raw
     default: {}
     version_added: 0.5.0
@@ -70,9 +70,18 @@ _value:
     errors:
       description:
         - One line for each error, that starts with its place, such as C(websockets_sites[0].locations[2].upstream).
-        - Where there are any, the other keys are missing.
+        - Where there are any, C(files) and C(serial) are the only other keys.
       type: list
       elements: str
+    files:
+      description: The files of a gateway beside its configuration, the C(log), and the C(flag) by which it is drained.
+      type: dict
+      version_added: 0.7.0
+    serial:
+      description: The sizes of the batches, or nothing where they are an error.
+      type: list
+      elements: raw
+      version_added: 0.7.0
     warnings:
       description: What is allowed and yet hardly meant, such as an upstream that no location uses.
       type: list
@@ -123,7 +132,7 @@ _value:
     probes:
       description:
         - How each route is verified, as option C(probes) of M(wsfleet.nginx.config_transaction), but for the headers,
-          which P(wsfleet.nginx.probe_headers#filter) adds.
+          which P(wsfleet.nginx.gateway_probes#filter) adds.
       type: list
       elements: dict
     health_flag:
@@ -176,9 +185,8 @@ def gateway_model(
     if variables.get("websockets_state") == "absent":
         # What is to be removed need not be sound.
         errors = Errors()
-    if model is None:
-        return {"errors": errors.lines}
-    return {"errors": errors.lines, **model}
+    found = {"errors": errors.lines, **gateway.basics(variables)}
+    return found if model is None else {**found, **model}
 
 
 class FilterModule:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import probe_table
@@ -27,39 +28,52 @@ class Outcome(t.NamedTuple):
 class Summary(t.TypedDict):
     """Of all gateways of a run."""
 
-    # Whether the run stops after this batch, and whether there is another one if it does not.
+    # Whether the run stops after this batch.
     stops: bool
-    is_last: bool
-    # Those of the batch that were lost.
+    # Those of the batch.
     unreachable: list[str]
+    # Empty where another batch comes.
     text: str
 
 
-def summary(gateways: t.Mapping[str, Facts], batch: t.Sequence[str], last: str, *, check_mode: bool = False) -> Summary:
-    """Sum up what is known of all gateways after a batch; last is the gateway at the end of the last batch."""
-    outcomes = {name: outcome(facts) for name, facts in gateways.items()}
-    states = [outcomes[name].state for name in batch if name in outcomes]
+def summary(
+    facts_of: t.Callable[[str], Facts | None],
+    names: t.Iterable[str],
+    batch: t.Sequence[str],
+    last: str,
+    *,
+    check_mode: bool = False,
+) -> Summary:
+    """Sum up a batch, and all gateways by these names after the last one; last is the gateway at its end. No facts are
+    known of a gateway that the run leaves out.
+    """
+    states = {name: outcome(facts).state for name in batch if (facts := facts_of(name)) is not None}
     # Where nobody of a batch is left, nothing in it was verified.
-    stops = bool({"failed", "rolled back"} & set(states)) or set(states) == {"unreachable"}
+    stops = bool({"failed", "rolled back"} & set(states.values())) or set(states.values()) == {"unreachable"}
+    return Summary(
+        stops=stops,
+        unreachable=[name for name, state in states.items() if state == "unreachable"],
+        text=_text(facts_of, names, check_mode) if stops or last in batch else "",
+    )
+
+
+def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], check_mode: bool) -> str:
+    gateways = {name: facts for name in names if (facts := facts_of(name)) is not None}
+    outcomes = {name: outcome(facts) for name, facts in gateways.items()}
     probes = {name: _result(facts).get("probes") or () for name, facts in gateways.items()}
     table = probe_table({name: results for name, results in probes.items() if results})
     parts = [_counted(outcomes, check_mode), "\n".join(_lines(outcomes, check_mode)), table]
-    return Summary(
-        stops=stops,
-        is_last=stops or last in batch,
-        unreachable=[name for name in batch if name in outcomes and outcomes[name].state == "unreachable"],
-        text="\n\n".join(part for part in parts if part),
-    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def outcome(facts: Facts) -> Outcome:
     """What became of one gateway."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
-        return Outcome("rolled back" if failure.get("rolled_back") else "failed", _first_line(failure))
-    for answer in (result, facts.get("__websockets_preflight", {})):
-        if answer.get("unreachable"):
-            return Outcome("unreachable", _first_line(answer))
+        return Outcome("rolled back" if failure.get("rolled_back") else "failed", _reason(failure))
+    for found in (result, facts.get("__websockets_preflight", {})):
+        if found.get("unreachable"):
+            return Outcome("unreachable", _reason(found))
     if "__websockets_result" not in facts:
         return Outcome("not started", "")
     unverified = _unverified(result)
@@ -79,9 +93,35 @@ def _result(facts: Facts) -> Facts:
     return found
 
 
-def _first_line(answer: Facts) -> str:
+# Ansible's words for a module that printed no result, in ansible-core 2.19 and before. Why is in what the host printed.
+_NO_RESULT = ("Module result deserialization failed", "MODULE FAILURE")
+# What the host printed, and what to set.
+_REMEDIES = (
+    (
+        re.compile(r"\b(?:sudo|su|doas)\b.*(?:not found|No such file)|not in the sudoers file|not allowed to"),
+        "connect as root and set ansible_become: false, or set ansible_become_method to what the host has",
+    ),
+    (
+        re.compile(r"[Pp]ython.*(?:not found|No such file|requires|required|version)|^SyntaxError|No module named"),
+        "set ansible_python_interpreter to a Python 3.8 or later",
+    ),
+)
+
+
+def _reason(result: Facts) -> str:
+    """Why a task failed, in a line."""
     # Ansible's own introduction says nothing more.
-    return str(answer.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
+    said = str(result.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
+    if not any(words in said for words in _NO_RESULT):
+        return said
+    printed = "\n".join(str(result.get(stream) or "") for stream in ("module_stderr", "module_stdout"))
+    # ssh says so of itself, last.
+    lines = [line for line in map(str.strip, printed.splitlines()) if line and not line.startswith("Shared connection")]
+    for known, remedy in _REMEDIES:
+        for found in lines:
+            if known.search(found):
+                return f"{found}; {remedy}"
+    return lines[-1] if lines else said
 
 
 def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:
@@ -103,31 +143,40 @@ def _shown(state: str, check_mode: bool) -> str:
     return _IN_CHECK_MODE.get(state, state) if check_mode else state
 
 
-class Verdict(t.TypedDict):
+class Check(t.TypedDict):
     """What is wrong with the variables of several gateways."""
 
     errors: str
     warnings: list[str]
-    told: dict[str, list[str]]
 
 
-def verdict(models: t.Mapping[str, Facts], told: t.Mapping[str, t.Sequence[str]]) -> Verdict:
-    """Put the errors and the new warnings of several models together, given the warnings that were told before."""
+def check(models: t.Mapping[str, Facts]) -> Check:
+    """Put the errors and the warnings of several models together, and say what they differ in and may not."""
     errors = {name: tuple(model["errors"]) for name, model in models.items()}
-    warnings = {name: list(model.get("warnings", ())) for name, model in models.items()}
-    new = [
-        (warning, name) for name, found in warnings.items() for warning in found if warning not in told.get(name, ())
-    ]
     paragraphs = [
-        "\n- ".join([f"The variables of {', '.join(names)} have errors:", *found])
+        "\n- ".join([f"Invalid variables for {', '.join(names)}:", *found])
         for found, names in _by_value((found, name) for name, found in errors.items() if found).items()
     ]
     # Where there is one gateway, or all are alike, it goes without saying which.
-    lines = [
+    warnings = [
         warning if len(names) == len(models) else f"{', '.join(names)}: {warning}"
-        for warning, names in _by_value(new).items()
+        for warning, names in _by_value(
+            (warning, name) for name, model in models.items() for warning in model.get("warnings", ())
+        ).items()
     ]
-    return Verdict(errors="\n".join(paragraphs), warnings=lines, told=warnings)
+    return Check(errors="\n".join([*paragraphs, *_serial_differs(models)]), warnings=warnings)
+
+
+def _serial_differs(models: t.Mapping[str, Facts]) -> t.Iterator[str]:
+    """Ansible's keyword serial is one of a play, for all of its hosts."""
+    by_serial = _by_value((tuple(model["serial"]), name) for name, model in models.items() if model["serial"])
+    if len(by_serial) > 1:
+        said = (f"{names[0]} {_shown_serial(serial)}" for serial, names in by_serial.items())
+        yield f"websockets_serial differs: {', '.join(said)}; all gateways of a run need the same"
+
+
+def _shown_serial(sizes: tuple[object, ...]) -> str:
+    return str(sizes[0]) if len(sizes) == 1 else f"[{', '.join(map(str, sizes))}]"
 
 
 _Value = t.TypeVar("_Value", bound=t.Hashable)

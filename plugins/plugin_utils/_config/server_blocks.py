@@ -156,12 +156,16 @@ def _log_format(label: str) -> str:
 
 def log_path(sites: t.Iterable[Site], label: str) -> str | None:
     """The file that sites log to which say nothing of it."""
-    return _log(label)[0] if any(site["access_log"] is None for site in sites) else None
+    return log_file(label) if any(site["access_log"] is None for site in sites) else None
+
+
+def log_file(label: str) -> str:
+    """Another gateway on the host has a log of its own, so that it stays when this one goes."""
+    return f"/var/log/nginx/{_log_format(label)}.log"
 
 
 def _log(label: str) -> tuple[str, str]:
-    """Another gateway on the host has a log of its own, so that it stays when this one goes."""
-    return f"/var/log/nginx/{_log_format(label)}.log", _log_format(label)
+    return log_file(label), _log_format(label)
 
 
 def upstream_lines(upstream: Upstream, servers: tuple[Server, ...], nginx: Version) -> list[str]:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
@@ -29,6 +30,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
 
 if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_versions import Version
@@ -36,11 +38,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory, Server
 
 
-# The groups of the inventory, of all gateways and of those that cannot be reached in this run.
+# The groups of the inventory: all gateways, and those that are unreachable in this run.
 GROUP = "ws_gateways"
-LOST = "__websockets_lost"
-_STATUS = "websockets_status_listen"
-_DEFAULT_STATUS = Address("127.0.0.1", 6455)
+UNREACHABLE = "__websockets_unreachable"
+_STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 
 
@@ -122,6 +123,21 @@ class Model(t.TypedDict):
     warnings: list[str]
 
 
+class Files(t.TypedDict):
+    """Those that a gateway has beside its configuration."""
+
+    flag: str
+    log: str
+
+
+class Basics(t.TypedDict):
+    """What is known of a gateway whose variables have errors, too."""
+
+    files: Files
+    # None where it is one of the errors.
+    serial: list[int | str] | None
+
+
 class _Checked(t.NamedTuple):
     """The variables after all checks, and the servers of each upstream by the upstream's place."""
 
@@ -147,6 +163,19 @@ def gateway_model(
     """
     checked = _checked(variables, inventory, errors, drained)
     return None if checked is None else _model(checked)
+
+
+def basics(variables: t.Mapping[str, t.Any]) -> Basics:
+    def read(name: str) -> t.Any:
+        key = VARIABLES[name]
+        return key.check(variables[name], name, Errors()) if name in variables else key.completed_default
+
+    status, path, serial = read(_STATUS), read(_CONFIG_PATH), read("websockets_serial")
+    path = path or VARIABLES[_CONFIG_PATH].default
+    return Basics(
+        files=Files(flag=_flag(path), log=server_blocks.log_file(_label(status))),
+        serial=None if serial is None else list(serial),
+    )
 
 
 def _checked(
@@ -253,9 +282,15 @@ def _model(checked: _Checked) -> Model:
     )
 
 
-def _label(status: Address) -> str:
+@functools.cache
+def _default_status() -> Address | None:
+    default: Address | None = VARIABLES[_STATUS].completed_default
+    return default
+
+
+def _label(status: Address | None) -> str:
     """What tells the names of this gateway from those of another one in the same nginx."""
-    return "" if status == _DEFAULT_STATUS else f"_{status.port}"
+    return "" if status in (None, _default_status()) else f"_{status.port}"
 
 
 def _file(checked: _Checked, label: str) -> configuration.Lines:
@@ -308,9 +343,11 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
 
 def _health_flag(checked: _Checked) -> str | None:
     """Beside the configuration, under a name that nginx does not include, and where it outlives a restart."""
-    if checked.given["websockets_health_path"] is None:
-        return None
-    return f"{checked.given['websockets_config_path'].removesuffix('.conf')}.out"
+    return None if checked.given["websockets_health_path"] is None else _flag(checked.given[_CONFIG_PATH])
+
+
+def _flag(config_path: str) -> str:
+    return f"{config_path.removesuffix('.conf')}.out"
 
 
 def _drain(checked: _Checked) -> Drain:

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: gateways
-short_description: The gateways of an inventory but for those that were lost in this run
-version_added: 0.5.0
+name: reachable_gateways
+short_description: The gateways of an inventory except those that were unreachable in this run
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
@@ -23,7 +23,7 @@ options:
 
 EXAMPLES = """
 - name: Deploy to the gateways
-  hosts: "{{ groups | wsfleet.nginx.gateways }}"
+  hosts: "{{ groups | wsfleet.nginx.reachable_gateways }}"
 """
 
 RETURN = """
@@ -31,7 +31,7 @@ _value:
   description: The parts of the pattern.
   type: list
   elements: str
-  sample: [ws_gateways, "!__websockets_lost"]
+  sample: [ws_gateways, "!__websockets_unreachable"]
 """
 
 import typing as t
@@ -39,12 +39,12 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 
 
-def gateways(groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    return [gateway.GROUP, *(f"!{name}" for name in (gateway.LOST,) if name in groups)]
+def reachable_gateways(groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
+    return [gateway.GROUP, *(f"!{name}" for name in (gateway.UNREACHABLE,) if name in groups)]
 
 
 class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"gateways": gateways}
+        return {"reachable_gateways": reachable_gateways}

@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: group_upstreams
-short_description: The upstreams that inventory groups make, once for all gateways
-version_added: 0.5.0
+name: fleet_upstreams
+short_description: The upstreams that are inventory groups, read once for all gateways
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Asks for the variables of each host of each group that C(websockets_upstreams) of a gateway names, once for all
+  - Reads the variables of each host of each group that C(websockets_upstreams) of a gateway names, once for all
     gateways, as it takes longer than all else in a check of large upstreams.
-  - An upstream with a fault is left out, and so is one that a gateway does not have from the inventory.
-    P(wsfleet.nginx.gateway_model#filter) asks again for what is not here.
+  - An upstream with an error is left out, and so is one that a gateway does not have from the inventory.
+    P(wsfleet.nginx.gateway_model#filter) reads what is not here.
 positional: _input, groups, hostvars
 options:
   _input:
@@ -33,9 +33,11 @@ options:
 """
 
 EXAMPLES = """
-- name: Ask for the backends of all gateways
+- name: Read the inventory groups of all upstreams
   ansible.builtin.set_fact:
-    upstreams: "{{ ansible_play_hosts | wsfleet.nginx.group_upstreams(groups, hostvars) }}"
+    upstreams: "{{ ansible_play_hosts | wsfleet.nginx.fleet_upstreams(groups, hostvars) }}"
+  delegate_to: localhost
+  delegate_facts: true
   run_once: true
 """
 
@@ -52,7 +54,7 @@ from ansible.errors import AnsibleError
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import upstream_servers
 
 
-def group_upstreams(
+def fleet_upstreams(
     gateways: t.Sequence[str],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
@@ -62,7 +64,7 @@ def group_upstreams(
             try:
                 yield from hostvars[gateway].get("websockets_upstreams", ())
             except (AnsibleError, TypeError):
-                # The check of that gateway tells what is wrong with them.
+                # The check of that gateway reports what is wrong with them.
                 continue
 
     return json.dumps(upstream_servers.group_upstreams(upstreams(), upstream_servers.Inventory(groups, hostvars)))
@@ -72,4 +74,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"group_upstreams": group_upstreams}
+        return {"fleet_upstreams": fleet_upstreams}

@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: probe_headers
+name: gateway_probes
 short_description: The probes of a gateway with the headers that they send
-version_added: 0.2.0
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
@@ -32,7 +32,7 @@ EXAMPLES = """
   wsfleet.nginx.config_transaction:
     files: "{{ files }}"
     live_address: "{{ websockets_status_listen }}"
-    probes: "{{ model.probes | wsfleet.nginx.probe_headers(websockets_sites) }}"
+    probes: "{{ model.probes | wsfleet.nginx.gateway_probes(websockets_sites) }}"
 """
 
 RETURN = """
@@ -51,4 +51,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"probe_headers": with_headers}
+        return {"gateway_probes": with_headers}

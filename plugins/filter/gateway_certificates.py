@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: delivered_certificates
+name: gateway_certificates
 short_description: The certificates and keys that come with the variables of a gateway
-version_added: 0.4.0
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
@@ -31,7 +31,7 @@ EXAMPLES = """
 - name: Deploy the configuration and probe its routes
   wsfleet.nginx.config_transaction:
     files: "{{ files }}"
-    secrets: "{{ websockets_sites | wsfleet.nginx.delivered_certificates(websockets_config_path) }}"
+    secrets: "{{ websockets_sites | wsfleet.nginx.gateway_certificates(websockets_config_path) }}"
     live_address: "{{ websockets_status_listen }}"
 """
 
@@ -51,4 +51,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"delivered_certificates": delivered}
+        return {"gateway_certificates": delivered}

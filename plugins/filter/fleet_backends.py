@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: upstream_questions
-short_description: Which gateway asks which servers of its upstreams
-version_added: 0.5.0
+name: fleet_backends
+short_description: Which gateway probes which servers of its upstreams
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Shares the servers of all upstreams out among the gateways that have them. Each server is asked by three gateways,
-    by turns, or by all where there are fewer, so that a fleet of any size asks all of them and storms none.
+  - Assigns the servers of all upstreams to the gateways that have them. Each server is probed by three gateways, in
+    turn, or by all if there are fewer, so that a fleet of any size probes all of them and overloads none.
 positional: _input, gateways
 options:
   _input:
@@ -29,15 +29,17 @@ options:
 """
 
 EXAMPLES = """
-- name: Share the servers of the upstreams out among the gateways
+- name: Assign the servers of the upstreams to gateways
   ansible.builtin.set_fact:
-    questions: "{{ hostvars | wsfleet.nginx.upstream_questions(ansible_play_hosts_all) }}"
+    backends: "{{ hostvars | wsfleet.nginx.fleet_backends(ansible_play_hosts_all) }}"
+  delegate_to: localhost
+  delegate_facts: true
   run_once: true
 """
 
 RETURN = """
 _value:
-  description: For each gateway that asks any, the option C(backends) of M(wsfleet.nginx.gateway_probe_info).
+  description: For each gateway that probes any, the option C(backends) of M(wsfleet.nginx.gateway_probe_info).
   type: dict
 """
 
@@ -46,7 +48,7 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import Question, questions
 
 
-def upstream_questions(
+def fleet_backends(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str]
 ) -> dict[str, list[Question]]:
     variables = {str(name): hostvars[name] for name in gateways}
@@ -64,4 +66,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"upstream_questions": upstream_questions}
+        return {"fleet_backends": fleet_backends}

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: model_verdict
+name: fleet_check
 short_description: The errors and warnings of the models of all gateways
-version_added: 0.5.0
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Puts together what P(wsfleet.nginx.gateway_model#filter) found in the variables of several gateways. What holds for
     many of them is said once.
-positional: _input, names, before
+  - It adds what only all of them together show, such as two values of C(websockets_serial).
+positional: _input, names
 options:
   _input:
     description: The variables of every host, as Ansible's variable C(hostvars).
@@ -24,34 +25,30 @@ options:
     type: list
     elements: str
     required: true
-  before:
-    description: What this filter returned before in the same run. Warnings that it holds are not told again.
-    type: dict
-    default: {}
 """
 
 EXAMPLES = """
-- name: Look for errors
-  ansible.builtin.set_fact:
-    verdict: "{{ hostvars | wsfleet.nginx.model_verdict(ansible_play_batch) }}"
+- name: Fail on invalid variables
+  ansible.builtin.fail:
+    msg: "{{ check.errors }}"
+  vars:
+    check: "{{ hostvars | wsfleet.nginx.fleet_check(ansible_play_batch) }}"
   run_once: true
+  when: check.errors | length > 0
 """
 
 RETURN = """
 _value:
-  description: The verdict.
+  description: What is wrong with the variables.
   type: dict
   contains:
     errors:
       description: A text with all errors, each with its place, or an empty one.
       type: str
     warnings:
-      description: What is allowed and yet hardly meant.
+      description: What is allowed and is usually a mistake.
       type: list
       elements: str
-    told:
-      description: All warnings of each gateway, by its name.
-      type: dict
 """
 
 import typing as t
@@ -59,17 +56,12 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
 
-def model_verdict(
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
-    names: t.Iterable[str],
-    before: t.Mapping[str, t.Any] | None = None,
-) -> dict[str, t.Any]:
-    models = {name: hostvars[name]["__websockets_model"] for name in names}
-    return dict(_fleet.verdict(models, (before or {}).get("told", {})))
+def fleet_check(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterable[str]) -> dict[str, t.Any]:
+    return dict(_fleet.check({name: hostvars[name]["__websockets_model"] for name in names}))
 
 
 class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"model_verdict": model_verdict}
+        return {"fleet_check": fleet_check}

@@ -5,14 +5,14 @@
 from __future__ import annotations
 
 DOCUMENTATION = """
-name: verification
+name: fleet_report
 short_description: The report on gateways whose routes were verified
-version_added: 0.5.0
+version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Puts together what M(wsfleet.nginx.gateway_probe_info) found on gateways and from the controller, and says what is
-wrong. positional: _input, gateways, time
+  - Builds the report from what M(wsfleet.nginx.gateway_probe_info) found on the gateways and from the controller.
+positional: _input, gateways, time
 options:
   _input:
     description:
@@ -33,9 +33,11 @@ options:
 """
 
 EXAMPLES = """
-- name: Put the report together
+- name: Build the report
   ansible.builtin.set_fact:
-    report: "{{ hostvars | wsfleet.nginx.verification(ansible_play_hosts_all, now(utc=true).isoformat()) }}"
+    report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat()) }}"
+  delegate_to: localhost
+  delegate_facts: true
   run_once: true
 """
 
@@ -48,12 +50,12 @@ _value:
       description: The report for a terminal.
       type: str
     failure:
-      description: The gateways that do not serve all their routes or could not be asked. Empty where all do.
+      description: The gateways that do not serve all their routes or are unreachable. Empty where all do.
       type: str
     files:
       description:
-        - The texts of C(report.json), C(junit.xml) and C(index.html), by these names. The keys of the first are told in
-          C(docs/report.md).
+        - The texts of C(report.json), C(junit.xml) and C(index.html), by these names. C(docs/report.md) has the keys of
+          the first.
       type: dict
 """
 
@@ -65,7 +67,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html,
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
 
 
-def verification(
+def fleet_report(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str], time: str
 ) -> dict[str, t.Any]:
     variables = {str(name): hostvars[name] for name in gateways}
@@ -104,4 +106,4 @@ class FilterModule:
     """The filter for Ansible's loader."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"verification": verification}
+        return {"fleet_report": fleet_report}

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = """
+name: gateway_outside_probes
+short_description: The probes of a gateway that another host can make
+version_added: 0.7.0
+author:
+  - The wsfleet maintainers (@wsfleet)
+description:
+  - Takes the probes of a gateway that other hosts can make, and has them connect to the gateway's address.
+  - What listens on a loopback address or a Unix socket, or requires a certificate that only the gateway has, is left
+    out.
+  - So is a route whose probe on the gateway itself got no HTTP response, or one of nginx for a backend that failed. To
+    probe it again would cost clients a server, which nginx passes over for a while. For a gateway that is unreachable,
+    the results of those with the same configuration count.
+positional: _input, address, gateway, gateways, hostvars
+options:
+  _input:
+    description: The probes, with their headers, of P(wsfleet.nginx.gateway_probes#filter).
+    type: list
+    elements: dict
+    required: true
+  address:
+    description: The host name or address at which the gateway is reached; V(false) for no probe at all.
+    type: raw
+    required: true
+  gateway:
+    description: The name of the gateway.
+    type: str
+    required: true
+  gateways:
+    description: The names of all gateways.
+    type: list
+    elements: str
+    required: true
+  hostvars:
+    description:
+      - The variables of every host, as Ansible's variable C(hostvars). The gateways have their models there as
+        C(__websockets_model), and the results of M(wsfleet.nginx.gateway_probe_info) as C(__websockets_probe).
+    type: dict
+    required: true
+"""
+
+EXAMPLES = """
+- name: Probe the routes of a gateway from the controller
+  wsfleet.nginx.gateway_probe_info:
+    probes: "{{ model.probes | wsfleet.nginx.gateway_probes(websockets_sites) |
+      wsfleet.nginx.gateway_outside_probes(ansible_host, inventory_hostname, ansible_play_hosts_all, hostvars) }}"
+  delegate_to: localhost
+"""
+
+RETURN = """
+_value:
+  description: The probes, as option C(probes) of M(wsfleet.nginx.gateway_probe_info).
+  type: list
+  elements: dict
+"""
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside
+
+Probes = t.Sequence[t.Mapping[str, t.Any]]
+
+
+def gateway_outside_probes(
+    probes: Probes,
+    address: object,
+    gateway: str,
+    gateways: t.Sequence[str],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> list[dict[str, t.Any]]:
+    # What the others found out is only read where it is needed.
+    own = hostvars[gateway]["__websockets_probe"].get("probes")
+    names = [gateway] if own is not None else [str(name) for name in gateways]
+    asked = {name: hostvars[name] for name in names}
+    results = {name: of.get("__websockets_probe", {}).get("probes") for name, of in asked.items()}
+    digests = {
+        name: of["__websockets_model"]["digest"]
+        for name, of in asked.items()
+        if name == gateway or results[name] is not None
+    }
+    routes = asked[gateway]["__websockets_model"]["routes"]
+    return outside(probes, routes, address, answered(results, digests, gateway))
+
+
+class FilterModule:
+    """The filter for Ansible's loader."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"gateway_outside_probes": gateway_outside_probes}

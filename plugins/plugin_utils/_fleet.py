@@ -93,8 +93,6 @@ def _result(facts: Facts) -> Facts:
     return found
 
 
-# Ansible's words for a module that printed no result, in ansible-core 2.19 and before. Why is in what the host printed.
-_NO_RESULT = ("Module result deserialization failed", "MODULE FAILURE")
 # What the host printed, and what to set.
 _REMEDIES = (
     (
@@ -112,15 +110,14 @@ def _reason(result: Facts) -> str:
     """Why a task failed, in a line."""
     # Ansible's own introduction says nothing more.
     said = str(result.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
-    if not any(words in said for words in _NO_RESULT):
-        return said
+    # They are there where a module printed no result, of which Ansible says "Module result deserialization failed".
     printed = "\n".join(str(result.get(stream) or "") for stream in ("module_stderr", "module_stdout"))
     # ssh says so of itself, last.
     lines = [line for line in map(str.strip, printed.splitlines()) if line and not line.startswith("Shared connection")]
     for known, remedy in _REMEDIES:
-        for found in lines:
-            if known.search(found):
-                return f"{found}; {remedy}"
+        for line in lines:
+            if known.search(line):
+                return f"{line}; {remedy}"
     return lines[-1] if lines else said
 
 

@@ -31,7 +31,7 @@ INVALID = {
     ],
 }
 MESSAGE = """\
-        The variables of invalid have errors:
+        Invalid variables for invalid:
         - websockets_upstream: is not a variable of the role (did you mean 'websockets_upstreams'?)
         - websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
         - websockets_sites[1].listne: is not a key known here (did you mean 'listen'?)
@@ -87,5 +87,5 @@ def test_one_message_lists_every_error_and_no_host_is_touched(inventory: t.Any) 
 
 def test_what_is_to_be_removed_need_not_be_sound(inventory: t.Any) -> None:
     run = site({"websockets_state": "absent"}, inventories=[inventory({"invalid": INVALID})])
-    assert "have errors" not in run.output
+    assert "Invalid variables" not in run.output
     assert "unreachable: true" in run.output

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._fleet import Summary, outcome, summary, verdict
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._fleet import Summary, check, outcome, summary
 
 ASKED: dict[str, t.Any] = {"__websockets_preflight": {"nginx_version": "1.22.1"}}
 PROBE = {"site": "a", "path": "/", "status": 101, "verified": "handshake", "milliseconds": 1.0}
@@ -29,7 +30,7 @@ FAILED = {**ASKED, "__websockets_failure": {"msg": "apt-get failed"}, "__websock
 
 
 def of(gateways: dict[str, t.Any], batch: list[str], **others: bool) -> Summary:
-    return summary(gateways, batch, list(gateways)[-1], **others)
+    return summary(gateways.get, [*gateways, "left out"], batch, list(gateways)[-1], **others)
 
 
 def test_each_gateway_has_one_state() -> None:
@@ -85,39 +86,83 @@ def test_check_mode_says_what_would_be() -> None:
 def test_a_failure_in_the_batch_stops_the_run() -> None:
     for failure in (UNDONE, FAILED):
         found = of({"g1": VERIFIED, "g2": failure, "g3": ASKED}, ["g1", "g2"])
-        assert (found["stops"], found["is_last"]) == (True, True)
+        assert found["stops"]
+        assert found["text"].startswith("3 gateways: 1 verified, 1 not started, 1 ")
 
 
 def test_one_that_is_lost_stops_nobody_unless_it_is_the_whole_batch() -> None:
     gateways = {"g1": VERIFIED, "g2": LOST, "g3": ASKED}
     some = of(gateways, ["g1", "g2"])
-    assert (some["stops"], some["is_last"], some["unreachable"]) == (False, False, ["g2"])
+    assert some == {"stops": False, "text": "", "unreachable": ["g2"]}
     assert of(gateways, ["g2"])["stops"]
 
 
-def test_the_last_batch_is_the_one_with_the_last_gateway() -> None:
+def test_the_text_comes_after_the_batch_with_the_last_gateway() -> None:
     gateways = {"g1": VERIFIED, "g2": CHANGED}
-    assert not of(gateways, ["g1"])["is_last"]
-    assert of(gateways, ["g2"])["is_last"]
+    assert of(gateways, ["g1"])["text"] == ""
+    assert of(gateways, ["g2"])["text"].startswith("2 gateways: 1 changed, 1 verified")
+
+
+NO_RESULT = "Task failed: Module result deserialization failed: No start of json char found"
+CONNECTION = "Shared connection to 192.0.2.1 closed.\r\n"
+PYTHON = "set ansible_python_interpreter to a Python 3.8 or later"
+SUDO = "connect as root and set ansible_become: false, or set ansible_become_method to what the host has"
+
+
+@pytest.mark.parametrize(
+    ("stderr", "stdout", "reason"),
+    [
+        ("/bin/sh: 1: sudo: not found\n", "", f"/bin/sh: 1: sudo: not found; {SUDO}"),
+        (CONNECTION, "bash: line 1: sudo: command not found\r\n", f"bash: line 1: sudo: command not found; {SUDO}"),
+        ("deploy is not in the sudoers file.\n", "", f"deploy is not in the sudoers file.; {SUDO}"),
+        ("/usr/bin/python3: not found\n", "", f"/usr/bin/python3: not found; {PYTHON}"),
+        (
+            'Traceback (most recent call last):\n  File "<stdin>"\nSyntaxError: invalid syntax\n',
+            "",
+            f"SyntaxError: invalid syntax; {PYTHON}",
+        ),
+        (
+            f"{CONNECTION}",
+            "ansible-core requires a minimum of Python version 3.8. Current version: 3.6.8\n",
+            f"ansible-core requires a minimum of Python version 3.8. Current version: 3.6.8; {PYTHON}",
+        ),
+        ("Segmentation fault\n", "", "Segmentation fault"),
+        ("", "", "Module result deserialization failed: No start of json char found"),
+    ],
+)
+def test_a_module_that_could_not_run_is_failed_by_what_the_host_printed(stderr: str, stdout: str, reason: str) -> None:
+    failure = {"msg": NO_RESULT, "module_stderr": stderr, "module_stdout": stdout, "rc": 127}
+    assert outcome({**ASKED, "__websockets_failure": failure}) == ("failed", reason)
+
+
+def model(errors: t.Sequence[str] = (), warnings: t.Sequence[str] = (), serial: t.Any = (1,)) -> dict[str, t.Any]:
+    return {"errors": errors, "warnings": warnings, "serial": serial}
 
 
 def test_the_errors_of_all_gateways_are_one_message() -> None:
-    both = {"errors": ["a: is", "b: too"]}
-    models: dict[str, dict[str, t.Any]] = {"g1": both, "g2": {"errors": []}, "g3": both}
-    assert verdict(models, {})["errors"].splitlines() == [
-        "The variables of g1, g3 have errors:",
+    both = model(["a: is", "b: too"])
+    models = {"g1": both, "g2": model(), "g3": both}
+    assert check(models)["errors"].splitlines() == [
+        "Invalid variables for g1, g3:",
         "- a: is",
         "- b: too",
     ]
-    assert verdict({"g2": models["g2"]}, {})["errors"] == ""
+    assert check({"g2": models["g2"]})["errors"] == ""
 
 
-def test_a_warning_is_told_once_in_a_run_and_names_who_it_is_for() -> None:
-    models: dict[str, dict[str, t.Any]] = {
-        "g1": {"errors": [], "warnings": ["w", "v"]},
-        "g2": {"errors": [], "warnings": ["w"]},
-    }
-    first = verdict(models, {})
-    assert first["warnings"] == ["w", "g1: v"]
-    more: dict[str, dict[str, t.Any]] = {**models, "g2": {"errors": [], "warnings": ["w", "u"]}}
-    assert verdict(more, first["told"])["warnings"] == ["g2: u"]
+def test_a_warning_names_who_it_is_for_unless_it_is_for_all() -> None:
+    models = {"g1": model(warnings=["w", "v"]), "g2": model(warnings=["w"])}
+    assert check(models)["warnings"] == ["w", "g1: v"]
+
+
+def test_sizes_of_batches_that_differ_are_an_error_that_names_them() -> None:
+    models = {"g1": model(serial=[1]), "g2": model(serial=[1]), "g3": model(serial=["25%"])}
+    other = {**models, "g4": model(serial=[1, "10%"])}
+    need = "all gateways of a run need the same"
+    assert check(models)["errors"] == f"websockets_serial differs: g1 1, g3 25%; {need}"
+    assert check(other)["errors"] == f"websockets_serial differs: g1 1, g3 25%, g4 [1, 10%]; {need}"
+    # Where it is an error already, that is said of it.
+    assert check({"g1": model(), "g2": model(["websockets_serial: is"], serial=None)})["errors"].splitlines() == [
+        "Invalid variables for g2:",
+        "- websockets_serial: is",
+    ]

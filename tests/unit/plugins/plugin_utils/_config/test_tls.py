@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.filter.delivered_certificates import FilterModule
+from ansible_collections.wsfleet.nginx.plugins.filter.gateway_certificates import FilterModule
 from modelling import (
     PATHS,
     UPSTREAM,
@@ -145,7 +145,7 @@ def test_a_text_in_pem_is_delivered_beside_the_configuration(
 
 
 def files(sites: list[dict[str, t.Any]], config_path: str = "/etc/nginx/conf.d/ws.conf") -> t.Any:
-    return FilterModule().filters()["delivered_certificates"](sites, config_path)
+    return FilterModule().filters()["gateway_certificates"](sites, config_path)
 
 
 def test_only_texts_are_delivered_each_in_one_file_that_ends_its_lines() -> None:

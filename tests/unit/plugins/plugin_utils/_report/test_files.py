@@ -12,7 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-from ansible_collections.wsfleet.nginx.plugins.filter.verification import verification
+from ansible_collections.wsfleet.nginx.plugins.filter.fleet_report import fleet_report
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.junit import junit
@@ -254,7 +254,7 @@ def test_the_filter_leaves_out_who_is_to_be_no_gateway() -> None:
             "__websockets_outside": {"skipped": True},
         },
     }
-    made = verification(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00")
+    made = fleet_report(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00")
     assert made["failure"] == ""
     report = json.loads(made["files"]["report.json"])
     assert ([gateway["name"] for gateway in report["gateways"]], report["time"]) == (["g1"], "2026-01-31T12:00:00Z")

@@ -1,0 +1,207 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The way of site.yml and rollback.yml over gateways whose modules are answered for by a script. Real gateways are for
+scenarios of Molecule."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from playing import run
+from rendering import ROOT
+
+# It takes the place of Python on the gateway, keeps what it was to run, and prints the result of that module.
+INTERPRETER = """#!/bin/sh
+module=$(cat)
+case $module in
+    *gateway_preflight_info*) step=preflight ;;
+    *) step=transaction ;;
+esac
+printf '%s' "$module" >>{directory}/"$step-{name}"
+cat {directory}/"$step-{name}.json"
+"""
+PREFLIGHT = {"changed": False, "nginx_version": "1.26.3", "openssl_version": "3.0.15", "drained": None}
+DEPLOYED = {"changed": True, "rolled_back": False, "actions": ["reloaded nginx"], "probes": []}
+SITE = {"server_name": "a.example", "listen": 3000, "allowed_origins": "*"}
+VARIABLES = {
+    "ansible_become": False,
+    "websockets_upstreams": [{"name": "chat", "servers": ["10.0.0.1:3000"]}],
+    "websockets_sites": [{**SITE, "locations": [{"path": "/", "upstream": "chat"}]}],
+}
+
+Variables = t.Dict[str, t.Any]
+
+
+class Fleet:
+    """Gateways of an inventory, in their order."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._hosts: dict[str, Variables] = {}
+
+    def add(self, name: str, preflight: Variables = PREFLIGHT, deploy: Variables = DEPLOYED, **own: t.Any) -> None:
+        interpreter = self._directory / f"python-{name}"
+        interpreter.write_text(INTERPRETER.format(directory=self._directory, name=name))
+        interpreter.chmod(0o755)
+        for step, result in (("preflight", preflight), ("transaction", deploy)):
+            (self._directory / f"{step}-{name}.json").write_text(json.dumps(result))
+        self._hosts[name] = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": str(interpreter),
+            **own,
+        }
+
+    def add_unreachable(self, name: str) -> None:
+        self._hosts[name] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+    def play(self, playbook: str, *arguments: str, **variables: t.Any) -> tuple[int, str]:
+        """How the playbook ends, and all that it says, in one line."""
+        inventory = self._directory / "inventory"
+        inventory.mkdir(exist_ok=True)
+        groups = {"ws_gateways": {"hosts": self._hosts, "vars": {**VARIABLES, **variables}}}
+        (inventory / "hosts.yml").write_text(yaml.safe_dump(groups, sort_keys=False))
+        code, output = run(self._directory, f"wsfleet.nginx.{playbook}", *arguments)
+        return code, " ".join(output.split())
+
+    def ran(self, step: str, name: str) -> str:
+        """The modules of a step that ran on a gateway, with their options; nothing where none did."""
+        kept = self._directory / f"{step}-{name}"
+        return kept.read_text() if kept.exists() else ""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def test_each_gateway_is_deployed_what_its_own_variables_say(fleet: Fleet) -> None:
+    fleet.add("one", websockets_status_listen="127.0.0.1:7001")
+    fleet.add("two", websockets_status_listen="127.0.0.1:7002")
+    code, output = fleet.play("site", websockets_serial="100%")
+    assert code == 0, output
+    assert "2 gateways: 2 changed changed one, two: reloaded nginx" in output
+    for name, address in (("one", "127.0.0.1:7001"), ("two", "127.0.0.1:7002")):
+        assert re.findall(r"listen (127\.0\.0\.1:\d+)", fleet.ran("transaction", name)) == [address]
+
+
+def test_sizes_of_batches_that_differ_are_one_error_before_any_host_is_touched(fleet: Fleet) -> None:
+    fleet.add("gateway1", websockets_serial=1)
+    fleet.add("gateway2", websockets_serial="25%")
+    for playbook in ("site", "rollback"):
+        code, output = fleet.play(playbook)
+        assert code == 2
+        assert "websockets_serial differs: gateway1 1, gateway2 25%" in output
+        assert output.count("fatal: ") == 1
+        assert not fleet.ran("preflight", "gateway1")
+
+
+@pytest.mark.parametrize("playbook", ["site", "rollback"])
+def test_a_failure_stops_the_run_after_its_batch(fleet: Fleet, playbook: str) -> None:
+    fleet.add("one")
+    fleet.add("two", deploy={"failed": True, "rolled_back": True, "msg": "Rolled back: 1 of 1 routes failed."})
+    fleet.add("three")
+    code, output = fleet.play(playbook, websockets_serial=1)
+    assert code == 2
+    assert "3 gateways: 1 changed, 1 not started, 1 rolled back" in output
+    assert "rolled back two: Rolled back: 1 of 1 routes failed." in output
+    assert not fleet.ran("transaction", "three")
+
+
+@pytest.mark.parametrize("playbook", ["site", "rollback"])
+def test_an_unreachable_gateway_holds_up_nobody_and_fails_the_run_at_its_end(fleet: Fleet, playbook: str) -> None:
+    fleet.add_unreachable("one")
+    fleet.add("two")
+    fleet.add("three")
+    code, output = fleet.play(playbook)
+    assert code == 2
+    assert "3 gateways: 2 changed, 1 unreachable" in output
+    assert "It could not be reached, so it may differ from the inventory." in output
+    assert output.count("fatal: [one]") == 2
+
+
+def test_a_rollback_goes_in_batches_out_of_the_balancers_and_without_the_sites(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two")
+    wait = {"websockets_health_path": "/up", "websockets_health_wait": "10s"}
+    code, output = fleet.play("rollback", websockets_sites="nonsense", websockets_upstreams={"no": "list"}, **wait)
+    assert code == 0, output
+    assert output.count("PLAY [Roll the gateways back]") == 2
+    for name in ("one", "two"):
+        options = fleet.ran("transaction", name)
+        assert '"state": "previous"' in options
+        assert '"health": {"flag": "/etc/nginx/conf.d/00-websockets.out", "wait": 10}' in options
+
+
+def test_a_rollback_without_a_health_path_waits_for_nothing(fleet: Fleet) -> None:
+    fleet.add("one")
+    assert fleet.play("rollback")[0] == 0
+    assert '"flag": "/etc/nginx' not in fleet.ran("transaction", "one")
+
+
+def test_a_host_without_python_is_failed_by_its_reason_and_nothing_is_changed(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two", ansible_python_interpreter="/nowhere/python3")
+    code, output = fleet.play("site")
+    assert code == 2
+    assert "2 gateways: 1 not started, 1 failed" in output
+    assert re.search(
+        r"failed two: \S*sh: (1: )?/nowhere/python3: (not found|No such file or directory); "
+        r"set ansible_python_interpreter to a Python 3.8 or later",
+        output,
+    ), output
+    assert not fleet.ran("transaction", "one")
+
+
+def test_a_new_nginx_and_what_is_drained_elsewhere_change_the_model_before_anything_is_deployed(fleet: Fleet) -> None:
+    fleet.add("one", preflight={**PREFLIGHT, "drained": ["10.0.0.2"]})
+    fleet.add("new", preflight=PREFLIGHT)
+    upstreams = [{"name": "chat", "servers": ["10.0.0.1:3000", "10.0.0.2:3000"]}]
+    code, output = fleet.play("site", websockets_upstreams=upstreams)
+    assert code == 0, output
+    assert output.count("10.0.0.2 is drained") == 1
+    for name in ("one", "new"):
+        assert "10.0.0.2:3000 down; # drained: 10.0.0.2" in fleet.ran("transaction", name)
+
+
+def test_what_the_detected_nginx_cannot_do_is_one_error_for_all_gateways(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two")
+    upstreams = [{"name": "chat", "servers": ["10.0.0.1:3000"], "balance": "sticky cookie srv"}]
+    code, output = fleet.play("site", websockets_upstreams=upstreams)
+    assert code == 2
+    assert "Invalid variables for one, two: - websockets_upstreams[0].balance" in output
+    assert output.count("fatal: ") == 1
+    assert not fleet.ran("transaction", "one")
+
+
+def test_warnings_are_shown_once(fleet: Fleet) -> None:
+    fleet.add("one")
+    fleet.add("two")
+    spare = [*VARIABLES["websockets_upstreams"], {"name": "spare", "servers": ["10.0.0.1:3000"]}]
+    code, output = fleet.play("site", websockets_upstreams=spare)
+    assert code == 0, output
+    assert output.count("no location uses the upstream") == 1
+
+
+def tasks(items: t.Any) -> t.Iterator[Variables]:
+    for item in items or ():
+        yield item
+        for part in ("block", "rescue", "always", "tasks"):
+            yield from tasks(item.get(part))
+
+
+def test_no_task_sets_state_of_gateways_once_for_all() -> None:
+    """ansible-core 2.21 has them share one dict then, so that what is set for one later is set for all."""
+    files = [*(ROOT / "roles/websockets/tasks").rglob("*.yml"), *(ROOT / "playbooks").glob("*.yml")]
+    for file in files:
+        for task in tasks(yaml.safe_load(file.read_text())):
+            if task.get("run_once"):
+                assert "register" not in task, task["name"]
+                if "ansible.builtin.set_fact" in task:
+                    assert (task.get("delegate_to"), task.get("delegate_facts")) == ("localhost", True), task["name"]

@@ -93,9 +93,9 @@ VARIABLES = {
     ),
     "websockets_serial": Key(
         values.serial,
-        "The sizes of the batches in which the playbook C(wsfleet.nginx.site) deploys to the gateways, each a number "
-        "or a share of them. The last one holds for all batches that follow.\n"
-        "It is one for all gateways, that of the first which has it.",
+        "The sizes of the batches in which the playbooks C(wsfleet.nginx.site) and C(wsfleet.nginx.rollback) go over "
+        "the gateways, each a number or a share of them. The last one holds for all batches that follow.\n"
+        "All gateways of a run need the same; another value is an error before any host is touched.",
         default=[1, "10%", "25%"],
         unprinted=_RUN,
         version_added="0.5.0",

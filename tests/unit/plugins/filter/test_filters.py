@@ -1,0 +1,132 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The filters as tasks call them. What they are made of has tests of its own."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import typing as t
+
+import pytest
+import yaml
+from fleets import answer, wide
+from rendering import ROOT
+
+FILTERS = sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
+SITE = "websockets_sites[0].locations[{}]"
+
+
+def module(name: str) -> t.Any:
+    return importlib.import_module(f"ansible_collections.wsfleet.nginx.plugins.filter.{name}")
+
+
+def call(name: str, *arguments: t.Any) -> t.Any:
+    return module(name).FilterModule().filters()[name](*arguments)
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_the_documentation_has_the_arguments_in_their_order(name: str) -> None:
+    documented = yaml.safe_load(module(name).DOCUMENTATION)
+    assert documented["name"] == name
+    function = module(name).FilterModule().filters()[name]
+    positional = [part.strip() for part in documented.get("positional", "_input").split(",")]
+    assert positional == list(documented["options"])
+    assert len(positional) == len(inspect.signature(function).parameters)
+    assert yaml.safe_load(module(name).EXAMPLES)
+    assert yaml.safe_load(module(name).RETURN)["_value"]["description"]
+
+
+def test_gateways_that_are_unreachable_are_left_out_where_there_are_any() -> None:
+    assert call("reachable_gateways", {"ws_gateways": ["a"]}) == ["ws_gateways"]
+    groups = {"ws_gateways": ["a", "b"], "__websockets_unreachable": ["b"]}
+    assert call("reachable_gateways", groups) == ["ws_gateways", "!__websockets_unreachable"]
+
+
+def test_the_groups_of_upstreams_are_read_once_whatever_else_is_wrong() -> None:
+    upstream = {"name": "chat", "group": "backends", "port": 3000}
+    hostvars = {"g1": {"websockets_upstreams": [upstream]}, "g2": {"websockets_upstreams": 1}, "g3": {}, "b1": {}}
+    found = json.loads(call("fleet_upstreams", ["g1", "g2", "g3"], {"backends": ["b1"]}, hostvars))
+    assert len(found) == 1
+    given = {"websockets_upstreams": [upstream]}
+    with_groups = call("gateway_model", given, {"backends": ["b1"]}, hostvars)
+    # The groups are not read again.
+    assert call("gateway_model", given, {"backends": ["b1"]}, {}, json.dumps(found)) == with_groups
+
+
+def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() -> None:
+    given = {"websockets_config_path": "/etc/nginx/conf.d/ws.conf", "websockets_status_listen": "127.0.0.1:7000"}
+    found = call("gateway_model", {**given, "websockets_sites": 1, "websockets_serial": "25%"}, {}, {})
+    assert found.pop("errors") != []
+    assert found == {
+        "files": {"flag": "/etc/nginx/conf.d/ws.out", "log": "/var/log/nginx/websockets_7000.log"},
+        "serial": ["25%"],
+    }
+    sound = call("gateway_model", given, {}, {})
+    assert (sound["files"], sound["serial"]) == (found["files"], [1, "10%", "25%"])
+    removed = {"websockets_state": "absent", "websockets_status_listen": 1, "websockets_config_path": 2}
+    assert call("gateway_model", {**removed, "websockets_serial": 0}, {}, {}) == {
+        "errors": [],
+        "files": {"flag": "/etc/nginx/conf.d/00-websockets.out", "log": "/var/log/nginx/websockets.log"},
+        "serial": None,
+    }
+
+
+def test_the_models_are_checked_together() -> None:
+    hostvars = {
+        "g1": {"__websockets_model": {"errors": ["a: is"], "serial": [1]}},
+        "g2": {"__websockets_model": {"errors": [], "warnings": ["w"], "serial": [1]}},
+        "g3": {},
+    }
+    assert call("fleet_check", hostvars, ["g1", "g2"]) == {
+        "errors": "Invalid variables for g1:\n- a: is",
+        "warnings": ["g2: w"],
+    }
+
+
+def test_a_summary_leaves_out_gateways_that_the_run_does() -> None:
+    hostvars: dict[str, t.Any] = {
+        "g1": {"__websockets_model": {}, "__websockets_result": {"changed": False}},
+        "g2": {},
+        "g3": {"__websockets_model": {}},
+    }
+    found = call("fleet_summary", hostvars, ["g1", "g2", "g3"], ["g1"], "g1", False)
+    assert found["text"].splitlines() == [
+        "2 gateways: 1 unchanged, 1 not started",
+        "",
+        "unchanged    g1",
+        "not started  g3",
+    ]
+
+
+def test_backends_are_probed_by_gateways_whose_variables_are_sound() -> None:
+    model = {**wide(routes=1, servers=2), "errors": []}
+    hostvars = {
+        "g1": {"__websockets_model": model},
+        "g2": {"__websockets_model": {"errors": []}, "websockets_state": "absent"},
+        "g3": {"__websockets_model": {"errors": ["a: is"]}},
+    }
+    assert list(call("fleet_backends", hostvars, ["g1", "g2", "g3"])) == ["g1"]
+
+
+def outside(hostvars: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
+    probes = call("gateway_probes", hostvars["g1"]["__websockets_model"]["probes"], [])
+    made = call("gateway_outside_probes", probes, "192.0.2.1", "g1", ["g1", "g2"], hostvars)
+    return [(probe["at"], probe["connect_to"]) for probe in made]
+
+
+def test_the_controller_probes_what_the_gateway_got_a_response_for() -> None:
+    model = wide(routes=2, servers=1)
+    refused = answer(SITE.format(1), status=None, failure="refused the connection")
+    here = {"__websockets_model": model, "__websockets_probe": {"probes": [answer(SITE.format(0)), refused]}}
+    assert outside({"g1": here, "g2": {}}) == [(SITE.format(0), "192.0.2.1:80")]
+
+
+def test_the_controller_probes_of_an_unreachable_gateway_what_others_verified() -> None:
+    model = wide(routes=2, servers=1)
+    unreachable = {"__websockets_model": model, "__websockets_probe": {"unreachable": True}}
+    other = {"__websockets_model": model, "__websockets_probe": {"probes": [answer(SITE.format(1))]}}
+    assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "192.0.2.1:80")]
+    assert outside({"g1": unreachable, "g2": {}}) == []

@@ -6,25 +6,25 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """The option that module_utils/probe_option.py gives to modules."""
+    """The option `probes`, as module_utils/_probe/argspec.py has it."""
 
     DOCUMENTATION = r"""
 options:
   probes:
     description:
-      - The routes to probe. All are run at once, each within 5 seconds.
-      - Before a route with O(probes[].backends) is asked through nginx, one of them is asked directly, and the others
-        where that one gives no HTTP response. If none does, and one of them closes the connection or sends what nginx
-        does not take, then nothing is sent through nginx. It would count that against the server, and clients would
+      - The routes to probe. All are probed in parallel, each within 5 seconds.
+      - Before a route with O(probes[].backends) is probed through nginx, one of them is probed directly, and the others
+        if that one gives no HTTP response. If none does, and one of them closes the connection or sends what nginx does
+        not accept, then nothing is sent through nginx. nginx would count that against the server, and clients would
         lose it for a while.
-      - One that fails is tried again for a second, as an upstream may have servers of several kinds, and one that is
-        answered 429 for 5 seconds, as the limits of a site count its probes too.
+      - A probe that fails is tried again for a second, as an upstream may have servers of several kinds. One whose
+        status is 429 is tried again for 5 seconds, as the limits of a site count its probes too.
     type: list
     elements: dict
     default: []
     suboptions:
       at:
-        description: The place of the route in the operator's variables, for the message where it is not verified.
+        description: The path of the route in the variables, for messages.
         type: str
         version_added: 0.2.0
       site:
@@ -37,8 +37,8 @@ options:
         required: true
       url:
         description:
-          - What to ask for, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH), or with V(wss) or V(https).
-          - Certificates are not verified. The probe is one of the route.
+          - The URL to request, as V(ws://HOST:PORT/PATH) or V(http://HOST:PORT/PATH), or with V(wss) or V(https).
+          - Certificates are not verified. The route is probed, not its certificate.
         type: str
         required: true
       connect_to:
@@ -47,21 +47,21 @@ options:
         required: true
       websocket:
         description:
-          - V(true) asks for a handshake, V(required) for a handshake and a 426 to plain HTTP, and V(false) for an
-            answer to plain HTTP that comes from a backend and for one to a handshake that is no upgrade.
+          - V(true) requires a handshake to succeed. V(required) requires that, and that plain HTTP returns 426.
+            V(false) requires a response of a backend to plain HTTP, and a response to a handshake that is no upgrade.
         type: raw
         choices: [true, false, required]
         required: true
       strict:
         description:
-          - With V(false), a handshake that the backends themselves answer otherwise, or by closing the connection,
-            leaves a route not verified, which is a warning. They may speak WebSocket at another path, or to clients
-            with credentials alone.
+          - With V(false), a route is not verified, which is a warning, where the backends themselves return another
+            status to the handshake, or close the connection. They may serve WebSocket at another path, or only to
+            clients with credentials.
         type: bool
         default: true
         version_added: 0.6.0
       status:
-        description: The status that plain HTTP has to be answered with. By default any that a backend may give.
+        description: The status that plain HTTP must return. By default any that comes from a backend.
         type: int
         version_added: 0.2.0
       origin:
@@ -84,29 +84,29 @@ options:
         type: str
         version_added: 0.2.0
       expect:
-        description: The exact text message that must come, as the answer to O(probes[].send) or without one, unasked.
+        description: The exact text message that must come, in reply to O(probes[].send) or, without one, on its own.
         type: str
         version_added: 0.2.0
       proxy_protocol:
-        description: Whether nginx expects the PROXY protocol there. The probe begins with C(PROXY UNKNOWN) then.
+        description: Whether nginx expects the PROXY protocol there. The probe then begins with C(PROXY UNKNOWN).
         type: bool
         default: false
         version_added: 0.4.0
       ssl_certificate:
-        description: A PEM file of the gateway, the certificate to show where the site asks clients for one.
+        description: A PEM file of the gateway, the client certificate for a site that requires one.
         type: path
         version_added: 0.4.0
       ssl_certificate_key:
-        description: A PEM file of the gateway, the key of O(probes[].ssl_certificate) if that does not hold it.
+        description: A PEM file of the gateway, the key of O(probes[].ssl_certificate) if that does not contain it.
         type: path
         version_added: 0.4.0
       backends:
-        description: Where the route leads, to tell an error of the deploy from one of a backend.
+        description: The backends of the route, to distinguish an error of the deploy from one of a backend.
         type: dict
         version_added: 0.3.0
         suboptions:
           url:
-            description: What nginx asks them for, as in O(probes[].url).
+            description: The URL that nginx requests from them, as in O(probes[].url).
             type: str
             required: true
           addresses:
@@ -116,8 +116,8 @@ options:
             required: true
           forwarded:
             description:
-              - Headers by which nginx tells them of itself and of its client, such as C(Host) and C(X-Forwarded-For).
-                One that is empty is not sent, whatever O(probes[].headers) say.
+              - Headers that nginx sets about itself and its client, such as C(Host) and C(X-Forwarded-For). An empty
+                one is not sent, even if O(probes[].headers) has it.
             type: dict
             default: {}
             version_added: 0.6.0
@@ -127,26 +127,26 @@ options:
             default: {}
           exact:
             description:
-              - Whether nginx asks them for just that. With V(false), what they answer directly does not keep the route
-                from being asked through nginx, once.
+              - Whether nginx sends them just that. With V(false), the route is probed through nginx once, whatever they
+                respond directly.
             type: bool
             default: true
             version_added: 0.6.0
           header_size:
-            description: The bytes of a response's header that nginx takes, as C(proxy_buffer_size) says.
+            description: The size in bytes that nginx accepts for a response's header, as of C(proxy_buffer_size).
             type: int
             default: 36864
             version_added: 0.6.0
           origins:
-            description: Origins to try where they refuse the handshake, for a hint to O(probes[].origin).
+            description: Origins to try where they reject the handshake, for a hint to O(probes[].origin).
             type: list
             elements: str
             default: []
             version_added: 0.6.0
       wait:
         description:
-          - For how many seconds a probe that fails is tried again.
-          - An upstream that nginx resolves while it runs has no servers until the first answer of its name server.
+          - The seconds for which a probe that fails is tried again.
+          - An upstream that nginx resolves at run time has no servers until its name server first responds.
         type: float
         default: 0
         version_added: 0.2.0

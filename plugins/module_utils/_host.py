@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this host has to offer a gateway: names that resolve, addresses that no other program listens on, and how many
-connections are open.
+"""What a gateway needs of its host: names that resolve, addresses that no other program listens on, and the number of
+open connections.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 _LOOKUPS_AT_ONCE = 32
-# States of /proc/net: a TCP connection that both ends keep open, a socket that somebody listens on, and a Unix socket
-# that is connected.
+# States in /proc/net: an established TCP connection, a listening socket, and a connected Unix socket.
 _ESTABLISHED, _LISTEN, _CONNECTED = "01", "0A", "03"
 
 
@@ -48,18 +47,18 @@ def _lookup_failure(name: str) -> str:
     return ""
 
 
-def held(address: str) -> list[Program] | None:
-    """The programs other than nginx that keep nginx from listening on an address; None where nothing does.
+def blockers(address: str) -> list[Program] | None:
+    """The programs other than nginx that keep nginx from listening on an address; None if the address is free.
 
-    The address is PORT, HOST:PORT or [V6]:PORT. The list is empty where the holder cannot be seen, as in a container
-    that shares its network.
+    The address is PORT, HOST:PORT or [V6]:PORT. The list is empty if the program cannot be seen, as in a container
+    that shares the network of the host.
     """
     host, _colon, port = address.rpartition(":")
     if not _in_use(host.strip("[]"), int(port)):
         return None
     programs = []
     for program in listening(int(port)):
-        # On a gateway that serves already it is nginx, and the thousands of descriptors of its workers need no look.
+        # On a running gateway it is nginx, and the thousands of descriptors of its workers need not be read.
         if program.name == "nginx":
             return None
         programs.append(program)
@@ -76,19 +75,19 @@ def remove_dead_socket(path: Path) -> None:
     except ConnectionRefusedError:
         path.unlink()
     except OSError:
-        # It is not there, or not ours to judge.
+        # It does not exist, or cannot be connected to for another reason.
         return
 
 
 def _in_use(host: str, port: int) -> bool:
-    """Whether a bind is refused; it is tried and given up at once, and nothing ever listens."""
+    """Whether a bind is refused; the socket is closed at once, and never listens."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         attempt = socket.socket(family, socket.SOCK_STREAM)
     except OSError:  # A kernel without IPv6, say, where nothing can hold such an address.
         return False
     with attempt:
-        # As nginx does (src/core/ngx_connection.c): a connection in TIME_WAIT is no obstacle.
+        # As nginx does (src/core/ngx_connection.c): a connection in TIME_WAIT does not count.
         attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             attempt.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -100,13 +99,13 @@ def _in_use(host: str, port: int) -> bool:
 
 
 def listening(port: int) -> t.Iterator[Program]:
-    """The programs that listen on a port, by their process ids, so that a master comes before its workers."""
+    """The programs that listen on a port, in the order of their process ids, so that a master precedes its workers."""
     sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
             if any(link in sockets for link in _descriptors(process)):
                 yield Program(pid=int(process.name), name=_name(process))
-        except OSError:  # The process is gone, or not ours to see.
+        except OSError:  # The process has ended, or may not be read.
             continue
 
 
@@ -124,9 +123,9 @@ def _descriptors(process: Path) -> t.Iterator[str]:
 
 
 def connections(peers: t.Sequence[str], listening: t.Sequence[str]) -> t.Callable[[], int]:
-    """What counts the open connections to peers, and those that came to listening ports.
+    """A function that counts the open connections to peers, and those of clients to listening ports.
 
-    Both are HOST:PORT or [V6]:PORT, the latter PORT too, and peers unix:/PATH. Names are resolved now.
+    Both are HOST:PORT or [V6]:PORT, listening ports also PORT, and peers also unix:/PATH. Names are resolved now.
     """
     sockets = {peer[len("unix:") :] for peer in peers if peer.startswith("unix:")}
     remote = {found for peer in peers if not peer.startswith("unix:") for found in _resolved(peer)}
@@ -150,8 +149,8 @@ def _resolved(address: str) -> set[tuple[str, int]]:
 
 
 def _open_unix(paths: set[str]) -> int:
-    """Rows of /proc/net/unix: number, references, protocol, flags, type, state, inode and, on the end that was
-    connected to, the path.
+    """Rows of /proc/net/unix: number, references, protocol, flags, type, state, inode and, on the listening end,
+    the path.
     """
     return sum(row[5] == _CONNECTED and row[7] in paths for row in _rows("unix") if len(row) > 7) if paths else 0
 
@@ -177,7 +176,7 @@ def _port(address: str) -> int:
 
 
 def _ip(address: str) -> str:
-    """It is written in words of the machine's own byte order, and an IPv4 address may be one of IPv6."""
+    """/proc/net has words in the byte order of the machine, and an IPv4 address may be mapped to IPv6."""
     words = address.partition(":")[0]
     data = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
     ip = ipaddress.ip_address(data)

@@ -588,7 +588,7 @@ def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
 def warn_of_unverified(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     for result in results:
         if result.unverified:
-            module.warn(f"{diagnosis.place(result)}: not verified: {result.unverified}")
+            module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
 def go(module: AnsibleModule, scratch: Path) -> None:
@@ -643,7 +643,7 @@ def go(module: AnsibleModule, scratch: Path) -> None:
         module.fail_json(msg=report.failure, **result)
     if report.failure:
         module.warn(report.failure)
-    module.exit_json(probes=[verified.plain() for verified in report.results], **result)
+    module.exit_json(probes=[probe.as_dict() for probe in report.results], **result)
 
 
 def main() -> None:

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateway_preflight_info
-short_description: Tell whether a host can become the gateway that its variables describe
+short_description: Check whether a host can become the gateway that its variables describe
 version_added: 0.1.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Looks at a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
+  - Checks a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
   - The reasons are missing root rights, an nginx that does not start or is too old, an address that another program
     listens on, and names of backends that the host cannot resolve. With any of them nginx would not start, or would
-    keep serving the configuration before.
+    keep serving the earlier configuration.
 options:
   listening:
     description: The addresses that nginx will listen on.
@@ -24,11 +24,11 @@ options:
     default: []
     suboptions:
       address:
-        description: The address, as V(PORT), V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH). Sockets are not looked at.
+        description: The address, as V(PORT), V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH). Unix sockets are not checked.
         type: str
         required: true
       at:
-        description: The place in the operator's variables that asks for it, for the message.
+        description: The path of its variable, such as V(websockets_sites[0].listen), for the message.
         type: str
         required: true
   config_path:
@@ -42,7 +42,7 @@ options:
     type: str
     version_added: 0.7.0
   names:
-    description: The host names that nginx will resolve when it loads its configuration.
+    description: The host names that nginx resolves when it loads its configuration.
     type: list
     elements: dict
     default: []
@@ -52,26 +52,18 @@ options:
         type: str
         required: true
       at:
-        description: The place in the operator's variables that asks for it, for the message.
+        description: The path of its variable, such as V(websockets_sites[0].listen), for the message.
         type: str
         required: true
-attributes:
-  check_mode:
-    description: Runs the same in check mode, for it changes nothing.
-    support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
-  platform:
-    description: Reads C(/proc).
-    support: full
-    platforms: linux
+extends_documentation_fragment:
+  - wsfleet.nginx.attributes
+  - wsfleet.nginx.attributes.linux
 seealso:
   - module: wsfleet.nginx.config_transaction
 """
 
 EXAMPLES = r"""
-- name: Look at the host before it is changed
+- name: Check the host before it is changed
   wsfleet.nginx.gateway_preflight_info:
     listening:
       - address: "3000"
@@ -83,21 +75,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 nginx_version:
-  description: The version of the installed nginx, or nothing where there is none.
+  description: The version of the installed nginx, or V(null) without one.
   type: str
   returned: always
   sample: 1.22.1
 openssl_version:
   description:
-    - The version of OpenSSL that nginx runs with, which need not be the one that it was built with.
-    - Nothing where there is no nginx, or it does TLS with another library or not at all.
+    - The version of OpenSSL that nginx runs with, which may not be the one that it was built with.
+    - V(null) without nginx, or if it uses another TLS library, or none.
   type: str
   returned: always
   sample: 3.0.15
   version_added: 0.4.0
 drained:
   description:
-    - The names by which the last deploy has servers taken out of their upstreams, or nothing where there was none.
+    - The names by which servers are drained since the last deploy, or V(null) without one.
     - After a deploy by release 0.6.0 or earlier, those that the comments of O(config_path) name.
   type: list
   elements: str
@@ -118,14 +110,14 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
     if os.geteuid() != 0:
-        yield "root rights are needed to install and configure nginx: connect as root, or set become: true"
+        yield "root rights are required to install and configure nginx: connect as root, or set become: true"
         return
     for item in listening:
-        programs = None if item["address"].startswith("unix:") else _host.held(item["address"])
+        programs = None if item["address"].startswith("unix:") else _host.blockers(item["address"])
         # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
         if programs or (programs is not None and not binary.orphans()):
-            holders = ", ".join(f"{program.name}, process {program.pid}" for program in programs)
-            yield f"{item['at']}: {item['address']} is taken by {holders or 'another program'}"
+            holders = ", ".join(f"{program.name} (pid {program.pid})" for program in programs)
+            yield f"{item['at']}: {item['address']} is in use by {holders or 'another program'}"
     reasons = _host.unresolved([item["name"] for item in names])
     for item in names:
         if item["name"] in reasons:
@@ -168,9 +160,9 @@ def main() -> None:
     except binary.NginxError as error:
         found.append(str(error))
     if build and binary.is_too_old(build.version):
-        found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is needed")
+        found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:
-        module.fail_json(msg="\n".join(["This host cannot be the gateway yet; nothing was changed:", *found]))
+        module.fail_json(msg="\n".join(["This host cannot become a gateway yet; nothing was changed:", *found]))
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,

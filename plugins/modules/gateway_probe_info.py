@@ -7,34 +7,35 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: gateway_probe_info
-short_description: Tell whether a gateway serves its routes, and change nothing
+short_description: Probe the routes of a gateway, and change nothing
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Probes routes as M(wsfleet.nginx.config_transaction) does after a deploy, by a real handshake or request for each.
-  - A route that is not verified is a result and no failure, and so is a gateway whose nginx does not run.
-  - The last deploy is asked which routes it probed, so that one is told that fails since, with O(live_address).
+  - The module does not fail where a probe fails, or where nginx does not run; it returns that.
+  - With O(live_address), a route that passed in the last deploy and fails now has a RV(probes[].failure), and is not
+    just RV(probes[].unverified).
 options:
   live_address:
     description:
-      - Where nginx tells which configuration is live, as V(HOST:PORT) or V([V6]:PORT).
-      - Without it nothing is asked of the host itself, as when routes are verified from another one.
+      - Where nginx reports which configuration is live, as V(HOST:PORT) or V([V6]:PORT).
+      - Without it the host itself is not examined, as when routes are probed from another one.
     type: str
   config_path:
-    description: The file of the configuration, with O(live_address), to tell whether it is what nginx serves.
+    description: The configuration file, for RV(file). Requires O(live_address).
     type: path
   health_flag:
-    description: The file that takes the gateway out of its balancers, with O(live_address).
+    description: The file that takes the gateway out of its load balancers. Requires O(live_address).
     type: path
   backends:
-    description: Servers of the upstreams to ask directly, each with the handshake or the request of a route.
+    description: Servers of the upstreams to probe directly, each by the handshake or the request of a route.
     type: list
     elements: dict
     default: []
     suboptions:
       at:
-        description: Which of O(probes), by its O(probes[].at). It needs O(probes[].backends).
+        description: The O(probes[].at) of the route, which must have O(probes[].backends).
         type: str
         required: true
       addresses:
@@ -43,25 +44,16 @@ options:
         elements: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.attributes
+  - wsfleet.nginx.attributes.linux
   - wsfleet.nginx.probes
-attributes:
-  check_mode:
-    description: Runs the same in check mode, for it changes nothing.
-    support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
-  platform:
-    description: Reads what deploys keep on the host.
-    support: full
-    platforms: linux
 seealso:
   - module: wsfleet.nginx.config_transaction
   - module: wsfleet.nginx.websocket_probe
 """
 
 EXAMPLES = r"""
-- name: Probe a route, and ask the servers behind it
+- name: Probe a route, and each of its servers directly
   wsfleet.nginx.gateway_probe_info:
     live_address: 127.0.0.1:6455
     config_path: /etc/nginx/conf.d/00-websockets.conf
@@ -88,7 +80,7 @@ probes:
   returned: always
   contains:
     at:
-      description: The place of the route in the operator's variables.
+      description: The path of the route in the variables.
       type: str
     site:
       description: The site's name.
@@ -97,29 +89,29 @@ probes:
       description: The location's path.
       type: str
     status:
-      description: The HTTP status of the answer, or nothing where there was none.
+      description: The HTTP status of the response, or V(null) without one.
       type: int
     verified:
-      description: What was verified, or nothing.
+      description: What was verified, or empty.
       type: str
       sample: handshake
     failure:
-      description: Why the route is not verified, or nothing.
+      description: Why the probe failed, or empty.
       type: str
     unverified:
       description:
-        - Why the route is served and yet not verified, with what to set, or nothing, as
+        - Why the route is served, but not verified, and what to set, or empty, as
           M(wsfleet.nginx.config_transaction) returns it.
       type: str
       version_added: 0.6.0
     hint:
-      description: What its backends answer when they are asked directly, and what to do about it.
+      description: How its backends respond when they are probed directly, and what to do about it.
       type: str
     milliseconds:
-      description: Milliseconds from the start of the connection to the answer.
+      description: Milliseconds from the start of the connection to the response.
       type: float
     expires:
-      description: When the certificate ends that nginx showed, or nothing without TLS.
+      description: When the certificate of the site expires, or V(null) without TLS.
       type: str
       sample: "2027-01-31T12:00:00Z"
 backends:
@@ -129,53 +121,54 @@ backends:
   returned: always
   contains:
     at:
-      description: The route that it was asked for.
+      description: The O(probes[].at) of the route by which it was probed.
       type: str
     address:
       description: The address.
       type: str
     state:
       description:
-        - V(up) took the handshake or the request, V(answered) answered something else, V(refused) let nobody connect,
-          V(silent) did not answer in time, V(closed) ended the connection without an answer, and V(failed) is
-          anything else.
+        - V(up) if the probe passed; V(unexpected) if the response was another one; V(refused) if the connection was
+          refused; V(timeout) without a response in time; V(closed) if the server closed the connection without a
+          response; V(failed) for anything else.
       type: str
     status:
-      description: The HTTP status of the answer, or nothing where there was none.
+      description: The HTTP status of the response, or V(null) without one.
       type: int
     failure:
-      description: Why it is not V(up), or nothing.
+      description: Why it is not V(up), or empty.
       type: str
     milliseconds:
-      description: Milliseconds from the start of the connection to the answer.
+      description: Milliseconds from the start of the connection to the response.
       type: float
 nginx_version:
-  description: The version of the installed nginx, or nothing where there is none.
+  description: The version of the installed nginx, or V(null) without one.
   type: str
   returned: with O(live_address)
   sample: 1.22.1
 openssl_version:
-  description: The version of OpenSSL that nginx runs with, or nothing without one.
+  description: The version of OpenSSL that nginx runs with, or V(null) without one.
   type: str
   returned: with O(live_address)
 fingerprint:
-  description: The fingerprint of the configuration that is live, or nothing where none tells it.
+  description: The fingerprint of the live configuration, or V(null) where nginx does not report it.
   type: str
   returned: with O(live_address)
 connections:
-  description: How many connections nginx holds, those to its backends included, or nothing where it does not tell.
+  description: How many connections nginx holds, those to its backends included, or V(null) where it does not report it.
   type: int
   returned: with O(live_address)
 file:
   description:
-    - What is to be said of the file at O(config_path).
-    - V(live) is what nginx serves, and as the last deploy left it. V(other) has another fingerprint than what nginx
-      serves, as after a reload that failed. V(edited) is not as the last deploy left it. V(missing) is not there.
-    - Nothing where nginx tells no fingerprint.
+    - The state of the file at O(config_path).
+    - V(live) if nginx serves it, and it is as the last deploy left it. V(not_loaded) if nginx serves a configuration
+      with another fingerprint, as after a reload that failed. V(edited) if it is not as the last deploy left it.
+      V(missing) if it does not exist.
+    - V(null) where nginx does not report the fingerprint.
   type: str
   returned: with O(live_address) and O(config_path)
-out:
-  description: Whether an operator took the gateway out of its balancers.
+out_of_rotation:
+  description: Whether an operator took the gateway out of its load balancers.
   type: bool
   returned: with O(live_address)
 drained:
@@ -193,24 +186,20 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, live_config
 
-# As after a deploy: another server of the upstream may answer.
-_PATIENCE = 1.0
 
-
-def verified(given: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
+def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
     return [
-        {"at": result.probe["at"], **result.plain(), "hint": hint(result, on_gateway=bool(live_address))}
-        for result in (
-            diagnosis.judged(asked, passed) for asked in routes.ask_backends(routes.probe_all(given, _PATIENCE))
-        )
+        {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
+        for result in diagnosis.probe_routes(probes, passed)
     ]
 
 
 def passed_before(live_address: str) -> list[str]:
-    """The routes that the last deploy probed, if it is known."""
+    """The routes that passed in the last deploy, if they are known."""
     try:
         return journal.Journal(live_address).deployed().passed
     except PermissionError:
@@ -218,31 +207,33 @@ def passed_before(live_address: str) -> list[str]:
 
 
 def hint(result: routes.Result, *, on_gateway: bool) -> str:
-    """What verdict tells of a route below the line that names it; it goes by an nginx that was just deployed."""
-    if on_gateway and result.answer.state == "refused":
-        return "nginx does not run, or does not listen there: systemctl status nginx tells"
-    return " ".join(line.strip() for line in diagnosis.told([result], ())[1:]) if result.failed else ""
+    """The advice of the diagnosis, which assumes that nginx was just deployed; here it may not run."""
+    if on_gateway and result.response.cause is Cause.REFUSED:
+        return "nginx does not run, or does not listen there: see systemctl status nginx"
+    return " ".join(line.strip() for line in diagnosis.describe([result], ())[1:]) if result.failed else ""
 
 
-def asked(given: t.Sequence[routes.Probe], backends: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    by_place = {probe["at"]: probe for probe in given if probe["backends"]}
-    pairs = [
-        (by_place[item["at"]], address) for item in backends if item["at"] in by_place for address in item["addresses"]
+def probe_servers(
+    probes: t.Sequence[routes.Probe], backends: t.Sequence[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
+    by_path = {probe["at"]: probe for probe in probes if probe["backends"]}
+    servers = [
+        (by_path[item["at"]], address) for item in backends if item["at"] in by_path for address in item["addresses"]
     ]
     return [
         {
             "at": probe["at"],
             "address": address,
-            "state": answer.state,
-            "status": answer.status,
-            "failure": answer.failure,
-            "milliseconds": answer.milliseconds,
+            "state": response.state,
+            "status": response.status,
+            "failure": response.failure,
+            "milliseconds": response.milliseconds,
         }
-        for (probe, address), answer in zip(pairs, routes.ask(pairs))
+        for (probe, address), response in zip(servers, routes.probe_servers(servers))
     ]
 
 
-def of_nginx(live_address: str) -> dict[str, t.Any]:
+def nginx_facts(live_address: str) -> dict[str, t.Any]:
     try:
         build = binary.installed()
     except binary.NginxError:
@@ -255,19 +246,19 @@ def of_nginx(live_address: str) -> dict[str, t.Any]:
     }
 
 
-def of_file(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
+def file_facts(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
     content = atomic_files.read(path)
     if content is None:
         return {"file": "missing"}
-    word = None
+    file_state = None
     if fingerprint is not None:
-        is_served = fingerprint.encode() in content.data
-        word = "other" if not is_served else "edited" if is_edited(path, content, live_address) else "live"
-    return {"file": word}
+        is_loaded = fingerprint.encode() in content.data
+        file_state = "not_loaded" if not is_loaded else "edited" if is_edited(path, content, live_address) else "live"
+    return {"file": file_state}
 
 
 def drained(path: Path, live_address: str) -> list[str]:
-    """Where the servers are that are drained, if it is known."""
+    """The addresses of the drained servers, if they are known."""
     try:
         servers = _drain_record.servers(journal.Journal(live_address), path)
     except PermissionError:
@@ -276,7 +267,7 @@ def drained(path: Path, live_address: str) -> list[str]:
 
 
 def is_edited(path: Path, content: atomic_files.Content, live_address: str) -> bool:
-    """Whether it is known that somebody changed the file since the last deploy."""
+    """Whether it is known that the file was changed since the last deploy."""
     try:
         last = journal.Journal(live_address).last()
     except PermissionError:
@@ -306,16 +297,17 @@ def main() -> None:
         supports_check_mode=True,
     )
     names = ("probes", "live_address", "config_path", "health_flag")
-    given, live_address, path, flag = (module.params[name] for name in names)
+    probes, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {
-        "probes": verified(given, live_address),
-        "backends": asked(given, module.params["backends"]),
+        "probes": probe_routes(probes, live_address),
+        "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:
-        result.update(of_nginx(live_address), out=flag is not None and _drain_record.is_out(Path(flag)))
+        is_out = flag is not None and _drain_record.is_out(Path(flag))
+        result.update(nginx_facts(live_address), out_of_rotation=is_out)
         if path:
             try:
-                result.update(of_file(Path(path), live_address, result["fingerprint"]))
+                result.update(file_facts(Path(path), live_address, result["fingerprint"]))
                 result["drained"] = drained(Path(path), live_address)
             except OSError as error:
                 module.fail_json(msg=f"cannot read {path}: {error.strerror}")

@@ -7,40 +7,40 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: wait_for_closed_connections
-short_description: Wait until connections are gone, and count those that are left
+short_description: Wait until connections are closed, and count those that remain
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Counts the open TCP connections of a host, to other hosts and from its own clients, until there are none or the time
-    is over. It ends no connection, and it does not fail where some are left.
+  - Counts the open TCP connections of a host, to other hosts and from its own clients, until there are none or the
+    timeout is reached. It closes no connection, and does not fail if some remain.
 options:
   peers:
     description:
-      - What the connections lead to, as V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH). Names are resolved on this host.
+      - The remote ends of the connections, as V(HOST:PORT), V([V6]:PORT) or V(unix:/PATH).
+      - Names are resolved on the host.
     type: list
     elements: str
     default: []
   listening:
-    description: What the connections came to, as V(PORT), V(HOST:PORT) or V([V6]:PORT). The port counts.
+    description:
+      - The addresses that clients connected to, as V(PORT), V(HOST:PORT) or V([V6]:PORT). Only the port counts.
     type: list
     elements: str
     default: []
   timeout:
-    description: The seconds to wait. With V(0) they are counted once.
+    description: The seconds to wait. With V(0) the connections are counted once.
     type: float
     default: 0
+extends_documentation_fragment:
+  - wsfleet.nginx.attributes
+  - wsfleet.nginx.attributes.linux
 attributes:
   check_mode:
-    description: Changes nothing, and counts once in check mode.
+    description: Can run in C(check_mode) and return what it would return without.
     support: full
-  diff_mode:
-    description: Has nothing to show.
-    support: none
-  platform:
-    description: Reads C(/proc).
-    support: full
-    platforms: linux
+    details:
+      - The module changes nothing. In check mode it counts the connections once, and does not wait.
 seealso:
   - module: wsfleet.nginx.config_transaction
 """
@@ -52,19 +52,19 @@ EXAMPLES = r"""
     timeout: 600
   register: drained
 
-- name: Say what is left
+- name: Report the connections that remain
   ansible.builtin.debug:
     msg: "{{ drained.open }} connections to server02 are still open"
 """
 
 RETURN = r"""
 open:
-  description: How many connections are open at the end.
+  description: The number of connections that are open at the end.
   type: int
   returned: always
   sample: 0
 seconds:
-  description: For how many seconds it was waited.
+  description: The seconds that the module waited.
   type: float
   returned: always
   sample: 12.5
@@ -75,7 +75,7 @@ import time
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 
-# Rows of 10,000 sockets take some 20 milliseconds.
+# 10,000 sockets take some 20 milliseconds to count.
 _POLL_SECONDS = 0.5
 
 

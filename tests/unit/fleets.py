@@ -16,7 +16,11 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 
 NOW = datetime.datetime(2026, 1, 31, 3, 0, 0)
 REFUSED = "refused the connection: nothing listens there"
-BAD_GATEWAY = {"status": 502, "failure": "answered 502 Bad Gateway", "hint": f"asked directly: server01:3000 {REFUSED}"}
+BAD_GATEWAY = {
+    "status": 502,
+    "failure": "returned 502 Bad Gateway",
+    "hint": f"probed directly: server01:3000 {REFUSED}",
+}
 
 
 def model(upstreams: t.Any, sites: t.Any) -> dict[str, t.Any]:
@@ -57,8 +61,8 @@ def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locati
         "up": "",
         "refused": REFUSED,
         "silent": "timed out after 3 s",
-        "answered": "answered 403 Forbidden",
-        "closed": "closed the connection before the answer",
+        "answered": "returned 403 Forbidden",
+        "closed": "closed the connection before the response",
     }[state]
     status = {"up": 101, "answered": 403}.get(state)
     return {"at": at, "address": address, "state": state, "status": status, "failure": failure, "milliseconds": 1.2}

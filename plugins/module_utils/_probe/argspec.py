@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The option probes of the modules that probe routes, as plugins/doc_fragments/probes.py documents it."""
+"""The option `probes` of the modules that probe routes, as plugins/doc_fragments/probes.py documents it."""
 
 from __future__ import annotations
 

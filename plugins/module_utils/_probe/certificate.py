@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a certificate ends. Python tells it only of one that it has verified, which a probe of a route does not do."""
+"""When a certificate expires. Python reports it only for a verified one, and the probe of a route verifies none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _VERSION = 0xA0
 _DIGITS = re.compile(rb"(\d{2,4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 # Time to renew it by hand.
-SOON = datetime.timedelta(days=14)
+RENEWAL_PERIOD = datetime.timedelta(days=14)
 _SITES = 4
 
 
@@ -29,34 +29,34 @@ class _Element(t.NamedTuple):
     end: int
 
 
-def expires(der: bytes | None) -> str | None:
-    """The end of a certificate as an ISO 8601 time in UTC; None without one, or with one that cannot be read."""
+def expiry(der: bytes | None) -> str | None:
+    """When a certificate expires, as an ISO 8601 time in UTC; None without one, or with one that cannot be read."""
     try:
         return f"{_not_after(der).isoformat()}Z" if der else None
     except (ValueError, IndexError):
         return None
 
 
-def time_of(end: str) -> datetime.datetime:
-    """The time that expires() told, in UTC."""
-    return datetime.datetime.strptime(end, _ISO)
+def parse_time(expires: str) -> datetime.datetime:
+    """The time that expiry() returned, in UTC."""
+    return datetime.datetime.strptime(expires, _ISO)
 
 
-def warnings(shown: t.Iterable[tuple[str, str | None]], now: datetime.datetime) -> list[str]:
-    """A line for each certificate that has ended or soon does, given the sites with the ends of what they showed."""
+def warnings(certificates: t.Iterable[tuple[str, str | None]], now: datetime.datetime) -> list[str]:
+    """A line for each certificate that has expired or soon does, given pairs of a site and when its own expires."""
     sites: dict[str, dict[str, None]] = {}
-    for site, end in shown:
-        if end is not None and time_of(end) <= now + SOON:
-            sites.setdefault(end, {})[site] = None
-    return [_warning(list(names), end, now) for end, names in sorted(sites.items())]
+    for site, expires in certificates:
+        if expires is not None and parse_time(expires) <= now + RENEWAL_PERIOD:
+            sites.setdefault(expires, {})[site] = None
+    return [_warning(list(names), expires, now) for expires, names in sorted(sites.items())]
 
 
-def _warning(names: list[str], end: str, now: datetime.datetime) -> str:
+def _warning(names: list[str], expires: str, now: datetime.datetime) -> str:
     more = f" and {len(names) - _SITES} more" if names[_SITES:] else ""
-    place = f"The certificate of {', '.join(names[:_SITES])}{more}"
-    if time_of(end) <= now:
-        return f"{place} expired at {end}: clients refuse it"
-    return f"{place} expires at {end}: renew it"
+    subject = f"The certificate of {', '.join(names[:_SITES])}{more}"
+    if parse_time(expires) <= now:
+        return f"{subject} expired at {expires}: clients reject it"
+    return f"{subject} expires at {expires}: renew it"
 
 
 def _not_after(der: bytes) -> datetime.datetime:
@@ -69,21 +69,21 @@ def _not_after(der: bytes) -> datetime.datetime:
     for _number in range(3):
         field = _element(der, field.end)
     if field.tag != _SEQUENCE:
-        raise ValueError("there is no validity")
+        raise ValueError("the certificate has no validity")
     end = _element(der, _element(der, field.start).end)
     return _time(end.tag, der[end.start : end.end])
 
 
 def _element(der: bytes, at: int, tag: int | None = None) -> _Element:
-    """X.690 section 8.1.3: a length below 128 is one byte; else that byte tells how many bytes of length follow it."""
+    """X.690 section 8.1.3: a length below 128 is one byte; else that byte is the number of length bytes that follow."""
     if tag is not None and der[at] != tag:
-        raise ValueError(f"there is no element {tag:#x}")
+        raise ValueError(f"missing element {tag:#x}")
     length, start = der[at + 1], at + 2
     if length >= 0x80:
         start += length - 0x80
         length = int.from_bytes(der[at + 2 : start], "big")
     if start + length > len(der):
-        raise ValueError("the element is cut short")
+        raise ValueError("the element is truncated")
     return _Element(der[at], start, start + length)
 
 
@@ -91,7 +91,7 @@ def _time(tag: int, content: bytes) -> datetime.datetime:
     """RFC 5280 section 4.1.2.5: UTCTime has two digits of the year, from 1950 to 2049, GeneralizedTime all four."""
     found = _DIGITS.fullmatch(content)
     if not found or len(content) != {_UTC_TIME: 13, _GENERALIZED_TIME: 15}.get(tag):
-        raise ValueError("the time is none that certificates may have")
+        raise ValueError("the time has a format that certificates may not use")
     year, month, day, hour, minute, second = (int(digits) for digits in found.groups())
     if tag == _UTC_TIME:
         year += 1900 if year >= 50 else 2000

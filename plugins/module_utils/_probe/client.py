@@ -4,8 +4,8 @@
 
 """Probe a WebSocket route the way a client would: an RFC 6455 handshake and, on request, a message and a ping.
 
-What a peer does is never an exception here. It is an Outcome, whose failure says what happened in words an
-operator can act on. Only arguments that make no sense raise ValueError.
+What a peer does never raises an exception here. It becomes an Outcome, whose failure says what happened and what to
+do. Only invalid arguments raise ValueError.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import time
 from dataclasses import replace
 from typing import Callable, Iterator, Mapping
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import expires
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import expiry
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.connection import Connection, Deadline, connected
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import (
-    ClosedError,
+    Cause,
     ProbeError,
     ProtocolError,
     quote,
@@ -35,35 +35,35 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import
     encode_frame,
     explain_close,
 )
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import (
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import (
     ERROR_PAGE_400,
-    ResponseHead,
+    ResponseHeader,
     check_upgrade,
     explain_status,
-    parse_response_head,
-    request_head,
+    parse_response_header,
+    request_header,
     upgrade_fields,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import (
     Outcome,
     Request,
     Target,
-    refuse,
+    raise_errors,
     request_errors,
     target_of,
     websocket_errors,
 )
 
-# How long to wait for the peer's part of the closing handshake, which probes nothing any more.
+# How long to wait for the peer's part of the closing handshake, which is not part of the probe.
 CLOSE_WAIT = 1.0
 
 
 def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
-    """GET the url and report the answer's head, whatever its status; failure is set only if there is no HTTP answer.
+    """GET the url and return the response's header, whatever its status; failure is set only without an HTTP response.
 
-    With upgrade the request is a WebSocket handshake, so that the answer to one can be looked at; it is not judged.
+    With upgrade the request is a WebSocket handshake; its response is returned, but not checked.
     """
-    refuse(request_errors(request, ("http", "https", "ws", "wss")))
+    raise_errors(request_errors(request, ("http", "https", "ws", "wss")))
     target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
     fields = upgrade_fields(_new_key(), request.subprotocols) if upgrade else {"Connection": "close"}
     with _recorded(outcome), connected(request, target, deadline) as connection:
@@ -75,21 +75,21 @@ def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
 def probe_websocket(
     request: Request, *, message: str | None = None, expect: str | None = None, ping: bool = False
 ) -> Outcome:
-    """Open a WebSocket, exchange what is asked for, and close it; the request's timeout bounds all of it together.
+    """Open a WebSocket, exchange messages, and close it; the request's timeout is the limit for all of it together.
 
     With message, that text is sent and a text message must come back. With expect, the probe waits for a text message
-    that equals it and passes over others until the deadline: servers greet and broadcast. With ping, a pong with the
+    that equals it and ignores others until the deadline: servers greet and broadcast. With ping, a pong with the
     payload of the ping must come back. round_trip_ms is that of the message or, without one, that of the ping.
     """
-    refuse(websocket_errors(request, message=message, expect=expect))
+    raise_errors(websocket_errors(request, message=message, expect=expect))
     target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
     key = _new_key()
     with _recorded(outcome), connected(request, target, deadline) as connection:
-        head = _exchange(connection, request, target, upgrade_fields(key, request.subprotocols), outcome)
-        _judge_handshake(head, key, request, _place(target, connection.peer), outcome)
+        header = _exchange(connection, request, target, upgrade_fields(key, request.subprotocols), outcome)
+        _check_handshake(header, key, request, _peer_name(target, connection.peer), outcome)
         session = _Session(connection)
         try:
-            # The message first: while the probe waits for a pong, the expected text would be passed over.
+            # The message first: while the probe waits for a pong, the expected text would be ignored.
             if message is not None or expect is not None:
                 outcome.round_trip_ms = session.exchange(message, expect)
             if ping:
@@ -110,24 +110,23 @@ def _recorded(outcome: Outcome) -> Iterator[None]:
     try:
         yield
     except ProbeError as exc:
-        outcome.failure, outcome.cause = str(exc), exc.cause
+        outcome.failure = str(exc)
+        if outcome.status is None:
+            outcome.cause = exc.cause
 
 
 def _exchange(
     connection: Connection, request: Request, target: Target, extra: Mapping[str, str], outcome: Outcome
-) -> ResponseHead:
-    """Send the request, read the head of the answer, and note it in the outcome."""
-    outcome.expires = expires(connection.certificate)
-    connection.send(request_head(target.resource, _request_fields(request, target, extra)), "the answer")
-    try:
-        head = _read_final_head(connection)
-    except (ClosedError, ProtocolError) as exc:
-        outcome.broke = "closed" if isinstance(exc, ClosedError) else "garbled"
-        raise
-    outcome.header_size = head.size
+) -> ResponseHeader:
+    """Send the request, read the header of the response, and record it in the outcome."""
+    outcome.expires = expiry(connection.certificate)
+    connection.send(request_header(target.resource, _request_fields(request, target, extra)), "the response")
+    header = _read_final_header(connection)
+    outcome.header_size = header.size
     outcome.handshake_ms = connection.deadline.elapsed_ms()
-    outcome.status, outcome.reason, outcome.headers = head.status, head.reason, head.headers
-    return head
+    outcome.status, outcome.reason, outcome.headers = header.status, header.reason, header.headers
+    outcome.cause = Cause.CERTIFICATE_REQUIRED if header.requires_certificate else None
+    return header
 
 
 def _request_fields(request: Request, target: Target, extra: Mapping[str, str]) -> dict[str, str]:
@@ -141,32 +140,32 @@ def _request_fields(request: Request, target: Target, extra: Mapping[str, str]) 
     return fields
 
 
-def _read_final_head(connection: Connection) -> ResponseHead:
-    # Interim answers, such as 103, may come before the final one (RFC 9110 section 15.2); ten are more than enough.
-    for _answer in range(10):
+def _read_final_header(connection: Connection) -> ResponseHeader:
+    # Interim responses, such as 103, may come before the final one (RFC 9110 section 15.2); ten are more than enough.
+    for _response in range(10):
         try:
-            head = parse_response_head(connection.read_head("the answer"))
+            header = parse_response_header(connection.read_header("the response"))
         except ProtocolError as exc:
             raise ProtocolError(f"{connection.peer}: {exc}") from exc
-        if head.status >= 200 or head.status == 101:
-            page = ERROR_PAGE_400.search(connection.rest) if head.status == 400 else None
-            return replace(head, reason=page.group(1).decode("ascii")) if page else head
-    raise ProtocolError(f"{connection.peer} sends one interim answer after the other ({head.status})")
+        if header.status >= 200 or header.status == 101:
+            page = ERROR_PAGE_400.search(connection.rest) if header.status == 400 else None
+            return replace(header, reason=page.group(1).decode("ascii")) if page else header
+    raise ProtocolError(f"{connection.peer} sends interim responses ({header.status}) and no final one")
 
 
-def _place(target: Target, peer: str) -> str:
+def _peer_name(target: Target, peer: str) -> str:
     # The query stays out of messages: it may hold a token.
-    place = f"{target.host_header}{target.path}"
-    return place if peer == target.host_header else f"{place} at {peer}"
+    name = f"{target.host_header}{target.path}"
+    return name if peer == target.host_header else f"{name} at {peer}"
 
 
-def _judge_handshake(head: ResponseHead, key: str, request: Request, place: str, outcome: Outcome) -> None:
-    if head.status != 101:
-        raise ProbeError(f"{place} {explain_status(head)}")
+def _check_handshake(header: ResponseHeader, key: str, request: Request, peer: str, outcome: Outcome) -> None:
+    if header.status != 101:
+        raise ProbeError(f"{peer} {explain_status(header)}")
     try:
-        outcome.subprotocol = check_upgrade(head, key, request.subprotocols)
+        outcome.subprotocol = check_upgrade(header, key, request.subprotocols)
     except ProtocolError as exc:
-        raise ProtocolError(f"{place} {exc}") from exc
+        raise ProtocolError(f"{peer} {exc}") from exc
     outcome.upgraded = True
 
 
@@ -179,7 +178,7 @@ class _Session:
         self._closed = False
 
     def exchange(self, message: str | None, expect: str | None) -> float | None:
-        """Send the message, wait for the expected one; the milliseconds that took, if a message was sent."""
+        """Send the message and wait for the expected one; returns the milliseconds between, if a message was sent."""
         awaited = "a text message" if expect is None else f"the text message {quote(expect)}"
         started = time.monotonic()
         if message is not None:
@@ -189,7 +188,7 @@ class _Session:
         return None if message is None else round((time.monotonic() - started) * 1000, 3)
 
     def ping(self) -> float:
-        """Send a ping, wait for its pong; the milliseconds that took."""
+        """Send a ping and wait for its pong; returns the milliseconds between."""
         # RFC 6455 section 5.5.3: a pong carries its ping's payload; an unsolicited one cannot match random bytes.
         payload = os.urandom(8)
         started = time.monotonic()
@@ -198,11 +197,11 @@ class _Session:
         return round((time.monotonic() - started) * 1000, 3)
 
     def close(self) -> None:
-        """The closing handshake (RFC 6455 section 7.1.2), for the peer's sake: nothing it does now is a failure."""
+        """The closing handshake (RFC 6455 section 7.1.2), for the peer's sake: what it does now is not a failure."""
         if self._closed:
             return
         self._connection.deadline = Deadline(min(CLOSE_WAIT, self._connection.deadline.left()))
-        self._say_close((1000).to_bytes(2, "big"))
+        self._send_close((1000).to_bytes(2, "big"))
         with contextlib.suppress(ProbeError):
             self._wait_for(lambda got: False, "its close frame")
 
@@ -218,17 +217,17 @@ class _Session:
             if other is None:
                 raise
             text = other.payload.decode("utf-8", "replace")
-            raise type(exc)(f"{exc}; the last text message that came was {quote(text)}") from exc
+            raise ProbeError(f"{exc}; the last text message received was {quote(text)}") from exc
 
     def _next(self, awaited: str) -> Frame:
-        """The next message or pong; pings are answered on the way (RFC 6455 section 5.5.2)."""
+        """The next message or pong; pings before it get their pongs (RFC 6455 section 5.5.2)."""
         while True:
             got = self._next_frame(awaited)
             if got is None:
                 continue
             if got.opcode == CLOSE:
-                # RFC 6455 section 5.5.1: a close frame is answered with its code, unless one was sent already.
-                self._say_close(got.payload[:2])
+                # RFC 6455 section 5.5.1: a close frame is returned with its code, unless one was sent already.
+                self._send_close(got.payload[:2])
                 closed = explain_close(got.payload)
                 raise ProbeError(f"{self._connection.peer} closed the WebSocket ({closed}) before {awaited}")
             if got.opcode != PING:
@@ -239,11 +238,11 @@ class _Session:
         try:
             return self._assembler.add(self._connection.read_frame(awaited))
         except ProtocolError as exc:
-            # RFC 6455 section 7.1.7: say why, and read no further, as the frames are out of step.
-            self._say_close((1002).to_bytes(2, "big"))
+            # RFC 6455 section 7.1.7: send the reason, and read no further, as the frames are out of step.
+            self._send_close((1002).to_bytes(2, "big"))
             raise ProtocolError(f"{self._connection.peer} {exc}") from exc
 
-    def _say_close(self, payload: bytes) -> None:
+    def _send_close(self, payload: bytes) -> None:
         if not self._closed:
             self._closed = True
             with contextlib.suppress(ProbeError):

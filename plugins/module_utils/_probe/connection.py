@@ -17,20 +17,19 @@ from pathlib import Path
 from typing import Any, Iterator, Sequence
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import (
+    Cause,
     ClosedError,
     ProbeError,
     ProtocolError,
-    RefusedError,
-    TimedOutError,
     quote,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import Frame, decode_frame
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import HEAD_END
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import HEADER_END
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Request, Target
 
 # A hostile peer may not make the host hold more than this.
-MAX_HEAD = 64 * 1024
-# OpenSSL's words for an answer that is no TLS record.
+MAX_HEADER = 64 * 1024
+# OpenSSL's reasons for a response that is not a TLS record.
 NOT_TLS = {
     "BAD_PROTOCOL_VERSION_NUMBER",
     "HTTP_REQUEST",
@@ -66,7 +65,7 @@ class Deadline:
         return left
 
     def expired(self, step: str) -> ProbeError:
-        return TimedOutError(f"timed out after {self._seconds:g} s {step}")
+        return ProbeError(f"timed out after {self._seconds:g} s {step}", Cause.TIMEOUT)
 
 
 class Connection:
@@ -84,7 +83,7 @@ class Connection:
         return self._sock.getpeercert(binary_form=True) if isinstance(self._sock, ssl.SSLSocket) else None
 
     def send(self, data: bytes, awaited: str) -> None:
-        """Send all of it, or what the peer takes: one that is gone may have said why, which the next read tells."""
+        """Send all of it, or what the peer accepts: if it closes early, the next read may return its reason."""
         # SSLSocket.sendall gives every part the whole timeout, hence the loop.
         step = f"sending to {self.peer}"
         view = memoryview(data)
@@ -93,22 +92,22 @@ class Connection:
                 self._sock.settimeout(self.deadline.budget(step))
                 view = view[self._sock.send(view) :]
 
-    def read_head(self, awaited: str) -> bytes:
-        """The bytes up to and with the empty line that ends an HTTP head."""
+    def read_header(self, awaited: str) -> bytes:
+        """The bytes up to and with the empty line that ends an HTTP header."""
         searched = 0
         while True:
-            match = HEAD_END.search(self._buffer, max(0, searched - 3))
-            if match and match.end() <= MAX_HEAD:
+            match = HEADER_END.search(self._buffer, max(0, searched - 3))
+            if match and match.end() <= MAX_HEADER:
                 return self._take(match.end())
             self._check_is_http()
-            if len(self._buffer) > MAX_HEAD:
-                raise ProtocolError(f"{self.peer} sent more than {MAX_HEAD} bytes of HTTP header")
+            if len(self._buffer) > MAX_HEADER:
+                raise ProtocolError(f"{self.peer} sent more than {MAX_HEADER} bytes of HTTP header")
             searched = len(self._buffer)
             self._receive(awaited)
 
     @property
     def rest(self) -> bytes:
-        """What came along with the head."""
+        """What came along with the header."""
         return bytes(self._buffer)
 
     def read_frame(self, awaited: str) -> Frame:
@@ -126,13 +125,13 @@ class Connection:
         return taken
 
     def _check_is_http(self) -> None:
-        """Tell another protocol by its first bytes: it may never send the empty line that ends a head."""
+        """Detect another protocol by its first bytes: it may never send the empty line that ends a header."""
         start = bytes(self._buffer[:5])
         if start == b"HTTP/"[: len(start)]:
             return
         if start[:2] in (b"\x15\x03", b"\x16\x03"):
             raise ProtocolError(f"{self.peer} speaks TLS: use wss:// or https://")
-        raise ProtocolError(f"{self.peer} does not speak HTTP, its answer begins with {_quote_bytes(self._buffer)}")
+        raise ProtocolError(f"{self.peer} does not speak HTTP: its response begins with {_quote_bytes(self._buffer)}")
 
     def _receive(self, awaited: str) -> None:
         step = f"waiting for {awaited} from {self.peer}"
@@ -151,19 +150,19 @@ class Connection:
         except socket.timeout as exc:
             raise self.deadline.expired(step) from exc
         except (ConnectionError, ssl.SSLEOFError) as exc:
-            raise ClosedError(f"{self.peer} dropped the connection before {awaited} ({_os_words(exc)})") from exc
+            raise ClosedError(f"{self.peer} dropped the connection before {awaited} ({_reason(exc)})") from exc
         except ssl.SSLError as exc:
-            # TLS 1.3 tells only now that it wanted a client certificate (RFC 8446 section 4.4.2.4).
-            raise ProbeError(f"TLS with {self.peer} broke before {awaited}: {exc.reason or exc}") from exc
+            # Only now does TLS 1.3 report that it requires a client certificate (RFC 8446 section 4.4.2.4).
+            raise ProbeError(f"TLS with {self.peer} failed before {awaited}: {exc.reason or exc}") from exc
         except OSError as exc:
-            raise ProbeError(f"the connection to {self.peer} broke before {awaited}: {_os_words(exc)}") from exc
+            raise ProbeError(f"the connection to {self.peer} failed before {awaited}: {_reason(exc)}") from exc
 
 
 def _quote_bytes(data: bytearray) -> str:
     return quote(bytes(data[:100]).decode("latin-1"))
 
 
-def _os_words(exc: OSError) -> str:
+def _reason(exc: OSError) -> str:
     return exc.strerror or str(exc)
 
 
@@ -173,7 +172,7 @@ def connected(request: Request, target: Target, deadline: Deadline) -> Iterator[
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
         if request.proxy_protocol:
-            Connection(sock, peer, deadline).send(PROXY_HEADER, "the answer")
+            Connection(sock, peer, deadline).send(PROXY_HEADER, "the response")
         if target.secure:
             sock = stack.enter_context(_wrap(sock, peer, request, target, deadline))
         yield Connection(sock, peer, deadline)
@@ -189,31 +188,31 @@ def _connect(address: str | tuple[str, int], deadline: Deadline) -> tuple[socket
 
 
 def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[socket.AddressFamily, Any]]:
-    """The addresses of a host. getaddrinfo knows no timeout and a dead resolver holds it long, hence the thread."""
-    answers: queue.Queue[list[Any] | Exception] = queue.Queue()
+    """The addresses of a host. getaddrinfo has no timeout and a dead resolver blocks it for long, hence the thread."""
+    lookups: queue.Queue[list[Any] | Exception] = queue.Queue()
 
     def look_up() -> None:
         try:
-            answers.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+            lookups.put(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
         except (OSError, UnicodeError) as exc:
-            answers.put(exc)
+            lookups.put(exc)
 
     threading.Thread(target=look_up, daemon=True).start()
     step = f"resolving the name {host!r}"
     try:
-        answer = answers.get(timeout=deadline.budget(step))
+        found = lookups.get(timeout=deadline.budget(step))
     except queue.Empty as exc:
         raise deadline.expired(step) from exc
-    if isinstance(answer, Exception):
-        words = _os_words(answer) if isinstance(answer, OSError) else str(answer)
-        raise ProbeError(f"the name {host!r} does not resolve: {words}") from answer
-    return list(dict.fromkeys((family, sockaddr) for family, _type, _proto, _name, sockaddr in answer))
+    if isinstance(found, Exception):
+        reason = _reason(found) if isinstance(found, OSError) else str(found)
+        raise ProbeError(f"the name {host!r} does not resolve: {reason}") from found
+    return list(dict.fromkeys((family, sockaddr) for family, _type, _proto, _name, sockaddr in found))
 
 
 def _connect_first(
     addresses: Sequence[tuple[socket.AddressFamily, Any]], deadline: Deadline
 ) -> tuple[socket.socket, str]:
-    """Connect to the first address that takes it; every address left gets an equal share of the time left."""
+    """Connect to the first address that accepts; every address left gets an equal share of the time left."""
     errors: list[ProbeError] = []
     for tried, (family, sockaddr) in enumerate(addresses):
         host, port = sockaddr[:2]
@@ -222,12 +221,8 @@ def _connect_first(
         if isinstance(sock, socket.socket):
             return sock, peer
         errors.append(sock)
-    if not errors:
-        raise ProbeError("the name has no address")
-    # What the first address did counts, but for a refusal, which tells more than what is unreachable.
-    telling = next((error for error in errors if isinstance(error, RefusedError)), errors[0])
-    kind = errors[0] if isinstance(errors[0], TimedOutError) else telling
-    raise type(kind)("; ".join(map(str, errors)))
+    cause = next((error.cause for error in errors if error.cause), None)
+    raise ProbeError("; ".join(map(str, errors)) or "the name has no address", cause)
 
 
 def _try_connect(
@@ -236,7 +231,7 @@ def _try_connect(
     try:
         sock = socket.socket(family, socket.SOCK_STREAM)
     except OSError as exc:
-        return ProbeError(f"cannot open a socket for {peer}: {_os_words(exc)}")
+        return ProbeError(f"cannot open a socket for {peer}: {_reason(exc)}")
     try:
         sock.settimeout(max(seconds, 0.001))
         sock.connect(sockaddr)
@@ -253,13 +248,13 @@ def _connect_failure(exc: OSError, peer: str, deadline: Deadline) -> ProbeError:
     if isinstance(exc, (socket.timeout, TimeoutError)):
         return deadline.expired(f"connecting to {peer}")
     if isinstance(exc, ConnectionRefusedError):
-        return RefusedError(f"{peer} refused the connection: nothing listens there")
+        return ProbeError(f"{peer} refused the connection: nothing listens there", Cause.REFUSED)
     if isinstance(exc, FileNotFoundError):
         return ProbeError(f"{peer} does not exist")
     if exc.errno == errno.EAGAIN:
         # A Unix socket says so when its listen queue is full (connect(2)).
-        return ProbeError(f"{peer} accepts no connections, its queue is full")
-    return ProbeError(f"cannot connect to {peer}: {_os_words(exc)}")
+        return ProbeError(f"{peer} accepts no connections: its queue is full")
+    return ProbeError(f"cannot connect to {peer}: {_reason(exc)}")
 
 
 def _wrap(sock: socket.socket, peer: str, request: Request, target: Target, deadline: Deadline) -> ssl.SSLSocket:
@@ -273,12 +268,12 @@ def _wrap(sock: socket.socket, peer: str, request: Request, target: Target, dead
         raise deadline.expired(step) from exc
     except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as exc:
         raise ProbeError(
-            f"TLS: {peer} closed the connection in the handshake: a plain-text port, or it has nothing for {name!r}"
+            f"TLS: {peer} closed the connection in the handshake: it is a plain-text port, or has no site for {name!r}"
         ) from exc
     except ssl.SSLError as exc:
         raise ProbeError(_tls_failure(exc, peer, name)) from exc
     except OSError as exc:
-        raise ProbeError(f"TLS: the handshake with {peer} failed: {_os_words(exc)}") from exc
+        raise ProbeError(f"TLS: the handshake with {peer} failed: {_reason(exc)}") from exc
 
 
 def _tls_context(request: Request) -> ssl.SSLContext:
@@ -303,8 +298,8 @@ def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str
         context.load_cert_chain(certificate, key, password="")
     except OSError as exc:
         files = " and ".join(path for path in (certificate, key) if path)
-        words = (exc.reason if isinstance(exc, ssl.SSLError) else "") or _os_words(exc)
-        raise ProbeError(f"cannot use the client certificate of {files}: {words}") from exc
+        reason = (exc.reason if isinstance(exc, ssl.SSLError) else "") or _reason(exc)
+        raise ProbeError(f"cannot use the client certificate of {files}: {reason}") from exc
 
 
 def _load_cas(context: ssl.SSLContext, path: str) -> None:
@@ -314,7 +309,7 @@ def _load_cas(context: ssl.SSLContext, path: str) -> None:
         else:
             context.load_verify_locations(cafile=path)
     except OSError as exc:
-        raise ProbeError(f"cannot read CA certificates from {path}: {_os_words(exc)}") from exc
+        raise ProbeError(f"cannot read CA certificates from {path}: {_reason(exc)}") from exc
 
 
 def _tls_failure(exc: ssl.SSLError, peer: str, name: str) -> str:
@@ -323,5 +318,5 @@ def _tls_failure(exc: ssl.SSLError, peer: str, name: str) -> str:
             return f"TLS: the certificate of {peer} is for another name than {name!r}"
         return f"TLS: the certificate of {peer} does not verify: {exc.verify_message}"
     if exc.reason in NOT_TLS:
-        return f"TLS: {peer} does not speak TLS, it is a plain-text port (ws:// or http://)"
+        return f"TLS: {peer} does not speak TLS: it is a plain-text port (ws:// or http://)"
     return f"TLS: the handshake with {peer} failed: {exc.reason or exc}"

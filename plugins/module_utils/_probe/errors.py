@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What peers do wrong, and their words made safe for a message."""
+"""Why a probe fails, and text of a peer made safe for a message."""
 
 from __future__ import annotations
 
@@ -10,37 +10,39 @@ import enum
 
 
 class Cause(enum.Enum):
-    """What kind of failure it is, for code that decides by it: the words are for people."""
+    """Why there is no HTTP response, or what is wrong with the one that came."""
 
-    TIMED_OUT = "nothing came in time"
-    REFUSED = "nothing listens there"
-    OTHER = "any other"
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    CLOSED = "closed"
+    # What came is not HTTP.
+    INVALID = "invalid"
+    # nginx does not take a header of that size.
+    HEADER_TOO_LARGE = "header_too_large"
+    # The server requires a client certificate.
+    CERTIFICATE_REQUIRED = "certificate_required"
 
 
 class ProbeError(Exception):
-    """What the peer or the way to it did: becomes the failure of an Outcome."""
+    """Why the probe failed: becomes the failure of an Outcome."""
 
-    cause = Cause.OTHER
-
-
-class TimedOutError(ProbeError):
-    """The time of the probe is up."""
-
-    cause = Cause.TIMED_OUT
-
-
-class RefusedError(ProbeError):
-    """The peer does not take the connection."""
-
-    cause = Cause.REFUSED
+    def __init__(self, message: str, cause: Cause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 class ClosedError(ProbeError):
-    """The peer ended the connection before it had answered."""
+    """The peer closed the connection before it had responded."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Cause.CLOSED)
 
 
 class ProtocolError(ProbeError):
     """The peer sent bytes that HTTP or WebSocket do not allow."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, Cause.INVALID)
 
 
 def quote(text: str) -> str:

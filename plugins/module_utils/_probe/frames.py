@@ -60,7 +60,7 @@ def encode_frame(frame: Frame, key: bytes) -> bytes:
 
 
 def decode_frame(data: bytes | bytearray) -> tuple[Frame, int] | None:
-    """The first frame of the data and its length in bytes; None while it is not whole (RFC 6455 section 5.2)."""
+    """The first frame of the data and its length in bytes; None while it is incomplete (RFC 6455 section 5.2)."""
     if len(data) < 2:
         return None
     fin, opcode, masked = bool(data[0] & 0x80), data[0] & 0x0F, bool(data[1] & 0x80)
@@ -95,7 +95,7 @@ def _payload_size(short: int, extended: bytes) -> int:
     if size < (126 if short == 126 else 0x10000):
         raise ProtocolError("sent a frame whose length is not in its shortest form (RFC 6455 section 5.2)")
     if size > MAX_MESSAGE:
-        raise ProtocolError(f"sent a frame of {size} bytes, the probe takes at most {MAX_MESSAGE}")
+        raise ProtocolError(f"sent a frame of {size} bytes, more than the probe accepts ({MAX_MESSAGE})")
     return size
 
 
@@ -119,7 +119,7 @@ class MessageAssembler:
         if (frame.opcode == CONTINUATION) != (self._opcode != CONTINUATION):
             raise ProtocolError("sent the fragments of a message out of order (RFC 6455 section 5.4)")
         if len(self._payload) + len(frame.payload) > MAX_MESSAGE:
-            raise ProtocolError(f"sent a message of more than {MAX_MESSAGE} bytes, the most that the probe takes")
+            raise ProtocolError(f"sent a message of more than {MAX_MESSAGE} bytes, the most that the probe accepts")
         self._opcode = self._opcode or frame.opcode
         self._payload += frame.payload
 

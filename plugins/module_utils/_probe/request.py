@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a probe is asked, checked, and what it answers."""
+"""The request of a probe, its checks, and the outcome."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import TOKEN
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import TOKEN
 
 # More than an hour is a mistake in the unit, and far beyond it sockets overflow.
 MAX_TIMEOUT = 3600.0
@@ -25,14 +25,14 @@ PORTS = {"ws": 80, "wss": 443, "http": 80, "https": 443}
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")  # no field value holds one (RFC 9110 section 5.5); a tab may stay
 HOST = re.compile(r"(?=.{1,254}$)(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
 CONNECT_TO = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<host>[^:\[\]/]+)):(?P<port>[0-9]{1,5})")
-# What the handshake sets itself: a second value would make it another request than the one that is verified.
+# What the handshake sets itself: with a second value it would be another request than the probed one.
 OWN_FIELDS = {
     "connection": "the probe sets it",
     "content-length": "the probe sends no body",
-    "origin": "give it as origin",
+    "origin": "use origin",
     "sec-websocket-extensions": "the probe offers none",
     "sec-websocket-key": "the probe sets it",
-    "sec-websocket-protocol": "give it as subprotocols",
+    "sec-websocket-protocol": "use subprotocols",
     "sec-websocket-version": "the probe sets it",
     "transfer-encoding": "the probe sends no body",
     "upgrade": "the probe sets it",
@@ -41,7 +41,7 @@ OWN_FIELDS = {
 
 @dataclass(frozen=True)
 class Request:
-    """What to probe. url names the route; connect_to says where the connection goes when that is another place."""
+    """What to probe: url names the route, connect_to where the connection goes if that is elsewhere."""
 
     url: str
     connect_to: str | None = None
@@ -52,16 +52,16 @@ class Request:
     timeout: float = 5.0
     ca_path: str | None = None
     validate_certs: bool = True
-    # PEM files for a peer that asks for a certificate; one may hold both.
+    # PEM files for a peer that requires a client certificate; one may hold both.
     client_cert: str | None = None
     client_key: str | None = None
-    # Whether the peer is told first who connects, as behind a load balancer.
+    # Whether the peer expects the PROXY protocol, as behind a load balancer.
     proxy_protocol: bool = False
 
 
 @dataclass
 class Outcome:
-    """What was seen. failure is None when everything that was asked for is verified."""
+    """What came of a probe; failure is None if it passed."""
 
     upgraded: bool = False
     status: int | None = None
@@ -70,12 +70,12 @@ class Outcome:
     subprotocol: str | None = None
     handshake_ms: float | None = None
     round_trip_ms: float | None = None
-    # When the certificate of the peer ends, as an ISO 8601 time in UTC; None without TLS.
+    # When the certificate of the peer expires, as an ISO 8601 time in UTC; None without TLS.
     expires: str | None = None
     failure: str | None = None
+    # Of a failure before the end of the response's header, or of nginx's 400.
     cause: Cause | None = None
-    # How the peer broke off without an HTTP response: closed, or garbled; and the bytes of the header that it sent.
-    broke: str = ""
+    # In bytes.
     header_size: int = 0
 
 
@@ -92,7 +92,7 @@ class Target:
 
 
 def websocket_errors(request: Request, **texts: str | None) -> list[str]:
-    """Everything that is wrong with the arguments of probe_websocket; texts are its messages, by the caller's names."""
+    """All errors in the arguments of probe_websocket; texts are its messages, by the names of the caller's options."""
     errors = request_errors(request, ("ws", "wss"))
     for name, text in texts.items():
         errors += _text_errors(name, text)
@@ -110,14 +110,14 @@ def request_errors(request: Request, schemes: Sequence[str]) -> list[str]:
         errors += _value_errors("origin", request.origin)
     errors += _subprotocol_errors(request.subprotocols)
     if request.client_key is not None and request.client_cert is None:
-        errors.append("client_key: needs client_cert")
+        errors.append("client_key: requires client_cert")
     if not 0 < request.timeout <= MAX_TIMEOUT:
         errors.append(f"timeout: must be more than 0 and at most {MAX_TIMEOUT:g} seconds, got {request.timeout!r}")
     return errors
 
 
 def _url_errors(url: str, schemes: Sequence[str]) -> list[str]:
-    # urlsplit drops tabs and line breaks without a word, so they are looked for first. The url itself is not printed:
+    # urlsplit drops tabs and line breaks silently, so they are looked for first. The url itself is not printed:
     # its query may hold a token.
     if not re.fullmatch(r"[\x21-\x7e]+", url):
         return ["url: must be printable ASCII without spaces (write a name with other letters as punycode, xn--...)"]
@@ -130,9 +130,9 @@ def _url_errors(url: str, schemes: Sequence[str]) -> list[str]:
     if parts.scheme not in schemes:
         errors.append(f"url: the scheme must be one of {', '.join(schemes)}, got {parts.scheme!r}")
     if port == 0:
-        errors.append("url: port 0 cannot be connected to")
+        errors.append("url: port 0 is not valid")
     if "@" in parts.netloc:
-        errors.append("url: user and password are not sent by WebSocket clients, use an Authorization header")
+        errors.append("url: WebSocket clients do not send user and password; use an Authorization header")
     elif not _is_host(parts.hostname or ""):
         errors.append(f"url: {parts.hostname or ''!r} is neither a host name nor an IP address")
     if "#" in url:
@@ -179,26 +179,26 @@ def _header_errors(headers: Mapping[str, str]) -> list[str]:
         if not TOKEN.fullmatch(name):
             errors.append(f"headers: {name!r} is not a header name (RFC 9110 section 5.1)")
         elif key in OWN_FIELDS:
-            errors.append(f"headers: {name!r} cannot be set here, {OWN_FIELDS[key]}")
+            errors.append(f"headers: {name!r} cannot be set here: {OWN_FIELDS[key]}")
         elif key in seen:
-            errors.append(f"headers: {name!r} is given twice")
+            errors.append(f"headers: {name!r} is given more than once")
         seen.add(key)
         errors += _value_errors(f"headers[{name!r}]", value)
     return errors
 
 
-def _value_errors(place: str, value: str) -> list[str]:
+def _value_errors(option: str, value: str) -> list[str]:
     # The value is not printed: it may be a token.
     if CONTROL.search(value):
-        return [f"{place}: the value holds a line break or another control character (RFC 9110 section 5.5)"]
-    return _text_errors(place, value)
+        return [f"{option}: the value contains a line break or another control character (RFC 9110 section 5.5)"]
+    return _text_errors(option, value)
 
 
-def _text_errors(place: str, text: str | None) -> list[str]:
+def _text_errors(option: str, text: str | None) -> list[str]:
     try:
         (text or "").encode("utf-8")
     except UnicodeEncodeError:
-        return [f"{place}: the text cannot be written as UTF-8"]
+        return [f"{option}: the text cannot be encoded as UTF-8"]
     return []
 
 
@@ -209,11 +209,11 @@ def _subprotocol_errors(subprotocols: Sequence[str]) -> list[str]:
         if not TOKEN.fullmatch(name)
     ]
     if len(set(subprotocols)) < len(subprotocols):
-        errors.append("subprotocols: a name is given twice (RFC 6455 section 4.1 wants them unique)")
+        errors.append("subprotocols: a name is given more than once (RFC 6455 section 4.1 wants them unique)")
     return errors
 
 
-def refuse(errors: Sequence[str]) -> None:
+def raise_errors(errors: Sequence[str]) -> None:
     if errors:
         raise ValueError("; ".join(errors))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Probes: each route is asked for what it has to answer, by a real handshake or a plain request."""
+"""The probes of routes: a real handshake or a plain request, through nginx and directly to the backends."""
 
 from __future__ import annotations
 
@@ -16,97 +16,94 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import NO_CERTIFICATE
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request
 
-# Where nothing answers, a thousand routes take 40 seconds.
+# Where nothing responds, a thousand routes take 40 seconds.
 _PROBES_AT_ONCE = 128
 _SECONDS = 5.0
 _BACKEND_SECONDS = 3.0
 # Between two attempts, and twice as long before each further one.
 _PAUSE, _LONGEST_PAUSE = 0.2, 1.0
-# As the role has it; probes of earlier releases do not say.
+# The default of the role; probes of earlier releases have no header_size.
 _HEADER_SIZE = 36 * 1024
-_HELD_BACK = "not sent through nginx: no server gives a response that nginx takes"
-# nginx's own words for a backend that it could not reach, or that gave no answer.
+_HELD_BACK = "not sent through nginx: no server gives a response that nginx accepts"
+# nginx's own reasons for a backend that it could not reach, or that did not respond.
 NO_BACKEND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Time-out"}
-# No site has the name, or its limits are reached: a backend was not asked.
-NOT_ASKED = {421: "Misdirected Request", 429: "Too Many Requests"}
+# No site has the name, or its limits are reached: nginx did not pass the request on.
+NOT_PASSED_ON = {421: "Misdirected Request", 429: "Too Many Requests"}
 _LIMITED = 429
-# nginx counts what it lets through by the second, or by the minute, which is too long to wait for.
+# nginx limits by the second, or by the minute, which is too long to wait for.
 _LIMITED_SECONDS = 5.0
+# nginx counts these against a server, and passes over it for a while.
+_HARMFUL = (Cause.CLOSED, Cause.INVALID, Cause.HEADER_TOO_LARGE)
+_STATES = {Cause.CLOSED: "closed", Cause.TIMEOUT: "timeout", Cause.REFUSED: "refused"}
 _PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
 
 Probe = t.Mapping[str, t.Any]
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What came back: the HTTP status, if there was one, and why it is no proof, or nothing where it is one."""
+class Response:
+    """What came back: the HTTP status, if there was one, and why the probe failed, or nothing if it passed."""
 
     status: int | None
     failure: str
     milliseconds: float | None = field(default=None, compare=False)
-    # Whether it is just another status than that of a handshake that is taken.
+    # Whether the only failure is that the handshake has another status than 101.
     is_refusal: bool = field(default=False, compare=False)
-    # closed, garbled or large, where nginx counts it against the server.
-    harm: str = field(default="", compare=False)
     cause: Cause | None = field(default=None, compare=False)
 
     @property
-    def is_silence(self) -> bool:
-        return self.cause is Cause.TIMED_OUT
+    def is_harmful(self) -> bool:
+        """Whether nginx would count it against the server."""
+        return self.cause in _HARMFUL
 
     @property
     def state(self) -> str:
-        """What became of a server that was asked directly, in one word."""
+        """The state of a server that was probed directly."""
         if not self.failure:
             return "up"
         if self.status is not None:
-            return "answered"
-        if self.harm == "closed":
-            return "closed"
-        if self.is_silence:
-            return "silent"
-        return "refused" if self.cause is Cause.REFUSED else "failed"
+            return "unexpected"
+        return _STATES.get(self.cause, "failed") if self.cause else "failed"
 
 
 @dataclass(frozen=True)
 class Result:
-    """A probe and how it went; for one that failed, what each backend answers when it is asked directly."""
+    """A probe and its result; for one that failed, the response of each backend when it is probed directly."""
 
     probe: Probe
-    answer: Answer
+    response: Response
     verified: str
     milliseconds: float | None
-    backends: t.Mapping[str, Answer] = field(default_factory=dict)
-    # When the certificate that was shown ends.
+    backends: t.Mapping[str, Response] = field(default_factory=dict)
+    # When the certificate of the site expires.
     expires: str | None = None
-    # Whether nothing was sent through nginx, because of what the backends answer.
+    # Whether nothing was sent through nginx, because of the responses of the backends.
     held_back: bool = False
-    # One with which a backend takes the handshake that it refuses without.
+    # An origin with which a backend accepts the handshake that it rejects without.
     origin: str = ""
-    # What a backend answers to a plain request that leaves the handshake unanswered.
+    # The status of a plain request to a backend that does not respond to the handshake.
     plain_status: int | None = None
-    # Why it is served and yet not verified, and what to do about it.
+    # Why the route is served, but not verified, and what to set.
     unverified: str = ""
 
     @property
     def failed(self) -> bool:
-        return bool(self.answer.failure) and not self.unverified
+        return bool(self.response.failure) and not self.unverified
 
     @property
     def route(self) -> str:
         return route(self.probe)
 
-    def plain(self) -> dict[str, t.Any]:
-        """As the module returns it."""
+    def as_dict(self) -> dict[str, t.Any]:
+        """As modules return it."""
         return {
             "site": self.probe["site"],
             "path": self.probe["path"],
-            "status": self.answer.status,
+            "status": self.response.status,
             "verified": self.verified,
-            "failure": self.answer.failure if self.failed else "",
+            "failure": self.response.failure if self.failed else "",
             "unverified": self.unverified,
             "milliseconds": self.milliseconds,
             "expires": self.expires,
@@ -114,82 +111,87 @@ class Result:
 
 
 def route(probe: Probe) -> str:
-    """What tells one route from another, in this configuration and the one before."""
+    """The identity of a route, in this configuration and the one before."""
     return f"{probe['connect_to']} {probe['site']} {probe['path']}"
 
 
 def probe_all(probes: t.Sequence[Probe], patience: float = 0.0) -> list[Result]:
-    """Probe every route, side by side; the results are in the order of the probes.
+    """Probe every route, in parallel; the results are in the order of the probes.
 
-    nginx counts a backend that hangs up as failed, and clients would lose it. So each route with backends is asked
-    directly first, and what none of them answers does not get through nginx.
+    nginx counts a backend that closes the connection as failed, and clients would lose it. So the backends of a route
+    are probed directly first, and where none of them gives an HTTP response nothing is sent through nginx.
 
-    One that fails is tried again for the seconds of patience, or for those that it asks for where these are more:
-    another server of the upstream may answer, and one that has just started needs a moment.
+    A probe that fails is tried again for the seconds of patience, or for its own `wait` if that is longer: another
+    server of the upstream may respond, and one that has just started needs a moment.
     """
-    return _side_by_side(lambda probe: _probe(probe, patience), probes)
+    return _in_parallel(lambda probe: _probe(probe, patience), probes)
 
 
-def ask_backends(results: t.Sequence[Result]) -> list[Result]:
-    """The results, those that failed with what the backends of the route answer when they are asked directly."""
-    asked = [
+def probe_backends(results: t.Sequence[Result]) -> list[Result]:
+    """The results, those that failed with the responses of the route's backends when they are probed directly."""
+    servers = [
         (number, address)
         for number, result in enumerate(results)
         if result.failed and not result.backends
-        for address in _known(result.probe)
+        for address in _addresses(result.probe)
     ]
-    answers = ask([(results[number].probe, address) for number, address in asked])
-    backends: dict[int, dict[str, Answer]] = {}
-    for (number, address), answer in zip(asked, answers):
-        backends.setdefault(number, {})[address] = answer
+    responses = probe_servers([(results[number].probe, address) for number, address in servers])
+    backends: dict[int, dict[str, Response]] = {}
+    for (number, address), response in zip(servers, responses):
+        backends.setdefault(number, {})[address] = response
     found = [replace(result, backends=backends.get(number, result.backends)) for number, result in enumerate(results)]
-    return _side_by_side(lambda result: _with_plain(_with_origin(result)), found)
+    return _in_parallel(lambda result: _with_plain_status(_with_origin(result)), found)
 
 
-def ask(asked: t.Sequence[tuple[Probe, str]]) -> list[Answer]:
-    """What each address answers to the handshake or request of a route, asked directly and side by side."""
-    return _side_by_side(lambda pair: _ask(*pair), asked)
+def probe_servers(servers: t.Sequence[tuple[Probe, str]]) -> list[Response]:
+    """The response of each address to the handshake or request of a route, sent directly and in parallel."""
+    return _in_parallel(lambda server: _probe_server(*server), servers)
 
 
 def _with_origin(result: Result) -> Result:
-    """The result of a refused handshake with an origin that a backend takes it from, if it is one of the known ones."""
-    answers, probe = result.backends, result.probe
-    refusing = [address for address, answer in answers.items() if answer.is_refusal or answer.harm == "closed"]
-    if not probe["websocket"] or not refusing or any(not answer.failure for answer in answers.values()):
+    """The result, with the first of the known origins with which a backend accepts the handshake that it rejects."""
+    responses, probe = result.backends, result.probe
+    rejecting = [
+        address for address, response in responses.items() if response.is_refusal or response.cause is Cause.CLOSED
+    ]
+    if not probe["websocket"] or not rejecting or any(not response.failure for response in responses.values()):
         return result
     for origin in probe["backends"].get("origins") or ():
-        if origin != probe.get("origin") and not _ask({**probe, "origin": origin}, refusing[0], whole=False).failure:
-            return replace(result, origin=origin)
+        if origin != probe.get("origin"):
+            response = _probe_server({**probe, "origin": origin}, rejecting[0], with_message=False)
+            if not response.failure:
+                return replace(result, origin=origin)
     return result
 
 
-def _with_plain(result: Result) -> Result:
-    """The result of a handshake that backends leave unanswered, as those do that wait for another path or subprotocol,
-    with what one of them answers to a plain request.
+def _with_plain_status(result: Result) -> Result:
+    """The result, with the status of a plain request where backends do not respond to the handshake.
+
+    Those do so that wait for another path or subprotocol.
     """
-    probe, answers = result.probe, result.backends
-    is_open = probe["websocket"] and not probe.get("strict", True) and answers
-    if not is_open or not all(answer.is_silence for answer in answers.values()):
+    probe, responses = result.probe, result.backends
+    is_loose = probe["websocket"] and not probe.get("strict", True) and responses
+    if not is_loose or any(response.cause is not Cause.TIMEOUT for response in responses.values()):
         return result
-    answer = _ask({**probe, "websocket": False}, next(iter(answers)))
-    return result if answer.failure else replace(result, plain_status=answer.status)
+    response = _probe_server({**probe, "websocket": False}, next(iter(responses)))
+    return result if response.failure else replace(result, plain_status=response.status)
 
 
 _Item = t.TypeVar("_Item")
 _Found = t.TypeVar("_Found")
 
 
-def _side_by_side(ask: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) -> list[_Found]:
+def _in_parallel(function: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) -> list[_Found]:
     with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as executor:
-        return list(executor.map(ask, items))
+        return list(executor.map(function, items))
 
 
 def _probe(probe: Probe, patience: float) -> Result:
     start, seconds = time.monotonic(), max(patience, probe.get("wait") or 0)
     attempt, pause = 0, _PAUSE
     while True:
-        result, is_last = _probed_once(probe, attempt)
-        is_late = time.monotonic() >= start + _most_seconds(result, seconds)
+        result, is_last = _attempt(probe, attempt)
+        is_late = time.monotonic() >= start + _patience(result, seconds)
         # One attempt may take all the time, and the next one reaches another server.
         if not result.failed or is_last or (is_late and (attempt > 0 or patience <= 0)):
             return result
@@ -197,17 +199,17 @@ def _probe(probe: Probe, patience: float) -> Result:
         attempt, pause = attempt + 1, min(2 * pause, _LONGEST_PAUSE)
 
 
-def _most_seconds(result: Result, seconds: float) -> float:
+def _patience(result: Result, seconds: float) -> float:
     """The limits of a site count its probes too, which all come at once."""
-    return max(seconds, _LIMITED_SECONDS) if result.answer.status == _LIMITED else seconds
+    return max(seconds, _LIMITED_SECONDS) if result.response.status == _LIMITED else seconds
 
 
-def _probed_once(probe: Probe, attempt: int) -> tuple[Result, bool]:
-    """The result of one attempt, and whether another one would cost clients a server, or would tell nothing more."""
-    harmful, is_strict = _harmful(probe, attempt), probe.get("strict", True)
+def _attempt(probe: Probe, number: int) -> tuple[Result, bool]:
+    """The result of one attempt, and whether another one would cost clients a server, or would have the same result."""
+    harmful, is_strict = _harmful_backends(probe, number), probe.get("strict", True)
     if harmful and probe["backends"].get("exact", True):
-        return Result(probe, Answer(None, _HELD_BACK), "", None, harmful, held_back=True), not is_strict
-    result = _asked(probe)
+        return Result(probe, Response(None, _HELD_BACK), "", None, harmful, held_back=True), not is_strict
+    result = _probe_nginx(probe)
     if harmful or is_strict:
         return result, bool(harmful)
     result = _with_refusals(result)
@@ -215,40 +217,40 @@ def _probed_once(probe: Probe, attempt: int) -> tuple[Result, bool]:
 
 
 def _with_refusals(result: Result) -> Result:
-    """The result with what its backends answer, where they all refuse what was refused: they will do so again."""
-    answer, known = result.answer, _known(result.probe)
-    if not answer.is_refusal or answer.status in (*NO_BACKEND, _LIMITED):
+    """The result with the responses of its backends, where they all reject the handshake: they will do so again."""
+    response, addresses = result.response, _addresses(result.probe)
+    if not response.is_refusal or response.status in (*NO_BACKEND, _LIMITED):
         return result
-    answers = _side_by_side(lambda address: _ask(result.probe, address, whole=False), known)
-    if all(found.is_refusal for found in answers) and any(found.status == answer.status for found in answers):
-        return replace(result, backends=dict(zip(known, answers)))
+    direct = _in_parallel(lambda address: _probe_server(result.probe, address, with_message=False), addresses)
+    if all(found.is_refusal for found in direct) and any(found.status == response.status for found in direct):
+        return replace(result, backends=dict(zip(addresses, direct)))
     return result
 
 
-def _harmful(probe: Probe, attempt: int) -> dict[str, Answer]:
-    """What the known backends answer where nginx would count it against each that it tries; else nothing.
+def _harmful_backends(probe: Probe, attempt: int) -> dict[str, Response]:
+    """The responses of the known backends where nginx would count them against each that it tries; else nothing.
 
-    One of them is asked first, another one with each attempt, and by each gateway of a fleet.
+    One of them is probed first, another one with each attempt, and by each gateway of a fleet.
     """
-    known = _known(probe)
-    if not known:
+    addresses = _addresses(probe)
+    if not addresses:
         return {}
-    place = zlib.crc32(f"{platform.node()} {route(probe)}".encode()) + attempt
-    order = [known[(place + step) % len(known)] for step in range(len(known))]
-    answers = {order[0]: _ask(probe, order[0], whole=False)}
-    if not _is_harmless(answers[order[0]]):
-        others = _side_by_side(lambda address: _ask(probe, address, whole=False), order[1:])
-        answers.update(zip(order[1:], others))
-    if any(map(_is_harmless, answers.values())) or not any(answer.harm for answer in answers.values()):
+    first = zlib.crc32(f"{platform.node()} {route(probe)}".encode()) + attempt
+    order = [addresses[(first + step) % len(addresses)] for step in range(len(addresses))]
+    responses = {order[0]: _probe_server(probe, order[0], with_message=False)}
+    if not _is_harmless(responses[order[0]]):
+        others = _in_parallel(lambda address: _probe_server(probe, address, with_message=False), order[1:])
+        responses.update(zip(order[1:], others))
+    if any(map(_is_harmless, responses.values())) or not any(found.is_harmful for found in responses.values()):
         return {}
-    return {address: answers[address] for address in known}
+    return {address: responses[address] for address in addresses}
 
 
-def _is_harmless(answer: Answer) -> bool:
-    return answer.status is not None and not answer.harm
+def _is_harmless(response: Response) -> bool:
+    return response.status is not None and not response.is_harmful
 
 
-def _asked(probe: Probe) -> Result:
+def _probe_nginx(probe: Probe) -> Result:
     """The result of the handshake or the request through nginx."""
     request = replace(
         _request(probe, probe["url"], probe["connect_to"], _SECONDS),
@@ -257,50 +259,46 @@ def _asked(probe: Probe) -> Result:
         proxy_protocol=bool(probe.get("proxy_protocol")),
     )
     try:
-        outcome, verified, failure = _JUDGES[probe["websocket"]](request, probe)
+        check = _CHECKS[probe["websocket"]](request, probe)
     except ValueError as error:
-        outcome, verified, failure = Outcome(), "", str(error)
-    answer = Answer(outcome.status, failure, is_refusal=_is_refusal(outcome, failure), cause=outcome.cause)
-    return Result(probe, answer, "" if failure else verified, outcome.handshake_ms, expires=outcome.expires)
+        check = _Check(Outcome(), "", str(error))
+    outcome, failure = check.outcome, check.failure
+    response = Response(outcome.status, failure, is_refusal=check.is_refusal, cause=outcome.cause)
+    return Result(probe, response, "" if failure else check.verified, outcome.handshake_ms, expires=outcome.expires)
 
 
-def _is_refusal(outcome: Outcome, failure: str) -> bool:
-    return outcome.status not in (None, 101) and failure == _words(outcome)
-
-
-def _known(probe: Probe) -> list[str]:
+def _addresses(probe: Probe) -> list[str]:
+    """The known backends of a route."""
     return list((probe.get("backends") or {}).get("addresses", ()))
 
 
-def _ask(probe: Probe, address: str, *, whole: bool = True) -> Answer:
-    """The same handshake or request, past nginx; why it failed is told without the address.
-
-    The whole of it has the message of the probe too.
-    """
+def _probe_server(probe: Probe, address: str, *, with_message: bool = True) -> Response:
+    """The same handshake or request, directly to a server; the failure does not name the address."""
     backends = probe["backends"]
     request = _request(probe, backends["url"], address, _BACKEND_SECONDS)
-    headers = _passed_on(request.headers, backends)
+    headers = _forwarded_headers(request.headers, backends)
     origin = next((headers.pop(name) for name in list(headers) if name.lower() == "origin"), request.origin)
     request = replace(request, headers=headers, origin=origin)
     try:
-        if probe["websocket"]:
-            outcome, _verified, failure = _websocket(request, probe if whole else {})
-        else:
-            outcome = probe_http(request)
-            failure = outcome.failure or _unavailable(outcome, probe)
+        check = _check_websocket(request, probe if with_message else {}) if probe["websocket"] else None
+        outcome = check.outcome if check else probe_http(request)
     except ValueError as error:
-        return Answer(None, str(error))
-    most, harm, cause = backends.get("header_size") or _HEADER_SIZE, outcome.broke, outcome.cause
-    is_refusal = bool(probe["websocket"]) and _is_refusal(outcome, failure)
-    if outcome.header_size > most:
-        harm, is_refusal, cause = "large", False, None
-        failure = f"answered with a header of {outcome.header_size} bytes, and nginx takes {most}: proxy_buffer_size"
-    return Answer(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms, is_refusal, harm, cause)
+        return Response(None, str(error))
+    failure = check.failure if check else outcome.failure or _gateway_error(outcome, probe)
+    is_refusal, cause = check is not None and check.is_refusal, outcome.cause
+    limit = backends.get("header_size") or _HEADER_SIZE
+    if outcome.header_size > limit:
+        is_refusal, cause = False, Cause.HEADER_TOO_LARGE
+        failure = (
+            f"returned a header of {outcome.header_size} bytes, and nginx accepts at most {limit}: "
+            "raise proxy_buffer_size"
+        )
+    return Response(outcome.status, _PEER.sub(" ", failure).strip(), outcome.handshake_ms, is_refusal, cause)
 
 
-def _passed_on(told: t.Mapping[str, str], backends: t.Mapping[str, t.Any]) -> dict[str, str]:
-    """The headers as nginx passes them on: its own take the place of a client's, whatever their case."""
-    headers = {name.lower(): (name, value) for name, value in told.items()}
+def _forwarded_headers(sent: t.Mapping[str, str], backends: t.Mapping[str, t.Any]) -> dict[str, str]:
+    """The headers as nginx passes them on: its own replace those that the client sent, whatever their case."""
+    headers = {name.lower(): (name, value) for name, value in sent.items()}
     for own in (backends.get("forwarded") or {}, backends.get("headers") or {}):
         headers.update({name.lower(): (name, str(value)) for name, value in own.items()})
     return {name: value for name, value in headers.values() if value}
@@ -314,67 +312,75 @@ def _request(probe: Probe, url: str, connect_to: str, seconds: float) -> Request
         origin=probe.get("origin"),
         subprotocols=probe.get("subprotocols") or (),
         timeout=seconds,
-        # The probe is one of the route; the name on the certificate may not lead here yet.
+        # The route is probed, not the certificate, whose name may not resolve to this gateway yet.
         validate_certs=False,
     )
 
 
-_Verdict = t.Tuple[Outcome, str, str]
+class _Check(t.NamedTuple):
+    """The outcome of a probe, what it verifies if it passes, and why it fails."""
+
+    outcome: Outcome
+    verified: str
+    failure: str
+    # Whether the only failure is that the handshake has another status than 101.
+    is_refusal: bool = False
 
 
-def _words(outcome: Outcome) -> str:
-    """Why a handshake failed; what a status means for this route is told with the variables that change it."""
-    if outcome.failure and outcome.status not in (None, 101):
-        return f"answered {outcome.status} {outcome.reason}".rstrip()
-    return outcome.failure or ""
-
-
-def _websocket(request: Request, probe: Probe) -> _Verdict:
+def _check_websocket(request: Request, probe: Probe) -> _Check:
     message, expect = probe.get("send"), probe.get("expect")
     outcome = probe_websocket(request, message=message, expect=expect)
     exchanged = ", message" if message is not None or expect is not None else ""
-    return outcome, f"handshake{exchanged}", _words(outcome)
+    is_refusal = outcome.status not in (None, 101)
+    # The hint to a status names the variables to set, so it follows elsewhere.
+    failure = _returned(outcome) if is_refusal else outcome.failure or ""
+    return _Check(outcome, f"handshake{exchanged}", failure, is_refusal)
 
 
-def _websocket_only(request: Request, probe: Probe) -> _Verdict:
-    outcome, verified, failure = _websocket(request, probe)
+def _check_websocket_only(request: Request, probe: Probe) -> _Check:
+    check = _check_websocket(request, probe)
+    outcome, failure, is_refusal = check.outcome, check.failure, check.is_refusal
     plain = probe_http(request)
-    wanted = (426, _LIMITED) if failure else (426,)
-    if not plain.failure and plain.status not in wanted:
-        other = f"a plain request was answered {plain.status} {plain.reason}, not 426 Upgrade Required"
+    expected = (426, _LIMITED) if failure else (426,)
+    if not plain.failure and plain.status not in expected:
+        other = f"a plain request {_returned(plain)}, not 426 Upgrade Required"
         failure = f"{failure}; {other}" if failure else other
-        outcome = plain if plain.status == _LIMITED else outcome
-    failure = failure or plain.failure or ""
-    return outcome, f"{verified}, 426 to plain HTTP", failure
+        outcome, is_refusal = plain if plain.status == _LIMITED else outcome, False
+    return _Check(outcome, f"{check.verified}, 426 to plain HTTP", failure or plain.failure or "", is_refusal)
 
 
-def _plain(request: Request, probe: Probe) -> _Verdict:
-    """A plain request as clients of the route send it, and then a handshake, which must not get through."""
+def _check_plain(request: Request, probe: Probe) -> _Check:
+    """A plain request as clients of the route send it, and then a handshake, which nginx must not pass on."""
     outcome = probe_http(request)
     failure = outcome.failure or ""
     if not failure and probe.get("status") not in (None, outcome.status):
-        failure = f"answered {outcome.status} {outcome.reason}, not {probe['status']}"
-    failure = failure or _unavailable(outcome, probe)
+        failure = f"{_returned(outcome)}, not {probe['status']}"
+    failure = failure or _gateway_error(outcome, probe)
     if not failure:
         handshake = probe_http(request, upgrade=True)
         if handshake.status == 101:
             outcome, failure = handshake, "the upgrade was passed on, although websocket is false"
         elif handshake.failure:
-            failure = f"a handshake was not answered: {handshake.failure}"
-    return outcome, "plain HTTP, upgrade not passed on", failure
+            failure = f"no response to a handshake: {handshake.failure}"
+    return _Check(outcome, "plain HTTP, upgrade not passed on", failure)
 
 
-def _unavailable(outcome: Outcome, probe: Probe) -> str:
+def _returned(outcome: Outcome) -> str:
+    return f"returned {outcome.status} {outcome.reason}".rstrip()
+
+
+def _gateway_error(outcome: Outcome, probe: Probe) -> str:
+    """Why a response is nginx's own, and not that of a backend, or nothing."""
     if probe.get("status") is not None:
         return ""
-    if NO_CERTIFICATE in outcome.reason:
-        return f"answered {outcome.status} {outcome.reason}"
-    words = {**NO_BACKEND, **NOT_ASKED}.get(outcome.status or 0)
-    return f"answered {outcome.status} {words}" if words else ""
+    if outcome.cause is Cause.CERTIFICATE_REQUIRED:
+        return _returned(outcome)
+    reason = {**NO_BACKEND, **NOT_PASSED_ON}.get(outcome.status or 0)
+    return f"returned {outcome.status} {reason}" if reason else ""
 
 
-_JUDGES: dict[bool | str, t.Callable[[Request, Probe], _Verdict]] = {
-    True: _websocket,
-    "required": _websocket_only,
-    False: _plain,
+_CHECKS: dict[bool | str, t.Callable[[Request, Probe], _Check]] = {
+    True: _check_websocket,
+    "required": _check_websocket_only,
+    False: _check_plain,
 }

@@ -13,7 +13,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagno
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import (
     Probe,
     Result,
-    ask_backends,
     probe_all,
     route,
 )
@@ -24,8 +23,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transac
 )
 
 POLICIES = ("rollback", "fail", "warn", "skip")
-# Once more, and with an upstream of several servers a few times: least_conn tries them by turns.
-_PATIENCE = 1.0
 
 
 @dataclass(frozen=True)
@@ -55,23 +52,24 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
             raise TransactionError(f"{_unprobed(error)}; nothing was changed") from error
     actions = transaction.apply(sorted(passed)) if plan.is_needed else []
     try:
-        asked = ask_backends(probe_all(probes, _PATIENCE)) if policy != "skip" else []
-        results = [diagnosis.judged(result, passed) for result in asked]
+        results = diagnosis.probe_routes(probes, passed) if policy != "skip" else []
         failed = [result for result in results if result.failed]
-        caused, others = _parted(failed, lambda result: diagnosis.is_deploys(result, passed=passed, known=known))
+        caused, others = _parted(
+            failed, lambda result: diagnosis.is_caused_by_deploy(result, passed=passed, known=known)
+        )
     except Exception as error:
         live = transaction.roll_back() if plan.is_needed else "the configuration that was live before this run."
         raise TransactionError(f"{_unprobed(error)}\nLive now: {live}") from error
     if revocable and caused:
         live = _rolled_back(transaction, old, passed)
         head = [f"Rolled back: {_counted(failed, results)}.", f"Live now: {live}", "What to fix:"]
-        return Report(failure="\n".join([*head, *diagnosis.told(caused + others, passed)]), rolled_back=True)
+        return Report(failure="\n".join([*head, *diagnosis.describe(caused + others, passed)]), rolled_back=True)
     verified = sorted(result.route for result in results if result.verified)
     transaction.settle(Deployed([dict(probe) for probe in probes], verified))
     if not failed:
         return Report(actions, results)
     head = [f"{_counted(failed, results)}.", f"Live now: {_kept(transaction, policy)}", "What to fix:"]
-    return Report(actions, results, "\n".join([*head, *diagnosis.told(failed, passed)]))
+    return Report(actions, results, "\n".join([*head, *diagnosis.describe(failed, passed)]))
 
 
 def _parted(results: t.Sequence[Result], is_first: t.Callable[[Result], bool]) -> tuple[list[Result], list[Result]]:
@@ -104,10 +102,10 @@ def _kept(transaction: Transaction, policy: str) -> str:
 def _rolled_back(transaction: Transaction, probes: t.Sequence[Probe], passed: t.Collection[str]) -> str:
     live = transaction.roll_back()
     try:
-        again = probe_all([probe for probe in probes if route(probe) in passed], _PATIENCE)
+        again = probe_all([probe for probe in probes if route(probe) in passed], diagnosis.PATIENCE)
     except Exception as error:
         return f"{live} After that {_unprobed(error)}"
-    failed = [diagnosis.place(result) for result in again if result.failed]
+    failed = [diagnosis.label(result) for result in again if result.failed]
     if failed:
         return f"{live} Even so, routes that passed before fail now: {', '.join(failed)}."
     return f"{live} Routes that passed before pass again." if again else live

@@ -255,11 +255,11 @@ def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Pr
     for gateway in gateways:
         for route in gateway["routes"]:
             end = route["gateway"] and route["gateway"]["expires"]
-            if end and certificate.time_of(end) <= now + certificate.SOON:
+            if end and certificate.parse_time(end) <= now + certificate.RENEWAL_PERIOD:
                 ends.setdefault(end, {}).setdefault(route["site"], {})[gateway["name"]] = None
     for end, sites in sorted(ends.items()):
         names = list(dict.fromkeys(name for having in sites.values() for name in having))
-        left = certificate.time_of(end) - now
+        left = certificate.parse_time(end) - now
         over = left.total_seconds() <= 0
         yield _problem(
             "warning",

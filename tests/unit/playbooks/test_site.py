@@ -29,7 +29,7 @@ cat {directory}/"$step-{name}.json"
 PREFLIGHT = {"changed": False, "nginx_version": "1.26.3", "openssl_version": "3.0.15", "drained": None}
 DEPLOYED = {"changed": True, "rolled_back": False, "actions": ["reloaded nginx"], "probes": []}
 SITE = {"server_name": "a.example", "listen": 3000, "allowed_origins": "*"}
-VARIABLES = {
+VARIABLES: dict[str, t.Any] = {
     "ansible_become": False,
     "websockets_upstreams": [{"name": "chat", "servers": ["10.0.0.1:3000"]}],
     "websockets_sites": [{**SITE, "locations": [{"path": "/", "upstream": "chat"}]}],

@@ -71,13 +71,13 @@ def probe(at: str, port: int, **options: t.Any) -> dict[str, t.Any]:
     }
 
 
-def test_a_route_that_is_not_verified_is_a_result_with_a_hint_and_no_failure(tmp_path: Path) -> None:
+def test_a_failed_probe_is_a_result_with_a_hint_and_the_module_does_not_fail(tmp_path: Path) -> None:
     with backend() as port:
         nowhere = closed_port()
-        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{nowhere}"]}
+        route_backends = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{nowhere}"]}
         given = [
             probe("good", port, headers={"Authorization": TOKEN}),
-            probe("closed", nowhere, backends=led),
+            probe("closed", nowhere, backends=route_backends),
             probe("refused", port),
         ]
         result, _printed = run_module(tmp_path, probes=given)
@@ -87,30 +87,36 @@ def test_a_route_that_is_not_verified_is_a_result_with_a_hint_and_no_failure(tmp
     )
     assert good["milliseconds"] > 0
     assert (closed["site"], closed["path"], closed["status"], closed["verified"]) == ("a.example", "/closed", None, "")
-    assert closed["hint"] == f"asked directly: 127.0.0.1:{nowhere} refused the connection: nothing listens there"
-    assert (refused["status"], refused["failure"]) == (403, "answered 403 Forbidden")
-    assert refused["hint"].endswith("an Origin that it accepts goes into probe.origin")
+    assert closed["hint"] == f"probed directly: 127.0.0.1:{nowhere} refused the connection: nothing listens there"
+    assert (refused["status"], refused["failure"]) == (403, "returned 403 Forbidden")
+    assert refused["hint"].endswith("set probe.origin to an Origin that it accepts")
     assert result["changed"] is False
     assert not {"failed", "nginx_version", "fingerprint", "file"} & result.keys()
 
 
-def test_a_route_whose_backend_refuses_what_nobody_asked_for_is_not_verified_and_no_failure(tmp_path: Path) -> None:
+def test_a_route_whose_backend_rejects_an_undescribed_handshake_is_unverified(tmp_path: Path) -> None:
     with backend() as port:
-        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
-        given = [probe("loose", port, backends=led, strict=False), probe("strict", port, backends=led)]
+        route_backends = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
+        given = [
+            probe("loose", port, backends=route_backends, strict=False),
+            probe("strict", port, backends=route_backends),
+        ]
         result, _printed = run_module(tmp_path, probes=given)
     loose, strict = result["probes"]
     assert (loose["status"], loose["verified"], loose["failure"], loose["hint"]) == (403, "", "", "")
-    assert loose["unverified"].startswith("the backend itself answers 403 at /; set probe.origin")
-    assert (strict["failure"], strict["unverified"]) == ("answered 403 Forbidden", "")
+    assert loose["unverified"].startswith("the backend returns 403 at /; set probe.origin")
+    assert (strict["failure"], strict["unverified"]) == ("returned 403 Forbidden", "")
 
 
-def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> None:
+def test_servers_are_probed_by_the_handshake_of_their_route(tmp_path: Path) -> None:
     with backend() as port, socket.create_server(("127.0.0.1", 0)) as silent:
         nowhere, hangs = closed_port(), silent.getsockname()[1]
         addresses = [f"127.0.0.1:{number}" for number in (port, nowhere, hangs)]
-        led = {"url": "ws://a.example/", "addresses": [addresses[0]], "headers": {"Authorization": TOKEN}}
-        given = [probe("with", port, backends=led), probe("without", port, backends={**led, "headers": {}})]
+        route_backends = {"url": "ws://a.example/", "addresses": [addresses[0]], "headers": {"Authorization": TOKEN}}
+        given = [
+            probe("with", port, backends=route_backends),
+            probe("without", port, backends={**route_backends, "headers": {}}),
+        ]
         asked = [
             {"at": "with", "addresses": [*addresses, "nobody.invalid:80"]},
             {"at": "without", "addresses": addresses[:1]},
@@ -122,9 +128,9 @@ def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> 
     assert found == [
         ("with", addresses[0], "up", 101),
         ("with", addresses[1], "refused", None),
-        ("with", addresses[2], "silent", None),
+        ("with", addresses[2], "timeout", None),
         ("with", "nobody.invalid:80", "failed", None),
-        ("without", addresses[0], "answered", 403),
+        ("without", addresses[0], "unexpected", 403),
     ]
     assert result["backends"][0]["milliseconds"] > 0
     assert result["backends"][1]["failure"] == "refused the connection: nothing listens there"
@@ -132,31 +138,40 @@ def test_servers_are_asked_with_the_handshake_of_their_route(tmp_path: Path) -> 
 
 def test_the_headers_of_a_probe_are_in_no_result_and_no_log(tmp_path: Path) -> None:
     with backend() as port:
-        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"], "headers": {"Authorization": "Basic 9876"}}
+        route_backends = {
+            "url": "ws://a.example/",
+            "addresses": [f"127.0.0.1:{port}"],
+            "headers": {"Authorization": "Basic 9876"},
+        }
         sent = {"Authorization": TOKEN}
-        given = [probe("a", port, headers=sent, backends=led), probe("b", port, headers={"Authorization": "wrong-one"})]
-        result, printed = run_module(tmp_path, probes=given, backends=[{"at": "a", "addresses": led["addresses"]}])
+        given = [
+            probe("a", port, headers=sent, backends=route_backends),
+            probe("b", port, headers={"Authorization": "wrong-one"}),
+        ]
+        result, printed = run_module(
+            tmp_path, probes=given, backends=[{"at": "a", "addresses": route_backends["addresses"]}]
+        )
     assert [item["verified"] for item in result["probes"]] == ["handshake", ""]
     assert "Invoked with" in printed
     for secret in (TOKEN, "0123456789", "Basic 9876", "9876", "wrong-one"):
         assert secret not in printed
 
 
-def test_a_gateway_whose_nginx_does_not_run_is_told_as_that(tmp_path: Path) -> None:
+def test_the_hint_says_that_nginx_does_not_run(tmp_path: Path) -> None:
     nowhere = closed_port()
     given = [probe("a", nowhere)]
     result, _printed = run_module(tmp_path, live_address=f"127.0.0.1:{nowhere}", probes=given)
     assert result["probes"][0]["hint"].startswith("nginx does not run, or does not listen there")
 
 
-def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> None:
+def test_a_host_without_a_live_configuration_has_its_own_results(tmp_path: Path) -> None:
     path = tmp_path / "00-websockets.conf"
     address = f"127.0.0.1:{closed_port()}"
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path))
-    found = {name: result[name] for name in ("fingerprint", "connections", "file", "drained", "out")}
+    found = {name: result[name] for name in ("fingerprint", "connections", "file", "drained", "out_of_rotation")}
     assert found == {
         **{"fingerprint": None, "connections": None, "file": "missing"},
-        **{"drained": [], "out": False},
+        **{"drained": [], "out_of_rotation": False},
     }
     path.write_text(
         "upstream a {\n    server b1:80;\n    server b2:80 weight=2 down; # drained: b2\n    server b3:80 down;\n}\n"
@@ -164,4 +179,4 @@ def test_a_host_without_a_live_configuration_is_told_apart(tmp_path: Path) -> No
     flag = tmp_path / "00-websockets.out"
     flag.touch()
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
-    assert (result["file"], result["drained"], result["out"]) == (None, ["b2:80"], True)
+    assert (result["file"], result["drained"], result["out_of_rotation"]) == (None, ["b2:80"], True)

@@ -52,7 +52,7 @@ def echo_url(requests: list[dict[str, str]]) -> Iterator[str]:
         yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/"
 
 
-def test_a_verified_websocket_is_ok_and_never_changed(tmp_path: Path, echo_url: str) -> None:
+def test_a_passed_probe_is_ok_and_never_changed(tmp_path: Path, echo_url: str) -> None:
     code, result, _printed = run_module(tmp_path, url=echo_url, send="hé", expect="hé", ping=True)
     assert code == 0
     assert result["changed"] is False
@@ -63,11 +63,11 @@ def test_a_verified_websocket_is_ok_and_never_changed(tmp_path: Path, echo_url: 
     assert result["round_trip_ms"] > 0
 
 
-def test_a_failure_says_why_and_returns_what_was_seen(tmp_path: Path, echo_url: str) -> None:
+def test_a_failure_has_a_message_and_all_results(tmp_path: Path, echo_url: str) -> None:
     code, result, _printed = run_module(tmp_path, url=echo_url, origin="https://evil.example")
     assert code == 1
     assert result["failed"] is True
-    assert "answered 403 Forbidden: refused: the Origin is not allowed" in result["msg"]
+    assert "returned 403 Forbidden: the Origin is not allowed" in result["msg"]
     assert (result["status"], result["upgraded"], result["round_trip_ms"]) == (403, False, None)
     assert set(result) >= RETURNED
 
@@ -125,11 +125,11 @@ def test_every_error_of_the_arguments_is_in_one_message(tmp_path: Path) -> None:
         assert told in result["msg"]
 
 
-def test_a_host_in_two_places_is_refused(tmp_path: Path) -> None:
+def test_a_host_that_is_given_twice_is_rejected(tmp_path: Path) -> None:
     _code, result, _printed = run_module(
         tmp_path, url="ws://a.example/", host="b.example", headers={"host": "c.example"}
     )
-    assert result["msg"] == "host: the headers hold a Host too, give one of them"
+    assert result["msg"] == "host: headers has a Host too; give only one of them"
 
 
 def test_the_documentation_and_the_arguments_agree() -> None:
@@ -143,3 +143,4 @@ def test_the_documentation_and_the_arguments_agree() -> None:
 
 def test_the_documented_results_are_the_returned_ones() -> None:
     assert set(yaml.safe_load(websocket_probe.RETURN)) == RETURNED | {"msg"}
+    assert set(websocket_probe.RETURNED) == RETURNED

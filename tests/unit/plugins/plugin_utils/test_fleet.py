@@ -59,7 +59,7 @@ def test_the_summary_counts_and_names_all_of_them() -> None:
 
 
 def test_routes_that_are_not_verified_are_counted_and_marked() -> None:
-    unverified = {**PROBE, "status": 404, "verified": "", "unverified": "the backend itself answers 404 at /"}
+    unverified = {**PROBE, "status": 404, "verified": "", "unverified": "the backend returns 404 at /"}
     gateways = {
         "g1": deployed(changed=True, actions=["reloaded nginx"], probes=[unverified, PROBE, unverified]),
         "g2": deployed(probes=[unverified]),

@@ -42,10 +42,8 @@ def made(end: datetime.datetime, key: t.Any = KEY, names: int = 1, serial: int =
     names=st.integers(1, 200),
     serial=st.integers(1, 2**158),
 )
-def test_the_end_of_any_certificate_is_the_one_that_was_written(
-    end: datetime.datetime, names: int, serial: int
-) -> None:
-    assert certificate.expires(made(end, names=names, serial=serial)) == f"{end.isoformat()}Z"
+def test_the_expiry_of_any_certificate_is_read(end: datetime.datetime, names: int, serial: int) -> None:
+    assert certificate.expiry(made(end, names=names, serial=serial)) == f"{end.isoformat()}Z"
 
 
 @pytest.mark.parametrize(
@@ -65,12 +63,12 @@ def test_both_forms_of_a_time_are_read(end: datetime.datetime, tag: int) -> None
     digits = end.strftime("%Y%m%d%H%M%SZ").encode()
     content = digits[2:] if tag == 0x17 else digits
     assert bytes([tag, len(content)]) + content in der
-    assert certificate.expires(der) == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert certificate.expiry(der) == end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_a_large_key_changes_nothing() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
-    assert certificate.expires(made(NOW, key)) == "2026-11-21T12:00:00Z"
+    assert certificate.expiry(made(NOW, key)) == "2026-11-21T12:00:00Z"
 
 
 def test_a_certificate_of_version_1_is_read() -> None:
@@ -82,17 +80,17 @@ def test_a_certificate_of_version_1_is_read() -> None:
     to_be_signed = int.from_bytes(der[6:8], "big") - len(version)
     assert (der[:2], der[4:6]) == (b"\x30\x82", b"\x30\x82")
     changed = b"\x30\x82" + shorter.to_bytes(2, "big") + b"\x30\x82" + to_be_signed.to_bytes(2, "big")
-    assert certificate.expires(changed + der[8:at] + der[at + len(version) :]) == "2026-11-21T12:00:00Z"
+    assert certificate.expiry(changed + der[8:at] + der[at + len(version) :]) == "2026-11-21T12:00:00Z"
 
 
-def test_without_a_certificate_there_is_no_end() -> None:
-    assert certificate.expires(None) is None
-    assert certificate.expires(b"") is None
+def test_without_a_certificate_there_is_no_expiry() -> None:
+    assert certificate.expiry(None) is None
+    assert certificate.expiry(b"") is None
 
 
 @given(st.binary(max_size=200))
-def test_bytes_of_any_kind_have_an_end_or_none(data: bytes) -> None:
-    assert certificate.expires(data) is None
+def test_any_bytes_have_an_expiry_or_none(data: bytes) -> None:
+    assert certificate.expiry(data) is None
 
 
 # Signatures differ in their length.
@@ -101,20 +99,20 @@ DER = made(NOW)
 
 @settings(max_examples=300)
 @given(at=st.integers(0, len(DER) - 1), value=st.integers(0, 255))
-def test_a_damaged_certificate_has_an_end_or_none(at: int, value: int) -> None:
+def test_a_damaged_certificate_has_an_expiry_or_none(at: int, value: int) -> None:
     der = bytearray(DER)
     der[at] = value
-    found = certificate.expires(bytes(der))
+    found = certificate.expiry(bytes(der))
     assert found is None or datetime.datetime.strptime(found, "%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.mark.parametrize("time", [b"2611211200Z", b"261121120000+0100", b"261321120000Z", b"26112112000 Z"])
-def test_a_time_that_certificates_may_not_have_is_none(time: bytes) -> None:
+def test_a_time_in_an_invalid_format_is_no_expiry(time: bytes) -> None:
     der = made(NOW)
     end = der.index(b"\x17\x0d261121120000Z")
     validity = der.rindex(b"\x30\x1e", 0, end)
     changed = der[: validity + 1] + bytes([0x1E - 13 + len(time)]) + der[validity + 2 : end + 1]
-    assert certificate.expires(changed + bytes([len(time)]) + time + der[end + 15 :]) is None
+    assert certificate.expiry(changed + bytes([len(time)]) + time + der[end + 15 :]) is None
 
 
 def iso(**from_now: int) -> str:
@@ -128,17 +126,17 @@ def iso(**from_now: int) -> str:
         (iso(days=14, seconds=1), None),
         (iso(days=14), f"The certificate of a.example expires at {iso(days=14)}: renew it"),
         (iso(seconds=1), f"The certificate of a.example expires at {iso(seconds=1)}: renew it"),
-        (iso(), f"The certificate of a.example expired at {iso()}: clients refuse it"),
-        (iso(days=-9), f"The certificate of a.example expired at {iso(days=-9)}: clients refuse it"),
+        (iso(), f"The certificate of a.example expired at {iso()}: clients reject it"),
+        (iso(days=-9), f"The certificate of a.example expired at {iso(days=-9)}: clients reject it"),
         ("9999-12-31T23:59:59Z", None),
         (None, None),
     ],
 )
-def test_a_certificate_is_warned_of_two_weeks_before_its_end(end: str | None, said: str | None) -> None:
+def test_a_warning_is_given_two_weeks_before_a_certificate_expires(end: str | None, said: str | None) -> None:
     assert certificate.warnings([("a.example", end)], NOW) == ([said] if said else [])
 
 
-def test_each_certificate_is_warned_of_once_with_its_sites() -> None:
+def test_each_certificate_has_one_warning_with_its_sites() -> None:
     shown = [("a.example", iso(days=2)), ("b.example", iso(days=1)), ("a.example", iso(days=2)), ("c.example", None)]
     shown += [(f"{number}.example", iso(days=2)) for number in range(5)]
     assert certificate.warnings(shown, NOW) == [

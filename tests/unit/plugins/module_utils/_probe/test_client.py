@@ -39,7 +39,10 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import
     encode_frame,
     explain_close,
 )
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import accept_value, parse_response_head
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import (
+    accept_value,
+    parse_response_header,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -214,7 +217,7 @@ def failure_of(handle: Handler, *, timeout: float = PATIENCE, **exchange: Any) -
 # ---- What works ------------------------------------------------------------------------------------------------------
 
 
-def test_a_handshake_is_verified(echo_port: int) -> None:
+def test_a_handshake_passes(echo_port: int) -> None:
     outcome = probe(echo_port)
     assert outcome.failure is None
     assert (outcome.upgraded, outcome.status, outcome.reason) == (True, 101, "Switching Protocols")
@@ -236,17 +239,17 @@ def test_a_message_in_any_script_comes_back(echo_port: int) -> None:
     assert probe(echo_port, message="жаба 🐸", expect="жаба 🐸").failure is None
 
 
-def test_any_text_answers_a_message_when_none_is_expected(echo_port: int) -> None:
+def test_any_text_is_a_reply_when_none_is_expected(echo_port: int) -> None:
     assert probe(echo_port, message="hello").failure is None
 
 
-def test_a_ping_is_answered(echo_port: int) -> None:
+def test_a_ping_gets_its_pong(echo_port: int) -> None:
     outcome = probe(echo_port, ping=True)
     assert outcome.failure is None
     assert outcome.round_trip_ms is not None
 
 
-def test_a_message_and_a_ping_are_both_verified(echo_port: int) -> None:
+def test_a_message_and_a_ping_both_pass(echo_port: int) -> None:
     assert probe(echo_port, message="hello", expect="hello", ping=True).failure is None
 
 
@@ -266,7 +269,7 @@ def test_a_fragmented_reply_is_put_together() -> None:
         assert probe(port, message="go", expect="hello").failure is None
 
 
-def test_pings_between_fragments_are_answered() -> None:
+def test_pings_between_fragments_get_their_pongs() -> None:
     pongs = []
 
     def handle(connection: socket.socket) -> None:
@@ -293,7 +296,7 @@ def test_a_greeting_sent_along_with_the_handshake_is_seen() -> None:
     assert outcome.round_trip_ms is None
 
 
-def test_greetings_and_binary_messages_before_the_expected_one_are_passed_over() -> None:
+def test_greetings_and_binary_messages_before_the_expected_one_are_ignored() -> None:
     def greet(connection: ServerConnection) -> None:
         connection.send("welcome")
         connection.send(b"\x00\x01")
@@ -317,7 +320,7 @@ def test_the_close_is_clean() -> None:
     assert closed.get(timeout=PATIENCE) == (1000, True)
 
 
-def test_a_peer_that_never_answers_the_close_is_no_failure_and_costs_a_second_at_most(
+def test_a_peer_that_never_returns_the_close_frame_is_no_failure_and_costs_a_second_at_most(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     deadlines = []
@@ -392,7 +395,7 @@ def test_a_unix_socket_is_reached(tmp_path: object) -> None:
     assert outcome.failure is None
 
 
-def test_an_interim_answer_before_the_final_one_is_passed_over() -> None:
+def test_an_interim_response_before_the_final_one_is_ignored() -> None:
     def handle(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
         switch(connection)
@@ -412,13 +415,13 @@ def test_an_interim_answer_before_the_final_one_is_passed_over() -> None:
         ("HTTP/1.1 401 Unauthorized", "credentials"),
         ("HTTP/1.1 403 Forbidden", "Origin is not allowed"),
         ("HTTP/1.1 404 Not Found", "no such location"),
-        ("HTTP/1.1 418 I'm a teapot", "the handshake was refused"),
+        ("HTTP/1.1 418 I'm a teapot", "the handshake was rejected"),
         ("HTTP/1.1 426 Upgrade Required", "drops the Upgrade header"),
         ("HTTP/1.1 429 Too Many Requests", "too many"),
         ("HTTP/1.1 500 Internal Server Error", "backend failed"),
         ("HTTP/1.1 502 Bad Gateway", "could not connect to the backend"),
-        ("HTTP/1.1 503 Service Unavailable", "no backend that is up"),
-        ("HTTP/1.1 504 Gateway Timeout", "did not answer the gateway in time"),
+        ("HTTP/1.1 503 Service Unavailable", "no backend of the gateway is up"),
+        ("HTTP/1.1 504 Gateway Timeout", "did not respond to the gateway in time"),
         ("HTTP/1.1 599", "server failed"),
     ],
 )
@@ -428,18 +431,18 @@ def test_another_status_than_101_says_what_it_means(line: str, told: str) -> Non
     assert outcome.status == int(line.split()[1])
     assert outcome.upgraded is False
     assert outcome.failure is not None
-    assert f"127.0.0.1:{port}/ws answered {outcome.status}" in outcome.failure
+    assert f"127.0.0.1:{port}/ws returned {outcome.status}" in outcome.failure
     assert told in outcome.failure
     assert "secret" not in outcome.failure
 
 
-def test_a_refusal_names_the_gateway_that_was_asked_for_the_site() -> None:
+def test_a_rejected_handshake_names_site_and_gateway() -> None:
     with raw_server(answer("HTTP/1.1 502 Bad Gateway")) as port:
         outcome = probe_websocket(Request("ws://chat.example/ws?t=1", connect_to=f"127.0.0.1:{port}"))
-    assert (outcome.failure or "").startswith(f"chat.example/ws at 127.0.0.1:{port} answered 502 Bad Gateway: ")
+    assert (outcome.failure or "").startswith(f"chat.example/ws at 127.0.0.1:{port} returned 502 Bad Gateway: ")
 
 
-def test_a_redirect_names_its_place() -> None:
+def test_a_redirect_names_its_target() -> None:
     told = failure_of(answer("HTTP/1.1 301 Moved Permanently", "Location: https://example.com/"))
     assert "redirect" in told
     assert "https://example.com/" in told
@@ -451,7 +454,7 @@ def test_a_426_names_the_version_that_the_peer_speaks() -> None:
 
 def test_a_426_of_the_version_that_the_probe_speaks_does_not_blame_that() -> None:
     told = failure_of(answer("HTTP/1.1 426 Upgrade Required", "Upgrade: websocket", "Sec-WebSocket-Version: 13"))
-    assert "answered 426" in told
+    assert "returned 426" in told
     assert "speaks version" not in told
     several = failure_of(answer("HTTP/1.1 426 Upgrade Required", "Sec-WebSocket-Version: 8, 13"))
     assert "speaks version" not in several
@@ -463,7 +466,7 @@ def test_a_426_of_the_version_that_the_probe_speaks_does_not_blame_that() -> Non
         (
             b"<title>400 No required SSL certificate was sent</title>",
             "No required SSL certificate was sent",
-            "asks its",
+            "requires a client certificate",
         ),
         (b"<title>400 Request Header Or Cookie Too Large</title>", "Request Header Or Cookie Too Large", "malformed"),
         (b"<title>Oops</title>", "Bad Request", "malformed"),
@@ -471,11 +474,11 @@ def test_a_426_of_the_version_that_the_probe_speaks_does_not_blame_that() -> Non
         (b"", "Bad Request", "malformed"),
     ],
 )
-def test_a_400_is_told_in_the_words_of_nginxs_page(page: bytes, reason: str, told: str) -> None:
+def test_a_400_has_the_reason_of_nginxs_error_page(page: bytes, reason: str, told: str) -> None:
     with raw_server(answer("HTTP/1.1 400 Bad Request", body=b"<html><head>" + page)) as port:
         outcome = probe(port)
     assert outcome.reason == reason
-    assert f"answered 400 {reason}: " in (outcome.failure or "")
+    assert f"returned 400 {reason}: " in (outcome.failure or "")
     assert told in (outcome.failure or "")
 
 
@@ -484,7 +487,7 @@ def test_the_page_of_another_status_is_not_read() -> None:
         assert probe(port).reason == "Forbidden"
 
 
-def test_a_refused_origin_reads_as_one() -> None:
+def test_a_rejected_origin_is_named_as_the_reason() -> None:
     with running(serve(echo, "127.0.0.1", 0, origins=["https://good.example"])) as port:  # type: ignore[list-item]
         good = probe_websocket(Request(f"ws://127.0.0.1:{port}/", origin="https://good.example"))
         evil = probe_websocket(Request(f"ws://127.0.0.1:{port}/", origin="https://evil.example"))
@@ -538,12 +541,12 @@ def test_a_refused_connection_names_the_address() -> None:
     assert outcome.status is None
 
 
-def test_a_missing_unix_socket_is_told(tmp_path: object) -> None:
+def test_a_missing_unix_socket_is_reported(tmp_path: object) -> None:
     outcome = probe_websocket(Request("ws://localhost/", connect_to=f"unix:{tmp_path}/none"))
     assert outcome.failure == f"unix:{tmp_path}/none does not exist"
 
 
-def test_a_name_that_does_not_resolve_is_told() -> None:
+def test_a_name_that_does_not_resolve_is_reported() -> None:
     outcome = probe_websocket(Request("ws://nothing.invalid/", timeout=PATIENCE))
     assert "'nothing.invalid' does not resolve" in (outcome.failure or "")
 
@@ -605,7 +608,7 @@ def test_a_connection_that_is_never_accepted_times_out_while_connecting() -> Non
 @pytest.mark.parametrize(
     ("handle", "exchange", "told"),
     [
-        (drain, {}, "waiting for the answer"),
+        (drain, {}, "waiting for the response"),
         (switched(), {"message": "a"}, "waiting for a text message"),
         (switched(), {"message": "a", "expect": "b"}, "waiting for the text message 'b'"),
         (switched(), {"ping": True}, "waiting for the pong"),
@@ -613,18 +616,16 @@ def test_a_connection_that_is_never_accepted_times_out_while_connecting() -> Non
         (sends(frame(TEXT, b"half", fin=False)), {"expect": "half"}, "waiting for the text message 'half'"),
     ],
 )
-def test_a_silent_peer_times_out_in_the_step_it_was_silent_in(
-    handle: Handler, exchange: dict[str, Any], told: str
-) -> None:
+def test_a_timeout_names_its_step(handle: Handler, exchange: dict[str, Any], told: str) -> None:
     failure = failure_of(handle, timeout=SILENCE, **exchange)
     assert f"timed out after {SILENCE} s" in failure
     assert told in failure
 
 
-def test_a_wrong_reply_is_shown_when_the_time_is_up() -> None:
+def test_a_timeout_reports_the_last_other_message() -> None:
     told = failure_of(sends(frame(TEXT, b"bye")), timeout=SILENCE, message="hello", expect="hello")
     assert "waiting for the text message 'hello'" in told
-    assert told.endswith("the last text message that came was 'bye'")
+    assert told.endswith("the last text message received was 'bye'")
 
 
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 101 Switching Protocols\r\nX: "])
@@ -657,40 +658,40 @@ def test_a_flood_of_pings_cannot_stretch_the_deadline() -> None:
     limit.join()
 
 
-def test_a_peer_that_closes_before_its_answer_is_told() -> None:
-    assert "closed the connection before the answer" in failure_of(read_request)
+def test_a_connection_that_is_closed_before_the_response_is_reported() -> None:
+    assert "closed the connection before the response" in failure_of(read_request)
 
 
-def test_a_peer_that_closes_in_the_middle_of_its_answer_shows_what_came() -> None:
+def test_a_connection_that_is_closed_within_the_response_is_reported_with_what_came() -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(b"HTTP/1.1 101 Switching")
 
-    assert "closed the connection before the answer (after 'HTTP/1.1 101 Switching')" in failure_of(handle)
+    assert "closed the connection before the response (after 'HTTP/1.1 101 Switching')" in failure_of(handle)
 
 
-def test_a_reset_is_told() -> None:
+def test_a_reset_is_reported() -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
 
-    assert "dropped the connection before the answer (Connection reset by peer)" in failure_of(handle)
+    assert "dropped the connection before the response (Connection reset by peer)" in failure_of(handle)
 
 
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP, its answer begins with 'SSH-2.0-OpenSSH_9.2"),
-        (b"\x00\x01\x02", r"does not speak HTTP, its answer begins with '\x00\x01\x02'"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "does not speak HTTP: its response begins with 'SSH-2.0-OpenSSH_9.2"),
+        (b"\x00\x01\x02", r"does not speak HTTP: its response begins with '\x00\x01\x02'"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "speaks TLS: use wss://"),
         (b"HTTP/2 101 Switching\r\n\r\n", "not HTTP/1.1"),
         (b"HTTP/1.1 abc\r\n\r\n", "not HTTP/1.1"),
-        (b"HTTP/1.1 101 OK\r\nno field\r\n\r\n", "'no field' is no header field"),
+        (b"HTTP/1.1 101 OK\r\nno field\r\n\r\n", "'no field' is not a header field"),
         (b"HTTP/1.1 101 OK\r\nX: " + b"x" * 70000, "more than 65536 bytes of HTTP header"),
-        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20, "one interim answer after the other"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 20, "sends interim responses (100) and no final one"),
     ],
 )
-def test_an_answer_that_is_no_http_is_told(data: bytes, told: str) -> None:
+def test_a_response_that_is_not_http_is_reported(data: bytes, told: str) -> None:
     def handle(connection: socket.socket) -> None:
         read_request(connection)
         connection.sendall(data)
@@ -707,7 +708,7 @@ def test_an_answer_that_is_no_http_is_told(data: bytes, told: str) -> None:
         (bytes([0x09, 0x00]), "control frame"),
         (bytes([0x89, 0x7E, 0x00, 0x80]), "control frame"),
         (bytes([0x81, 0x7E, 0x00, 0x05]) + b"hello", "shortest form"),
-        (bytes([0x81, 0x7F]) + (2**63).to_bytes(8, "big"), "takes at most"),
+        (bytes([0x81, 0x7F]) + (2**63).to_bytes(8, "big"), "more than the probe accepts"),
         (encode_frame(Frame(TEXT, b"a"), b"abcd"), "masked frame"),
         (frame(CONTINUATION, b"a"), "out of order"),
         (frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), "out of order"),
@@ -715,13 +716,13 @@ def test_an_answer_that_is_no_http_is_told(data: bytes, told: str) -> None:
         (b"plain text, no frames at all", "sent a"),
     ],
 )
-def test_a_frame_that_breaks_the_protocol_is_told(data: bytes, told: str) -> None:
+def test_a_frame_that_breaks_the_protocol_is_reported(data: bytes, told: str) -> None:
     failure = failure_of(sends(data), expect="never")
     assert told in failure
     assert failure.startswith("127.0.0.1:")
 
 
-def test_a_close_frame_instead_of_a_message_gives_code_and_reason_and_is_answered() -> None:
+def test_a_close_frame_instead_of_a_message_is_reported_with_code_and_reason_and_returned() -> None:
     answers = []
 
     def handle(connection: socket.socket) -> None:
@@ -739,7 +740,7 @@ def test_a_close_frame_instead_of_a_message_gives_code_and_reason_and_is_answere
     assert answers == [Frame(CLOSE, (1008).to_bytes(2, "big"), masked=True)]
 
 
-def test_a_peer_that_breaks_the_protocol_is_told_so_with_code_1002() -> None:
+def test_a_peer_that_breaks_the_protocol_gets_close_code_1002() -> None:
     answers = []
 
     def handle(connection: socket.socket) -> None:
@@ -751,12 +752,12 @@ def test_a_peer_that_breaks_the_protocol_is_told_so_with_code_1002() -> None:
     assert answers == [Frame(CLOSE, (1002).to_bytes(2, "big"), masked=True)]
 
 
-def test_a_peer_that_goes_after_the_handshake_is_told() -> None:
+def test_a_peer_that_closes_after_the_handshake_is_reported() -> None:
     told = failure_of(switch, ping=True)
     assert "connection before the pong" in told
 
 
-def test_what_a_peer_says_cannot_forge_lines_in_a_message() -> None:
+def test_text_of_a_peer_cannot_forge_lines_in_a_message() -> None:
     told = failure_of(answer("HTTP/1.1 500 \x1b[31mred", "X: y"))
     assert "\x1b" not in told
     assert r"\x1b[31mred" in told
@@ -811,11 +812,11 @@ def test_a_message_goes_through_tls(tls_port: int, certificate: str, tls_names: 
     assert tls_names[-1] == "good.example"
 
 
-def test_a_certificate_for_the_address_is_good_for_it(tls_port: int, certificate: str) -> None:
+def test_a_certificate_for_the_address_verifies(tls_port: int, certificate: str) -> None:
     assert probe_websocket(Request(f"wss://127.0.0.1:{tls_port}/", ca_path=certificate)).failure is None
 
 
-def test_the_end_of_the_certificate_is_told_whether_it_verifies_or_not(tls_port: int, certificate: str) -> None:
+def test_the_expiry_of_the_certificate_is_returned_whether_it_verifies_or_not(tls_port: int, certificate: str) -> None:
     end = x509.load_pem_x509_certificate(pathlib.Path(certificate).read_bytes()).not_valid_after_utc
     told = end.strftime("%Y-%m-%dT%H:%M:%SZ")
     url = f"127.0.0.1:{tls_port}/"
@@ -843,23 +844,23 @@ def test_server_hostname_overrides_the_name_of_the_url(
     assert tls_names[-1] == "good.example"
 
 
-def test_a_certificate_for_another_name_is_told(tls_port: int, certificate: str) -> None:
+def test_a_certificate_for_another_name_is_reported(tls_port: int, certificate: str) -> None:
     request = Request("wss://other.example/", connect_to=f"127.0.0.1:{tls_port}", ca_path=certificate)
     told = f"TLS: the certificate of 127.0.0.1:{tls_port} is for another name than 'other.example'"
     assert probe_websocket(request).failure == told
 
 
-def test_a_certificate_that_does_not_verify_is_told(tls_port: int) -> None:
+def test_a_certificate_that_does_not_verify_is_reported(tls_port: int) -> None:
     outcome = probe_websocket(Request(f"wss://127.0.0.1:{tls_port}/"))
     assert "does not verify: self" in (outcome.failure or "")
 
 
-def test_any_certificate_will_do_when_told_so(tls_port: int) -> None:
+def test_without_validate_certs_any_certificate_is_accepted(tls_port: int) -> None:
     request = Request("wss://other.example/", connect_to=f"127.0.0.1:{tls_port}", validate_certs=False)
     assert probe_websocket(request).failure is None
 
 
-def test_a_plain_port_is_told_from_a_tls_one() -> None:
+def test_plain_text_and_tls_ports_are_distinguished() -> None:
     def handle(connection: socket.socket) -> None:
         connection.recv(4096)
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
@@ -867,10 +868,10 @@ def test_a_plain_port_is_told_from_a_tls_one() -> None:
 
     with raw_server(handle) as port:
         outcome = probe_websocket(Request(f"wss://127.0.0.1:{port}/"))
-    assert outcome.failure == f"TLS: 127.0.0.1:{port} does not speak TLS, it is a plain-text port (ws:// or http://)"
+    assert outcome.failure == f"TLS: 127.0.0.1:{port} does not speak TLS: it is a plain-text port (ws:// or http://)"
 
 
-def test_a_peer_that_closes_in_the_tls_handshake_is_told() -> None:
+def test_a_peer_that_closes_in_the_tls_handshake_is_reported() -> None:
     with raw_server(lambda connection: connection.recv(4096)) as port:
         outcome = probe_websocket(Request(f"wss://127.0.0.1:{port}/"))
     assert "closed the connection in the handshake" in (outcome.failure or "")
@@ -882,7 +883,7 @@ def test_a_peer_that_is_silent_in_the_tls_handshake_times_out_there() -> None:
     assert outcome.failure == f"timed out after 0.3 s in the TLS handshake with 127.0.0.1:{port}"
 
 
-def test_a_peer_that_wants_a_client_certificate_is_told(certificate: str) -> None:
+def test_a_peer_that_requires_a_client_certificate_is_reported(certificate: str) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.load_verify_locations(certificate)
@@ -903,7 +904,7 @@ def demanding_port(certificate: str) -> Iterator[int]:
         yield port
 
 
-def test_a_peer_that_wants_a_client_certificate_gets_it(
+def test_a_peer_that_requires_a_client_certificate_gets_it(
     demanding_port: int, certificate: str, tmp_path: pathlib.Path
 ) -> None:
     pem = pathlib.Path(certificate).read_text()
@@ -918,13 +919,13 @@ def test_a_peer_that_wants_a_client_certificate_gets_it(
         assert (outcome.failure, outcome.upgraded) == (None, True)
 
 
-def test_a_client_certificate_that_cannot_be_read_is_told(tls_port: int, tmp_path: pathlib.Path) -> None:
+def test_a_client_certificate_that_cannot_be_read_is_reported(tls_port: int, tmp_path: pathlib.Path) -> None:
     path = f"{tmp_path}/none.pem"
     outcome = probe_websocket(Request(f"wss://127.0.0.1:{tls_port}/", validate_certs=False, client_cert=path))
     assert outcome.failure == f"cannot use the client certificate of {path}: No such file or directory"
 
 
-def test_an_encrypted_client_key_is_never_asked_for_on_the_terminal(
+def test_the_password_of_a_client_key_is_never_requested_on_the_terminal(
     tls_port: int, certificate: str, tmp_path: pathlib.Path
 ) -> None:
     key = serialization.load_pem_private_key(pathlib.Path(certificate).read_bytes(), None)
@@ -985,7 +986,7 @@ def test_the_proxy_protocol_comes_in_plain_text_before_tls(certificate: str) -> 
 
 
 @pytest.mark.parametrize("scheme", ["http", "ws"])
-def test_plain_http_reports_any_status_without_judging_it(scheme: str) -> None:
+def test_plain_http_returns_any_status_without_a_failure(scheme: str) -> None:
     requests = []
 
     def handle(connection: socket.socket) -> None:
@@ -1001,14 +1002,14 @@ def test_plain_http_reports_any_status_without_judging_it(scheme: str) -> None:
     assert request_header(requests[0], "Upgrade") is None
 
 
-def test_plain_http_with_upgrade_sends_a_handshake_and_does_not_judge_the_answer(echo_port: int) -> None:
+def test_plain_http_with_upgrade_sends_a_handshake_and_does_not_check_the_response(echo_port: int) -> None:
     url = f"http://127.0.0.1:{echo_port}/"
     assert probe_http(Request(url)).status == 426
     upgraded = probe_http(Request(url), upgrade=True)
     assert (upgraded.status, upgraded.upgraded, upgraded.failure) == (101, True, None)
 
 
-def test_plain_http_fails_like_the_other_without_an_answer() -> None:
+def test_plain_http_fails_without_a_response() -> None:
     port = unused_port()
     assert probe_http(Request(f"http://127.0.0.1:{port}/")).failure == probe(port).failure
 
@@ -1020,14 +1021,14 @@ def test_plain_http_fails_like_the_other_without_an_answer() -> None:
     ("request_", "told"),
     [
         (Request("http://a.example/"), "url: the scheme must be one of ws, wss, got 'http'"),
-        (Request("wss://a.example/", client_key="/k.pem"), "client_key: needs client_cert"),
+        (Request("wss://a.example/", client_key="/k.pem"), "client_key: requires client_cert"),
         (Request("a.example/ws"), "url: the scheme must be one of ws, wss, got ''"),
         (Request("ws://"), "url: '' is neither a host name nor an IP address"),
         (Request("ws://a..b/"), "url: 'a..b' is neither a host name nor an IP address"),
         (Request("ws://a.example/a b"), "url: must be printable ASCII"),
         (Request("ws://a.example/a\r\nX: y"), "url: must be printable ASCII"),
         (Request("ws://a.example/#x"), "url: a WebSocket URI has no fragment"),
-        (Request("ws://user:pw@a.example/"), "url: user and password are not sent"),
+        (Request("ws://user:pw@a.example/"), "url: WebSocket clients do not send user and password"),
         (Request("ws://a.example:0/"), "url: port 0"),
         (Request("ws://a.example:99999/"), "url: Port out of range"),
         (Request("ws://a.example/", connect_to="a.example"), "connect_to: must be host:port"),
@@ -1037,25 +1038,25 @@ def test_plain_http_fails_like_the_other_without_an_answer() -> None:
         (Request("ws://a.example/", connect_to="unix:ws.sock"), "connect_to: unix: needs an absolute path"),
         (Request("ws://a.example/", connect_to="unix:/" + "a" * 107), "connect_to: unix: needs an absolute path"),
         (Request("ws://a.example/", server_hostname=""), "server_hostname: '' is neither"),
-        (Request("ws://a.example/", headers={"X": "a\r\nY: b"}), "headers['X']: the value holds a line break"),
+        (Request("ws://a.example/", headers={"X": "a\r\nY: b"}), "headers['X']: the value contains a line break"),
         (Request("ws://a.example/", headers={"X Y": "a"}), "headers: 'X Y' is not a header name"),
         (Request("ws://a.example/", headers={"Upgrade": "h2c"}), "headers: 'Upgrade' cannot be set here"),
-        (Request("ws://a.example/", headers={"A": "1", "a": "2"}), "headers: 'a' is given twice"),
-        (Request("ws://a.example/", headers={"A": "\ud800"}), "headers['A']: the text cannot be written as UTF-8"),
-        (Request("ws://a.example/", origin="a\nb"), "origin: the value holds a line break"),
+        (Request("ws://a.example/", headers={"A": "1", "a": "2"}), "headers: 'a' is given more than once"),
+        (Request("ws://a.example/", headers={"A": "\ud800"}), "headers['A']: the text cannot be encoded as UTF-8"),
+        (Request("ws://a.example/", origin="a\nb"), "origin: the value contains a line break"),
         (Request("ws://a.example/", subprotocols=[""]), "subprotocols: '' is not a token"),
-        (Request("ws://a.example/", subprotocols=["a", "a"]), "subprotocols: a name is given twice"),
+        (Request("ws://a.example/", subprotocols=["a", "a"]), "subprotocols: a name is given more than once"),
         (Request("ws://a.example/", timeout=0), "timeout: must be more than 0"),
         (Request("ws://a.example/", timeout=float("nan")), "timeout: must be more than 0"),
         (Request("ws://a.example/", timeout=1e10), "timeout: must be more than 0"),
     ],
 )
-def test_arguments_that_make_no_sense_are_refused(request_: Request, told: str) -> None:
+def test_invalid_arguments_are_rejected(request_: Request, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         probe_websocket(request_)
 
 
-def test_every_error_of_the_arguments_comes_at_once() -> None:
+def test_all_errors_of_the_arguments_come_together() -> None:
     with pytest.raises(ValueError, match=r"url: .*; connect_to: .*; timeout: .*; message: "):
         probe_websocket(Request("ftp://a.example/", connect_to="a", timeout=-1), message="\ud800")
 
@@ -1123,9 +1124,9 @@ def test_fragments_may_not_add_up_to_more_than_the_limit() -> None:
 
 @settings(deadline=None)
 @given(st.one_of(st.binary(max_size=200), st.binary(max_size=200).map(lambda rest: b"HTTP/1.1 200 OK\r\n" + rest)))
-def test_a_head_of_any_bytes_parses_or_is_a_protocol_error(data: bytes) -> None:
+def test_a_header_of_any_bytes_parses_or_is_a_protocol_error(data: bytes) -> None:
     with contextlib.suppress(ProtocolError):
-        head = parse_response_head(data)
+        head = parse_response_header(data)
         assert 100 <= head.status <= 999
 
 
@@ -1135,13 +1136,13 @@ VALUES = st.from_regex(r"([!-~]([ -~]{0,20}[!-~])?)?", fullmatch=True)
 
 @settings(deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=8))
-def test_the_headers_of_a_head_are_read_back(headers: dict[str, str]) -> None:
+def test_the_fields_of_a_header_are_parsed(headers: dict[str, str]) -> None:
     lines = ["HTTP/1.1 200 OK", *(f"{name.upper()}:  {value}\t" for name, value in headers.items()), "", ""]
-    assert parse_response_head("\r\n".join(lines).encode()).headers == headers
+    assert parse_response_header("\r\n".join(lines).encode()).headers == headers
 
 
 def test_folded_and_bare_lines_are_read_as_rfc_9112_says() -> None:
-    head = parse_response_head(b"HTTP/1.0 200\nA: 1\n  2\nB: 3\n\n")
+    head = parse_response_header(b"HTTP/1.0 200\nA: 1\n  2\nB: 3\n\n")
     assert (head.status, head.reason, head.headers) == (200, "", {"a": "1 2", "b": "3"})
 
 

@@ -11,21 +11,21 @@ from dataclasses import replace
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import Answer, Result
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import Response, Result
 
-GOOD = Answer(101, "")
-REFUSED = Answer(None, "refused the connection: nothing listens there")
-HUNG = Answer(None, "timed out after 3 s", cause=Cause.TIMED_OUT)
-BAD_GATEWAY = Answer(502, "answered 502 Bad Gateway")
-FORBIDDEN = Answer(403, "answered 403 Forbidden")
-NOT_FOUND = Answer(404, "answered 404 Not Found")
+GOOD = Response(101, "")
+REFUSED = Response(None, "refused the connection: nothing listens there")
+HUNG = Response(None, "timed out after 3 s", cause=Cause.TIMEOUT)
+BAD_GATEWAY = Response(502, "returned 502 Bad Gateway")
+FORBIDDEN = Response(403, "returned 403 Forbidden")
+NOT_FOUND = Response(404, "returned 404 Not Found")
 
 ONE, TWO = "10.0.0.1:80", "10.0.0.2:80"
 
 
 def failed(
-    answer: Answer,
-    backends: t.Mapping[str, Answer] | None = None,
+    answer: Response,
+    backends: t.Mapping[str, Response] | None = None,
     websocket: bool | str = True,
     path: str = "/x",
     at: str = "sites[0].locations[0]",
@@ -39,7 +39,7 @@ ROUTE = failed(FORBIDDEN).route
 
 def advice(result: Result) -> str:
     """The one line behind that of the failure."""
-    _failure, line = diagnosis.told([result], [])
+    _failure, line = diagnosis.describe([result], [])
     assert line.startswith("  ")
     return line.strip()
 
@@ -62,17 +62,17 @@ def advice(result: Result) -> str:
         (BAD_GATEWAY, {ONE: GOOD, TWO: REFUSED}, False),
         (FORBIDDEN, {ONE: GOOD, TWO: NOT_FOUND}, False),
         # The same status, but no failure.
-        (Answer(200, "answered 200 OK, not 204"), {ONE: Answer(200, "")}, False),
+        (Response(200, "returned 200 OK, not 204"), {ONE: Response(200, "")}, False),
     ],
 )
-def test_an_answer_is_the_backends_where_they_fail_or_answer_so_themselves(
-    answer: Answer, backends: dict[str, Answer], is_backends: bool
+def test_backends_are_the_cause_where_they_all_fail_or_one_fails_the_same_way(
+    answer: Response, backends: dict[str, Response], is_backends: bool
 ) -> None:
-    assert diagnosis.is_backends(failed(answer, backends)) is is_backends
+    assert diagnosis.is_caused_by_backends(failed(answer, backends)) is is_backends
 
 
-def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_error() -> None:
-    assert not diagnosis.is_backends(failed(REFUSED, {ONE: GOOD, TWO: REFUSED}))
+def test_a_dead_backend_is_not_the_cause_where_nginx_does_not_respond() -> None:
+    assert not diagnosis.is_caused_by_backends(failed(REFUSED, {ONE: GOOD, TWO: REFUSED}))
 
 
 @pytest.mark.parametrize(
@@ -96,25 +96,25 @@ def test_a_route_that_nginx_does_not_answer_is_not_its_dead_backends_error() -> 
         (failed(NOT_FOUND), False, True, False),
     ],
 )
-def test_a_route_that_was_verified_or_that_a_backend_would_serve_is_the_deploys(
+def test_the_deploy_is_the_cause_where_a_route_passed_before_or_its_backend_would_serve_it(
     result: Result, passed: bool, known: bool, is_deploys: bool
 ) -> None:
     other = "127.0.0.1:80 b.example /x"
     routes = {"passed": {other, ROUTE} if passed else {other}, "known": {other, ROUTE} if known else {other}}
-    assert diagnosis.is_deploys(result, **routes) is is_deploys
+    assert diagnosis.is_caused_by_deploy(result, **routes) is is_deploys
 
 
-def test_a_failure_is_told_with_its_variable_and_whether_the_route_was_verified_before() -> None:
+def test_a_failure_names_its_variable_and_whether_the_route_passed_before() -> None:
     result = failed(NOT_FOUND, websocket=False)
-    line = "- sites[0].locations[0] (a.example /x): answered 404 Not Found"
-    assert diagnosis.told([result], []) == [line]
-    assert diagnosis.told([result], {ROUTE}) == [f"{line}, but was verified before this deploy"]
+    line = "- sites[0].locations[0] (a.example /x): returned 404 Not Found"
+    assert diagnosis.describe([result], []) == [line]
+    assert diagnosis.describe([result], {ROUTE}) == [f"{line}, but passed before this deploy"]
 
 
 @pytest.mark.parametrize("probe", [{"at": ""}, {"at": None}, {}])
-def test_a_route_without_a_variable_is_told_by_its_site_and_path(probe: dict[str, t.Any]) -> None:
+def test_a_route_without_a_variable_is_named_by_its_site_and_path(probe: dict[str, t.Any]) -> None:
     result = Result({"site": "a.example", "path": "/x", **probe}, NOT_FOUND, "", 1.0)
-    assert diagnosis.place(result) == "a.example /x"
+    assert diagnosis.label(result) == "a.example /x"
 
 
 @pytest.mark.parametrize(
@@ -122,55 +122,55 @@ def test_a_route_without_a_variable_is_told_by_its_site_and_path(probe: dict[str
     [
         (200, "websocket: false"),
         (204, "websocket: false"),
-        (302, "the other place goes into probe.path"),
+        (302, "set probe.path to the target"),
         (400, "probe.subprotocol"),
-        (401, "credentials: they go into probe.headers"),
-        (403, "an Origin that it accepts goes into probe.origin"),
-        (404, "the path of its WebSocket goes into probe.path"),
+        (401, "credentials: set probe.headers"),
+        (403, "set probe.origin to an Origin that it accepts"),
+        (404, "set probe.path to the path of its WebSocket"),
         (405, "websocket: false"),
-        (418, "it refuses the handshake"),
+        (418, "it rejects the handshake"),
         (421, "headers.Host"),
-        (426, "it saw no upgrade"),
+        (426, "it finds no acceptable upgrade"),
         (429, "it limits its clients"),
-        (500, "its own log tells why"),
-        (503, "its own log tells why"),
-        (600, "it does not take the handshake"),
+        (500, "see its own log"),
+        (503, "see its own log"),
+        (600, "it does not accept the handshake"),
     ],
 )
-def test_an_answer_that_is_the_backends_own_is_told_with_what_would_change_it(status: int, hint: str) -> None:
-    answer = Answer(status, f"answered {status}")
+def test_the_status_of_a_backend_has_a_hint(status: int, hint: str) -> None:
+    answer = Response(status, f"returned {status}")
     line = advice(failed(answer, {ONE: answer}))
-    assert line.startswith(f"asked directly, {ONE} answers the same: ")
+    assert line.startswith(f"probed directly, {ONE} returns the same: ")
     assert hint in line
 
 
-def test_backends_that_answer_the_same_are_told_apart_from_others() -> None:
+def test_only_backends_that_return_the_same_are_named() -> None:
     line = advice(failed(FORBIDDEN, {ONE: FORBIDDEN, TWO: GOOD, "10.0.0.3:80": FORBIDDEN}))
-    assert line.startswith("asked directly, 10.0.0.1:80, 10.0.0.3:80 answer the same: ")
+    assert line.startswith("probed directly, 10.0.0.1:80, 10.0.0.3:80 return the same: ")
 
 
-def test_a_plain_route_is_not_told_to_be_one() -> None:
+def test_a_plain_route_has_no_hint_to_websocket_false() -> None:
     assert "websocket: false" not in advice(failed(NOT_FOUND, {ONE: NOT_FOUND}, websocket=False))
 
 
-def test_a_bad_gateway_is_told_with_the_addresses_that_refuse() -> None:
+def test_a_bad_gateway_names_the_addresses_that_refuse() -> None:
     line = advice(failed(BAD_GATEWAY, {ONE: REFUSED, TWO: REFUSED}))
-    assert line == f"asked directly: {ONE}, {TWO} refused the connection: nothing listens there"
+    assert line == f"probed directly: {ONE}, {TWO} refused the connection: nothing listens there"
 
 
-def test_backends_that_fail_in_different_ways_are_told_by_these() -> None:
+def test_backends_are_grouped_by_their_failure() -> None:
     line = advice(failed(BAD_GATEWAY, {ONE: REFUSED, TWO: HUNG, "unix:/run/a": REFUSED}))
     assert line == (
-        f"asked directly: {ONE}, unix:/run/a refused the connection: nothing listens there; {TWO} timed out after 3 s"
+        f"probed directly: {ONE}, unix:/run/a refused the connection: nothing listens there; {TWO} timed out after 3 s"
     )
 
 
-def test_a_backend_that_answers_well_points_at_nginx() -> None:
-    line = advice(failed(Answer(400, "answered 400 Bad Request"), {ONE: REFUSED, TWO: GOOD}))
-    assert line.startswith(f"asked directly, {TWO} answers as wanted, so nginx is in the way: look at ")
+def test_nginx_is_the_cause_where_a_backend_passes() -> None:
+    line = advice(failed(Response(400, "returned 400 Bad Request"), {ONE: REFUSED, TWO: GOOD}))
+    assert line.startswith(f"probed directly, {TWO} passes, so nginx is the cause: check the directives")
     both = advice(failed(BAD_GATEWAY, {ONE: GOOD, TWO: GOOD}))
     assert (
-        f"{ONE}, {TWO} answer as wanted, so nginx is in the way: its answer may be larger than proxy_buffer_size"
+        f"{ONE}, {TWO} pass, so nginx is the cause: the backend's response header may be larger than proxy_buffer_size"
         in both
     )
 
@@ -180,43 +180,43 @@ def test_a_backend_that_answers_well_points_at_nginx() -> None:
     [
         (400, "this location"),
         (401, "probe.headers"),
-        (403, "one of the site's allowed_origins goes into probe.origin"),
-        (421, "no server_name of a site there is the Host"),
-        (426, "a proxy_set_header in directives keeps Upgrade from the backend"),
-        (429, "count the gateway's own probes: a higher limit_handshakes_per_client or limit_conn_per_client"),
+        (403, "set probe.origin to one of the site's allowed_origins"),
+        (421, "no site there has the requested Host as a server_name"),
+        (426, "a proxy_set_header in directives drops Upgrade"),
+        (429, "count the gateway's own probes: raise limit_handshakes_per_client or limit_conn_per_client"),
     ],
 )
-def test_what_nginx_itself_refuses_is_told_with_what_would_change_it(status: int, hint: str) -> None:
-    assert hint in advice(failed(Answer(status, f"answered {status}"), {ONE: GOOD}))
+def test_the_status_of_nginx_has_a_hint(status: int, hint: str) -> None:
+    assert hint in advice(failed(Response(status, f"returned {status}"), {ONE: GOOD}))
 
 
 @pytest.mark.parametrize("websocket", [True, False])
 @pytest.mark.parametrize("backends", [{}, {ONE: GOOD}, {ONE: REFUSED}])
 @pytest.mark.parametrize(("status", "hint"), [(421, "server_name"), (429, "limit_handshakes_per_client")])
-def test_what_no_backend_was_asked_for_is_nginxs_whatever_they_answer(
-    status: int, hint: str, backends: dict[str, Answer], websocket: bool
+def test_a_status_of_nginx_alone_has_its_hint_whatever_the_backends_return(
+    status: int, hint: str, backends: dict[str, Response], websocket: bool
 ) -> None:
-    assert hint in advice(failed(Answer(status, f"answered {status}"), backends, websocket))
+    assert hint in advice(failed(Response(status, f"returned {status}"), backends, websocket))
 
 
 @pytest.mark.parametrize("status", [421, 429])
-def test_a_plain_route_whose_backend_itself_answers_so_is_told_of_that(status: int) -> None:
-    answer = Answer(status, f"answered {status}")
+def test_a_backend_of_a_plain_route_that_returns_the_same_is_named(status: int) -> None:
+    answer = Response(status, f"returned {status}")
     line = advice(failed(answer, {ONE: answer}, websocket=False))
-    assert line.startswith(f"asked directly, {ONE} answers the same: it ")
+    assert line.startswith(f"probed directly, {ONE} returns the same: it ")
     assert "its own log" not in line
 
 
 @pytest.mark.parametrize("websocket", [True, "required", False])
-@pytest.mark.parametrize("backends", [{}, {ONE: GOOD}, {ONE: REFUSED}, {ONE: Answer(400, "answered 400 Bad Request")}])
-def test_a_site_that_asks_for_a_certificate_is_told_with_where_it_goes(
-    backends: dict[str, Answer], websocket: bool | str
-) -> None:
-    answer = Answer(400, "answered 400 No required SSL certificate was sent")
-    assert "goes into probe.ssl_certificate" in advice(failed(answer, backends, websocket))
+@pytest.mark.parametrize(
+    "backends", [{}, {ONE: GOOD}, {ONE: REFUSED}, {ONE: Response(400, "returned 400 Bad Request")}]
+)
+def test_a_site_that_requires_a_certificate_has_a_hint(backends: dict[str, Response], websocket: bool | str) -> None:
+    answer = Response(400, "returned 400 No required SSL certificate was sent", cause=Cause.CERTIFICATE_REQUIRED)
+    assert "set probe.ssl_certificate" in advice(failed(answer, backends, websocket))
 
 
-def test_a_backend_that_answers_well_is_not_among_those_that_fail() -> None:
+def test_a_backend_that_passes_is_not_listed_among_those_that_fail() -> None:
     assert ONE not in advice(failed(HUNG, {ONE: GOOD, TWO: HUNG}))
 
 
@@ -231,15 +231,15 @@ def test_a_backend_that_answers_well_is_not_among_those_that_fail() -> None:
     ],
 )
 def test_without_backends_only_a_known_status_of_a_handshake_has_a_hint(
-    answer: Answer, websocket: bool | str, lines: int
+    answer: Response, websocket: bool | str, lines: int
 ) -> None:
-    assert len(diagnosis.told([failed(answer, websocket=websocket)], [])) == lines
+    assert len(diagnosis.describe([failed(answer, websocket=websocket)], [])) == lines
 
 
-def test_many_routes_are_told_short() -> None:
+def test_many_routes_are_abbreviated() -> None:
     def lines(count: int) -> list[str]:
         results = [failed(NOT_FOUND, websocket=False, path=f"/{n}", at=f"locations[{n}]") for n in range(count)]
-        return diagnosis.told(results, [])
+        return diagnosis.describe(results, [])
 
     assert len(lines(3)) == 3
     assert lines(4)[:2] == lines(3)[:2]
@@ -247,47 +247,51 @@ def test_many_routes_are_told_short() -> None:
     assert lines(500)[2:] == ["- and 498 more: locations[2], locations[3], locations[4], locations[5] and 494 more"]
 
 
-def test_many_addresses_are_told_short() -> None:
+def test_many_addresses_are_abbreviated() -> None:
     def line(count: int) -> str:
         return advice(failed(BAD_GATEWAY, {f"10.0.0.{number}:80": REFUSED for number in range(count)}))
 
-    assert line(4).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 refused")
-    assert line(5).startswith("asked directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 and 1 more refused")
+    assert line(4).startswith("probed directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 refused")
+    assert line(5).startswith("probed directly: 10.0.0.0:80, 10.0.0.1:80, 10.0.0.2:80, 10.0.0.3:80 and 1 more refused")
     assert "and 96 more refused" in line(100)
 
 
-def test_one_that_is_as_silent_as_nginx_is_named_whatever_the_others_answer() -> None:
-    assert advice(failed(HUNG, {ONE: GOOD, TWO: HUNG})) == f"asked directly: {TWO} timed out after 3 s"
+def test_a_backend_that_times_out_as_nginx_does_is_named_whatever_the_others_return() -> None:
+    assert advice(failed(HUNG, {ONE: GOOD, TWO: HUNG})) == f"probed directly: {TWO} timed out after 3 s"
 
 
-CLOSED = Answer(None, "closed the connection before the answer", harm="closed")
-GARBLED = Answer(None, "does not speak HTTP", harm="garbled")
+CLOSED = Response(None, "closed the connection before the response", cause=Cause.CLOSED)
+GARBLED = Response(None, "does not speak HTTP", cause=Cause.INVALID)
 
 
-def refusal(status: int) -> Answer:
-    return Answer(status, f"answered {status} Any", is_refusal=True)
+def refusal(status: int) -> Response:
+    return Response(status, f"returned {status} Any", is_refusal=True)
 
 
-LARGE = Answer(404, "answered with a header of 20000 bytes, and nginx takes 16384: proxy_buffer_size", harm="large")
+LARGE = Response(
+    404,
+    "returned a header of 20000 bytes, and nginx accepts at most 16384: raise proxy_buffer_size",
+    cause=Cause.HEADER_TOO_LARGE,
+)
 
 
-def loose(answer: Answer | None, *backends: Answer, path: str = "/", **options: t.Any) -> Result:
+def loose(answer: Response | None, *backends: Response, path: str = "/", **options: t.Any) -> Result:
     """A route that fails whose operator gave no probe; without an answer nothing was sent through nginx."""
-    led = {"url": f"ws://a.example{options.pop('asked', '/')}", "exact": options.pop("exact", True)}
+    route_backends = {"url": f"ws://a.example{options.pop('asked', '/')}", "exact": options.pop("exact", True)}
     more = {key: options.pop(key) for key in ("origin", "plain_status") if key in options}
     probe = {
         **failed(NOT_FOUND, path=path).probe,
-        **{"backends": led, "strict": False, **options},
+        **{"backends": route_backends, "strict": False, **options},
     }
     answers = {f"10.0.0.{number}:80": found for number, found in enumerate(backends, 1)}
-    return Result(probe, answer or Answer(None, "not sent"), "", 1.0, answers, held_back=answer is None, **more)
+    return Result(probe, answer or Response(None, "not sent"), "", 1.0, answers, held_back=answer is None, **more)
 
 
 def words(result: Result) -> str:
     """Why it is served and not verified."""
-    judged = diagnosis.judged(result, [])
-    assert judged.failed == (not judged.unverified)
-    return judged.unverified
+    classified = diagnosis.classify(result, [])
+    assert classified.failed == (not classified.unverified)
+    return classified.unverified
 
 
 SOCKET_IO = "set probe.path, such as /socket.io/?EIO=4&transport=websocket"
@@ -297,33 +301,33 @@ SOCKET_IO = "set probe.path, such as /socket.io/?EIO=4&transport=websocket"
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (200, f"the backend itself answers 200 at /; {SOCKET_IO}"),
-        (302, f"the backend itself answers 302 at /; {SOCKET_IO}"),
-        (400, f"the backend itself answers 400 at /; {SOCKET_IO}, or probe.subprotocol"),
-        (401, "the backend itself answers 401 at /; set probe.headers to credentials that it takes"),
-        (403, "the backend itself answers 403 at /; set probe.origin to one that it takes, or probe.headers"),
-        (404, f"the backend itself answers 404 at /; {SOCKET_IO}"),
-        (421, "the backend itself answers 421 at /; set headers.Host to one that it serves"),
-        (426, "the backend itself answers 426 at /; set probe.subprotocol or probe.headers to what it wants"),
-        (429, "the backend itself answers 429 at /; it limits its clients"),
+        (200, f"the backend returns 200 at /; {SOCKET_IO}"),
+        (302, f"the backend returns 302 at /; {SOCKET_IO}"),
+        (400, f"the backend returns 400 at /; {SOCKET_IO}, or probe.subprotocol"),
+        (401, "the backend returns 401 at /; set probe.headers to credentials that it accepts"),
+        (403, "the backend returns 403 at /; set probe.origin to one that it accepts, or probe.headers"),
+        (404, f"the backend returns 404 at /; {SOCKET_IO}"),
+        (421, "the backend returns 421 at /; set headers.Host to one that it serves"),
+        (426, "the backend returns 426 at /; set probe.subprotocol or probe.headers to what it requires"),
+        (429, "the backend returns 429 at /; it limits its clients"),
     ],
 )
-def test_a_backend_that_speaks_websocket_elsewhere_leaves_its_route_not_verified(
+def test_a_route_is_unverified_where_its_backend_rejects_the_handshake(
     websocket: bool | str, status: int, said: str
 ) -> None:
     assert words(loose(refusal(status), refusal(status), websocket=websocket)) == said
 
 
-def test_a_backend_that_hangs_up_leaves_its_route_not_verified() -> None:
-    said = f"the backend itself closes the connection at /; {SOCKET_IO}"
+def test_a_route_is_unverified_where_its_backend_closes_the_connection() -> None:
+    said = f"the backend closes the connection at /; {SOCKET_IO}"
     assert words(loose(None, CLOSED)) == said
     assert words(loose(None, REFUSED, CLOSED, HUNG)) == said
     # It was starting when it was asked first.
     assert words(loose(refusal(502), CLOSED)) == said
 
 
-def test_a_backend_that_leaves_a_handshake_unanswered_and_a_plain_request_not_leaves_its_route_not_verified() -> None:
-    said = "the backend itself leaves a handshake at / unanswered, and a plain request not; "
+def test_a_route_is_unverified_where_its_backend_responds_to_plain_http_only() -> None:
+    said = "the backend does not respond to a handshake at /, but it responds to plain HTTP; "
     assert (
         words(loose(HUNG, HUNG, plain_status=404)) == f"{said}set probe.path or probe.subprotocol to what it waits for"
     )
@@ -332,7 +336,7 @@ def test_a_backend_that_leaves_a_handshake_unanswered_and_a_plain_request_not_le
 
 
 @pytest.mark.parametrize("answer", [None, refusal(403), refusal(404), refusal(200)])
-def test_an_origin_with_which_a_backend_takes_the_handshake_is_all_that_the_hint_says(answer: Answer | None) -> None:
+def test_an_origin_with_which_a_backend_accepts_the_handshake_is_the_only_remedy(answer: Response | None) -> None:
     result = loose(answer, answer or CLOSED, origin="http://a.example:3000")
     assert words(result).endswith("; set probe.origin: http://a.example:3000")
 
@@ -344,11 +348,11 @@ def test_an_origin_with_which_a_backend_takes_the_handshake_is_all_that_the_hint
         ("/chat/", "/", "at /; set probe.path, such as /chat/socket.io/?EIO=4&transport=websocket"),
         ("^~ /chat", "/chat", "at /chat; set probe.path, such as /chat/socket.io/?EIO=4&transport=websocket"),
         ("/socket.io/", "/socket.io/", "at /socket.io/; set probe.path, such as /socket.io/?EIO=4&transport=websocket"),
-        ("= /ws", "/ws?a=b", "at /ws; set probe.path with the query that it wants"),
+        ("= /ws", "/ws?a=b", "at /ws; set probe.path with the query that it requires"),
     ],
 )
-def test_the_path_that_is_named_lies_in_the_location(path: str, asked: str, said: str) -> None:
-    assert words(loose(refusal(404), refusal(404), path=path, asked=asked)) == f"the backend itself answers 404 {said}"
+def test_the_example_path_is_within_the_location(path: str, asked: str, said: str) -> None:
+    assert words(loose(refusal(404), refusal(404), path=path, asked=asked)) == f"the backend returns 404 {said}"
 
 
 @pytest.mark.parametrize(
@@ -370,9 +374,9 @@ def test_the_path_that_is_named_lies_in_the_location(path: str, asked: str, said
         # nginx itself refuses it.
         *(loose(refusal(status), refusal(404)) for status in (403, 421, 426, 429, 502)),
         loose(refusal(404)),
-        loose(Answer(None, "refused the connection: nothing listens there"), refusal(404)),
+        loose(Response(None, "refused the connection: nothing listens there"), refusal(404)),
         # More than the handshake is not as it should be.
-        loose(Answer(404, "answered 404 Any; a plain request was answered 200 OK"), refusal(404)),
+        loose(Response(404, "returned 404 Any; a plain request returned 200 OK"), refusal(404)),
         # A route for plain HTTP, and one whose operator said how it is verified.
         loose(refusal(404), refusal(404), websocket=False),
         loose(refusal(404), refusal(404), strict=True),
@@ -380,24 +384,24 @@ def test_the_path_that_is_named_lies_in_the_location(path: str, asked: str, said
         failed(refusal(404), {ONE: refusal(404)}),
     ],
 )
-def test_any_other_failure_is_one(result: Result) -> None:
+def test_any_other_failure_stays_a_failure(result: Result) -> None:
     assert words(result) == ""
 
 
-def test_a_route_that_was_verified_before_and_is_not_any_more_is_a_failure() -> None:
+def test_a_route_that_passed_before_is_a_failure() -> None:
     result = loose(refusal(404), refusal(404))
-    assert diagnosis.judged(result, [result.route]).failed
+    assert diagnosis.classify(result, [result.route]).failed
 
 
-def test_a_route_that_is_verified_stays_so() -> None:
+def test_a_verified_route_stays_verified() -> None:
     result = Result({**loose(None).probe}, GOOD, "handshake", 1.0)
-    assert diagnosis.judged(result, []) is result
+    assert diagnosis.classify(result, []) is result
 
 
-def test_a_result_that_is_not_verified_is_returned_without_a_failure() -> None:
-    plain = diagnosis.judged(loose(refusal(404), refusal(404)), []).plain()
+def test_an_unverified_route_is_returned_without_a_failure() -> None:
+    plain = diagnosis.classify(loose(refusal(404), refusal(404)), []).as_dict()
     assert (plain["failure"], plain["verified"], plain["status"]) == ("", "", 404)
-    assert plain["unverified"].startswith("the backend itself answers 404")
+    assert plain["unverified"].startswith("the backend returns 404")
 
 
 @pytest.mark.parametrize(
@@ -405,27 +409,27 @@ def test_a_result_that_is_not_verified_is_returned_without_a_failure() -> None:
     [
         (
             loose(refusal(404), refusal(404), exact=False),
-            "answered 404; asked directly, without what its headers and directives change, the backend answers 404 "
+            "returned 404; probed directly, without what its headers and directives change, the backend returns 404 "
             f"at / too; {SOCKET_IO}",
         ),
         (
             loose(refusal(502), CLOSED, exact=False),
-            "answered 502; asked directly, without what its headers and directives change, the backend closes the "
+            "returned 502; probed directly, without what its headers and directives change, the backend closes the "
             f"connection at /; {SOCKET_IO}",
         ),
         (loose(refusal(401), refusal(404), exact=False), ""),
         (loose(refusal(502), CLOSED, refusal(404), exact=False), ""),
     ],
 )
-def test_where_nginx_changes_the_request_no_backend_is_said_to_answer_the_same(result: Result, said: str) -> None:
+def test_where_nginx_changes_the_request_the_difference_is_mentioned(result: Result, said: str) -> None:
     assert words(result) == said
-    if said and result.answer.status == 404:
+    if said and result.response.status == 404:
         assert advice(result).startswith(
-            "asked directly, without what its headers and directives change, 10.0.0.1:80 answers 404 too: "
+            "probed directly, without what its headers and directives change, 10.0.0.1:80 returns 404 too: "
         )
 
 
-@pytest.mark.parametrize(("answer", "direct"), [(FORBIDDEN, FORBIDDEN), (Answer(None, "not sent"), CLOSED)])
-def test_the_origin_that_helps_is_named_where_a_route_fails(answer: Answer, direct: Answer) -> None:
+@pytest.mark.parametrize(("answer", "direct"), [(FORBIDDEN, FORBIDDEN), (Response(None, "not sent"), CLOSED)])
+def test_an_accepted_origin_is_named_where_a_route_fails(answer: Response, direct: Response) -> None:
     result = replace(failed(answer, {ONE: direct}), origin="http://a.example:3000")
     assert advice(result).endswith("set probe.origin: http://a.example:3000")

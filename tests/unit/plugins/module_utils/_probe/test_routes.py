@@ -17,7 +17,8 @@ from types import SimpleNamespace
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import routes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_head import accept_value
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import accept_value
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -100,11 +101,13 @@ def result_of(port: int, websocket: bool | str, patience: float = 0.0, **options
     return result
 
 
-def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: t.Any) -> t.Mapping[str, routes.Answer]:
-    """What the backends of a route answer that nothing serves."""
+def backends_of(
+    port: int, *addresses: str, websocket: bool | str = True, **backends: t.Any
+) -> t.Mapping[str, routes.Response]:
+    """The responses of the backends of a route that nothing serves."""
     scheme = "ws" if websocket else "http"
-    led = {"url": f"{scheme}://a.example/y", "addresses": list(addresses), **backends}
-    (result,) = routes.ask_backends([result_of(port, websocket, backends=led)])
+    route_backends = {"url": f"{scheme}://a.example/y", "addresses": list(addresses), **backends}
+    (result,) = routes.probe_backends([result_of(port, websocket, backends=route_backends)])
     return result.backends
 
 
@@ -119,7 +122,7 @@ def asked(port: int, *addresses: str, websocket: bool | str = True, **backends: 
         (False, http.HTTPStatus.OK, http.HTTPStatus.OK, 200, "plain HTTP, upgrade not passed on"),
     ],
 )
-def test_a_route_that_answers_as_it_should_is_verified(
+def test_a_route_whose_response_is_right_passes(
     websocket: bool | str,
     plain: http.HTTPStatus | None,
     upgrade: http.HTTPStatus | None,
@@ -128,7 +131,7 @@ def test_a_route_that_answers_as_it_should_is_verified(
 ) -> None:
     with backend(plain, upgrade) as port:
         result = result_of(port, websocket)
-    assert (result.answer, result.verified, result.failed) == (routes.Answer(status, ""), verified, False)
+    assert (result.response, result.verified, result.failed) == (routes.Response(status, ""), verified, False)
     assert result.milliseconds
     assert result.milliseconds > 0
 
@@ -136,24 +139,24 @@ def test_a_route_that_answers_as_it_should_is_verified(
 @pytest.mark.parametrize(
     ("websocket", "plain", "upgrade", "failure"),
     [
-        (True, None, http.HTTPStatus.OK, "answered 200 OK"),
-        ("required", http.HTTPStatus.OK, None, "a plain request was answered 200 OK, not 426 Upgrade Required"),
-        ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "answered 403 Forbidden"),
+        (True, None, http.HTTPStatus.OK, "returned 200 OK"),
+        ("required", http.HTTPStatus.OK, None, "a plain request returned 200 OK, not 426 Upgrade Required"),
+        ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "returned 403 Forbidden"),
         (False, http.HTTPStatus.OK, None, "the upgrade was passed on, although websocket is false"),
-        (False, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.BAD_REQUEST, "answered 502 Bad Gateway"),
-        (False, http.HTTPStatus.MISDIRECTED_REQUEST, http.HTTPStatus.BAD_REQUEST, "answered 421 Misdirected Request"),
+        (False, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.BAD_REQUEST, "returned 502 Bad Gateway"),
+        (False, http.HTTPStatus.MISDIRECTED_REQUEST, http.HTTPStatus.BAD_REQUEST, "returned 421 Misdirected Request"),
     ],
 )
-def test_a_route_that_answers_otherwise_is_not(
+def test_a_route_with_another_response_fails(
     websocket: bool | str, plain: http.HTTPStatus | None, upgrade: http.HTTPStatus | None, failure: str
 ) -> None:
     with backend(plain, upgrade) as port:
         result = result_of(port, websocket)
-    assert failure in result.answer.failure
+    assert failure in result.response.failure
     assert (result.verified, result.failed) == ("", True)
 
 
-def test_a_plain_route_that_leaves_a_handshake_without_an_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plain_route_that_does_not_respond_to_a_handshake_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_SECONDS", 0.3)
 
     def answer(connection: socket.socket) -> None:
@@ -164,42 +167,42 @@ def test_a_plain_route_that_leaves_a_handshake_without_an_answer_is_not(monkeypa
 
     with conversation(answer) as port:
         result = result_of(port, False)
-    assert result.answer.failure.startswith("a handshake was not answered: timed out after 0.3 s")
-    assert result.answer.status == 200
+    assert result.response.failure.startswith("no response to a handshake: timed out after 0.3 s")
+    assert result.response.status == 200
 
 
-def test_a_route_where_nothing_listens_is_not(closed_port: int) -> None:
+def test_a_route_where_nothing_listens_fails(closed_port: int) -> None:
     result = result_of(closed_port, False)
-    assert "refused" in result.answer.failure
-    assert (result.answer.status, result.milliseconds) == (None, None)
+    assert "refused" in result.response.failure
+    assert (result.response.status, result.milliseconds) == (None, None)
 
 
-def test_a_route_that_hangs_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_route_that_hangs_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_SECONDS", 0.2)
     with conversation(hang) as port:
         result = result_of(port, True)
-    assert "timed out after 0.2 s" in result.answer.failure
-    assert result.answer.status is None
+    assert "timed out after 0.2 s" in result.response.failure
+    assert result.response.status is None
 
 
-def test_a_handshake_that_fails_is_told_without_advice() -> None:
+def test_a_failed_handshake_is_reported_without_advice() -> None:
     with backend(upgrade=http.HTTPStatus.FORBIDDEN) as port:
-        assert result_of(port, True).answer == routes.Answer(403, "answered 403 Forbidden")
+        assert result_of(port, True).response == routes.Response(403, "returned 403 Forbidden")
 
 
-def test_a_probe_that_cannot_be_asked_is_not_verified_and_stops_no_other(closed_port: int) -> None:
+def test_an_invalid_probe_fails_and_stops_no_other(closed_port: int) -> None:
     with backend() as port:
         broken = probe_of(port, True, headers={"Upgrade": "h2c"})
         first, second = routes.probe_all([broken, probe_of(port, True)])
-    assert "'Upgrade' cannot be set here" in first.answer.failure
-    assert first.answer.status is None
+    assert "'Upgrade' cannot be set here" in first.response.failure
+    assert first.response.status is None
     assert second.verified == "handshake"
 
 
 def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
     with backend() as port:
         result = result_of(port, True, at="sites[0].locations[0]")
-        assert result.plain() == {
+        assert result.as_dict() == {
             "site": "a.example",
             "path": "/x",
             "status": 101,
@@ -210,7 +213,7 @@ def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
             "expires": None,
         }
         assert result.route == f"127.0.0.1:{port} a.example /x"
-    assert result_of(port, True).plain()["failure"] == result_of(port, True).answer.failure != ""
+    assert result_of(port, True).as_dict()["failure"] == result_of(port, True).response.failure != ""
 
 
 @pytest.mark.parametrize("other", [{"site": "b.example"}, {"path": "/z"}, {"connect_to": "127.0.0.2:80"}])
@@ -219,12 +222,12 @@ def test_a_route_is_another_one_on_another_site_path_or_address(other: dict[str,
     assert routes.route(probe_of(80, True)) == routes.route(probe_of(80, False, origin="https://a.example", wait=1))
 
 
-def test_many_routes_are_verified_side_by_side_and_in_their_order() -> None:
+def test_many_routes_are_probed_in_parallel_and_returned_in_order() -> None:
     number = 20
-    all_are_asked = threading.Barrier(number, timeout=PATIENCE)
+    all_are_probed = threading.Barrier(number, timeout=PATIENCE)
 
     def meet(connection: ServerConnection, request: Request) -> Response | None:
-        all_are_asked.wait()
+        all_are_probed.wait()
         return None
 
     with serve(lambda connection: None, "127.0.0.1", 0, process_request=meet) as server:
@@ -239,16 +242,16 @@ def test_many_routes_are_verified_side_by_side_and_in_their_order() -> None:
 
 
 def test_without_probes_there_are_no_results() -> None:
-    assert routes.ask_backends(routes.probe_all([])) == []
+    assert routes.probe_backends(routes.probe_all([])) == []
 
 
-@pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "answered 503 Service Unavailable, not 200")])
-def test_a_route_may_be_told_what_to_answer(status: int, failure: str) -> None:
+@pytest.mark.parametrize(("status", "failure"), [(503, ""), (200, "returned 503 Service Unavailable, not 200")])
+def test_a_probe_may_expect_a_status(status: int, failure: str) -> None:
     with backend(http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.BAD_REQUEST) as port:
-        assert result_of(port, False, status=status).answer == routes.Answer(503, failure)
+        assert result_of(port, False, status=status).response == routes.Response(503, failure)
 
 
-def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> None:
+def test_a_route_is_probed_with_the_headers_and_the_message_of_its_probe() -> None:
     requests: list[Request] = []
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
@@ -276,13 +279,13 @@ def test_a_route_is_asked_with_the_headers_and_the_message_of_its_probe() -> Non
         server.shutdown()
         thread.join()
     assert heard.verified == "handshake, message"
-    assert "the last text message that came was" in silent.answer.failure
+    assert "the last text message received was" in silent.response.failure
     assert [(item.headers["Origin"], item.headers["X-Token"]) for item in requests] == [
         ("https://a.example", "secret")
     ] * 2
 
 
-def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its_backend_without() -> None:
+def test_a_route_behind_a_load_balancer_is_probed_with_the_proxy_protocol_and_its_backend_without() -> None:
     heard: list[bytes] = []
 
     def answer(connection: socket.socket) -> None:
@@ -293,8 +296,8 @@ def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its
         connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
 
     with conversation(answer) as port:
-        led = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
-        result_of(port, True, proxy_protocol=True, backends=led)
+        route_backends = {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
+        result_of(port, True, proxy_protocol=True, backends=route_backends)
         result_of(port, True, proxy_protocol=False)
     directly, asked, without = heard
     assert directly.startswith(b"GET / HTTP/1.1\r\n")
@@ -302,15 +305,15 @@ def test_a_route_behind_a_load_balancer_is_asked_with_the_proxy_protocol_and_its
     assert without.startswith(b"GET /x HTTP/1.1\r\n")
 
 
-def test_a_route_is_asked_with_the_client_certificate_of_its_probe(tmp_path: Path) -> None:
+def test_a_route_is_probed_with_the_client_certificate_of_its_probe(tmp_path: Path) -> None:
     """That it is shown is for the probe to probe; what is given here does not exist."""
     certificate, key = f"{tmp_path}/none.pem", f"{tmp_path}/none.key"
     with conversation(hang_up) as port:
         url = f"wss://a.example:{port}/x"
         alone = result_of(port, True, url=url, ssl_certificate=certificate)
         both = result_of(port, True, url=url, ssl_certificate=certificate, ssl_certificate_key=key)
-    assert f"client certificate of {certificate}: " in alone.answer.failure
-    assert f"client certificate of {certificate} and {key}: " in both.answer.failure
+    assert f"client certificate of {certificate}: " in alone.response.failure
+    assert f"client certificate of {certificate} and {key}: " in both.response.failure
 
 
 @contextmanager
@@ -333,16 +336,16 @@ def late_backend(number: int, status: http.HTTPStatus = http.HTTPStatus.BAD_GATE
 @pytest.mark.parametrize(
     ("patience", "options"), [(0.0, {"wait": 5}), (5.0, {}), (5.0, {"wait": None}), (5.0, {"wait": 0})]
 )
-def test_a_route_without_a_backend_yet_is_asked_again_while_there_is_time(
+def test_a_route_without_a_backend_yet_is_probed_again_while_there_is_time(
     patience: float, options: dict[str, t.Any]
 ) -> None:
     with late_backend(2) as port:
         assert result_of(port, True, patience, **options).verified == "handshake"
 
 
-def test_a_route_is_asked_once_without_patience() -> None:
+def test_a_route_is_probed_once_without_patience() -> None:
     with late_backend(1) as port:
-        assert "answered 502 Bad Gateway" in result_of(port, True).answer.failure
+        assert "returned 502 Bad Gateway" in result_of(port, True).response.failure
         assert result_of(port, True).verified == "handshake"
 
 
@@ -363,17 +366,17 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def test_patience_has_an_end(pauses: list[float]) -> None:
     with late_backend(1000) as port:
-        assert result_of(port, True, 0.3).answer.status == 502
+        assert result_of(port, True, 0.3).response.status == 502
     assert pauses == [0.2, 0.4]
 
 
 @pytest.mark.parametrize("websocket", [True, "required"])
-def test_a_route_whose_limits_are_reached_is_asked_again_without_patience_too(websocket: bool | str) -> None:
+def test_a_route_whose_limits_are_reached_is_probed_again_without_patience_too(websocket: bool | str) -> None:
     with late_backend(3, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
         assert result_of(port, websocket).verified.startswith("handshake")
 
 
-def test_a_plain_request_that_the_limits_refuse_is_made_again() -> None:
+def test_a_plain_request_that_the_limits_reject_is_repeated() -> None:
     statuses = iter([http.HTTPStatus.TOO_MANY_REQUESTS] * 3)
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
@@ -391,14 +394,14 @@ def test_a_plain_request_that_the_limits_refuse_is_made_again() -> None:
 
 
 @pytest.mark.parametrize("websocket", [True, "required", False])
-def test_a_route_whose_limits_stay_reached_is_not_verified(pauses: list[float], websocket: bool | str) -> None:
+def test_a_route_whose_limits_stay_reached_fails(pauses: list[float], websocket: bool | str) -> None:
     with late_backend(1000, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
-        answer = result_of(port, websocket).answer
-    assert answer == routes.Answer(429, "answered 429 Too Many Requests")
+        answer = result_of(port, websocket).response
+    assert answer == routes.Response(429, "returned 429 Too Many Requests")
     assert pauses == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0, 1.0]
 
 
-def test_a_plain_route_that_asks_for_a_certificate_is_not_verified() -> None:
+def test_a_plain_route_that_requires_a_certificate_fails() -> None:
     page = b"<html>\r\n<head><title>400 No required SSL certificate was sent</title></head>\r\n"
 
     def answer(connection: socket.socket) -> None:
@@ -406,50 +409,54 @@ def test_a_plain_route_that_asks_for_a_certificate_is_not_verified() -> None:
         connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n" + page)
 
     with conversation(answer) as port:
-        assert result_of(port, False).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
-        assert result_of(port, True).answer == routes.Answer(400, "answered 400 No required SSL certificate was sent")
+        assert result_of(port, False).response == routes.Response(
+            400, "returned 400 No required SSL certificate was sent"
+        )
+        assert result_of(port, True).response == routes.Response(
+            400, "returned 400 No required SSL certificate was sent"
+        )
 
 
-def test_backends_of_routes_that_fail_are_asked_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_of_failed_routes_are_probed_directly(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_BACKEND_SECONDS", 0.3)
     with backend() as good, backend(upgrade=http.HTTPStatus.OK) as plain, conversation(hang_up) as gone, conversation(
         hang
     ) as hung:
         ports = {"good": good, "plain": plain, "gone": gone, "hung": hung, "closed": closed_port}
-        answers = asked(closed_port, *(f"127.0.0.1:{port}" for port in ports.values()))
+        answers = backends_of(closed_port, *(f"127.0.0.1:{port}" for port in ports.values()))
     found = {name: answers[f"127.0.0.1:{port}"] for name, port in ports.items()}
     assert list(answers) == [f"127.0.0.1:{port}" for port in ports.values()]
-    assert found["good"] == routes.Answer(101, "")
-    assert found["plain"] == routes.Answer(200, "answered 200 OK")
-    assert found["gone"] == routes.Answer(None, "closed the connection before the answer")
+    assert found["good"] == routes.Response(101, "")
+    assert found["plain"] == routes.Response(200, "returned 200 OK")
+    assert found["gone"] == routes.Response(None, "closed the connection before the response")
     assert "timed out after 0.3 s" in found["hung"].failure
     assert found["hung"].status is None
-    assert [found[name].state for name in ports] == ["up", "answered", "closed", "silent", "refused"]
-    assert found["closed"] == routes.Answer(None, "refused the connection: nothing listens there")
+    assert [found[name].state for name in ports] == ["up", "unexpected", "closed", "timeout", "refused"]
+    assert found["closed"] == routes.Response(None, "refused the connection: nothing listens there")
 
 
-def test_backends_that_hang_fail_in_the_same_words(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_that_hang_have_the_same_failure(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_BACKEND_SECONDS", 0.3)
     with conversation(hang) as one, conversation(hang) as other:
-        answers = asked(closed_port, f"127.0.0.1:{one}", f"127.0.0.1:{other}")
+        answers = backends_of(closed_port, f"127.0.0.1:{one}", f"127.0.0.1:{other}")
     assert len(set(answers.values())) == 1
 
 
-def test_a_backend_on_a_unix_socket_is_told_without_its_path(closed_port: int, tmp_path: Path) -> None:
+def test_the_failure_of_a_backend_on_a_unix_socket_is_without_its_path(closed_port: int, tmp_path: Path) -> None:
     address = f"unix:{tmp_path}/nothing"
-    assert asked(closed_port, address) == {address: routes.Answer(None, "does not exist")}
+    assert backends_of(closed_port, address) == {address: routes.Response(None, "does not exist")}
 
 
 @pytest.mark.parametrize("status", [http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND])
-def test_a_backend_of_a_plain_route_is_asked_without_an_upgrade(closed_port: int, status: http.HTTPStatus) -> None:
+def test_a_backend_of_a_plain_route_is_probed_without_an_upgrade(closed_port: int, status: http.HTTPStatus) -> None:
     with backend(status, http.HTTPStatus.GONE) as port:
-        answers = asked(closed_port, f"127.0.0.1:{port}", websocket=False)
-    assert answers == {f"127.0.0.1:{port}": routes.Answer(status, "")}
+        answers = backends_of(closed_port, f"127.0.0.1:{port}", websocket=False)
+    assert answers == {f"127.0.0.1:{port}": routes.Response(status, "")}
 
 
-def test_a_backend_of_a_plain_route_fails_with_a_status_that_is_no_probe(closed_port: int) -> None:
+def test_a_backend_of_a_plain_route_fails_with_a_status_of_a_gateway_error(closed_port: int) -> None:
     with backend(http.HTTPStatus.SERVICE_UNAVAILABLE) as port:
-        answers = asked(closed_port, f"127.0.0.1:{port}", websocket=False)
+        answers = backends_of(closed_port, f"127.0.0.1:{port}", websocket=False)
     assert answers[f"127.0.0.1:{port}"].failure
 
 
@@ -458,13 +465,13 @@ def test_a_backend_that_does_not_say_what_is_expected_fails(monkeypatch: pytest.
     monkeypatch.setattr(routes, "_BACKEND_SECONDS", 0.3)
     with backend() as port:
         address = f"127.0.0.1:{port}"
-        led = {"url": "ws://a.example/", "addresses": [address]}
-        (result,) = routes.ask_backends([result_of(port, True, send="hi", expect="ho", backends=led)])
+        route_backends = {"url": "ws://a.example/", "addresses": [address]}
+        (result,) = routes.probe_backends([result_of(port, True, send="hi", expect="ho", backends=route_backends)])
     assert result.failed
     assert result.backends[address].failure
 
 
-def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
+def test_a_backend_is_probed_with_the_headers_that_nginx_sends(closed_port: int) -> None:
     requests: list[Request] = []
 
     def answer(connection: ServerConnection, request: Request) -> Response | None:
@@ -475,18 +482,18 @@ def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         address = f"127.0.0.1:{server.socket.getsockname()[1]}"
-        led = {
+        route_backends = {
             "url": "ws://backend.example/y",
             "addresses": [address],
             "forwarded": {"Host": "a.example:3000", "X-Real-IP": "::1", "Forwarded": ""},
             "headers": {"X-Tenant": "a"},
         }
         asked = {"X-Token": "secret", "host": "b.example", "x-real-ip": "192.0.2.1", "forwarded": "for=_a"}
-        options: dict[str, t.Any] = {"headers": asked, "origin": "https://a.example", "backends": led}
-        (result,) = routes.ask_backends([result_of(closed_port, True, **options)])
+        options: dict[str, t.Any] = {"headers": asked, "origin": "https://a.example", "backends": route_backends}
+        (result,) = routes.probe_backends([result_of(closed_port, True, **options)])
         server.shutdown()
         thread.join()
-    assert result.backends == {address: routes.Answer(101, "")}
+    assert result.backends == {address: routes.Response(101, "")}
     # Once to see whether it does harm, and once to know why the route is not verified.
     request, _again = requests
     names = ("Host", "X-Real-IP", "X-Tenant", "X-Token", "Origin")
@@ -495,22 +502,22 @@ def test_a_backend_is_asked_as_nginx_asks_it(closed_port: int) -> None:
     assert request.path == "/y"
 
 
-def test_a_backend_that_cannot_be_asked_is_told_so(closed_port: int) -> None:
-    answers = asked(closed_port, "127.0.0.1:80", headers={"Upgrade": "h2c"})
+def test_an_invalid_probe_of_a_backend_is_reported(closed_port: int) -> None:
+    answers = backends_of(closed_port, "127.0.0.1:80", headers={"Upgrade": "h2c"})
     assert "'Upgrade' cannot be set here" in answers["127.0.0.1:80"].failure
 
 
-def test_each_failed_route_gets_the_answers_of_its_own_backends(closed_port: int) -> None:
-    def led(port: int) -> dict[str, t.Any]:
+def test_each_failed_route_gets_the_responses_of_its_own_backends(closed_port: int) -> None:
+    def route_backends(port: int) -> dict[str, t.Any]:
         return {"url": "ws://a.example/", "addresses": [f"127.0.0.1:{port}"]}
 
     with backend() as good, backend(upgrade=http.HTTPStatus.FORBIDDEN) as bad:
-        results = routes.ask_backends(
+        results = routes.probe_backends(
             routes.probe_all(
                 [
-                    probe_of(closed_port, True, backends=led(good)),
-                    probe_of(good, True, backends=led(bad)),
-                    probe_of(closed_port, True, backends=led(bad)),
+                    probe_of(closed_port, True, backends=route_backends(good)),
+                    probe_of(good, True, backends=route_backends(bad)),
+                    probe_of(closed_port, True, backends=route_backends(bad)),
                     probe_of(closed_port, True, backends=None),
                 ]
             )
@@ -519,7 +526,7 @@ def test_each_failed_route_gets_the_answers_of_its_own_backends(closed_port: int
     assert [result.verified for result in results] == ["", "handshake", "", ""]
 
 
-def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_verified(tmp_path: Path) -> None:
+def test_the_expiry_of_the_certificate_is_returned_also_where_a_route_fails(tmp_path: Path) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a.example")])
     signed = (
@@ -544,7 +551,7 @@ def test_the_end_of_the_certificate_is_returned_also_where_a_route_is_not_verifi
         server.shutdown()
         thread.join()
     assert (verified.verified, failed.failed) == ("handshake", True)
-    assert verified.plain()["expires"] == failed.plain()["expires"] == "2021-02-03T04:05:06Z"
+    assert verified.as_dict()["expires"] == failed.as_dict()["expires"] == "2021-02-03T04:05:06Z"
 
 
 class Counting:
@@ -568,7 +575,7 @@ NOWHERE = (b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",)
 FAILING = (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",)
 
 
-def led_to(*ports: int, **options: t.Any) -> dict[str, t.Any]:
+def backends_at(*ports: int, **options: t.Any) -> dict[str, t.Any]:
     return {"url": "ws://a.example/y", "addresses": [f"127.0.0.1:{port}" for port in ports], **options}
 
 
@@ -576,42 +583,42 @@ def led_to(*ports: int, **options: t.Any) -> dict[str, t.Any]:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (HANGING_UP, "closed the connection before the answer"),
+        (HANGING_UP, "closed the connection before the response"),
         (GARBLED, "does not speak HTTP"),
-        (LARGE, "answered with a header of 36902 bytes, and nginx takes 36864: proxy_buffer_size"),
+        (LARGE, "returned a header of 36902 bytes, and nginx accepts at most 36864: raise proxy_buffer_size"),
     ],
     ids=["hanging-up", "garbled", "large"],
 )
-def test_what_nginx_would_count_against_a_backend_does_not_get_to_it_through_nginx(
+def test_nothing_is_sent_through_nginx_that_it_would_count_against_a_backend(
     websocket: bool | str, words: tuple[bytes, ...], said: str
 ) -> None:
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(Counting(*words)) as one, conversation(Counting(*words)) as other:
-        result = result_of(port, websocket, backends=led_to(one, other))
-        again = result_of(port, websocket, patience=0.5, wait=0.5, backends=led_to(one, other))
+        result = result_of(port, websocket, backends=backends_at(one, other))
+        again = result_of(port, websocket, patience=0.5, wait=0.5, backends=backends_at(one, other))
     assert nginx.heard == []
     for found in (result, again):
         assert found.held_back
-        assert found.answer == routes.Answer(
-            None, "not sent through nginx: no server gives a response that nginx takes"
+        assert found.response == routes.Response(
+            None, "not sent through nginx: no server gives a response that nginx accepts"
         )
         assert list(found.backends) == [f"127.0.0.1:{one}", f"127.0.0.1:{other}"]
         assert all(said in answer.failure for answer in found.backends.values())
 
 
-def test_what_a_backend_answers_by_http_does_no_harm_and_is_asked_through_nginx() -> None:
+def test_a_route_whose_backend_gives_an_http_response_is_probed_through_nginx() -> None:
     nginx = Counting(*FAILING)
     for words in (NOWHERE, FAILING):
         with conversation(nginx) as port, conversation(Counting(*words)) as one:
-            assert result_of(port, True, backends=led_to(one)).answer.status == 502
+            assert result_of(port, True, backends=backends_at(one)).response.status == 502
     assert len(nginx.heard) == 2
 
 
-def test_a_header_may_be_as_large_as_nginx_takes_it() -> None:
+def test_a_header_may_be_as_large_as_nginx_accepts() -> None:
     nginx, words = Counting(*FAILING), b"".join(LARGE)
     with conversation(nginx) as port, conversation(Counting(words)) as one:
-        assert not result_of(port, True, backends=led_to(one, header_size=len(words))).held_back
-        assert result_of(port, True, backends=led_to(one, header_size=len(words) - 1)).held_back
+        assert not result_of(port, True, backends=backends_at(one, header_size=len(words))).held_back
+        assert result_of(port, True, backends=backends_at(one, header_size=len(words) - 1)).held_back
     assert len(nginx.heard) == 1
 
 
@@ -623,7 +630,7 @@ def wait_for_another_handshake(connection: socket.socket) -> None:
         connection.sendall(NOWHERE[0])
 
 
-def test_what_a_backend_answers_to_a_plain_request_is_asked_where_it_leaves_a_handshake_unanswered(
+def test_a_backend_that_does_not_respond_to_a_handshake_is_probed_by_plain_http(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(routes, "_BACKEND_SECONDS", 0.3)
@@ -631,7 +638,7 @@ def test_what_a_backend_answers_to_a_plain_request_is_asked_where_it_leaves_a_ha
 
     def plain_status(backend: t.Callable[[socket.socket], None], **options: t.Any) -> int | None:
         with conversation(hang) as port, conversation(backend) as one:
-            (result,) = routes.ask_backends([result_of(port, True, backends=led_to(one), **options)])
+            (result,) = routes.probe_backends([result_of(port, True, backends=backends_at(one), **options)])
         return result.plain_status
 
     assert plain_status(wait_for_another_handshake, strict=False) == 404
@@ -640,51 +647,51 @@ def test_what_a_backend_answers_to_a_plain_request_is_asked_where_it_leaves_a_ha
     assert plain_status(Counting(*NOWHERE), strict=False) is None
 
 
-def test_backends_that_refuse_or_are_silent_do_no_harm(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backends_that_refuse_or_time_out_do_no_harm(closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_BACKEND_SECONDS", 0.3)
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang) as hung:
         for ports in ((closed_port,), (hung,), (closed_port, hung)):
-            assert not result_of(port, True, backends=led_to(*ports)).held_back
+            assert not result_of(port, True, backends=backends_at(*ports)).held_back
     assert len(nginx.heard) == 3
 
 
-def test_one_backend_that_answers_is_enough(closed_port: int) -> None:
+def test_one_backend_that_responds_is_enough(closed_port: int) -> None:
     nginx, gone, there = Counting(*FAILING), Counting(), Counting(*NOWHERE)
     with conversation(nginx) as port, conversation(gone) as one, conversation(there) as other:
         for number in range(8):
             # Whichever of them is asked first.
-            assert not result_of(port, True, path=f"/{number}", backends=led_to(one, closed_port, other)).held_back
+            assert not result_of(port, True, path=f"/{number}", backends=backends_at(one, closed_port, other)).held_back
     assert len(nginx.heard) == len(there.heard) == 8
 
 
-def test_backends_that_are_not_reached_do_not_hide_one_that_hangs_up(closed_port: int) -> None:
+def test_unreachable_backends_do_not_hide_one_that_closes_the_connection(closed_port: int) -> None:
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang_up) as gone:
         for number in range(8):
-            assert result_of(port, True, path=f"/{number}", backends=led_to(closed_port, gone)).held_back
+            assert result_of(port, True, path=f"/{number}", backends=backends_at(closed_port, gone)).held_back
     assert nginx.heard == []
 
 
-def test_each_route_asks_one_backend_and_together_they_ask_all() -> None:
+def test_each_route_probes_one_backend_and_together_they_probe_all() -> None:
     nginx, servers = Counting(*FAILING), [Counting(*NOWHERE) for _number in range(3)]
     with conversation(nginx) as port, conversation(servers[0]) as a, conversation(servers[1]) as b, conversation(
         servers[2]
     ) as c:
         for number in range(30):
-            result_of(port, True, path=f"/{number}", backends=led_to(a, b, c))
+            result_of(port, True, path=f"/{number}", backends=backends_at(a, b, c))
     assert sum(len(server.heard) for server in servers) == 30
     assert all(server.heard for server in servers)
 
 
-def test_a_question_that_only_nginx_can_ask_goes_through_it_once_whatever_is_answered_directly() -> None:
+def test_a_request_that_nginx_changes_is_sent_through_it_once_whatever_the_backends_return() -> None:
     nginx = Counting(*FAILING)
     with conversation(nginx) as port, conversation(hang_up) as gone:
-        result = result_of(port, True, patience=1, wait=1, backends=led_to(gone, exact=False))
-    assert (result.held_back, result.answer.status, len(nginx.heard)) == (False, 502, 1)
+        result = result_of(port, True, patience=1, wait=1, backends=backends_at(gone, exact=False))
+    assert (result.held_back, result.response.status, len(nginx.heard)) == (False, 502, 1)
 
 
-def test_a_route_that_fails_is_asked_again_after_ever_longer_pauses(pauses: list[float]) -> None:
+def test_a_failed_route_is_probed_again_after_ever_longer_pauses(pauses: list[float]) -> None:
     with conversation(Counting(*FAILING)) as port:
         result_of(port, True, patience=1.0)
         assert pauses == [0.2, 0.4, 0.8]
@@ -693,7 +700,7 @@ def test_a_route_that_fails_is_asked_again_after_ever_longer_pauses(pauses: list
     assert pauses == [0.2, 0.4, 0.8, 1.0, 1.0, 1.0]
 
 
-def test_what_asks_a_backend_once_does_not_send_the_message_of_the_probe() -> None:
+def test_the_first_direct_probe_does_not_send_the_message() -> None:
     heard: list[str | bytes] = []
 
     def converse(connection: ServerConnection) -> None:
@@ -702,7 +709,7 @@ def test_what_asks_a_backend_once_does_not_send_the_message_of_the_probe() -> No
     with serve(converse, "127.0.0.1", 0) as server, conversation(Counting(*FAILING)) as port:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        result_of(port, True, send="pay", backends=led_to(server.socket.getsockname()[1]))
+        result_of(port, True, send="pay", backends=backends_at(server.socket.getsockname()[1]))
         server.shutdown()
         thread.join()
     assert heard == []
@@ -725,50 +732,54 @@ def wanting(origin: str, words: tuple[bytes, ...]) -> t.Callable[[socket.socket]
 
 
 @pytest.mark.parametrize("words", [NOWHERE, HANGING_UP], ids=["refusing", "hanging-up"])
-def test_an_origin_that_a_backend_takes_is_found(words: tuple[bytes, ...], closed_port: int) -> None:
+def test_an_origin_that_a_backend_accepts_is_found(words: tuple[bytes, ...], closed_port: int) -> None:
     known = ["http://a.example:3000", "https://app.example"]
     with conversation(wanting(known[1], words)) as one, conversation(Counting(*NOWHERE)) as port:
         for origins, origin in ((known, known[1]), (known[:1], ""), ([], "")):
-            led = led_to(closed_port, one, origins=origins)
-            (found,) = routes.ask_backends([result_of(port, True, backends=led)])
+            route_backends = backends_at(closed_port, one, origins=origins)
+            (found,) = routes.probe_backends([result_of(port, True, backends=route_backends)])
             assert found.origin == origin
-        (told,) = routes.ask_backends([result_of(port, True, origin=known[1], backends=led_to(one, origins=known))])
+        (told,) = routes.probe_backends(
+            [result_of(port, True, origin=known[1], backends=backends_at(one, origins=known))]
+        )
     assert told.origin == ""
 
 
-def test_a_header_origin_of_the_location_takes_the_place_of_a_clients(closed_port: int) -> None:
+def test_a_header_origin_of_the_location_replaces_that_of_the_client(closed_port: int) -> None:
     with conversation(wanting("http://inner", NOWHERE)) as one:
-        led = led_to(one, headers={"origin": "http://inner"})
-        (found,) = routes.ask_backends([result_of(closed_port, True, origin="http://outer", backends=led)])
+        route_backends = backends_at(one, headers={"origin": "http://inner"})
+        (found,) = routes.probe_backends([result_of(closed_port, True, origin="http://outer", backends=route_backends)])
     assert [answer.status for answer in found.backends.values()] == [101]
 
 
 @pytest.mark.parametrize(("status", "is_refusal"), [(404, True), (502, True), (None, False), (101, False)])
-def test_a_handshake_that_is_answered_otherwise_is_a_refusal(status: int | None, is_refusal: bool) -> None:
+def test_another_status_to_a_handshake_is_a_refusal(status: int | None, is_refusal: bool) -> None:
     words = {404: NOWHERE, 502: FAILING, None: HANGING_UP}.get(status, (b"HTTP/1.1 101 Switching\r\n\r\n",))
     with conversation(Counting(*words)) as port:
-        answer = result_of(port, True).answer
+        answer = result_of(port, True).response
     assert (answer.status, answer.is_refusal) == (status, is_refusal)
 
 
-def test_a_strict_route_that_lets_plain_requests_through_is_no_mere_refusal() -> None:
+def test_a_required_route_that_passes_plain_requests_on_is_no_mere_refusal() -> None:
     with backend(http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND) as port:
-        answer = result_of(port, "required").answer
-    assert answer.failure == "answered 404 Not Found; a plain request was answered 200 OK, not 426 Upgrade Required"
+        answer = result_of(port, "required").response
+    assert answer.failure == "returned 404 Not Found; a plain request returned 200 OK, not 426 Upgrade Required"
     assert not answer.is_refusal
 
 
-def test_a_backend_that_hangs_up_is_told_from_others_that_give_no_answer(closed_port: int) -> None:
+def test_the_states_of_backends_without_a_response_are_distinguished(closed_port: int) -> None:
     with conversation(hang_up) as gone, conversation(Counting(*GARBLED)) as garbled:
-        answers = asked(closed_port, f"127.0.0.1:{gone}", f"127.0.0.1:{garbled}", f"127.0.0.1:{closed_port}")
+        answers = backends_of(closed_port, f"127.0.0.1:{gone}", f"127.0.0.1:{garbled}", f"127.0.0.1:{closed_port}")
     assert [answer.state for answer in answers.values()] == ["closed", "failed", "refused"]
 
 
 @pytest.mark.parametrize("words", [NOWHERE, HANGING_UP], ids=["refusing", "hanging-up"])
-def test_what_backends_are_not_known_to_take_is_asked_once(words: tuple[bytes, ...]) -> None:
+def test_a_route_that_all_backends_reject_is_probed_once(words: tuple[bytes, ...]) -> None:
     nginx, one, other = Counting(*NOWHERE), Counting(*words), Counting(*words)
     with conversation(nginx) as port, conversation(one) as a, conversation(other) as b:
-        (found,) = routes.ask_backends([result_of(port, True, patience=1, wait=1, strict=False, backends=led_to(a, b))])
+        (found,) = routes.probe_backends(
+            [result_of(port, True, patience=1, wait=1, strict=False, backends=backends_at(a, b))]
+        )
     assert found.failed
     assert list(found.backends) == [f"127.0.0.1:{a}", f"127.0.0.1:{b}"]
     assert len(nginx.heard) == (1 if words else 0)
@@ -776,7 +787,7 @@ def test_what_backends_are_not_known_to_take_is_asked_once(words: tuple[bytes, .
     assert len(one.heard) + len(other.heard) == (3 if words else 2)
 
 
-def test_an_upstream_of_which_one_takes_the_handshake_is_asked_again() -> None:
+def test_a_route_that_one_backend_accepts_is_probed_again() -> None:
     statuses = iter([404, 404])
 
     def through_nginx(connection: ServerConnection, request: Request) -> Response | None:
@@ -788,7 +799,29 @@ def test_an_upstream_of_which_one_takes_the_handshake_is_asked_again() -> None:
         thread.start()
         port = server.socket.getsockname()[1]
         with backend() as good, conversation(Counting(*NOWHERE)) as other:
-            found = result_of(port, True, patience=1, strict=False, backends=led_to(good, other))
+            found = result_of(port, True, patience=1, strict=False, backends=backends_at(good, other))
         server.shutdown()
         thread.join()
     assert found.verified == "handshake"
+
+
+def test_the_state_of_a_backend_does_not_depend_on_what_it_sends(closed_port: int) -> None:
+    words = b"refused the connection, timed out after 3 s\r\n"
+    with conversation(Counting(words)) as one:
+        (response,) = backends_of(closed_port, f"127.0.0.1:{one}").values()
+    assert "refused the connection" in response.failure
+    assert response.state == "failed"
+
+
+@pytest.mark.parametrize(
+    ("line", "cause"),
+    [
+        (b"HTTP/1.1 404 SSL certificate not found", None),
+        (b"HTTP/1.1 400 No required SSL certificate was sent", Cause.CERTIFICATE_REQUIRED),
+    ],
+)
+def test_only_a_400_says_that_a_certificate_is_required(line: bytes, cause: Cause | None) -> None:
+    with conversation(Counting(line + b"\r\nContent-Length: 0\r\n\r\n")) as port:
+        result = result_of(port, False, status=200)
+    assert "SSL certificate" in result.response.failure
+    assert result.response.cause is cause

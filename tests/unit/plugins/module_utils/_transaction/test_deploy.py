@@ -9,7 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import deploy
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import (
     Transaction,
@@ -39,10 +39,16 @@ def answers(*rounds: str | Exception) -> t.Callable[..., list[routes.Result]]:
         words = left.pop(0)
         if isinstance(words, Exception):
             raise words
-        answer = routes.Answer(502 if words else 101, words)
-        return [routes.Result(probe, answer, "" if words else "handshake", 1.0) for probe in given]
+        response = routes.Response(502 if words else 101, words)
+        return [routes.Result(probe, response, "" if words else "handshake", 1.0) for probe in given]
 
     return probed
+
+
+def respond(monkeypatch: pytest.MonkeyPatch, *rounds: str | Exception) -> None:
+    probed = answers(*rounds)
+    for module in (deploy, diagnosis):
+        monkeypatch.setattr(module, "probe_all", probed)
 
 
 def transaction_after_test(host: Host) -> Transaction:
@@ -56,7 +62,7 @@ UNPROBED = "the routes could not be probed: RuntimeError: can't start new thread
 
 
 def test_probes_that_cannot_be_made_roll_back_and_say_what_is_live(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "probe_all", answers("", NO_THREADS))
+    respond(monkeypatch, "", NO_THREADS)
     with pytest.raises(TransactionError) as raised:
         deploy.run(transaction_after_test(host), probes(1), "rollback")
     assert str(raised.value) == f"{UNPROBED}\nLive now: the earlier files are back, and nginx serves them."
@@ -67,7 +73,7 @@ def test_probes_that_cannot_be_made_roll_back_and_say_what_is_live(host: Host, m
 def test_probes_that_cannot_be_made_before_the_deploy_change_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deploy, "probe_all", answers(NO_THREADS))
+    respond(monkeypatch, NO_THREADS)
     with pytest.raises(TransactionError) as raised:
         deploy.run(transaction_after_test(host), probes(1), "rollback")
     assert str(raised.value) == f"{UNPROBED}; nothing was changed"
@@ -75,7 +81,7 @@ def test_probes_that_cannot_be_made_before_the_deploy_change_nothing(
 
 
 def test_probes_that_cannot_be_made_after_a_roll_back_are_said(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "probe_all", answers("", "refused the connection", NO_THREADS))
+    respond(monkeypatch, "", "refused the connection", NO_THREADS)
     report = deploy.run(transaction_after_test(host), probes(1), "rollback")
     assert report.rolled_back
     live = "Live now: the earlier files are back, and nginx serves them."
@@ -86,7 +92,7 @@ def test_probes_that_cannot_be_made_after_a_roll_back_are_said(host: Host, monke
 
 
 def test_a_deploy_that_breaks_a_route_is_rolled_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "probe_all", answers("", "refused the connection", ""))
+    respond(monkeypatch, "", "refused the connection", "")
     report = deploy.run(transaction_after_test(host), probes(2), "rollback")
     assert report.rolled_back
     assert report.failure.splitlines()[:3] == [
@@ -108,7 +114,7 @@ def test_a_deploy_that_is_kept_says_why(
     host: Host, monkeypatch: pytest.MonkeyPatch, policy: str, rounds: list[str], why: str
 ) -> None:
     host.kept.set_deployed(host.kept.deployed()._replace(probes=probes(1)))
-    monkeypatch.setattr(deploy, "probe_all", answers(*rounds))
+    respond(monkeypatch, *rounds)
     report = deploy.run(transaction_after_test(host), probes(1), policy)
     assert not report.rolled_back
     assert report.failure.splitlines()[:2] == [
@@ -125,6 +131,6 @@ def test_a_thousand_routes_that_fail_are_not_compared_with_each_other(
     def compared(_one: object, _other: object) -> bool:
         raise AssertionError
 
-    monkeypatch.setattr(deploy, "probe_all", answers("", "refused", ""))
+    respond(monkeypatch, "", "refused", "")
     monkeypatch.setattr(routes.Result, "__eq__", compared)
     assert deploy.run(transaction_after_test(host), probes(1000), "rollback").rolled_back

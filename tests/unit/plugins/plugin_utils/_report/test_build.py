@@ -86,7 +86,7 @@ def test_routes_that_fail_alike_on_the_same_gateways_are_one_problem() -> None:
     other = but(FLEET[3], 1, status=None, failure="timed out after 5 s", milliseconds=None)
     first, second = problems(reported(*broken, other), "route")
     assert first["title"] == "a.example /, a.example /feed/ are not verified on g1, g2, g3"
-    assert first["text"] == f"Answered 502 Bad Gateway. Asked directly: server01:3000 {REFUSED}."
+    assert first["text"] == f"Returned 502 Bad Gateway. Probed directly: server01:3000 {REFUSED}."
     assert (first["severity"], first["gateways"], first["routes"]) == (
         *("error", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
     )
@@ -102,12 +102,12 @@ def test_a_route_that_only_the_controller_cannot_reach_points_at_what_is_between
     assert report["gateways"][0]["state"] == "failed"
     # What both see is told once, as the gateway sees it.
     both = but(outside(FLEET[0], 0, **refused), 0, **BAD_GATEWAY)
-    assert only(reported(both), "route")["text"].startswith("Answered 502")
+    assert only(reported(both), "route")["text"].startswith("Returned 502")
 
 
-WHY = "the backend itself answers 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket"
+WHY = "the backend returns 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket"
 UNVERIFIED = {"status": 404, "unverified": WHY}
-ELSEWHERE = {"status": 404, "failure": "answered 404 Not Found", "hint": "it has nothing there"}
+ELSEWHERE = {"status": 404, "failure": "returned 404 Not Found", "hint": "it serves nothing there"}
 
 
 def test_a_route_that_is_not_verified_is_a_warning_that_says_what_to_set() -> None:
@@ -132,7 +132,7 @@ def test_a_route_that_is_not_verified_is_a_warning_that_says_what_to_set() -> No
 
 
 def test_a_route_that_is_not_verified_fails_where_the_controller_is_answered_otherwise() -> None:
-    found = outside(but(FLEET[0], 0, **UNVERIFIED), 0, status=403, failure="answered 403 Forbidden")
+    found = outside(but(FLEET[0], 0, **UNVERIFIED), 0, status=403, failure="returned 403 Forbidden")
     report = reported(found)
     assert only(report, "route")["title"] == "a.example / is not verified on g1, seen from the controller"
     # It was not sent through nginx, and nothing listens there for the controller.
@@ -163,7 +163,7 @@ def test_a_server_that_is_down_is_told_with_who_sees_it_and_what_it_serves() -> 
     report = reported(*asked(FLEET, {"s2:80": "refused"}))
     problem = only(report, "server")
     assert problem["title"] == "1 server is down: s2:80"
-    seen = f"Asked directly: {REFUSED}; seen by 3 of 3 gateways that asked, "
+    seen = f"Probed directly: {REFUSED}; seen by 3 of 3 gateways that asked, "
     assert problem["text"].startswith(seen)
     assert problem["text"].endswith(". 2 others of chat are left.")
     assert (problem["severity"], problem["routes"], len(problem["gateways"])) == ("warning", ["a.example /"], 3)

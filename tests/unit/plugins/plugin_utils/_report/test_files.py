@@ -235,7 +235,7 @@ SITE = {"server_name": "a.example", "listen": 80, "locations": [{"path": "/", "u
 
 
 def test_a_route_that_is_not_verified_is_shown_with_what_to_set_and_fails_no_pipeline() -> None:
-    why = "the backend itself closes the connection at /; set probe.origin: http://a.example"
+    why = "the backend closes the connection at /; set probe.origin: http://a.example"
     report = reported(but(well("g1", wide(1, 2, 2)), 0, status=None, unverified=why, milliseconds=None))
     (case,) = ElementTree.fromstring(junit(report).encode()).iterfind(".//skipped/..")
     assert [child.get("message") for child in case] == [f"not verified: {why}"]

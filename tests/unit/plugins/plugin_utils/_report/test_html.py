@@ -136,7 +136,7 @@ def test_what_the_table_says_of_a_route(window: Page, large: Path) -> None:
     window.look_at(large)
     assert texts(window, "thead th")[:4] == ["gateway", "feed.example /old/", "chat.example /", "configuration"]
     rows = {row.split()[1]: row for row in texts(window, "tbody tr")}
-    assert "\u2715 502 / 101 2.5 answered 502 Bad Gateway 101 1.8 / 2.5 aaaaaaaa 1.26.3" in rows["gateway002"]
+    assert "\u2715 502 / 101 2.5 returned 502 Bad Gateway 101 1.8 / 2.5 aaaaaaaa 1.26.3" in rows["gateway002"]
     assert "from the controller: timed out after 5 s" in rows["gateway013"]
     assert "could not be asked: Failed to connect" in rows["gateway003"]
     # The site on a loopback address.

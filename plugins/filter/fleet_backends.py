@@ -45,14 +45,14 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import Question, questions
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import ServersToProbe, servers_to_probe
 
 
 def fleet_backends(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str]
-) -> dict[str, list[Question]]:
+) -> dict[str, list[ServersToProbe]]:
     variables = {str(name): hostvars[name] for name in gateways}
-    return questions(
+    return servers_to_probe(
         {
             name: of["__websockets_model"]
             for name, of in variables.items()

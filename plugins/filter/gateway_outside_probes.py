@@ -62,7 +62,7 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import answered, outside
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import outside_probes, safe_routes
 
 Probes = t.Sequence[t.Mapping[str, t.Any]]
 
@@ -85,7 +85,7 @@ def gateway_outside_probes(
         if name == gateway or results[name] is not None
     }
     routes = asked[gateway]["__websockets_model"]["routes"]
-    return outside(probes, routes, address, answered(results, digests, gateway))
+    return outside_probes(probes, routes, address, safe_routes(results, digests, gateway))
 
 
 class FilterModule:

@@ -329,7 +329,7 @@ probes:
         - Where O(probes[].strict=false), its backends may take handshakes at another path, or on other terms. One that
           was verified before the deploy is not taken for that.
       type: str
-      sample: the backend itself answers 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket
+      sample: the backend returns 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket
       version_added: 0.6.0
     milliseconds:
       description: Milliseconds from the start of the connection to the answer.

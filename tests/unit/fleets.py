@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fleets as the playbook verify finds them: models of real variables, with answers as the module gives them."""
+"""Fleets as the playbook verify finds them: models of real variables, with results as the module returns them."""
 
 from __future__ import annotations
 
@@ -49,29 +49,29 @@ def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any
     return model(upstreams, named)
 
 
-def answer(at: str, **keys: t.Any) -> dict[str, t.Any]:
+def probe_result(at: str, **keys: t.Any) -> dict[str, t.Any]:
     verified = {"status": 101, "verified": "handshake", "failure": "", "unverified": "", "hint": ""}
     verified.update(milliseconds=1.84, expires=None)
     failed = {"verified": ""} if keys.get("failure") or keys.get("unverified") else {}
     return {"at": at, "site": "", "path": "", **verified, **failed, **keys}
 
 
-def sight(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
+def server_result(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
     failure = {
         "up": "",
         "refused": REFUSED,
-        "silent": "timed out after 3 s",
-        "answered": "returned 403 Forbidden",
+        "timeout": "timed out after 3 s",
+        "unexpected": "returned 403 Forbidden",
         "closed": "closed the connection before the response",
     }[state]
-    status = {"up": 101, "answered": 403}.get(state)
+    status = {"up": 101, "unexpected": 403}.get(state)
     return {"at": at, "address": address, "state": state, "status": status, "failure": failure, "milliseconds": 1.2}
 
 
-def well(name: str, of: t.Mapping[str, t.Any]) -> Found:
+def healthy(name: str, of: t.Mapping[str, t.Any]) -> Found:
     """A gateway that serves all its routes."""
-    told = {
-        "probes": [answer(probe["at"]) for probe in of["probes"]],
+    result = {
+        "probes": [probe_result(probe["at"]) for probe in of["probes"]],
         "backends": [],
         "nginx_version": "1.26.3",
         "openssl_version": "3.5.1",
@@ -80,38 +80,38 @@ def well(name: str, of: t.Mapping[str, t.Any]) -> Found:
         "drained": [],
         "connections": 1234,
     }
-    return Found(name, of, told, {"probes": [answer(probe["at"], milliseconds=2.5) for probe in of["probes"]]})
+    return Found(name, of, result, {"probes": [probe_result(probe["at"], milliseconds=2.5) for probe in of["probes"]]})
 
 
 def unreachable(name: str, of: t.Mapping[str, t.Any], message: str = "Connection timed out") -> Found:
-    return replace(well(name, of), gateway={"unreachable": True, "msg": message})
+    return replace(healthy(name, of), gateway={"unreachable": True, "msg": message})
 
 
-def but(found: Found, place: int | None = None, **keys: t.Any) -> Found:
-    """The gateway with other answers: of one route, or of the gateway as a whole."""
-    told = dict(found.gateway)
+def changed(found: Found, place: int | None = None, **keys: t.Any) -> Found:
+    """The gateway with other results: of one route, or of the gateway as a whole."""
+    result = dict(found.gateway)
     if place is None:
-        return replace(found, gateway={**told, **keys})
-    probes = list(told["probes"])
-    probes[place] = answer(probes[place]["at"], **keys)
-    return replace(found, gateway={**told, "probes": probes})
+        return replace(found, gateway={**result, **keys})
+    probes = list(result["probes"])
+    probes[place] = probe_result(probes[place]["at"], **keys)
+    return replace(found, gateway={**result, "probes": probes})
 
 
-def outside(found: Found, place: int, **keys: t.Any) -> Found:
-    """The gateway with another answer of one route to the controller."""
+def from_controller(found: Found, place: int, **keys: t.Any) -> Found:
+    """The gateway with another result of one route from the controller."""
     probes = list(found.controller["probes"])
-    probes[place] = answer(probes[place]["at"], **keys)
+    probes[place] = probe_result(probes[place]["at"], **keys)
     return replace(found, controller={"probes": probes})
 
 
-def asked(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
-    """The fleet with what it saw of the servers behind it: those not in states are up."""
-    plan = survey.questions({found.name: found.model for found in fleet})
+def probed(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
+    """The fleet with the states of its servers: those not in states are up."""
+    plan = survey.servers_to_probe({found.name: found.model for found in fleet})
     return [
-        but(
+        changed(
             found,
             backends=[
-                sight(address, states.get(address, "up"), item["at"])
+                server_result(address, states.get(address, "up"), item["at"])
                 for item in plan.get(found.name, ())
                 for address in item["addresses"]
             ],
@@ -160,18 +160,23 @@ def troubled(gateways: int = 500) -> list[Found]:
         ],
     )
     names = [f"gateway{number:03}" for number in range(1, gateways + 1)]
-    fleet = [well(name, first) for name in names]
+    fleet = [healthy(name, first) for name in names]
     fleet = [replace(found, controller={"probes": found.controller["probes"][:-1]}) for found in fleet]
     for number, found in enumerate(fleet):
-        fleet[number] = but(found, 8, **BAD_GATEWAY) if number % 2 else found
+        fleet[number] = changed(found, 8, **BAD_GATEWAY) if number % 2 else found
     fleet[2] = unreachable(names[2], first, "Failed to connect to the host via ssh: Connection timed out")
-    fleet[4] = but(fleet[4], fingerprint="b" * 64)
-    fleet[6] = but(fleet[6], file="edited")
-    fleet[8] = but(fleet[8], 0, expires="2026-02-03T12:00:00Z")
-    fleet[10] = but(fleet[10], nginx_version="1.22.1")
-    fleet[12] = outside(
+    fleet[4] = changed(fleet[4], fingerprint="b" * 64)
+    fleet[6] = changed(fleet[6], file="edited")
+    fleet[8] = changed(fleet[8], 0, expires="2026-02-03T12:00:00Z")
+    fleet[10] = changed(fleet[10], nginx_version="1.22.1")
+    fleet[12] = from_controller(
         fleet[12], 0, status=None, failure="timed out after 5 s connecting to gateway013:80", milliseconds=None
     )
-    fleet[14] = but(fleet[14], drained=["10.0.0.6:3000"])
-    states = {"10.0.0.2:3000": "refused", "10.0.1.5:4005": "silent", "10.0.2.1:80": "refused", "10.0.2.2:80": "refused"}
-    return asked(fleet, states)
+    fleet[14] = changed(fleet[14], drained=["10.0.0.6:3000"])
+    states = {
+        "10.0.0.2:3000": "refused",
+        "10.0.1.5:4005": "timeout",
+        "10.0.2.1:80": "refused",
+        "10.0.2.2:80": "refused",
+    }
+    return probed(fleet, states)

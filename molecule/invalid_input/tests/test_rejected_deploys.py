@@ -127,16 +127,16 @@ def test_a_route_that_is_not_verified_fails_the_host() -> None:
     assert "Live now: the new configuration. Kept: this deploy did not cause the failure." in run.output
     place = "websockets_sites[0].locations"
     # Nobody said where its WebSocket is, or that it has one there.
-    assert f"{place}[1] (ws.serverlab.ca /ws/): not verified: the backend itself answers 404 at /ws/" in run.output
-    assert f"- {place}[2] (ws.serverlab.ca /down/): answered 502 Bad Gateway" in run.output
-    assert "asked directly: 127.0.0.1:9 refused the connection: nothing listens there" in run.output
+    assert f"{place}[1] (ws.serverlab.ca /ws/): not verified: the backend returns 404 at /ws/" in run.output
+    assert f"- {place}[2] (ws.serverlab.ca /down/): returned 502 Bad Gateway" in run.output
+    assert "probed directly: 127.0.0.1:9 refused the connection: nothing listens there" in run.output
     probed = [{**route, "probe": {"path": "/ws/"}} for route in routes[1:2]]
     run = deploy(
         {"websockets_upstreams": upstreams[:1], "websockets_sites": [{**SITE, "locations": [LOCATION, *probed]}]}
     )
     assert run.failed
-    assert f"- {place}[1] (ws.serverlab.ca /ws/): answered 404 Not Found" in run.output
-    assert "asked directly, 127.0.0.1:80 answers the same: it has nothing there" in run.output
+    assert f"- {place}[1] (ws.serverlab.ca /ws/): returned 404 Not Found" in run.output
+    assert "probed directly, 127.0.0.1:80 returns the same: it serves nothing there" in run.output
 
 
 def test_a_configuration_that_is_not_live_is_loaded_by_the_next_run(serving: Gateway) -> None:

@@ -24,8 +24,8 @@ def deploy(variables: t.Mapping[str, t.Any], *arguments: str) -> Run:
 def test_a_port_that_is_taken_is_named_with_its_holder() -> None:
     run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
     assert run.failed
-    assert "This host cannot be the gateway yet; nothing was changed:" in run.output
-    assert "websockets_sites[0].listen: 3000 is taken by python3, process " in run.output
+    assert "This host cannot become a gateway yet; nothing was changed:" in run.output
+    assert "websockets_sites[0].listen: 3000 is in use by python3 (pid " in run.output
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -44,7 +44,7 @@ def test_a_user_without_root_rights_is_told() -> None:
     user = {"ansible_user": "nobody", "ansible_become": False, "ansible_remote_tmp": "/tmp/nobody", **podman}
     run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE], **user})
     assert run.failed
-    assert "root rights are needed to install and configure nginx" in run.output
+    assert "root rights are required to install and configure nginx" in run.output
 
 
 @pytest.fixture

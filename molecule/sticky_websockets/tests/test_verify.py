@@ -31,8 +31,8 @@ def verify(folder: Path, *arguments: str, **variables: Any) -> tuple[Run, dict[s
 
 
 def kinds(report: dict[str, Any]) -> list[str]:
-    """What kinds of problems there are. The scenario has two versions of nginx, which is noted each time."""
-    return [problem["kind"] for problem in report["problems"] if problem["kind"] != "nginx"]
+    """What kinds of findings there are. The scenario has two versions of nginx, which is noted each time."""
+    return [finding["kind"] for finding in report["findings"] if finding["kind"] != "nginx"]
 
 
 @contextmanager
@@ -64,11 +64,11 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
         assert echoes(socket)
     assert not run.failed, run.output
     assert [untouched(gateway) for gateway in GATEWAYS] == before
-    assert (report["state"], report["verdict"], kinds(report)) == ("well", ALL_WELL, [])
+    assert (report["state"], report["summary"], kinds(report)) == ("ok", ALL_WELL, [])
     assert f"{ALL_WELL}." in run.output
     assert [run.changed(gateway.name) for gateway in GATEWAYS] == [0, 0]
     for gateway, told in zip(GATEWAYS, report["gateways"], strict=True):
-        assert (told["name"], told["state"], told["file"]) == (gateway.name, "well", "live")
+        assert (told["name"], told["state"], told["file"]) == (gateway.name, "ok", "live")
         assert told["fingerprint"] == gateway.fingerprint
         assert told["nginx_version"] in gateway.console.run("nginx -v").stderr
         (route,) = told["routes"]
@@ -81,7 +81,7 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
     assert [(server["address"], server["state"]) for server in upstream["servers"]] == [
         *(("server01:3000", "up"), ("server02:3000", "up"), ("server03:3000", "up")),
     ]
-    assert all(len(server["seen"]) == len(GATEWAYS) for server in upstream["servers"])
+    assert all(len(server["probes"]) == len(GATEWAYS) for server in upstream["servers"])
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "0"]
     assert f"<title>{ALL_WELL}</title>" in (tmp_path / "index.html").read_text()
@@ -95,11 +95,11 @@ def test_a_backend_that_is_down_and_files_that_were_edited_are_named_while_all_i
     with BACKEND.stopped("echo-backend-3000"), by_hand, other:
         run, report = verify(tmp_path)
     assert not run.failed, run.output
-    assert report["verdict"] == f"{ALL_WELL}, with 3 warnings"
+    assert report["summary"] == f"{ALL_WELL}, with 3 warnings"
     assert kinds(report) == ["server", "configuration", "configuration"]
-    assert [gateway["file"] for gateway in report["gateways"]] == ["edited", "other"]
+    assert [gateway["file"] for gateway in report["gateways"]] == ["edited", "not_loaded"]
     assert "1 server is down: server01:3000" in run.output
-    assert "2 others of the upstream ws-backend are left" in run.output
+    assert "2 other servers of ws-backend remain" in run.output
     assert f"The file is not as the last deploy left it on {GATEWAYS[0].name}" in run.output
     assert f"The file is not what nginx serves on {GATEWAYS[1].name}" in run.output
 
@@ -108,7 +108,7 @@ def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out(
     with edited(GATEWAYS[1], GATEWAYS[1].fingerprint, "0" * 64, live=True):
         run, report = verify(tmp_path, websockets_verify_address=False)
     assert not run.failed, run.output
-    titles = [problem["title"] for problem in report["problems"] if problem["kind"] == "configuration"]
+    titles = [finding["title"] for finding in report["findings"] if finding["kind"] == "configuration"]
     # With two of them it is anyone's guess which is the usual one.
     assert "1 gateway serves another configuration than the other: " in titles[0]
     assert titles[1] == f"The file is not as the last deploy left it on {GATEWAYS[1].name}"
@@ -121,15 +121,15 @@ def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp
     with GATEWAYS[1].stopped():
         run, report = verify(tmp_path, *lost)
     assert run.failed
-    assert "1 of 3 gateways serves all its routes. Not these: " in run.output
+    assert "1 of 3 gateways serves all its routes. Failed or unreachable: " in run.output
     states = {gateway["name"]: gateway["state"] for gateway in report["gateways"]}
-    assert states == {GATEWAYS[0].name: "well", GATEWAYS[1].name: "failed", "lost": "unreachable"}
-    unreachable, unprobed = report["problems"][:2]
-    assert unreachable["items"][0].startswith("lost: ")
-    assert "Connection refused" in unreachable["items"][0]
-    assert unreachable["items"][0].endswith("(from the controller 1 of 1 routes verified)")
-    assert unprobed["title"] == f"ws.serverlab.ca / is not verified on {GATEWAYS[1].name}"
-    assert "nothing listens there. nginx does not run" in unprobed["text"]
+    assert states == {GATEWAYS[0].name: "ok", GATEWAYS[1].name: "failed", "lost": "unreachable"}
+    unreachable, failed = report["findings"][:2]
+    assert unreachable["details"][0].startswith("lost: ")
+    assert "Connection refused" in unreachable["details"][0]
+    assert unreachable["details"][0].endswith("(from the controller, 1 of 1 routes passed)")
+    assert failed["title"] == f"ws.serverlab.ca / fails its probe on {GATEWAYS[1].name}"
+    assert "nothing listens there. nginx does not run" in failed["text"]
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
     assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

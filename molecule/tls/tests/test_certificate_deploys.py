@@ -150,7 +150,7 @@ def test_a_new_route_to_a_backend_with_a_wrong_certificate_is_told_and_undone(bo
     assert message.startswith("Rolled back: 2 of 12 routes failed their probes."), message
     for number, wrong in ((4, "CA"), (5, "name")):
         place = f"websockets_sites[6].locations[{number}] (front.example /new/wrong-{wrong}/)"
-        assert f"{place}: answered 502 Bad Gateway" in message
+        assert f"{place}: returned 502 Bad Gateway" in message
     assert contents(bookworm) == before
 
 

@@ -219,11 +219,11 @@ def test_the_policy_says_what_follows_where_a_route_is_not_verified(deploys: Dep
 
     warned = deploys.change(leading_nowhere(2, "warn"))
     assert "[WARNING]: 1 of 4 routes failed its probe." in warned.output
-    assert "- websockets_sites[0].locations[2] (ws.example /b/): answered 502 Bad Gateway" in warned.output
+    assert "- websockets_sites[0].locations[2] (ws.example /b/): returned 502 Bad Gateway" in warned.output
     failed = deploys.change(leading_nowhere(3, "fail"), fails=True)
     for gateway in GATEWAYS:
         message = failed.message(gateway.name)
-        assert "websockets_sites[0].locations[3] (ws.example /c/): answered 502 Bad Gateway" in message
+        assert "websockets_sites[0].locations[3] (ws.example /c/): returned 502 Bad Gateway" in message
         assert "server02:3999 refused the connection" in message
         assert "Live now: the new configuration." in message
     skipped = deploys.change(leading_nowhere(2, "skip"))

@@ -74,13 +74,13 @@ ANSWERS = {
     "plain": ("200 OK", "websocket: false"),
     "credentials": (
         "401 Unauthorized",
-        "server02:4002 answers the same: it wants credentials: they go into probe.headers",
+        "server02:4002 returns the same: it requires credentials: set probe.headers",
     ),
-    "origin": ("403 Forbidden", "an Origin that it accepts goes into probe.origin"),
-    "path": ("404 Not Found", "the path of its WebSocket goes into probe.path"),
-    "subprotocol": ("400 Bad Request", "what it wants goes into probe.subprotocol"),
+    "origin": ("403 Forbidden", "set probe.origin to an Origin that it accepts"),
+    "path": ("404 Not Found", "set probe.path to the path of its WebSocket"),
+    "subprotocol": ("400 Bad Request", "set probe.subprotocol, probe.headers or probe.path to what it requires"),
     "silent": ("", "server02:4006 "),
-    "closing": ("no server gives a response that nginx takes", "server02:4007 "),
+    "closing": ("no server gives a response that nginx accepts", "server02:4007 "),
 }
 
 
@@ -108,7 +108,7 @@ def test_a_probe_that_changes_with_its_route_hides_nothing(bookworm: Gateway) ->
     asked_anew = {**LOCATIONS[1], "upstream": "nothing", "probe": {"subprotocol": "v2"}}
     message = deployed(bookworm, with_locations(LOCATIONS[0], asked_anew, *LOCATIONS[2:]))
     assert message.startswith("Rolled back: 1 of 4 routes failed its probe.")
-    assert "answered 502 Bad Gateway, but was verified before this deploy" in message
+    assert "returned 502 Bad Gateway, but passed before this deploy" in message
 
 
 def test_a_new_route_that_the_gateway_itself_breaks_is_rolled_back(bookworm: Gateway) -> None:
@@ -121,9 +121,9 @@ def test_a_new_route_that_the_gateway_itself_breaks_is_rolled_back(bookworm: Gat
     }
     message = deployed(bookworm, with_locations(*LOCATIONS, refused, astray))
     assert message.startswith("Rolled back: 2 of 6 routes failed their probes.")
-    assert "websockets_sites[0].locations[4] (ws.example /refused/): answered 403 Forbidden" in message
-    assert "websockets_sites[0].locations[5] (ws.example /astray/): answered 404 Not Found" in message
-    assert "asked directly, server02:4004 answers as wanted" in message
+    assert "websockets_sites[0].locations[4] (ws.example /refused/): returned 403 Forbidden" in message
+    assert "websockets_sites[0].locations[5] (ws.example /astray/): returned 404 Not Found" in message
+    assert "probed directly, server02:4004 passes" in message
     assert "verified before" not in message.partition("What to fix:")[2]
 
 

@@ -25,15 +25,14 @@ DEPLOYED = "/var/lib/wsfleet-nginx/127.0.0.1:6455/deployed"
 # What is said of a new route to each upstream.
 SOCKET_IO = "set probe.path, such as /{}/socket.io/?EIO=4&transport=websocket"
 SAID = {
-    "plain": f"the backend itself answers 200 at /plain/; {SOCKET_IO.format('plain')}",
-    "credentials": "the backend itself answers 401 at /credentials/; set probe.headers to credentials that it takes",
-    "origin": "the backend itself answers 403 at /origin/; set probe.origin to one that it takes, or probe.headers",
-    "path": f"the backend itself answers 404 at /path/; {SOCKET_IO.format('path')}",
-    "subprotocol": "the backend itself answers 400 at /subprotocol/; "
-    f"{SOCKET_IO.format('subprotocol')}, or probe.subprotocol",
-    "closing": f"the backend itself closes the connection at /closing/; {SOCKET_IO.format('closing')}",
-    "rails": f"the backend itself answers 404 at /rails/; set probe.origin: http://{ELSEWHERE}:3000",
-    "socket-io": f"the backend itself closes the connection at /socket-io/; {SOCKET_IO.format('socket-io')}",
+    "plain": f"the backend returns 200 at /plain/; {SOCKET_IO.format('plain')}",
+    "credentials": "the backend returns 401 at /credentials/; set probe.headers to credentials that it accepts",
+    "origin": "the backend returns 403 at /origin/; set probe.origin to one that it accepts, or probe.headers",
+    "path": f"the backend returns 404 at /path/; {SOCKET_IO.format('path')}",
+    "subprotocol": f"the backend returns 400 at /subprotocol/; {SOCKET_IO.format('subprotocol')}, or probe.subprotocol",
+    "closing": f"the backend closes the connection at /closing/; {SOCKET_IO.format('closing')}",
+    "rails": f"the backend returns 404 at /rails/; set probe.origin: http://{ELSEWHERE}:3000",
+    "socket-io": f"the backend closes the connection at /socket-io/; {SOCKET_IO.format('socket-io')}",
 }
 
 
@@ -80,7 +79,7 @@ def test_new_routes_are_served_and_not_verified_and_each_is_told_with_what_to_se
 
     done, found = verified(bookworm, wanted, tmp_path)
     assert not done.failed, done.output
-    assert found["state"] == "well"
+    assert found["state"] == "ok"
     routes = found["routes"][len(SITE["locations"]) :]
     assert [route["state"] for route in routes] == ["unverified"] * len(SAID)
     assert [route["gateway"]["unverified"] for route in routes] == list(SAID.values())
@@ -91,12 +90,12 @@ def test_new_routes_are_served_and_not_verified_and_each_is_told_with_what_to_se
 
 def test_a_route_that_was_verified_and_has_lost_its_backend_is_rolled_back(bookworm: Gateway) -> None:
     assert not run(bookworm, with_site({"path": "/x/", "upstream": "echo"})).failed
-    for upstream, answer in (("path", "answered 404 Not Found"), ("closing", "not sent through nginx")):
+    for upstream, answer in (("path", "returned 404 Not Found"), ("closing", "not sent through nginx")):
         broken = run(bookworm, with_site({"path": "/x/", "upstream": upstream}))
         assert broken.failed, broken.output
         assert broken.message(bookworm.name).startswith("Rolled back"), broken.output
         assert f"{answer}" in broken.message(bookworm.name)
-        assert "but was verified before this deploy" in broken.message(bookworm.name)
+        assert "but passed before this deploy" in broken.message(bookworm.name)
 
 
 def test_what_nginx_refuses_and_backends_that_fail_are_failures(bookworm: Gateway) -> None:
@@ -104,8 +103,8 @@ def test_what_nginx_refuses_and_backends_that_fail_are_failures(bookworm: Gatewa
     failed = run(bookworm, with_site({"path": "/nothing/", "upstream": "nothing"}, refusing))
     assert failed.failed, failed.output
     message = failed.message(bookworm.name)
-    assert "websockets_sites[1].locations[0] (elsewhere.example /nothing/): answered 502 Bad Gateway" in message
-    assert "websockets_sites[1].locations[1] (elsewhere.example /refusing/): answered 403 Forbidden" in message
+    assert "websockets_sites[1].locations[0] (elsewhere.example /nothing/): returned 502 Bad Gateway" in message
+    assert "websockets_sites[1].locations[1] (elsewhere.example /refusing/): returned 403 Forbidden" in message
 
 
 @contextmanager

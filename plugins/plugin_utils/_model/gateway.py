@@ -364,7 +364,7 @@ def _drain(checked: _Checked) -> Drain:
 
 def _upstream_server(server: Server) -> UpstreamServer:
     return UpstreamServer(
-        address=str(server.address), state="drained" if server.drained else "off" if server.is_down else ""
+        address=str(server.address), state="drained" if server.drained else "disabled" if server.is_down else ""
     )
 
 

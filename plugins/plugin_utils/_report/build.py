@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of the questions to all gateways, put together as a report."""
+"""The results of all gateways, put together as a report."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import tls
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import problems
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import findings
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     VERSION,
-    Answer,
     Gateway,
     Link,
+    ProbeResult,
     Report,
     Route,
-    Seen,
     Server,
+    ServerProbe,
     Topology,
     Upstream,
     counted,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_versions
 
-_ANSWER = ("status", "verified", "failure", "unverified", "hint", "milliseconds", "expires")
-_SEEN = ("state", "status", "failure", "milliseconds")
+_RESULT = ("status", "verified", "failure", "unverified", "hint", "milliseconds", "expires")
+_SERVER_PROBE = ("state", "status", "failure", "milliseconds")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Found:
 
     @property
     def text(self) -> tuple[t.Hashable, ...]:
-        """The same for all gateways whose configuration is the same text."""
+        """The same for all gateways with the same configuration."""
         nginx, openssl = self.gateway.get("nginx_version"), self.gateway.get("openssl_version")
         return (
             self.model["digest"],
@@ -56,41 +56,42 @@ def report(found: t.Sequence[Found], now: datetime) -> Report:
     """The report on gateways, in their order; now is in UTC."""
     topologies, numbers = _topologies(found)
     gateways = [_gateway(item, numbers[item.name]) for item in found]
-    wrong = problems(gateways, topologies, {item.name: item.text for item in found}, now)
-    if any(gateway["state"] != "well" for gateway in gateways):
+    all_findings = findings(gateways, topologies, {item.name: item.text for item in found}, now)
+    if any(gateway["state"] != "ok" for gateway in gateways):
         state = "errors"
     else:
-        state = "warnings" if any(problem["severity"] == "warning" for problem in wrong) else "well"
+        state = "warnings" if any(finding["severity"] == "warning" for finding in all_findings) else "ok"
     return Report(
         version=VERSION,
         time=f"{now.isoformat(timespec='seconds')}Z",
         state=state,
-        verdict=_verdict(gateways, sum(problem["severity"] == "warning" for problem in wrong)),
+        summary=_summary(gateways, sum(finding["severity"] == "warning" for finding in all_findings)),
         counts=_counts(gateways, topologies),
-        problems=wrong,
+        findings=all_findings,
         topologies=topologies,
         gateways=gateways,
     )
 
 
-def _verdict(gateways: t.Sequence[Gateway], warnings: int) -> str:
+def _summary(gateways: t.Sequence[Gateway], warnings: int) -> str:
     if not gateways:
-        return "No gateway was asked"
-    well = sum(gateway["state"] == "well" for gateway in gateways)
+        return "No gateway was probed"
+    number = sum(gateway["state"] == "ok" for gateway in gateways)
     if len(gateways) == 1:
-        said = f"{gateways[0]['name']} {'serves' if well else 'does not serve'} all its routes"
-    elif well == len(gateways):
-        said = f"All {well:,} gateways serve all their routes"
+        text = f"{gateways[0]['name']} {'serves' if number else 'does not serve'} all its routes"
+    elif number == len(gateways):
+        text = f"All {number:,} gateways serve all their routes"
     else:
-        said = f"{well:,} of {len(gateways):,} gateways {'serves all its' if well == 1 else 'serve all their'} routes"
-    return f"{said}, with {counted(warnings, 'warning')}" if warnings and well == len(gateways) else said
+        verb = "serves all its" if number == 1 else "serve all their"
+        text = f"{number:,} of {len(gateways):,} gateways {verb} routes"
+    return f"{text}, with {counted(warnings, 'warning')}" if warnings and number == len(gateways) else text
 
 
 def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> dict[str, int]:
     states = Counter(gateway["state"] for gateway in gateways)
     routes = Counter(route["state"] for gateway in gateways for route in gateway["routes"])
-    # One that is in several topologies is there as all their gateways see it.
-    behind = Counter(
+    # A server of several topologies has one state, from all their gateways.
+    servers_by_state = Counter(
         {
             (upstream["name"], server["address"]): server["state"]
             for topology in topologies
@@ -100,59 +101,64 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
     )
     return {
         "gateways": len(gateways),
-        **{f"gateways_{state}": states[state] for state in ("well", "failed", "unreachable")},
+        **{f"gateways_{state}": states[state] for state in ("ok", "failed", "unreachable")},
         "routes": routes.total(),
-        **{f"routes_{state}": routes[state] for state in ("verified", "unverified", "failed", "unknown", "unprobed")},
-        "servers": behind.total(),
-        **{f"servers_{state}": behind[state] for state in ("up", "down", "partly", "drained", "off", "unasked")},
+        **{f"routes_{state}": routes[state] for state in ("verified", "unverified", "failed", "unknown", "not_probed")},
+        "servers": servers_by_state.total(),
+        **{
+            f"servers_{state}": servers_by_state[state]
+            for state in ("up", "down", "partial", "drained", "disabled", "not_probed")
+        },
     }
 
 
 def _gateway(found: Found, topology: int) -> Gateway:
-    result, asked = found.gateway, "probes" in found.gateway
-    own, controllers = _answers(found.gateway), _answers(found.controller)
-    controllers = {at: _like(answer, own.get(at)) for at, answer in controllers.items()}
-    verified = {probe["at"] for probe in found.model["probes"]}
+    result, is_reached = found.gateway, "probes" in found.gateway
+    own, outside = _results(found.gateway), _results(found.controller)
+    outside = {at: _like_gateway(controller, own.get(at)) for at, controller in outside.items()}
+    probed = {probe["at"] for probe in found.model["probes"]}
     routes = [
-        _route(route, own.get(route["at"]), controllers.get(route["at"]), is_verified=route["at"] in verified)
+        _route(route, own.get(route["at"]), outside.get(route["at"]), is_probed=route["at"] in probed)
         for route in found.model["routes"]
     ]
     failed = any(route["state"] == "failed" for route in routes)
     return Gateway(
         name=found.name,
-        state="unreachable" if not asked else "failed" if failed else "well",
-        message="" if asked else _message(result),
+        state="unreachable" if not is_reached else "failed" if failed else "ok",
+        message="" if is_reached else _message(result),
         nginx_version=result.get("nginx_version"),
         openssl_version=result.get("openssl_version"),
         fingerprint=result.get("fingerprint"),
         file=result.get("file"),
         connections=result.get("connections"),
-        out=bool(result.get("out")),
+        out_of_rotation=bool(result.get("out_of_rotation")),
         topology=topology,
         routes=routes,
     )
 
 
 def _message(result: t.Mapping[str, t.Any]) -> str:
-    """Ansible's own words, in one line."""
-    return " ".join(str(result.get("msg") or "it was not asked").split()).removeprefix("Task failed: ")
+    """Ansible's own message, in one line."""
+    return " ".join(str(result.get("msg") or "it was not probed").split()).removeprefix("Task failed: ")
 
 
-def _answers(result: t.Mapping[str, t.Any]) -> dict[str, Answer]:
-    return {probe["at"]: t.cast("Answer", {key: probe[key] for key in _ANSWER}) for probe in result.get("probes") or ()}
+def _results(result: t.Mapping[str, t.Any]) -> dict[str, ProbeResult]:
+    return {
+        probe["at"]: t.cast("ProbeResult", {key: probe[key] for key in _RESULT}) for probe in result.get("probes") or ()
+    }
 
 
-def _like(controller: Answer, own: Answer | None) -> Answer:
-    """What the controller was answered, which cannot ask backends whether the answer is theirs."""
+def _like_gateway(controller: ProbeResult, own: ProbeResult | None) -> ProbeResult:
+    """The result from the controller, unverified as on the gateway: the controller cannot probe backends directly."""
     if own and own["unverified"] and own["status"] and controller["status"] == own["status"]:
         return {**controller, "failure": "", "unverified": own["unverified"], "hint": ""}
     return controller
 
 
-def _route(route: Route, gateway: Answer | None, controller: Answer | None, *, is_verified: bool) -> Route:
-    if not is_verified:
-        state = "unprobed"
-    elif any(answer["failure"] for answer in (gateway, controller) if answer):
+def _route(route: Route, gateway: ProbeResult | None, controller: ProbeResult | None, *, is_probed: bool) -> Route:
+    if not is_probed:
+        state = "not_probed"
+    elif any(result["failure"] for result in (gateway, controller) if result):
         state = "failed"
     elif gateway and gateway["unverified"]:
         state = "unverified"
@@ -181,18 +187,18 @@ def _topologies(found: t.Sequence[Found]) -> tuple[list[Topology], dict[str, int
     shapes: dict[str, _Shape] = {}
     members: dict[_Shape, list[str]] = {}
     for item in found:
-        # Most gateways of a fleet have the same text, and what it says is looked up once.
+        # Most gateways of a fleet have the same configuration, whose shape is found once.
         digest = item.model["digest"]
         if digest not in shapes:
             shapes[digest] = _shape(item.model)
         members.setdefault(shapes[digest], []).append(item.name)
-    seen, drained = _seen(found), _drained(found)
+    probes, drained = _server_probes(found), _drained(found)
     numbers = {name: number for number, names in enumerate(members.values()) for name in names}
     topologies = [
         Topology(
             gateways=names,
             routes=[Link(site=str(s), path=str(p), upstream=upstream, target=str(to)) for s, p, upstream, to in routes],
-            upstreams=[_upstream(name, members_, seen, drained) for name, members_ in upstreams],
+            upstreams=[_upstream(name, members_, probes, drained) for name, members_ in upstreams],
         )
         for (routes, upstreams), names in members.items()
     ]
@@ -200,7 +206,7 @@ def _topologies(found: t.Sequence[Found]) -> tuple[list[Topology], dict[str, int
 
 
 def _shape(model: t.Mapping[str, t.Any]) -> _Shape:
-    """What tells one topology from another: its routes, and its upstreams with their servers."""
+    """The identity of a topology: its routes, and its upstreams with their servers."""
     routes = tuple((route["site"], route["path"], route["upstream"], route["target"]) for route in model["routes"])
     upstreams = {
         upstream["name"]: tuple((server["address"], server["state"]) for server in upstream["servers"])
@@ -213,51 +219,54 @@ def _shape(model: t.Mapping[str, t.Any]) -> _Shape:
     return routes, tuple(upstreams.items())
 
 
-_Sights = t.Mapping[t.Tuple[str, str], t.Sequence[Seen]]
+_ServerProbes = t.Mapping[t.Tuple[str, str], t.Sequence[ServerProbe]]
 
 
-def _seen(found: t.Sequence[Found]) -> _Sights:
-    """What gateways saw of each server, by its upstream and its address."""
-    sights: dict[tuple[str, str], list[Seen]] = {}
+def _server_probes(found: t.Sequence[Found]) -> _ServerProbes:
+    """The direct probes of each server, by its upstream and its address."""
+    probes: dict[tuple[str, str], list[ServerProbe]] = {}
     for item in found:
-        asked = item.gateway.get("backends") or ()
-        targets = {route["at"]: route["upstream"] or route["target"] for route in item.model["routes"]} if asked else {}
-        for answer in asked:
-            seen = t.cast("Seen", {"gateway": item.name, **{key: answer[key] for key in _SEEN}})
-            sights.setdefault((targets[answer["at"]], answer["address"]), []).append(seen)
-    return sights
+        results = item.gateway.get("backends") or ()
+        routes = item.model["routes"] if results else ()
+        targets = {route["at"]: route["upstream"] or route["target"] for route in routes}
+        for result in results:
+            probe = t.cast("ServerProbe", {"gateway": item.name, **{key: result[key] for key in _SERVER_PROBE}})
+            probes.setdefault((targets[result["at"]], result["address"]), []).append(probe)
+    return probes
 
 
 def _drained(found: t.Sequence[Found]) -> set[str]:
-    """The servers that the live file of a gateway keeps out."""
+    """The servers that are drained in the live file of a gateway."""
     return {address for item in found for address in item.gateway.get("drained") or ()}
 
 
-def _upstream(name: str, members: t.Sequence[tuple[str, str]], sights: _Sights, drained: t.Collection[str]) -> Upstream:
-    seen = {address: list(sights.get((name, address), ())) for address, _off in members}
-    any_is_up = any(sight["state"] == "up" for found in seen.values() for sight in found)
+def _upstream(
+    name: str, members: t.Sequence[tuple[str, str]], server_probes: _ServerProbes, drained: t.Collection[str]
+) -> Upstream:
+    probes = {address: list(server_probes.get((name, address), ())) for address, _state in members}
+    any_is_up = any(probe["state"] == "up" for found in probes.values() for probe in found)
     return Upstream(
         name=name,
         servers=[
             Server(
                 address=address,
-                state="drained" if address in drained else off or _state(seen[address], any_is_up),
-                seen=seen[address],
+                state="drained" if address in drained else state or _state(probes[address], any_is_up),
+                probes=probes[address],
             )
-            for address, off in members
+            for address, state in members
         ],
     )
 
 
-def _state(seen: t.Sequence[Seen], any_is_up: bool) -> str:
-    invalid = sum(_is_error(sight, any_is_up) for sight in seen)
-    if not seen:
-        return "unasked"
-    return "up" if not invalid else "down" if invalid == len(seen) else "partly"
+def _state(probes: t.Sequence[ServerProbe], any_is_up: bool) -> str:
+    failed = sum(_is_down(probe, any_is_up) for probe in probes)
+    if not probes:
+        return "not_probed"
+    return "up" if not failed else "down" if failed == len(probes) else "partial"
 
 
-def _is_error(seen: Seen, any_is_up: bool) -> bool:
-    """An upstream whose servers all refuse what is asked past nginx may want what nginx adds, or another path."""
-    if seen["state"] in ("answered", "closed"):
-        return any_is_up or (seen["status"] or 0) >= 500
-    return seen["state"] != "up"
+def _is_down(probe: ServerProbe, any_is_up: bool) -> bool:
+    """Servers that all reject a direct probe may require what nginx adds, or another path; they are not down."""
+    if probe["state"] in ("unexpected", "closed"):
+        return any_is_up or (probe["status"] or 0) >= 500
+    return probe["state"] != "up"

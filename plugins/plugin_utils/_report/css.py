@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the page of the report looks, light and dark, on a phone, on a desk and on paper."""
+"""The style of the report's page: light and dark, for a phone, a desktop and paper."""
 
 from __future__ import annotations
 
@@ -31,26 +31,26 @@ h3 { font-size: 1rem; margin: 0; }
 p { margin: .25rem 0; }
 a { color: var(--link); }
 header { margin: 0 -1rem; padding: 1rem; border-bottom: 4px solid; }
-header.well { background: var(--good-paper); border-color: var(--good); }
+header.ok { background: var(--good-paper); border-color: var(--good); }
 header.warnings { background: var(--warn-paper); border-color: var(--warn); }
 header.errors { background: var(--bad-paper); border-color: var(--bad); }
-header.well .mark { color: var(--good); }
+header.ok .mark { color: var(--good); }
 header.warnings .mark { color: var(--warn); }
 header.errors .mark { color: var(--bad); }
 nav a { display: inline-block; padding: .4rem .8rem .4rem 0; }
-.problems { list-style: none; margin: 0; padding: 0; }
-.problems > li { margin: 0 0 .5rem; padding: .6rem .8rem; border: 1px solid var(--line); border-left: 5px solid; }
-.problems > .error { border-left-color: var(--bad); }
-.problems > .warning { border-left-color: var(--warn); }
-.problems > .note { border-left-color: var(--edge); }
-.problems ul { margin: .25rem 0; padding-left: 1.25rem; }
+.findings { list-style: none; margin: 0; padding: 0; }
+.findings > li { margin: 0 0 .5rem; padding: .6rem .8rem; border: 1px solid var(--line); border-left: 5px solid; }
+.findings > .error { border-left-color: var(--bad); }
+.findings > .warning { border-left-color: var(--warn); }
+.findings > .note { border-left-color: var(--edge); }
+.findings ul { margin: .25rem 0; padding-left: 1.25rem; }
 .tag { font-size: .8rem; padding: .1rem .4rem; border-radius: 3px; background: var(--soft); color: var(--muted); }
 .error .tag { background: var(--bad-paper); color: var(--bad); }
 .warning .tag { background: var(--warn-paper); color: var(--warn); }
 .names, .legend, .hidden-rows { color: var(--muted); font-size: .9rem; }
 .legend span { margin-left: .6rem; white-space: nowrap; }
 .legend .down { color: var(--bad); }
-.legend .partly { color: var(--warn); }
+.legend .partial { color: var(--warn); }
 summary { cursor: pointer; }
 .none { color: var(--good); }
 figure { margin: .5rem 0 1.5rem; }
@@ -64,12 +64,12 @@ svg { display: block; margin: .5rem; font: 13px ui-monospace, "Liberation Mono",
 .node.down text, .node.failed text { fill: var(--bad); font-weight: bold; }
 .node.down rect { stroke-dasharray: 6 3; }
 .edge.down { stroke: var(--bad); stroke-width: 2; stroke-dasharray: 6 3; }
-.node.partly rect { fill: var(--warn-paper); stroke: var(--warn); stroke-width: 2; }
-.node.partly text { fill: var(--warn); }
-.edge.partly { stroke: var(--warn); }
-.node.drained rect, .node.off rect, .node.unasked rect { fill: none; stroke-dasharray: 2 3; }
-.node.drained text, .node.off text, .node.unasked text { fill: var(--muted); }
-.edge.drained, .edge.off, .edge.unasked { stroke-dasharray: 2 3; }
+.node.partial rect { fill: var(--warn-paper); stroke: var(--warn); stroke-width: 2; }
+.node.partial text { fill: var(--warn); }
+.edge.partial { stroke: var(--warn); }
+.node.drained rect, .node.disabled rect, .node.not_probed rect { fill: none; stroke-dasharray: 2 3; }
+.node.drained text, .node.disabled text, .node.not_probed text { fill: var(--muted); }
+.edge.drained, .edge.disabled, .edge.not_probed { stroke-dasharray: 2 3; }
 table { border-collapse: separate; border-spacing: 0; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td {
   padding: .35rem .6rem; text-align: left; vertical-align: top; white-space: nowrap; overflow-wrap: break-word;

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wrong with gateways, in plain words: what is alike told once, and the most severe first."""
+"""What is wrong with the gateways: each cause once, the most severe first."""
 
 from __future__ import annotations
 
@@ -12,42 +12,43 @@ from datetime import datetime
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
-    Answer,
+    Finding,
     Gateway,
-    Problem,
+    ProbeResult,
     Route,
     Server,
     Topology,
     Upstream,
+    abbreviated,
     counted,
-    some,
 )
 
 _Texts = t.Mapping[str, t.Tuple[t.Hashable, ...]]
 # As many names as a title has.
 _NAMED = 3
-_LIVE = ("up", "partly", "unasked")
+_DISABLED = "disabled in the inventory"
+_LIVE = ("up", "partial", "not_probed")
 _FILES = {
-    "other": (
+    "not_loaded": (
         "The file is not what nginx serves",
-        "It was changed by hand, or nginx refused it: nginx -t and nginx's error log tell. The next reload or restart "
-        "would take it. playbooks/site.yml brings both in line.",
+        "It was changed by hand, or nginx rejected it: see nginx -t and nginx's error log. The next reload or restart "
+        "would load it. Run playbooks/site.yml to deploy it again.",
     ),
     "edited": (
         "The file is not as the last deploy left it",
-        "Somebody changed it by hand, and the next deploy takes the change away: it belongs into the variables.",
+        "It was changed by hand, and the next deploy overwrites the change: put it into the variables.",
     ),
     "missing": (
-        "The file is not there",
-        "It was never deployed, or somebody removed it. playbooks/site.yml writes it.",
+        "The file is missing",
+        "It was never deployed, or was removed. Run playbooks/site.yml to write it.",
     ),
 }
 
 
-def problems(
+def findings(
     gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], texts: _Texts, now: datetime
-) -> list[Problem]:
-    """All of them; texts has the same value for gateways whose configuration is the same text."""
+) -> list[Finding]:
+    """All findings; texts has the same value for gateways with the same configuration."""
     reached = [gateway for gateway in gateways if gateway["state"] != "unreachable"]
     return [
         *_unreachable(gateways),
@@ -62,83 +63,82 @@ def problems(
     ]
 
 
-def _problem(severity: str, kind: str, title: str, text: str = "", **more: t.Any) -> Problem:
-    return Problem(
+def _finding(severity: str, kind: str, title: str, text: str = "", **more: t.Any) -> Finding:
+    return Finding(
         severity=severity,
         kind=kind,
         title=title,
         text=text,
-        items=list(more.get("items", ())),
+        details=list(more.get("details", ())),
         gateways=list(more.get("gateways", ())),
         routes=list(more.get("routes", ())),
     )
 
 
-def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     found = [gateway for gateway in gateways if gateway["state"] == "unreachable"]
     if found:
         names = [gateway["name"] for gateway in found]
-        yield _problem(
+        yield _finding(
             "error",
             "unreachable",
-            f"{counted(len(names), 'gateway')} could not be asked: {some(names)}",
-            "Ansible does not get in, so nothing is known from inside. What the controller probes is served all the "
-            "same.",
-            items=[f"{gateway['name']}: {gateway['message']}{_from_outside(gateway)}" for gateway in found],
+            f"{counted(len(names), 'gateway')} {'is' if len(names) == 1 else 'are'} unreachable: {abbreviated(names)}",
+            "Ansible could not connect; no checks ran on the host. A route that passes from the controller is served "
+            "nevertheless.",
+            details=[f"{gateway['name']}: {gateway['message']}{_from_outside(gateway)}" for gateway in found],
             gateways=names,
         )
 
 
 def _from_outside(gateway: Gateway) -> str:
-    answers = [route["controller"] for route in gateway["routes"] if route["controller"]]
-    verified = sum(bool(answer["verified"]) for answer in answers)
-    return f" (from the controller {verified} of {len(answers)} routes verified)" if answers else ""
+    results = [route["controller"] for route in gateway["routes"] if route["controller"]]
+    passed = sum(bool(result["verified"]) for result in results)
+    return f" (from the controller, {passed} of {len(results)} routes passed)" if results else ""
 
 
-def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
-    """Routes that fail alike on the same gateways are one problem."""
-    for (asker, failure, hint), on, routes in _alike(gateways, "failed", _reason):
-        what, verb = _what(routes)
-        place = f"on {some(on)}" if asker == "gateway" else f"on {some(on)}, seen from the controller"
+def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
+    """Routes that fail for the same reason on the same gateways are one finding."""
+    for (source, failure, hint), on, routes in _grouped(gateways, "failed", _reason):
+        verb = "fails its probe" if len(routes) == 1 else "fail their probes"
+        where = f"on {abbreviated(on)}" if source == "gateway" else f"on {abbreviated(on)}, from the controller"
         text = f"{_sentence(failure)} {_sentence(hint)}".strip()
-        if asker == "controller":
-            text += " The gateway itself probes it: look at what is between, such as a firewall."
-        yield _problem("error", "route", f"{what} {verb} not verified {place}", text, gateways=on, routes=routes)
+        if source == "controller":
+            text += " It passes on the gateway itself: check what is between, such as a firewall."
+        yield _finding("error", "route", f"{_names(routes)} {verb} {where}", text, gateways=on, routes=routes)
 
 
-def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
-    """Routes that are served, and that nobody knows how to probe."""
-    for why, on, routes in _alike(gateways, "unverified", _why):
-        what, verb = _what(routes)
-        title = f"{what} {verb} not verified on {some(on)}"
-        yield _problem("warning", "route", title, _sentence(why), gateways=on, routes=routes)
+def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
+    """Routes that are served, but not verified."""
+    for why, on, routes in _grouped(gateways, "unverified", _why):
+        verb = "is" if len(routes) == 1 else "are"
+        title = f"{_names(routes)} {verb} not verified on {abbreviated(on)}"
+        yield _finding("warning", "route", title, _sentence(why), gateways=on, routes=routes)
 
 
 def _why(route: Route) -> str:
     return route["gateway"]["unverified"] if route["gateway"] else ""
 
 
-def _what(routes: t.Sequence[str]) -> tuple[str, str]:
-    what = some(routes) if len(routes) < 4 else f"{some(routes, 2)}: {len(routes):,} routes"
-    return what, "is" if len(routes) == 1 else "are"
+def _names(routes: t.Sequence[str]) -> str:
+    return abbreviated(routes) if len(routes) < 4 else f"{abbreviated(routes, 2)}: {len(routes):,} routes"
 
 
 _Reason = t.TypeVar("_Reason", bound=t.Hashable)
 
 
-def _alike(
+def _grouped(
     gateways: t.Sequence[Gateway], state: str, reason: t.Callable[[Route], _Reason]
 ) -> list[tuple[_Reason, tuple[str, ...], list[str]]]:
-    """The routes in a state for one reason on the same gateways, those first that concern most."""
+    """The routes in a state by reason and gateways, those first that concern most."""
     reasons: dict[_Reason, dict[str, list[str]]] = {}
     for gateway in gateways:
         for route in gateway["routes"]:
             if route["state"] == state:
-                reasons.setdefault(reason(route), {}).setdefault(named(route), []).append(gateway["name"])
+                reasons.setdefault(reason(route), {}).setdefault(route_name(route), []).append(gateway["name"])
     found: dict[tuple[_Reason, tuple[str, ...]], list[str]] = {}
-    for why, places in reasons.items():
-        for route_name, names in places.items():
-            found.setdefault((why, tuple(names)), []).append(route_name)
+    for why, names_by_route in reasons.items():
+        for name, names in names_by_route.items():
+            found.setdefault((why, tuple(names)), []).append(name)
     ordered = sorted(found.items(), key=lambda item: -len(item[0][1]) * len(item[1]))
     return [(why, on, routes) for (why, on), routes in ordered]
 
@@ -149,29 +149,33 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def named(route: Route) -> str:
+def route_name(route: t.Mapping[str, t.Any]) -> str:
     return f"{route['site']} {route['path']}"
 
 
 def _reason(route: Route) -> tuple[str, str, str]:
-    """Who saw it fail, why, and what helps; what the gateway itself saw goes first."""
+    """From where it fails, why, and what helps; the gateway itself goes first."""
     outside = "controller" if route["gateway"] else "controller alone"
-    asked: tuple[tuple[str, Answer | None], ...] = (("gateway", route["gateway"]), (outside, route["controller"]))
-    return next((asker, found["failure"], found["hint"]) for asker, found in asked if found and found["failure"])
+    results: tuple[tuple[str, ProbeResult | None], ...] = (
+        ("gateway", route["gateway"]),
+        (outside, route["controller"]),
+    )
+    return next((source, found["failure"], found["hint"]) for source, found in results if found and found["failure"])
 
 
-class _Behind(t.NamedTuple):
-    """A server with its upstream, and whom it serves."""
+class _Member(t.NamedTuple):
+    """A server with its upstream and its topology."""
 
     upstream: Upstream
     server: Server
     topology: Topology
 
 
-def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
-    """Upstreams without a live server, and then the servers of others, by what is seen of them."""
+def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Finding]:
+    """Upstreams without a live server, and then the servers of others, by their failure."""
+    routes = {id(topology): _routes_by_upstream(topology) for topology in topologies}
     dead: dict[tuple[str, ...], list[tuple[Upstream, Topology]]] = {}
-    same: dict[tuple[str, str], _Behind] = {}
+    down: dict[tuple[str, str], _Member] = {}
     for topology in topologies:
         for upstream in topology["upstreams"]:
             if upstream["servers"] and not any(server["state"] in _LIVE for server in upstream["servers"]):
@@ -179,78 +183,80 @@ def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
                 dead.setdefault(key, []).append((upstream, topology))
                 continue
             for server in upstream["servers"]:
-                if server["state"] in ("down", "partly"):
-                    same.setdefault((upstream["name"], server["address"]), _Behind(upstream, server, topology))
+                if server["state"] in ("down", "partial"):
+                    down.setdefault((upstream["name"], server["address"]), _Member(upstream, server, topology))
     for upstreams in dead.values():
-        yield _dead(upstreams)
-    alike: dict[tuple[str, str, str], list[_Behind]] = {}
-    for found in same.values():
-        alike.setdefault((found.server["state"], _words(found.server), found.upstream["name"]), []).append(found)
-    for (state, words, upstream_name), behind in alike.items():
-        yield _down(state, words, upstream_name, behind)
+        yield _dead(upstreams, routes)
+    grouped: dict[tuple[str, str, str], list[_Member]] = {}
+    for found in down.values():
+        grouped.setdefault((found.server["state"], _failure(found.server), found.upstream["name"]), []).append(found)
+    for members in grouped.values():
+        first = members[0]
+        yield _down(members, routes[id(first.topology)].get(first.upstream["name"], []))
 
 
-def _words(server: Server) -> str:
-    return next(sight["failure"] for sight in server["seen"] if sight["failure"])
+def _failure(server: Server) -> str:
+    return next(probe["failure"] for probe in server["probes"] if probe["failure"])
 
 
-def _dead(upstreams: t.Sequence[tuple[Upstream, Topology]]) -> Problem:
+def _dead(
+    upstreams: t.Sequence[tuple[Upstream, Topology]], routes: t.Mapping[int, t.Mapping[str, t.Sequence[str]]]
+) -> Finding:
     upstream = upstreams[0][0]
-    return _problem(
+    return _finding(
         "warning",
         "upstream",
         f"The upstream {upstream['name']} has no live server",
-        f"None of its {counted(len(upstream['servers']), 'server')} takes connections.",
-        items=[_line(server) for server in upstream["servers"]],
+        f"None of its {counted(len(upstream['servers']), 'server')} accepts connections.",
+        details=[_line(server) for server in upstream["servers"]],
         gateways=[name for _upstream, topology in upstreams for name in topology["gateways"]],
         routes=dict.fromkeys(
-            route for _upstream, topology in upstreams for route in _leading(upstream["name"], topology)
+            route for _upstream, topology in upstreams for route in routes[id(topology)].get(upstream["name"], ())
         ),
     )
 
 
-def _down(state: str, words: str, upstream_name: str, behind: t.Sequence[_Behind]) -> Problem:
-    addresses = [found.server["address"] for found in behind]
-    topology = behind[0].topology
-    lives = len(behind[0].upstream["servers"]) - len(behind)
-    title = f"{_are(addresses, 'server')} down" if state == "down" else f"{_are(addresses, 'server')} down for some"
-    others = f"{lives:,} other{'s' if lives != 1 else ''} of {upstream_name} {'is' if lives == 1 else 'are'} left."
-    first = behind[0].server
-    seen = "" if behind[1:] else f"; seen by {_seers(first)}"
-    return _problem(
+def _down(members: t.Sequence[_Member], routes: t.Sequence[str]) -> Finding:
+    """Servers of one upstream with the same failure."""
+    addresses = [member.server["address"] for member in members]
+    first, upstream = members[0].server, members[0].upstream
+    others = len(upstream["servers"]) - len(members)
+    title = f"{_are(addresses, 'server')} down{' for some gateways' if first['state'] == 'partial' else ''}"
+    rest = f"{counted(others, 'other server')} of {upstream['name']} {'remains' if others == 1 else 'remain'}."
+    source = "" if members[1:] else f"; {_sources(first)}"
+    return _finding(
         "warning",
         "server",
-        f"{title}: {some(addresses)}",
-        f"Asked directly: {words}{seen}. {others}",
-        items=[_line(found.server) for found in behind] if behind[1:] else (),
+        f"{title}: {abbreviated(addresses)}",
+        f"Probed directly: {_failure(first)}{source}. {rest}",
+        details=[_line(member.server) for member in members] if members[1:] else (),
         gateways=dict.fromkeys(
-            sight["gateway"] for found in behind for sight in found.server["seen"] if sight["failure"]
+            probe["gateway"] for member in members for probe in member.server["probes"] if probe["failure"]
         ),
-        routes=_leading(upstream_name, topology),
+        routes=routes,
     )
 
 
-def _leading(upstream_name: str, topology: Topology) -> list[str]:
-    return [f"{route['site']} {route['path']}" for route in topology["routes"] if _behind(route) == upstream_name]
-
-
-def _behind(route: t.Mapping[str, t.Any]) -> str:
-    return str(route["upstream"] or route["target"])
+def _routes_by_upstream(topology: Topology) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for route in topology["routes"]:
+        found.setdefault(route["upstream"] or route["target"], []).append(route_name(route))
+    return found
 
 
 def _line(server: Server) -> str:
-    if server["state"] in ("drained", "off"):
-        return f"{server['address']}: {'drained' if server['state'] == 'drained' else 'down by the inventory'}"
-    words = "; ".join(dict.fromkeys(sight["failure"] for sight in server["seen"] if sight["failure"]))
-    return f"{server['address']}: {words}; seen by {_seers(server)}"
+    if server["state"] in ("drained", "disabled"):
+        return f"{server['address']}: {'drained' if server['state'] == 'drained' else _DISABLED}"
+    failures = "; ".join(dict.fromkeys(probe["failure"] for probe in server["probes"] if probe["failure"]))
+    return f"{server['address']}: {failures}; {_sources(server)}"
 
 
-def _seers(server: Server) -> str:
-    names = [sight["gateway"] for sight in server["seen"] if sight["failure"]]
-    return f"{len(names)} of {counted(len(server['seen']), 'gateway')} that asked, {some(names)}"
+def _sources(server: Server) -> str:
+    names = [probe["gateway"] for probe in server["probes"] if probe["failure"]]
+    return f"from {len(names)} of {counted(len(server['probes']), 'gateway')}, {abbreviated(names)}"
 
 
-def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Problem]:
+def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Finding]:
     ends: dict[str, dict[str, dict[str, None]]] = {}
     for gateway in gateways:
         for route in gateway["routes"]:
@@ -261,12 +267,13 @@ def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Pr
         names = list(dict.fromkeys(name for having in sites.values() for name in having))
         left = certificate.parse_time(end) - now
         over = left.total_seconds() <= 0
-        yield _problem(
+        when = "has expired" if over else f"expires in {_days(left.days)}"
+        yield _finding(
             "warning",
             "certificate",
-            f"The certificate of {some(list(sites))} {'has expired' if over else f'ends in {_days(left.days)}'}",
-            f"It {'ended' if over else 'ends'} at {end}: {'clients refuse it' if over else 'renew it'}.",
-            items=list(sites) if len(sites) > _NAMED else (),
+            f"The certificate of {abbreviated(list(sites))} {when}",
+            f"It {'expired' if over else 'expires'} at {end}: {'clients reject it' if over else 'renew it'}.",
+            details=list(sites) if len(sites) > _NAMED else (),
             gateways=names,
         )
 
@@ -275,46 +282,43 @@ def _days(number: int) -> str:
     return "less than a day" if number == 0 else counted(number, "day")
 
 
-def _configurations(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Problem]:
-    silent = [gateway["name"] for gateway in gateways if not gateway["fingerprint"]]
-    if silent:
-        yield _problem(
+def _configurations(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Finding]:
+    unknown = [gateway["name"] for gateway in gateways if not gateway["fingerprint"]]
+    if unknown:
+        yield _finding(
             "warning",
             "configuration",
-            f"nginx does not tell its configuration on {some(silent)}",
-            "It does not run, or serves none of this role's: playbooks/site.yml deploys it.",
-            gateways=silent,
+            f"nginx does not report its configuration on {abbreviated(unknown)}",
+            "It does not run, or serves no configuration of this role: run playbooks/site.yml to deploy it.",
+            gateways=unknown,
         )
     yield from _drift(gateways, texts)
-    for word, (title, text) in _FILES.items():
-        names = [gateway["name"] for gateway in gateways if gateway["file"] == word and gateway["fingerprint"]]
+    for state, (title, text) in _FILES.items():
+        names = [gateway["name"] for gateway in gateways if gateway["file"] == state and gateway["fingerprint"]]
         if names:
-            yield _problem("warning", "configuration", f"{title} on {some(names)}", text, gateways=names)
+            yield _finding("warning", "configuration", f"{title} on {abbreviated(names)}", text, gateways=names)
 
 
-def _drift(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Problem]:
-    """Gateways whose variables make the same text, and which serve another one than most."""
-    alike: dict[tuple[t.Hashable, ...], list[Gateway]] = {}
+def _drift(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Finding]:
+    """Gateways that serve another configuration than most of those whose variables give the same one."""
+    groups: dict[tuple[t.Hashable, ...], list[Gateway]] = {}
     for gateway in gateways:
         if gateway["fingerprint"]:
-            alike.setdefault(texts[gateway["name"]], []).append(gateway)
-    for group in alike.values():
+            groups.setdefault(texts[gateway["name"]], []).append(gateway)
+    for group in groups.values():
         served = Counter(gateway["fingerprint"] for gateway in group)
         usual, number = served.most_common(1)[0]
-        names = [gateway["name"] for gateway in group if gateway["fingerprint"] != usual]
-        if names:
-            yield _problem(
+        others = [gateway for gateway in group if gateway["fingerprint"] != usual]
+        if others:
+            names = [gateway["name"] for gateway in others]
+            yield _finding(
                 "warning",
                 "configuration",
                 f"{counted(len(names), 'gateway')} {'serves' if len(names) == 1 else 'serve'} another configuration "
-                f"than {'the other' if number == 1 else f'{number:,} others'}: {some(names)}",
+                f"than {'the other' if number == 1 else f'{number:,} others'}: {abbreviated(names)}",
                 f"By their variables they would serve the same one. The others serve {short(usual)}. A deploy did not "
-                "reach them, or reached them alone: playbooks/site.yml brings all in line.",
-                items=[
-                    f"{gateway['name']}: {short(gateway['fingerprint'])}"
-                    for gateway in group
-                    if gateway["name"] in set(names)
-                ],
+                "reach them, or reached only them: run playbooks/site.yml for all.",
+                details=[f"{gateway['name']}: {short(gateway['fingerprint'])}" for gateway in others],
                 gateways=names,
             )
 
@@ -323,23 +327,25 @@ def short(fingerprint: str | None) -> str:
     return (fingerprint or "")[:8]
 
 
-def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
+def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     by_version: dict[str, list[str]] = {}
     for gateway in gateways:
         if gateway["nginx_version"]:
             by_version.setdefault(gateway["nginx_version"], []).append(gateway["name"])
     if len(by_version) > 1:
         found = sorted(by_version.items(), key=lambda item: len(item[1]))
-        yield _problem(
+        yield _finding(
             "note",
             "nginx",
             f"Gateways run {len(by_version)} versions of nginx",
-            items=[f"nginx {version}: {counted(len(names), 'gateway')}, {some(names)}" for version, names in found],
+            details=[
+                f"nginx {version}: {counted(len(names), 'gateway')}, {abbreviated(names)}" for version, names in found
+            ],
         )
 
 
-def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
-    for state, words in (("drained", "drained"), ("off", "down by the inventory")):
+def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Finding]:
+    for state, words in (("drained", "drained"), ("disabled", _DISABLED)):
         found = {
             f"{server['address']} of the upstream {upstream['name']}": None
             for topology in topologies
@@ -348,14 +354,14 @@ def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Problem]:
             if server["state"] == state
         }
         if found:
-            yield _problem("note", "drained", f"{_are(list(found), 'server')} {words}", items=list(found))
+            yield _finding("note", "drained", f"{_are(list(found), 'server')} {words}", details=list(found))
 
 
-def _out(gateways: t.Sequence[Gateway]) -> t.Iterator[Problem]:
-    names = [gateway["name"] for gateway in gateways if gateway["out"]]
+def _out(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
+    names = [gateway["name"] for gateway in gateways if gateway["out_of_rotation"]]
     if names:
-        title = f"{_are(names, 'gateway')} out of the balancers: {some(names)}"
-        yield _problem(
+        title = f"{_are(names, 'gateway')} out of the load balancers: {abbreviated(names)}"
+        yield _finding(
             "note", "drained", title, "playbooks/drain.yml -e websockets_undrain=NAME brings one back.", gateways=names
         )
 

@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Answer, Gateway, Report, Route, clean
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
+    Gateway,
+    ProbeResult,
+    Report,
+    Route,
+    clean,
+)
 
-_NEVER_REACHED = "the gateway could not be asked"
+_UNREACHABLE = "the gateway is unreachable"
 
 
 def junit(report: Report) -> str:
@@ -30,7 +36,7 @@ def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
     for route in gateway["routes"]:
         _add_route(suite, gateway, route)
     if gateway["state"] == "unreachable" and not gateway["routes"]:
-        case = _case(suite, gateway, "the gateway itself", None)
+        case = _case(suite, gateway, "connect to the gateway", None)
         ElementTree.SubElement(case, "error", type="unreachable", message=clean(gateway["message"]))
     suite.set("tests", str(len(suite)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
@@ -49,21 +55,23 @@ def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds:
 
 
 def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> None:
-    answer = route["gateway"] or route["controller"]
-    case = _case(suite, gateway, f"{route['site']} {route['path']}", answer["milliseconds"] if answer else None)
+    result = route["gateway"] or route["controller"]
+    case = _case(suite, gateway, f"{route['site']} {route['path']}", result["milliseconds"] if result else None)
     if route["state"] == "failed":
-        told = [_words(place, route[place]) for place in ("gateway", "controller")]
-        failure = ElementTree.SubElement(case, "failure", type="unprobed", message=clean("; ".join(filter(None, told))))
-        failure.text = clean("\n".join([route["at"], *filter(None, (answer["hint"] if answer else "",))]))
+        failures = [_failure("gateway", route["gateway"]), _failure("controller", route["controller"])]
+        failure = ElementTree.SubElement(
+            case, "failure", type="probe_failed", message=clean("; ".join(filter(None, failures)))
+        )
+        failure.text = clean("\n".join([route["at"], *filter(None, (result["hint"] if result else "",))]))
     elif route["state"] == "unknown":
-        message = f"{_NEVER_REACHED}: {gateway['message']}"
+        message = f"{_UNREACHABLE}: {gateway['message']}"
         ElementTree.SubElement(case, "error", type="unreachable", message=clean(message))
     elif route["state"] == "unverified":
-        why = answer["unverified"] if answer else ""
+        why = result["unverified"] if result else ""
         ElementTree.SubElement(case, "skipped", message=clean(f"not verified: {why}"))
-    elif route["state"] == "unprobed":
-        ElementTree.SubElement(case, "skipped", message="its variables ask for no proof")
+    elif route["state"] == "not_probed":
+        ElementTree.SubElement(case, "skipped", message="probe: false")
 
 
-def _words(place: str, answer: Answer | None) -> str:
-    return f"from the {place}: {answer['failure']}" if answer and answer["failure"] else ""
+def _failure(source: str, result: ProbeResult | None) -> str:
+    return f"from the {source}: {result['failure']}" if result and result["failure"] else ""

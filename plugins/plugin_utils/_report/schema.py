@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report of a look at all gateways, as report.json has it: docs/report.md says the same for its readers."""
+"""The report of verify.yml, as report.json has it; docs/report.md documents it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import typing as t
 
 # All but the characters of https://www.w3.org/TR/xml/#charsets, which no file should hold.
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# A key that goes or changes its meaning counts it up.
-VERSION = 1
+# Raised with each key that is removed or changes its meaning.
+VERSION = 2
 
 
-class Answer(t.TypedDict):
-    """What a route answered to one who asked."""
+class ProbeResult(t.TypedDict):
+    """The result of a probe of a route."""
 
     status: int | None
     verified: str
     failure: str
-    # Why it is served and yet not verified, and what to set.
+    # Why it is served, but not verified, and what to set.
     unverified: str
     hint: str
     milliseconds: float | None
@@ -34,22 +34,22 @@ class Route(t.TypedDict):
     at: str
     site: str
     path: str
-    # The name of its upstream, or where it leads without one.
+    # The name of its upstream; without one, target says where it leads.
     upstream: str | None
     target: str
-    # verified, failed, unverified where its backends take no such handshake and nobody said which they take, unknown
-    # where the gateway could not be asked, or unprobed where its variables ask for no proof.
+    # verified, failed, unverified where its backends reject a handshake that the variables do not describe, unknown
+    # where the gateway is unreachable, or not_probed with `probe: false`.
     state: str
-    gateway: Answer | None
-    # Nothing where the controller cannot ask.
-    controller: Answer | None
+    gateway: ProbeResult | None
+    # None where the controller cannot probe it.
+    controller: ProbeResult | None
 
 
 class Gateway(t.TypedDict):
-    """A gateway, what nginx tells of itself there, and its routes."""
+    """A gateway, what nginx reports there, and its routes."""
 
     name: str
-    # well, failed, or unreachable; the message says why it could not be asked.
+    # ok, failed, or unreachable; the message says why.
     state: str
     message: str
     nginx_version: str | None
@@ -58,15 +58,15 @@ class Gateway(t.TypedDict):
     # As the module gateway_probe_info returns it.
     file: str | None
     connections: int | None
-    # Whether an operator took it out of its balancers.
-    out: bool
-    # Its number in the report's list.
+    # Whether an operator took it out of its load balancers.
+    out_of_rotation: bool
+    # Its index in the topologies of the report.
     topology: int
     routes: list[Route]
 
 
-class Seen(t.TypedDict):
-    """What a gateway saw of a server."""
+class ServerProbe(t.TypedDict):
+    """The result of a gateway's direct probe of a server."""
 
     gateway: str
     # As the module gateway_probe_info returns it.
@@ -80,9 +80,9 @@ class Server(t.TypedDict):
     """A server of an upstream."""
 
     address: str
-    # up, down, partly where gateways see different things, drained, off by the inventory, or unasked.
+    # up, down, partial where the gateways have different results, drained, disabled in the inventory, or not_probed.
     state: str
-    seen: list[Seen]
+    probes: list[ServerProbe]
 
 
 class Upstream(t.TypedDict):
@@ -93,7 +93,7 @@ class Upstream(t.TypedDict):
 
 
 class Link(t.TypedDict):
-    """Where a path of a site leads: to an upstream, or what it does without one."""
+    """Where a path of a site leads: to an upstream, or to a target without one."""
 
     site: str
     path: str
@@ -102,15 +102,15 @@ class Link(t.TypedDict):
 
 
 class Topology(t.TypedDict):
-    """Where the routes of some gateways lead, which have them alike."""
+    """Where the routes lead, for all gateways where it is the same."""
 
     gateways: list[str]
     routes: list[Link]
     upstreams: list[Upstream]
 
 
-class Problem(t.TypedDict):
-    """One thing that is wrong, with all that it concerns."""
+class Finding(t.TypedDict):
+    """One thing to look at, with all gateways and routes that it concerns."""
 
     # error where a gateway does not serve all its routes, warning, or note.
     severity: str
@@ -118,30 +118,30 @@ class Problem(t.TypedDict):
     kind: str
     title: str
     text: str
-    # Lines of their own, such as one for each server.
-    items: list[str]
+    # One line each, such as one for each server.
+    details: list[str]
     gateways: list[str]
     # Each as "SITE PATH".
     routes: list[str]
 
 
 class Report(t.TypedDict):
-    """All of it."""
+    """The whole report."""
 
     version: int
     time: str
-    # well, warnings, or errors.
+    # ok, warnings, or errors.
     state: str
-    verdict: str
+    summary: str
     counts: dict[str, int]
-    problems: list[Problem]
+    findings: list[Finding]
     topologies: list[Topology]
     gateways: list[Gateway]
 
 
-def some(names: t.Sequence[str], most: int = 3) -> str:
+def abbreviated(names: t.Sequence[str], limit: int = 3) -> str:
     """The first of the names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
 
 
 def counted(number: int, word: str) -> str:
@@ -149,5 +149,5 @@ def counted(number: int, word: str) -> str:
 
 
 def clean(text: object) -> str:
-    """The text without what neither XML nor UTF-8 can say: peers and inventories may tell anything."""
+    """The text without what neither XML nor UTF-8 allows: text of peers and inventories may contain anything."""
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", str(text))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a look at all gateways asks: which of them asks which server, and what the controller asks of each."""
+"""The plan of verify.yml: which gateway probes which server, and which routes the controller probes."""
 
 from __future__ import annotations
 
@@ -11,49 +11,49 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
 
 # Enough to tell an error of a server from one of a gateway, and no storm on a server that 500 gateways share.
-_MOST_ASKING = 3
+_GATEWAYS_PER_SERVER = 3
 
 
-class Question(t.TypedDict):
+class ServersToProbe(t.TypedDict):
     """An item of the option backends of the module gateway_probe_info."""
 
     at: str
     addresses: list[str]
 
 
-def questions(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[Question]]:
-    """Each server of the fleet is asked by three of the gateways that it serves, by turns, or by all of fewer."""
-    alike: dict[str, list[str]] = {}
+def servers_to_probe(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, list[ServersToProbe]]:
+    """The servers that each gateway probes directly: three gateways probe each server, by turns, or all of fewer."""
+    by_digest: dict[str, list[str]] = {}
     for name, model in models.items():
-        alike.setdefault(model["digest"], []).append(name)
+        by_digest.setdefault(model["digest"], []).append(name)
     holders: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
-    for names in alike.values():
+    for names in by_digest.values():
         for target, (at, addresses) in _targets(models[names[0]]).items():
             for address in addresses:
                 holders.setdefault((target, address), []).append((at, names))
-    asked: dict[str, dict[str, list[str]]] = {}
+    plan: dict[str, dict[str, list[str]]] = {}
     for number, ((_target, address), groups) in enumerate(holders.items()):
         total = sum(len(names) for _at, names in groups)
-        for step in range(min(_MOST_ASKING, total)):
-            name, at = _nth(groups, (number * _MOST_ASKING + step) % total)
-            asked.setdefault(name, {}).setdefault(at, []).append(address)
+        for step in range(min(_GATEWAYS_PER_SERVER, total)):
+            name, at = _nth(groups, (number * _GATEWAYS_PER_SERVER + step) % total)
+            plan.setdefault(name, {}).setdefault(at, []).append(address)
     return {
-        name: [Question(at=at, addresses=addresses) for at, addresses in places.items()]
-        for name, places in asked.items()
+        name: [ServersToProbe(at=at, addresses=addresses) for at, addresses in routes.items()]
+        for name, routes in plan.items()
     }
 
 
-def answered(
+def safe_routes(
     results: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], digests: t.Mapping[str, str], name: str
 ) -> list[str]:
-    """The routes of a gateway that may be asked from elsewhere: what a backend answers by HTTP costs clients nothing.
+    """The routes of a gateway that may be probed from elsewhere: an HTTP response of a backend costs clients nothing.
 
-    That is for the gateway to find out. For one that could not be asked, those say so that have the same text, and
-    probe the route.
+    The gateway itself finds that out. For an unreachable one they are the routes that are verified on a gateway with
+    the same configuration.
     """
     own = results.get(name)
     if own is not None:
-        return [result["at"] for result in own if _is_answered(result)]
+        return [result["at"] for result in own if _has_response(result)]
     found: dict[str, None] = {}
     for other, theirs in results.items():
         if theirs is not None and digests[other] == digests[name]:
@@ -61,26 +61,24 @@ def answered(
     return list(found)
 
 
-def _is_answered(result: t.Mapping[str, t.Any]) -> bool:
+def _has_response(result: t.Mapping[str, t.Any]) -> bool:
     return result["status"] is not None and result["status"] not in NO_BACKEND
 
 
-def outside(
+def outside_probes(
     probes: t.Sequence[t.Mapping[str, t.Any]],
     routes: t.Sequence[t.Mapping[str, t.Any]],
     address: object,
-    places: t.Collection[str],
+    safe: t.Collection[str],
 ) -> list[dict[str, t.Any]]:
-    """The probes that another host can make, given the address at which it reaches the gateway, of routes that may be
-    asked from there.
-    """
+    """The probes that another host can make of the safe routes, given the address at which it reaches the gateway."""
     if not isinstance(address, str):
         return []
-    harmless = {*places, *(probe["at"] for probe in probes if not probe["backends"])}
+    harmless = {*safe, *(probe["at"] for probe in probes if not probe["backends"])}
     listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
     host = f"[{address}]" if ":" in address else address
     return [
-        # A port alone is one of any address of the gateway. Who serves the route is for the gateway to ask.
+        # A port alone is one of any address of the gateway. Backends are probed by the gateway itself.
         {**probe, "connect_to": _joined(host, listening[probe["at"]]), "backends": None}
         for probe in probes
         if probe["at"] in listening and probe["at"] in harmless
@@ -100,7 +98,7 @@ def _nth(groups: t.Sequence[tuple[str, t.Sequence[str]]], number: int) -> tuple[
 
 
 def _targets(model: t.Mapping[str, t.Any]) -> dict[str, tuple[str, list[str]]]:
-    """The upstreams, and what routes lead to without one, each with a route whose handshake its servers take."""
+    """The upstreams, and the targets of routes without one, each with a route to probe its servers by."""
     backends = {probe["at"]: probe["backends"]["addresses"] for probe in model["probes"] if probe["backends"]}
     upstreams = {upstream["name"]: upstream["servers"] for upstream in model["upstreams"]}
     found: dict[str, tuple[str, list[str]]] = {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A topology as a picture: sites, paths, upstreams and servers from left to right, and what is wrong with each."""
+"""A topology as a picture: sites, paths, upstreams and servers from left to right, with their states."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Server,
     Topology,
     Upstream,
+    abbreviated,
     clean,
     counted,
-    some,
 )
 
-# Pixels. A character is at most so wide in the fonts that the page asks for.
+# Pixels; the last but one is the width of a character in the fonts of the page.
 _ROW, _NODE, _CHARACTER, _MARGIN = 34, 26, 7.4, 8
 _COLUMNS = {"site": (0, 200), "path": (240, 150), "upstream": (440, 170), "server": (660, 260)}
 _WIDTH = 920
-# What is well is told in numbers where there is more of it than that.
+# With more of them, those that are ok are only counted.
 _ROUTES, _SERVERS = 24, 8
 _WRONG = 16
 # Beside the colour, for those who do not see it.
 MARKS = {
     "down": "\u2715",
-    "partly": "\u25d0",
+    "partial": "\u25d0",
     "drained": "\u2016",
-    "off": "\u25cb",
-    "unasked": "?",
+    "disabled": "\u25cb",
+    "not_probed": "?",
     "up": "",
     "failed": "\u2715",
 }
-_WORDS = {"drained": "drained", "off": "down by the inventory", "unasked": "not asked"}
+_WORDS = {"drained": "drained", "disabled": "disabled in the inventory", "not_probed": "not probed"}
 
 
 @dataclass
 class _Node:
-    """A box, its text, and what it is called whole."""
+    """A box, its text, and its full name."""
 
     column: str
     text: str
@@ -73,12 +73,12 @@ class _Node:
 
 
 def picture(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
-    """The picture; failed says how many gateways do not serve a route, name is one that no other picture has."""
+    """The picture; failed is the number of gateways that do not serve a route, name is unique among the pictures."""
     drawing = _Drawing(topology, failed)
     width, height = _WIDTH + 8, f"{drawing.height:g}"
     return (
         f'<svg viewBox="-4 0 {width} {height}" width="{width}" height="{height}" role="img" '
-        f'aria-labelledby="{name}-title {name}-text"><title id="{name}-title">Where the routes lead</title>'
+        f'aria-labelledby="{name}-title {name}-text"><title id="{name}-title">Topology</title>'
         f'<desc id="{name}-text">{_escaped(described(topology, failed))}</desc>'
         f"{''.join(drawing.edges)}{''.join(node.drawn() for node in drawing.nodes)}</svg>"
     )
@@ -95,11 +95,11 @@ def described(topology: Topology, failed: t.Mapping[str, int]) -> str:
     ]
     wrong = [route for route in map(route_name, topology["routes"]) if route in failed]
     if wrong:
-        lines.append(f"not verified: {some(wrong, _WRONG)}")
-    for state, word in (("down", "down"), ("partly", "down for some gateways"), *_WORDS.items()):
+        lines.append(f"failed: {abbreviated(wrong, _WRONG)}")
+    for state, word in (("down", "down"), ("partial", "down for some gateways"), *_WORDS.items()):
         if states[state]:
             found = [server["address"] for server in servers if server["state"] == state]
-            lines.append(f"{word}: {some(found, _WRONG)}")
+            lines.append(f"{word}: {abbreviated(found, _WRONG)}")
     return "; ".join(lines)
 
 
@@ -108,7 +108,7 @@ def route_name(route: Link) -> str:
 
 
 class _Drawing:
-    """Nodes with their places, and the lines between them."""
+    """Nodes with their positions, and the lines between them."""
 
     def __init__(self, topology: Topology, failed: t.Mapping[str, int]) -> None:
         self._failed, self._gateways = failed, len(topology["gateways"])
@@ -132,11 +132,11 @@ class _Drawing:
         return route_name(route) in self._failed or bool(upstream and upstream_state(upstream) == "down")
 
     def _shown(self, routes: t.Sequence[Link]) -> tuple[list[Link], list[Link]]:
-        """Those that are drawn, and those that are told in numbers."""
+        """Those that are drawn, and those that are counted."""
         if len(routes) <= _ROUTES:
             return list(routes), []
         wrong = [number for number, route in enumerate(routes) if self._is_wrong(route)][:_WRONG]
-        # Some of them for an impression of the others.
+        # A few of the others as examples.
         shown = sorted({*wrong, *range(_ROUTES - _WRONG)})
         left = set(shown)
         return [routes[number] for number in shown], [r for number, r in enumerate(routes) if number not in left]
@@ -163,13 +163,13 @@ class _Drawing:
     def _place_routes(
         self, routes: t.Sequence[Link], targets: t.Mapping[str, tuple[_Node, bool]], more: t.Sequence[Link]
     ) -> None:
-        """The left half: a site stands beside the middle of its paths."""
+        """The left half: a site is beside the middle of its paths."""
         y = (self.height - (len(routes) + bool(more)) * _ROW) / 2 + _ROW / 2
         sites: dict[str, list[_Node]] = {}
         for route in routes:
             failed = self._failed.get(route_name(route), 0)
             words = f" {failed}/{self._gateways}" if failed and self._gateways > 1 else ""
-            title = f"{route['path']}: not verified on {failed} of {self._gateways}" if failed else ""
+            title = f"{route['path']}: failed on {failed} of {self._gateways}" if failed else ""
             path = _Node("path", f"{route['path']}{words}", "failed" if failed else "up", title, y)
             target, is_down = targets[self._target(route)]
             self._connect(path, target, "down" if failed or is_down else "up")
@@ -183,7 +183,7 @@ class _Drawing:
             self.nodes += [site, *paths]
         if more:
             wrong = sum(self._is_wrong(route) for route in more)
-            words = f"{len(more):,} more routes" + (f", {wrong:,} of them not well" if wrong else ", all well")
+            words = f"{len(more):,} more routes" + (f", {wrong:,} of them down" if wrong else ", all ok")
             others = {route["site"] for route in more}
             self.nodes.append(
                 _Node("site", f"{counted(len(others), 'more site')}", "down" if wrong else "up", words, y)
@@ -199,11 +199,11 @@ class _Drawing:
 
 
 def upstream_state(upstream: Upstream) -> str:
-    """down where no server is left, partly where some are."""
+    """down where no server remains, partial where some are down."""
     states = Counter(server["state"] for server in upstream["servers"])
-    if upstream["servers"] and not states["up"] + states["partly"] + states["unasked"]:
+    if upstream["servers"] and not states["up"] + states["partial"] + states["not_probed"]:
         return "down"
-    return "partly" if states["down"] + states["partly"] else "up"
+    return "partial" if states["down"] + states["partial"] else "up"
 
 
 def _servers(upstream: Upstream) -> list[_Node]:
@@ -211,13 +211,13 @@ def _servers(upstream: Upstream) -> list[_Node]:
     servers = upstream["servers"]
     if len(servers) <= _SERVERS:
         return [_server(server) for server in servers]
-    wrong = [server for server in servers if server["state"] not in ("up", "unasked")]
+    wrong = [server for server in servers if server["state"] not in ("up", "not_probed")]
     nodes = [_server(server) for server in wrong[:_WRONG]]
     if wrong[_WRONG:]:
         states = Counter(server["state"] for server in wrong[_WRONG:])
         rest = ", ".join(f"{number:,} {_WORDS.get(state, 'down')}" for state, number in states.items())
         nodes.append(_Node("server", f"and {rest}", "down"))
-    for state, words in (("up", "up"), ("unasked", "not asked")):
+    for state, words in (("up", "up"), ("not_probed", "not probed")):
         number = sum(server["state"] == state for server in servers)
         if number:
             nodes.append(_Node("server", f"{number:,} {words}", state))
@@ -225,18 +225,18 @@ def _servers(upstream: Upstream) -> list[_Node]:
 
 
 def _server(server: Server) -> _Node:
-    errors = [sight for sight in server["seen"] if sight["failure"]]
+    errors = [probe for probe in server["probes"] if probe["failure"]]
     words = _WORDS.get(server["state"], "")
-    if server["state"] in ("down", "partly"):
-        words = _seen(errors[0]["state"], errors[0]["status"])
+    if server["state"] in ("down", "partial"):
+        words = _failure(errors[0]["state"], errors[0]["status"])
     title = f"{server['address']}: {words or 'up'}"
     if errors and not _WORDS.get(server["state"]):
-        title += f", for {some([sight['gateway'] for sight in errors])}"
+        title += f", for {abbreviated([probe['gateway'] for probe in errors])}"
     return _Node("server", f"{server['address']} {words}".rstrip(), server["state"], title)
 
 
-def _seen(state: str, status: int | None) -> str:
-    return f"answers {status}" if state == "answered" else state
+def _failure(state: str, status: int | None) -> str:
+    return f"returns {status}" if state == "unexpected" else state
 
 
 def _escaped(text: str) -> str:

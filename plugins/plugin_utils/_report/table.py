@@ -10,14 +10,14 @@ import typing as t
 
 _HEADER = ("gateway", "site", "path", "status", "verified", "ms")
 _NUMBERS = ("status", "ms")
-# With more of them nobody would look at each.
+# With more of them a table of each is too long to read.
 _MOST_ROWS = 50
 
 
 def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> str:
     """One line for each route of each gateway under a line of headings, the columns aligned.
 
-    With many of them, one line for all gateways on which a route went alike, with the slowest of them.
+    With many of them, one line for all gateways where a route has the same result, with the slowest of them.
     """
     known = [(gateway, probe) for gateway, results in probes.items() for probe in results]
     rows = [_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known))]
@@ -30,7 +30,7 @@ _Member = t.Tuple[str, t.Mapping[str, t.Any]]
 def _grouped(known: t.Iterable[_Member]) -> t.Iterator[_Member]:
     groups: dict[tuple[t.Any, ...], list[_Member]] = {}
     for gateway, probe in known:
-        alike = (
+        key = (
             probe["site"],
             probe["path"],
             probe["status"],
@@ -38,7 +38,7 @@ def _grouped(known: t.Iterable[_Member]) -> t.Iterator[_Member]:
             probe.get("expires"),
             probe.get("unverified"),
         )
-        groups.setdefault(alike, []).append((gateway, probe))
+        groups.setdefault(key, []).append((gateway, probe))
     for members in groups.values():
         name, slowest = max(members, key=lambda member: member[1]["milliseconds"] or 0)
         yield name if len(members) == 1 else f"{len(members)}, slowest {name}", slowest
@@ -54,7 +54,7 @@ def _row(gateway: str, probe: t.Mapping[str, t.Any]) -> tuple[str, ...]:
 
 
 def aligned(header: t.Sequence[str], rows: t.Sequence[t.Sequence[str]], numbers: t.Collection[str]) -> list[str]:
-    """The lines of a table under a line of headings; the columns of numbers stand to the right."""
+    """The lines of a table under a line of headings; columns of numbers are aligned to the right."""
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     lines = (zip(header, row, widths) for row in (header, *rows))
     return [

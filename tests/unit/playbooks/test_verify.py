@@ -62,8 +62,8 @@ def verified(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, str, Path]:
 def test_the_run_fails_at_its_end_and_names_the_gateways(verified: tuple[int, str, Path]) -> None:
     code, output, _folder = verified
     assert code == 2
-    assert "0 of 2 gateways serve all their routes. Not these: here, lost" in output
-    assert output.rindex("1 gateway could not be asked: lost") < output.rindex("Not these: ")
+    assert "0 of 2 gateways serve all their routes. Failed or unreachable: here, lost" in output
+    assert output.rindex("1 gateway is unreachable: lost") < output.rindex("Failed or unreachable: ")
 
 
 def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
@@ -71,7 +71,7 @@ def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
     report = json.loads((folder / "report.json").read_text())
     here, lost = report["gateways"]
     assert (here["name"], here["state"], lost["name"], lost["state"]) == ("here", "failed", "lost", "unreachable")
-    assert [route["state"] for route in here["routes"]] == ["failed", "failed", "unprobed"]
+    assert [route["state"] for route in here["routes"]] == ["failed", "failed", "not_probed"]
     # The controller asks for what the gateway itself was answered for.
     assert [route["controller"] for route in here["routes"] + lost["routes"]] == [None] * 6
     assert "nginx does not run" in here["routes"][0]["gateway"]["hint"]
@@ -97,5 +97,5 @@ def test_without_a_folder_no_file_is_written(tmp_path: Path) -> None:
     (tmp_path / "inventory/hosts.yml").write_text(yaml.safe_dump({"ws_gateways": GATEWAYS}))
     code, output = run(tmp_path, "wsfleet.nginx.verify", "--limit", "gone")
     assert code == 0, output
-    assert "No gateway was asked." in output
+    assert "No gateway was probed." in output
     assert [file.name for file in tmp_path.iterdir()] == ["inventory"]

@@ -12,7 +12,7 @@ import typing as t
 
 import pytest
 import yaml
-from fleets import answer, wide
+from fleets import probe_result, wide
 from rendering import ROOT
 
 FILTERS = sorted(path.stem for path in (ROOT / "plugins/filter").glob("*.py"))
@@ -119,14 +119,14 @@ def outside(hostvars: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
 
 def test_the_controller_probes_what_the_gateway_got_a_response_for() -> None:
     model = wide(routes=2, servers=1)
-    refused = answer(SITE.format(1), status=None, failure="refused the connection")
-    here = {"__websockets_model": model, "__websockets_probe": {"probes": [answer(SITE.format(0)), refused]}}
+    refused = probe_result(SITE.format(1), status=None, failure="refused the connection")
+    here = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(0)), refused]}}
     assert outside({"g1": here, "g2": {}}) == [(SITE.format(0), "192.0.2.1:80")]
 
 
 def test_the_controller_probes_of_an_unreachable_gateway_what_others_verified() -> None:
     model = wide(routes=2, servers=1)
     unreachable = {"__websockets_model": model, "__websockets_probe": {"unreachable": True}}
-    other = {"__websockets_model": model, "__websockets_probe": {"probes": [answer(SITE.format(1))]}}
+    other = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(1))]}}
     assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "192.0.2.1:80")]
     assert outside({"g1": unreachable, "g2": {}}) == []

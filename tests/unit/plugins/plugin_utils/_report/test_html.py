@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
 from browser import Page, browser
-from fleets import reported, troubled, well, wide
+from fleets import healthy, reported, troubled, wide
 
 # The relative luminance and the contrast of WCAG 2.2, of all texts that are on screen, against what is behind them.
 CONTRASTS = """
@@ -60,7 +60,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("sound") / "index.html"
-    file.write_text(page(reported(*(well(f"g{number}", wide()) for number in range(3)))), encoding="utf-8")
+    file.write_text(page(reported(*(healthy(f"g{number}", wide()) for number in range(3)))), encoding="utf-8")
     return file
 
 
@@ -78,30 +78,30 @@ def test_the_first_thing_on_the_page_is_the_verdict(window: Page, large: Path, s
     assert window.evaluate("document.querySelector('h1').getBoundingClientRect().top") < 100
     window.look_at(sound)
     assert texts(window, "h1") == ["\u2713 All 3 gateways serve all their routes"]
-    assert texts(window, "#problems .none") == ["Nothing."]
+    assert texts(window, "#findings .none") == ["None."]
 
 
 def test_problems_are_in_plain_words_with_the_most_severe_first(window: Page, large: Path) -> None:
     window.look_at(large)
-    found = texts(window, ".problems h3")
+    found = texts(window, ".findings h3")
     assert found[:5] == [
-        "error 1 gateway could not be asked: gateway003",
-        "error feed.example /old/ is not verified on gateway002, gateway004, gateway006 and 247 more",
-        "error chat.example / is not verified on gateway013, seen from the controller",
+        "error 1 gateway is unreachable: gateway003",
+        "error feed.example /old/ fails its probe on gateway002, gateway004, gateway006 and 247 more",
+        "error chat.example / fails its probe on gateway013, from the controller",
         "warning The upstream old has no live server",
         "warning 1 server is down: 10.0.0.2:3000",
     ]
     assert "warning 1 gateway serves another configuration than 498 others: gateway005" in found
     # Whom it concerns is a click away.
-    assert "gateway008" not in " ".join(texts(window, ".problems p"))
-    window.evaluate("document.querySelectorAll('.problems > li')[1].querySelector('summary').click()")
-    assert "gateway012" in " ".join(texts(window, ".problems p"))
+    assert "gateway008" not in " ".join(texts(window, ".findings p"))
+    window.evaluate("document.querySelectorAll('.findings > li')[1].querySelector('summary').click()")
+    assert "gateway012" in " ".join(texts(window, ".findings p"))
 
 
 def test_the_picture_shows_what_is_down_by_more_than_its_colour(window: Page, large: Path) -> None:
     window.look_at(large)
     assert texts(window, "svg .node.down text") == [
-        *("\u2715 10.0.0.2:3000 refused", "\u2715 10.0.1.5:4005 silent"),
+        *("\u2715 10.0.0.2:3000 refused", "\u2715 10.0.1.5:4005 timeout"),
         *("\u2715 old", "\u2715 10.0.2.1:80 refused", "\u2715 10.0.2.2:80 refused"),
     ]
     assert texts(window, "svg .node.drained text") == ["\u2016 10.0.0.6:3000 drained"]
@@ -127,7 +127,7 @@ def test_a_gateway_that_drifts_stands_out_in_the_table(window: Page, large: Path
     window.look_at(large)
     rows = [row for row in texts(window, "tbody tr") if row.startswith("! ")]
     assert [row.split()[1] for row in rows] == ["gateway005", "gateway007", "gateway009"]
-    assert "\u2715 bbbbbbbb not that of the others" in rows[0]
+    assert "\u2715 bbbbbbbb differs from the others" in rows[0]
     assert "\u2715 aaaaaaaa the file was edited" in rows[1]
     assert "\u2715 2026-02-03" in rows[2]
 
@@ -138,7 +138,7 @@ def test_what_the_table_says_of_a_route(window: Page, large: Path) -> None:
     rows = {row.split()[1]: row for row in texts(window, "tbody tr")}
     assert "\u2715 502 / 101 2.5 returned 502 Bad Gateway 101 1.8 / 2.5 aaaaaaaa 1.26.3" in rows["gateway002"]
     assert "from the controller: timed out after 5 s" in rows["gateway013"]
-    assert "could not be asked: Failed to connect" in rows["gateway003"]
+    assert "unreachable: Failed to connect" in rows["gateway003"]
     # The site on a loopback address.
     assert "101 1.8 / \u2013" in rows["gateway002"]
 
@@ -199,7 +199,7 @@ def test_the_page_itself_never_scrolls_sideways(window: Page, large: Path, width
 
 def test_long_names_do_not_widen_the_page(window: Page, tmp_path: Path) -> None:
     file = tmp_path / "index.html"
-    file.write_text(page(reported(*(well(f"{'x' * 200}{number}", wide()) for number in range(2)))))
+    file.write_text(page(reported(*(healthy(f"{'x' * 200}{number}", wide()) for number in range(2)))))
     window.look_at(file, width=375)
     assert window.evaluate("document.documentElement.scrollWidth") == 375
 

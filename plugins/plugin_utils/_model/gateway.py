@@ -47,7 +47,7 @@ _REFUSES = "Refuses names that no site here has; nginx would take them to the fi
 
 class UpstreamServer(t.TypedDict):
     address: str
-    # drained, or off where the inventory has it down, or nothing.
+    # drained, or disabled where the inventory has it down, or nothing.
     state: str
 
 

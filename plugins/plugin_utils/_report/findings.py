@@ -257,22 +257,22 @@ def _sources(server: Server) -> str:
 
 
 def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Finding]:
-    ends: dict[str, dict[str, dict[str, None]]] = {}
+    sites_by_expiry: dict[str, dict[str, dict[str, None]]] = {}
     for gateway in gateways:
         for route in gateway["routes"]:
-            end = route["gateway"] and route["gateway"]["expires"]
-            if end and certificate.parse_time(end) <= now + certificate.RENEWAL_PERIOD:
-                ends.setdefault(end, {}).setdefault(route["site"], {})[gateway["name"]] = None
-    for end, sites in sorted(ends.items()):
-        names = list(dict.fromkeys(name for having in sites.values() for name in having))
-        left = certificate.parse_time(end) - now
+            expires = route["gateway"] and route["gateway"]["expires"]
+            if expires and certificate.parse_time(expires) <= now + certificate.RENEWAL_PERIOD:
+                sites_by_expiry.setdefault(expires, {}).setdefault(route["site"], {})[gateway["name"]] = None
+    for expires, sites in sorted(sites_by_expiry.items()):
+        names = list(dict.fromkeys(name for members in sites.values() for name in members))
+        left = certificate.parse_time(expires) - now
         over = left.total_seconds() <= 0
         when = "has expired" if over else f"expires in {_days(left.days)}"
         yield _finding(
             "warning",
             "certificate",
             f"The certificate of {abbreviated(list(sites))} {when}",
-            f"It {'expired' if over else 'expires'} at {end}: {'clients reject it' if over else 'renew it'}.",
+            f"It {'expired' if over else 'expires'} at {expires}: {'clients reject it' if over else 'renew it'}.",
             details=list(sites) if len(sites) > _NAMED else (),
             gateways=names,
         )

@@ -154,11 +154,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     found = list(errors(module.params["listening"], module.params["names"]))
-    build = None
+    build, names = None, None
     try:
         build = binary.installed() if binary.find_binary() else None
+        names = None if found else drained(module.params["live_address"], module.params["config_path"])
     except binary.NginxError as error:
         found.append(str(error))
+    except OSError as error:
+        found.append(f"cannot read {error.filename}: {error.strerror}")
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:
@@ -167,7 +170,7 @@ def main() -> None:
         changed=False,
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
-        drained=drained(module.params["live_address"], module.params["config_path"]),
+        drained=names,
     )
 
 

@@ -303,14 +303,14 @@ def main() -> None:
         "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:
-        is_out = flag is not None and _drain_record.is_out(Path(flag))
-        result.update(nginx_facts(live_address), out_of_rotation=is_out)
-        if path:
-            try:
+        result.update(nginx_facts(live_address))
+        try:
+            result["out_of_rotation"] = flag is not None and _drain_record.is_out(Path(flag))
+            if path:
                 result.update(file_facts(Path(path), live_address, result["fingerprint"]))
                 result["drained"] = drained(Path(path), live_address)
-            except OSError as error:
-                module.fail_json(msg=f"cannot read {path}: {error.strerror}")
+        except OSError as error:
+            module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
     module.exit_json(changed=False, **result)
 
 

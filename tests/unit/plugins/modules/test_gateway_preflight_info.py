@@ -77,6 +77,11 @@ def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_
     assert "label empty or too long" in message
 
 
+def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    message = run_module(tmp_path, config_path=str(tmp_path), live_address="127.0.0.1:6455")["msg"]
+    assert message == f"{HEAD}cannot read {tmp_path}: Is a directory"
+
+
 def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Path) -> None:
     path = tmp_path / "00-websockets.conf"
     kept = tmp_path / "kept/127.0.0.1:6455/deployed"

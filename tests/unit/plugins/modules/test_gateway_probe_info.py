@@ -180,3 +180,10 @@ def test_a_host_without_a_live_configuration_has_its_own_results(tmp_path: Path)
     flag.touch()
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
     assert (result["file"], result["drained"], result["out_of_rotation"]) == (None, ["b2:80"], True)
+
+
+def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    for option in ("config_path", "health_flag"):
+        options = {"live_address": f"127.0.0.1:{closed_port()}", option: str(tmp_path)}
+        done = run(tmp_path, ["-c", PROGRAM], options)
+        assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: Is a directory"

@@ -12,12 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-<<<<<<< HEAD
-=======
-from ansible_collections.wsfleet.nginx.plugins.module_utils import files, state, transaction
->>>>>>> 858350e (Test that what is told of a configuration is recorded and comes back with a rollback)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, goal, journal, transaction
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
 
@@ -98,38 +94,22 @@ def test_the_files_before_a_deploy_are_told_apart() -> None:
     entry = journal.Entry(files, "", [], [])
     own, secrets, beside = config_transaction.previous_files(BUILD, entry)
     assert (own, secrets, beside) == ({CONF: content("conf")}, {PEM: content(KEY)}, {})
-<<<<<<< HEAD
-=======
 
 
-def test_what_is_told_of_a_configuration_is_recorded_with_it_and_comes_back_with_a_rollback(tmp_path: Path) -> None:
+def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_with_a_rollback(tmp_path: Path) -> None:
     """The sockets too: where nginx was killed, a rollback has to start it."""
     listening = [{"address": "80", "at": "a"}, {"address": "unix:/run/a.sock", "at": "b"}]
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
     given: Any = SimpleNamespace(params={"listening": listening, "drained": drained})
-    told = config_transaction.told_of(given, None)
-    assert told == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
-    kept = state.State("127.0.0.1:6455", tmp_path / "kept")
+    recorded = config_transaction.recorded_of(given, None)
+    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
+    kept = journal.Journal("127.0.0.1:6455", tmp_path / "kept")
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     own = {tmp_path / "a.conf": content("# a\n")}
-    files.write(tmp_path / "a.conf", content("# a\n"))
-    goal = transaction.Goal(own, {}, "127.0.0.1:1", {}, {}, False, *told)
-    transaction.Transaction(build, goal, kept, tmp_path).commit(state.Deployed([], []))
+    atomic_files.write(tmp_path / "a.conf", content("# a\n"))
+    wanted = goal.Goal(own, {}, "127.0.0.1:1", {}, {}, False, *recorded)
+    transaction.Transaction(build, wanted, kept, tmp_path).settle(journal.Deployed([], []))
     assert (kept.deployed().drained, kept.deployed().sockets) == (drained, ("/run/a.sock",))
-    kept.begin({}, {})
+    kept.begin([])
     kept.commit()
-    assert config_transaction.told_of(given, kept.last()) == ({}, ["/run/a.sock"], drained)
-
-
-def test_what_the_last_deploy_wrote_and_this_one_does_not_list_goes_with_it(tmp_path: Path) -> None:
-    old, old_key = ROOT / "conf.d" / "old.conf", ROOT / "conf.d" / "old.pem"
-    kept = state.State("127.0.0.1:6455", tmp_path / "kept")
-    # What only happens to be listed as a file once is never removed.
-    written = (str(CONF), str(old), str(BUILD.configuration))
-    kept.set_deployed(state.Deployed([], [], {str(PEM): "digest", str(old_key): "digest"}, written))
-    own: config_transaction.Wanted = {CONF: content("conf")}
-    secrets: config_transaction.Wanted = {PEM: content(KEY)}
-    config_transaction.retire(BUILD, kept, own, secrets)
-    assert own == {CONF: content("conf"), old: None}
-    assert secrets == {PEM: content(KEY), old_key: None}
->>>>>>> 858350e (Test that what is told of a configuration is recorded and comes back with a rollback)
+    assert config_transaction.recorded_of(given, kept.last()) == ({}, ["/run/a.sock"], drained)

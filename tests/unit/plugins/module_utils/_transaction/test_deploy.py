@@ -23,7 +23,7 @@ PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websoc
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     stand_in(monkeypatch)
-    monkeypatch.setattr(deploy, "ask_backends", lambda results: results)
+    monkeypatch.setattr(diagnosis, "probe_backends", lambda results: results)
     return Host(tmp_path)
 
 

@@ -23,6 +23,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_
 DIRECTORY = Path("/var/lib/wsfleet-nginx")
 # How many deploys can be rolled back.
 _HISTORY = 10
+# The name of the probes on the disk, as releases have written it since 0.3.0.
+_PROBES = "proofs"
 
 Probes = t.List[t.Dict[str, t.Any]]
 # The servers that are taken out of their upstreams, each with its name and address.
@@ -198,7 +200,7 @@ class Journal:
             # Releases before 0.4.0 knew no secrets, and did not note the files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
-            found = Deployed(plain["probes"], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
+            found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -209,8 +211,7 @@ class Journal:
         if deployed != self.deployed():
             self._make()
             plain = deployed._asdict()
-            # The name that releases have read and written since 0.3.0.
-            plain["probes"] = plain.pop("probes")
+            plain[_PROBES] = plain.pop("probes")
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
 
     def original(self, path: Path) -> Content | None:
@@ -270,7 +271,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
             }
             for file in entry.files
         ],
-        "probes": entry.probes,
+        _PROBES: entry.probes,
         "passed": entry.passed,
         "live_address": entry.live_address,
         "drained": entry.drained,
@@ -295,7 +296,7 @@ def _entry(path: Path) -> Entry | None:
                 for file in plain["files"]
             ],
             time=plain["time"],
-            probes=plain["probes"],
+            probes=plain[_PROBES],
             passed=plain["passed"],
             live_address=str(plain.get("live_address", "")),
             drained=plain.get("drained"),

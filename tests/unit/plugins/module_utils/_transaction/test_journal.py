@@ -290,7 +290,7 @@ def test_a_record_with_a_damaged_list_of_files_counts_as_none(
     kept: journal.Journal, tmp_path: Path, damage: str
 ) -> None:
     deployed(kept, 1)
-    text = f'{{"probes": [], "passed": ["a"], {damage}}}'
+    text = f'{{"proofs": [], "passed": ["a"], {damage}}}'
     (tmp_path / "kept" / NAME / "deployed").write_text(text)
     assert kept.deployed() == NOTHING
 
@@ -369,8 +369,25 @@ def test_which_files_are_secret_is_known_of_each_deploy(kept: journal.Journal) -
 @pytest.mark.parametrize("probe", ["{}", "1", '{"site": "a.example"}', "null"])
 def test_probes_that_could_not_be_made_count_as_none(kept: journal.Journal, tmp_path: Path, probe: str) -> None:
     deployed(kept, 1)
-    (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"probes": [{probe}], "passed": []}}')
+    (tmp_path / "kept" / NAME / "deployed").write_text(f'{{"proofs": [{probe}], "passed": []}}')
     assert kept.deployed() == NOTHING
+
+
+def test_what_release_0_6_0_left_on_a_host_is_read(kept: journal.Journal, tmp_path: Path) -> None:
+    """Else an upgrade would forget which routes passed, and could not be rolled back past itself."""
+    own = tmp_path / "kept" / NAME
+    own.mkdir(parents=True)
+    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websocket": True}
+    recorded = {"proofs": [probe], "passed": ["a.example /"], "secrets": {}, "files": [str(GATEWAY)]}
+    (own / "deployed").write_text(json.dumps({**recorded, "live_address": NAME}))
+    before = {"data": "# before", "mode": "0644", "owner": [0, 0]}
+    files = [{"path": str(GATEWAY), "before": before, "after": ["digest"], "secret": False}]
+    entry = {"files": files, "time": "2026-11-25T00:00:00Z", "proofs": [probe], "passed": [], "live_address": NAME}
+    (own / "000001").write_text(json.dumps(entry))
+    assert kept.deployed() == journal.Deployed([probe], ["a.example /"], {}, (str(GATEWAY),), NAME)
+    last = kept.last()
+    assert last is not None
+    assert (last.probes, last.files[0].before) == ([probe], content(b"# before"))
 
 
 def test_an_original_that_was_not_restored_stays(kept: journal.Journal) -> None:

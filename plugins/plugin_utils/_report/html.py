@@ -27,7 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import MARKS, described, picture, upstream_state
 
 # How many are shown; the others are folded.
-_FINDINGS, _ITEMS, _PICTURES = 20, 5, 6
+_FINDINGS, _DETAILS, _PICTURES = 20, 5, 6
 # Routes with a column of their own; of more routes, those that are ok are only counted.
 _ROUTES = 16
 # With more gateways, the rows of those without findings are hidden at first.
@@ -130,22 +130,22 @@ def _is_named(names: str, text: str) -> bool:
 def _listed(items: t.Sequence[str]) -> str:
     if not items:
         return ""
-    first = f"<ul>{''.join(f'<li>{_escaped(item)}</li>' for item in items[:_ITEMS])}</ul>"
-    if not items[_ITEMS:]:
+    first = f"<ul>{''.join(f'<li>{_escaped(item)}</li>' for item in items[:_DETAILS])}</ul>"
+    if not items[_DETAILS:]:
         return first
-    rest = "".join(f"<li>{_escaped(item)}</li>" for item in items[_ITEMS:])
-    return f"{first}<details><summary>and {len(items) - _ITEMS:,} more</summary><ul>{rest}</ul></details>"
+    rest = "".join(f"<li>{_escaped(item)}</li>" for item in items[_DETAILS:])
+    return f"{first}<details><summary>and {len(items) - _DETAILS:,} more</summary><ul>{rest}</ul></details>"
 
 
 def _named(label: str, names: t.Sequence[str]) -> str:
     if not names:
         return ""
-    first = _escaped(", ".join(names[:_ITEMS]))
-    if not names[_ITEMS:]:
+    first = _escaped(", ".join(names[:_DETAILS]))
+    if not names[_DETAILS:]:
         return f'<p class="names"><b>{label}:</b> {first}</p>'
     return (
-        f'<details class="names"><summary><b>{label}:</b> {first} and {len(names) - _ITEMS:,} more</summary>'
-        f"<p>{_escaped(', '.join(names[_ITEMS:]))}</p></details>"
+        f'<details class="names"><summary><b>{label}:</b> {first} and {len(names) - _DETAILS:,} more</summary>'
+        f"<p>{_escaped(', '.join(names[_DETAILS:]))}</p></details>"
     )
 
 

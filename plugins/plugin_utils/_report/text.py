@@ -20,7 +20,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import aligned
 
 _FINDINGS = 12
-_ITEMS = 3
+_DETAILS = 3
 _NAMES = 100
 # Lines of the table, of routes that are verified.
 _VERIFIED = 20
@@ -50,10 +50,10 @@ def _lines(finding: Finding) -> t.Iterator[str]:
     yield f"- {finding['title']}"
     if finding["text"]:
         yield f"  {finding['text']}"
-    for item in finding["details"][:_ITEMS]:
-        yield f"  - {item}"
-    if finding["details"][_ITEMS:]:
-        yield f"  - and {len(finding['details']) - _ITEMS:,} more"
+    for detail in finding["details"][:_DETAILS]:
+        yield f"  - {detail}"
+    if finding["details"][_DETAILS:]:
+        yield f"  - and {len(finding['details']) - _DETAILS:,} more"
 
 
 def _table(gateways: t.Sequence[Gateway]) -> list[str]:

@@ -10,32 +10,33 @@ import contextlib
 import http.client
 import re
 
-_ANSWER_SECONDS = 5
+_RESPONSE_SECONDS = 5
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 _CONNECTIONS = re.compile(r"Active connections: (\d+)")
 
 
 def fingerprint(address: str) -> str | None:
-    """What the running nginx answers at HOST:PORT or [V6]:PORT, or None where no configuration of ours answers.
+    """What the running nginx returns at HOST:PORT or [V6]:PORT, or None where no configuration of ours responds.
 
     A Unix socket would hold no port. But a killed nginx leaves it behind, and then does not start again.
     """
-    answer = _answer(address, "/").strip()
-    return answer if _FINGERPRINT.fullmatch(answer) else None
+    text = _response(address, "/").strip()
+    return text if _FINGERPRINT.fullmatch(text) else None
 
 
 def connections(address: str) -> int | None:
     """How many connections are open, this one not counted, or None where nginx does not tell."""
     # https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
-    found = _CONNECTIONS.match(_answer(address, "/stub_status"))
+    found = _CONNECTIONS.match(_response(address, "/stub_status"))
     return int(found.group(1)) - 1 if found else None
 
 
-def _answer(address: str, path: str) -> str:
-    """The start of an answer, or nothing where there is none."""
+def _response(address: str, path: str) -> str:
+    """The start of a response, or nothing where there is none."""
     try:
-        with contextlib.closing(http.client.HTTPConnection(address, timeout=_ANSWER_SECONDS)) as connection:
+        with contextlib.closing(http.client.HTTPConnection(address, timeout=_RESPONSE_SECONDS)) as connection:
             connection.request("GET", path)
             return connection.getresponse().read(200).decode("ascii", "replace")
-    except (OSError, http.client.HTTPException):
+    # No resolver takes an empty part of a name.
+    except (OSError, UnicodeError, http.client.HTTPException):
         return ""

@@ -46,7 +46,7 @@ server {
     location {{ location.path }} {
         proxy_pass http://{{ location.upstream }};
         proxy_http_version 1.1;
-        proxy_set_header Host $host;
+        proxy_set_header Host $host$websocket_port;
         proxy_set_header X-Real-IP $remote_addr;
         proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
         proxy_set_header X-Forwarded-Proto $scheme;

@@ -352,7 +352,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, nginx_conf, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
+    binary,
+    capacity,
+    nginx_conf,
+    processes,
+    service,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     atomic_files,
@@ -485,8 +491,8 @@ def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
     given, now = module.params["nginx_conf"], atomic_files.read(build.configuration)
     if not given or given["state"] == "restored" or not now:
         return
-    master = binary.master_pid(build)
-    workers = sorted(binary.accepting_workers(master)) if master else []
+    master = processes.master_pid(build)
+    workers = sorted(processes.accepting_workers(master)) if master else []
     try:
         there = nginx_conf.values(text_of(now))
     except nginx_conf.MainContextError as error:

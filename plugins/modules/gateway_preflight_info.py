@@ -104,7 +104,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
 
@@ -115,7 +115,7 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
     for item in listening:
         programs = None if item["address"].startswith("unix:") else _host.blockers(item["address"])
         # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
-        if programs or (programs is not None and not binary.orphans()):
+        if programs or (programs is not None and not processes.orphans()):
             holders = ", ".join(f"{program.name} (pid {program.pid})" for program in programs)
             yield f"{item['at']}: {item['address']} is in use by {holders or 'another program'}"
     reasons = _host.unresolved([item["name"] for item in names])

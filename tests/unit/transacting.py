@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     atomic_files,
     candidate,
@@ -44,9 +44,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
         return binary.Verdict(True, [], [str(path) for path in files])
 
     monkeypatch.setattr(candidate, "test", tested)
-    monkeypatch.setattr(binary, "master_pid", lambda _build: MASTER)
-    monkeypatch.setattr(binary, "accepting_workers", lambda _master: {Host.latest.generation})
-    monkeypatch.setattr(binary, "is_stopping", lambda _master: False)
+    monkeypatch.setattr(processes, "master_pid", lambda _build: MASTER)
+    monkeypatch.setattr(processes, "accepting_workers", lambda _master: {Host.latest.generation})
+    monkeypatch.setattr(processes, "is_stopping", lambda _master: False)
     monkeypatch.setattr(service, "reload", lambda _master: Host.latest.reload())
     monkeypatch.setattr(service, "reload_units", lambda: None)
     monkeypatch.setattr(service, "DROP_IN", service.DROP_IN)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""nginx on this host: what was built in, whether it accepts a configuration, and which processes run."""
+"""The installed nginx: its version, the paths that were built in, and whether it accepts a configuration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +61,7 @@ def find_binary() -> str | None:
 
 
 def installed() -> Build:
-    """Ask the installed nginx what it is; nginx -V answers on the standard error stream."""
+    """What nginx -V prints, on the standard error stream."""
     binary = find_binary()
     if binary is None:
         raise NginxError("nginx is not installed")
@@ -145,54 +144,3 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
         raise NginxError(f"{command[0]} does not start: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise NginxError(f"'{' '.join(command)}' did not end within {_COMMAND_SECONDS} seconds") from error
-
-
-def master_pid(build: Build) -> int | None:
-    """The process id of the running master, or None."""
-    if build.pid_file is None:
-        return None
-    try:
-        pid = int(build.pid_file.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-    return pid if _command_line(pid).startswith("nginx: master") else None
-
-
-def accepting_workers(master: int) -> set[int]:
-    """The workers of a master that still accept connections: all but those that are shutting down."""
-    return {worker for worker, parent in _workers(accepting=True) if parent == master}
-
-
-def is_stopping(master: int) -> bool:
-    """Whether a master was told to end, and only waits for the open connections of its workers. It hears nothing more:
-    a SIGHUP that comes now is lost.
-    """
-    ending = any(parent == master for _worker, parent in _workers(accepting=False))
-    return ending and not accepting_workers(master)
-
-
-def orphans() -> set[int]:
-    """The workers that still accept connections and have no master any more, for it was killed."""
-    workers = _workers(accepting=True)
-    return {worker for worker, parent in workers if not _command_line(parent).startswith("nginx: master")}
-
-
-def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
-    """Those that accept connections, or those that are shutting down; each with its parent."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        pid = int(stat.parent.name)
-        title = _command_line(pid)
-        if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
-            continue
-        try:
-            # The name in brackets may hold anything; the fields after it are plain: state, parent, ...
-            yield pid, int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
-        except (OSError, IndexError, ValueError):
-            continue
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-    except OSError:
-        return ""

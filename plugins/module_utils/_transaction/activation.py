@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _SECONDS = 15.0
@@ -41,7 +41,7 @@ class Activation:
         self._earlier_workers: set[int] = set()
 
     def reload(self, master: int) -> None:
-        self._earlier_workers = binary.accepting_workers(master)
+        self._earlier_workers = processes.accepting_workers(master)
         service.reload(master)
 
     def start(self, orphans: t.Collection[int], sockets: t.Iterable[Path]) -> None:
@@ -52,7 +52,7 @@ class Activation:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGQUIT)
         if orphans:
-            _poll(lambda: None if binary.orphans() else True)
+            _poll(lambda: None if processes.orphans() else True)
         for path in sockets:
             _host.remove_dead_socket(path)
         service.start(self._build)
@@ -64,7 +64,7 @@ class Activation:
             return is_wanted() and not self._is_earlier_accepting()
 
         def failure() -> Outcome | None:
-            if self._master is not None and binary.is_stopping(self._master):
+            if self._master is not None and processes.is_stopping(self._master):
                 return Outcome.STOPPING
             return Outcome.REFUSED if any(map(_is_final, self._log.errors())) else None
 
@@ -83,8 +83,8 @@ class Activation:
         return list(dict.fromkeys(error for error in self._log.errors() if _GAVE_UP not in error))
 
     def _is_earlier_accepting(self) -> bool:
-        master = binary.master_pid(self._build)
-        return bool(self._earlier_workers & binary.accepting_workers(master)) if master else False
+        master = processes.master_pid(self._build)
+        return bool(self._earlier_workers & processes.accepting_workers(master)) if master else False
 
 
 _Found = t.TypeVar("_Found")

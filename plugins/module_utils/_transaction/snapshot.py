@@ -8,7 +8,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, live_config
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Files
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
@@ -52,8 +52,8 @@ class Snapshot:
 
 def take(build: binary.Build, goal: Goal, kept: Journal) -> Snapshot:
     fingerprint = live_config.fingerprint(kept.live_address)
-    master = binary.master_pid(build)
-    orphans = binary.orphans() if fingerprint and not master else set()
+    master = processes.master_pid(build)
+    orphans = processes.orphans() if fingerprint and not master else set()
     running = Running.NOTHING
     if master:
         running = Running.MASTER

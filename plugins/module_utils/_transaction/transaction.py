@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
     atomic_files,
@@ -127,7 +127,7 @@ class Transaction:
         if self.before.running is Running.UNKNOWN:
             raise TransactionError(f"{self._holder()}; nothing was changed")
         master = self.before.master
-        if master and self._goal.is_present and binary.is_stopping(master):
+        if master and self._goal.is_present and processes.is_stopping(master):
             raise TransactionError(f"{self._stopping()}; nothing was changed")
 
     def _holder(self) -> str:
@@ -252,11 +252,11 @@ class Transaction:
             self._journal.discard_last()
 
     def _activate_earlier(self) -> str:
-        master = binary.master_pid(self._build)
+        master = processes.master_pid(self._build)
         if master is None:
             as_before = "" if self.before.master else ", as before"
             return f"the earlier files are back; nginx does not run{as_before}."
-        if binary.is_stopping(master):
+        if processes.is_stopping(master):
             return "the earlier files are back; nginx is being stopped."
         activation = Activation(self._build, master)
         address, before = self.before.live_address, self.before.fingerprint

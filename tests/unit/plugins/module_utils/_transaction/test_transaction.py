@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host as programs
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import activation, journal, live_config
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import TransactionError
 from transacting import Host, stand_in
@@ -153,8 +153,8 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
 def test_who_answers_where_no_master_is_known_is_named(
     host: Host, monkeypatch: pytest.MonkeyPatch, found: list[programs.Program], words: str
 ) -> None:
-    monkeypatch.setattr(binary, "master_pid", lambda _build: None)
-    monkeypatch.setattr(binary, "orphans", set)
+    monkeypatch.setattr(processes, "master_pid", lambda _build: None)
+    monkeypatch.setattr(processes, "orphans", set)
     monkeypatch.setattr(live_config, "fingerprint", lambda _address: "0" * 64)
     monkeypatch.setattr(programs, "listening", lambda _port: iter(found))
     with pytest.raises(TransactionError) as raised:

@@ -12,77 +12,78 @@ version_added: 0.1.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Brings files of nginx's configuration to the wanted content and the running nginx to serve them, or leaves both as
-    they were.
-  - The candidate is tested with C(nginx -t) inside a copy of the whole configuration before a live file changes. Files
-    are renamed into place, several of them in an order in which nginx takes what is there after each. nginx is
-    reloaded, never restarted, so that open WebSockets survive, and started where it does not run.
-  - A reload that fails is silent. So the configuration itself has to tell which one is live, on O(live_address). Where
-    the new one does not go live, the earlier files are put back and the module fails with nginx's own words.
-  - Then every route is verified, and O(policy) says what follows where one is not.
-  - Where the files are as wanted and live, nothing is done but the probes. A run after one that was killed ends what
-    that one began, or undoes it.
-  - The files before each of the last ten deploys are kept in C(/var/lib/wsfleet-nginx), for root alone to read.
+  - Deploys files of nginx's configuration and has the running nginx load them, or leaves both as they were.
+  - The candidate is tested as with C(nginx -t) in a copy of the whole configuration before a live file changes. Files
+    are renamed into place one at a time, in an order in which the configuration is valid after each. nginx is
+    reloaded, never restarted, so that open WebSockets survive. It is started if it does not run.
+  - nginx does not report a reload that fails. So the configuration returns a fingerprint on O(live_address), which
+    shows which one is live. If the new one does not go live, the earlier files are put back and the module fails with
+    nginx's messages.
+  - Then every route is probed. O(policy) says what happens if a probe fails.
+  - If the files are up to date and live, the routes are only probed. If an earlier run was killed, this run completes
+    its deploy or rolls it back.
+  - The earlier files of each of the last ten deploys are kept in C(/var/lib/wsfleet-nginx), readable only by root.
 options:
   state:
     description:
       - V(present) deploys O(files).
-      - V(previous) brings back the files that the last deploy changed, and probes the routes of that time. A file of
-        the host that somebody has changed since stays. Again, it goes back one more deploy.
+      - V(previous) restores the files that the last deploy changed, and probes the routes of that time. C(nginx.conf)
+        and the drop-in stay as they are if they were changed since. Used again, it goes back one more deploy.
     type: str
     choices: [present, previous]
     default: present
     version_added: 0.3.0
   files:
     description:
-      - The files of the transaction. Needed with O(state=present).
-      - One that the last deploy to this O(live_address) wrote and that is not listed any more is removed, in the same
-        transaction. So is one of O(secrets).
+      - The files of the transaction. Required with O(state=present).
+      - A file that the last deploy to this O(live_address) wrote and that is no longer listed is removed in the same
+        transaction. The same holds for O(secrets).
     type: list
     elements: dict
     suboptions:
       path:
-        description: Where the file is. nginx must include it.
+        description: The path of the file. nginx must include it.
         type: path
         required: true
       content:
-        description: The whole content. Needed with O(files[].state=present).
+        description: The whole content. Required with O(files[].state=present).
         type: str
       mode:
-        description: The file's permissions, as an octal number in quotes. Its owner is root.
+        description: The file's permissions, as a quoted octal number. Its owner is root.
         type: str
         default: "0644"
       state:
-        description: Whether the file is to be there.
+        description: Whether the file exists.
         type: str
         choices: [present, absent]
         default: present
       at:
-        description: The variable that names the file, for the message where it cannot be written.
+        description: The variable that names the file, for the message if it cannot be written.
         type: str
         default: ""
         version_added: 0.3.0
       sources:
         description:
-          - The variables that the file's lines come from, in runs of lines in their order, for the message where nginx
-            rejects one of them. The last run ends with the file; what stands above the first one comes from none.
+          - The variables that the file's lines come from, for the message if nginx rejects a line. Each item covers
+            consecutive lines, in the order of the file. The last item ends with the file. Lines above the first item
+            come from no variable.
         type: list
         elements: dict
         default: []
         version_added: 0.7.0
         suboptions:
           at:
-            description: The path in the operator's variables, or nothing for lines that come from none.
+            description: The path in the operator's variables, or empty for lines that come from no variable.
             type: str
             required: true
           lines:
-            description: How many lines come from it.
+            description: The number of lines that come from it.
             type: int
             required: true
   listening:
     description:
-      - The addresses that nginx will listen on, for the message where it cannot, and for the Unix sockets that a killed
-        nginx leaves behind. They are removed before nginx is started.
+      - The addresses that nginx will listen on, for the message if it cannot. Unix sockets among them that a killed
+        nginx left behind are removed before nginx is started.
     type: list
     elements: dict
     default: []
@@ -98,8 +99,8 @@ options:
         required: true
   drained:
     description:
-      - The servers that the files keep out of their upstreams. They are recorded, and
-        M(wsfleet.nginx.gateway_preflight_info) and M(wsfleet.nginx.gateway_probe_info) return them.
+      - The servers that are drained in the files. They are recorded, and M(wsfleet.nginx.gateway_preflight_info) and
+        M(wsfleet.nginx.gateway_probe_info) return them.
     type: list
     elements: dict
     default: []
@@ -110,23 +111,24 @@ options:
         type: str
         required: true
       address:
-        description: Where it is.
+        description: The server's address in the upstream.
         type: str
         required: true
   secrets:
     description:
-      - Files of the transaction that are no configuration and that nobody else may read, such as a certificate with its
-        key. They are root's, with the mode C(0600).
-      - The configuration names one by its path from nginx's own directory on, such as
-        C(ssl_certificate conf.d/00-websockets.a.example.pem), so that the candidate is tested with the new one.
-      - Their content is in no diff, result, log or message. A change of it is live once nginx has replaced its workers.
+      - Files of the transaction that contain secrets, such as a certificate with its key. They are owned by root, with
+        mode C(0600).
+      - The configuration must name them relative to nginx's directory, such as
+        C(ssl_certificate conf.d/00-websockets.a.example.pem), so that the candidate is tested with the new file.
+      - Their content never appears in a diff, result, log or message. A change takes effect once nginx has replaced its
+        workers.
     type: list
     elements: dict
     default: []
     version_added: 0.4.0
     suboptions:
       path:
-        description: Where the file is, in nginx's directory and where no C(include) of nginx covers it.
+        description: The path of the file, in nginx's directory, not matched by any C(include) of nginx.
         type: path
         required: true
       content:
@@ -139,28 +141,28 @@ options:
         default: ""
   nginx_conf:
     description:
-      - What sockets need of the main and events contexts, which only C(nginx.conf) itself can hold. All else in that
-        file stays as it is.
+      - Directives of the main and events contexts, which only C(nginx.conf) itself can contain. The rest of that file
+        stays as it is.
     type: dict
     version_added: 0.3.0
     suboptions:
       directives:
         description:
           - The values of C(worker_processes), C(worker_rlimit_nofile), C(worker_shutdown_timeout) and
-            C(worker_connections). A limit that was higher before the first deploy stays.
+            C(worker_connections). A limit that was higher before the first deploy is not lowered.
         type: dict
         default: {}
       sockets:
         description:
-          - How many WebSockets nginx is to hold. C(worker_rlimit_nofile) and C(worker_connections) follow from it and
-            from the number of workers, over which the kernel spreads them.
+          - How many open WebSockets nginx must support. C(worker_rlimit_nofile) and C(worker_connections) are computed
+            from it and from the number of workers.
         type: int
         version_added: 0.6.0
       state:
         description:
-          - V(managed) sets them. The file as it was before is kept in C(/var/lib/wsfleet-nginx/nginx.conf).
-          - V(checked) only warns of a limit that is lower.
-          - V(restored) takes back what V(managed) has set.
+          - V(managed) sets them. The original file is kept as C(/var/lib/wsfleet-nginx/nginx.conf).
+          - V(checked) only warns if a limit is lower.
+          - V(restored) restores the original values.
         type: str
         choices: [managed, checked, restored]
         default: managed
@@ -170,16 +172,16 @@ options:
         default: ""
   drop_in:
     description:
-      - A file of systemd for the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
-        nginx is next started or stopped. Where systemd does not run, nothing is written.
+      - The systemd drop-in of the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
+        nginx is next started or stopped. Without systemd, it is not written.
     type: dict
     version_added: 0.3.0
     suboptions:
       content:
-        description: The whole content. Needed with O(drop_in.state=present).
+        description: The whole content. Required with O(drop_in.state=present).
         type: str
       state:
-        description: Whether the file is to be there.
+        description: Whether the file exists.
         type: str
         choices: [present, absent]
         default: present
@@ -189,57 +191,58 @@ options:
         default: ""
   log:
     description:
-      - The file that the configuration logs to, which is created before nginx would create it. It has the owner and the
-        mode of nginx's own C(access.log) beside it, or else is the group's of that folder and no one else's to read.
+      - The log file of the configuration. The module creates it before nginx does, which would let everybody read it.
+        It gets the owner and the mode of C(access.log) in the same directory, or else the owner and the group of that
+        directory, and mode C(0640).
     type: path
     version_added: 0.6.0
   health:
     description:
-      - How load balancers learn that the gateway is out for the time of a deploy. It is only where there is something
-        to deploy to a gateway that was deployed before.
+      - How load balancers learn that the gateway is out of rotation during a deploy. It is taken out only if there is
+        something to deploy, and not in its first deploy.
     type: dict
     version_added: 0.5.0
     suboptions:
       flag:
         description:
-          - The file that is there while the gateway is out, as the configuration tells the balancers. One that another
-            has put there stays.
+          - The file that exists while the gateway is out of rotation. The health check of the configuration tests for
+            it. A file that an operator put there is not removed.
         type: path
         required: true
       wait:
-        description: For how many seconds it is out before the first file changes.
+        description: How many seconds to wait, with the gateway out of rotation, before the first file changes.
         type: float
         default: 0
   policy:
     description:
-      - What follows where a route is not verified. Each time it is told which, why, and what to do.
-      - V(rollback) puts the earlier files back if the deploy is at fault. It is where a route was verified before and
-        is not now, and where a new route is not verified although a backend takes the same handshake when it is asked
-        directly. The module fails either way.
-      - V(fail) fails, V(warn) warns, and both keep the files, which nginx accepted.
-      - A route that is served and not verified, as O(probes[].strict=false) has it, is a warning with each of them.
-      - V(skip) probes nothing.
+      - What happens if a route fails its probe. The message says which, why, and what to do.
+      - V(rollback) puts the earlier files back if the deploy caused the failure. It did if a route passed its probe
+        before and fails now, or if a new route fails although a backend accepts the same handshake directly. The module
+        fails either way.
+      - V(fail) fails and V(warn) warns. Both keep the new files, which nginx accepted.
+      - A route that is served but not verified, see O(probes[].strict=false), is a warning with each of these.
+      - V(skip) makes no probes.
     type: str
     choices: [rollback, fail, warn, skip]
     default: rollback
     version_added: 0.3.0
   live_address:
     description:
-      - Where the running nginx answers V(GET /) with a fingerprint, as V(HOST:PORT) or V([V6]:PORT). It should be an
-        address of the loopback interface.
-      - What is kept of a gateway is kept by this address. Where it changes, a gateway is known by O(files[].path).
-      - The fingerprint is a SHA-256 in hexadecimal digits that stands word for word in the content of one of O(files),
-        and in no other version of it. The hash of the rest of the content does.
+      - The address on which nginx returns the fingerprint to V(GET /), as V(HOST:PORT) or V([V6]:PORT). It should be a
+        loopback address.
+      - State on the host is stored under this address. If the address changes, the state is found by O(files[].path).
+      - The fingerprint is a SHA-256 in hexadecimal digits. It must appear in the content of one of O(files) and differ
+        in each version of it. The hash of the rest of the content is suitable.
     type: str
     required: true
 extends_documentation_fragment:
   - wsfleet.nginx.probes
 attributes:
   check_mode:
-    description: Tests the candidate with nginx, and changes nothing. Routes are not verified.
+    description: Tests the candidate with nginx and changes nothing. Routes are not probed.
     support: full
   diff_mode:
-    description: Shows each file that changes, C(nginx.conf) and the drop-in included. Of secrets only that they do.
+    description: Shows each file that changes, including C(nginx.conf) and the drop-in, but not the content of secrets.
     support: full
   platform:
     description: Signals nginx and reads C(/proc).
@@ -270,21 +273,21 @@ EXAMPLES = r"""
   wsfleet.nginx.config_transaction:
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
-        # It holds: ssl_certificate conf.d/00-websockets.pem; ssl_certificate_key conf.d/00-websockets.pem;
+        # It contains: ssl_certificate conf.d/00-websockets.pem; ssl_certificate_key conf.d/00-websockets.pem;
         content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
     secrets:
       - path: /etc/nginx/conf.d/00-websockets.pem
         content: "{{ vaulted_certificate_chain }}{{ vaulted_key }}"
     live_address: 127.0.0.1:6455
 
-- name: Take it away again
+- name: Remove the gateway's file
   wsfleet.nginx.config_transaction:
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
         state: absent
     live_address: 127.0.0.1:6455
 
-- name: Go back to the configuration before the last deploy
+- name: Roll back the last deploy
   wsfleet.nginx.config_transaction:
     state: previous
     live_address: 127.0.0.1:6455
@@ -298,14 +301,14 @@ actions:
   returned: always
   sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
 rolled_back:
-  description: Whether the deploy was rolled back because of its probes.
+  description: Whether the deploy was rolled back because a probe failed.
   type: bool
   returned: always
 probes:
   description: One result for each of O(probes), in their order.
   type: list
   elements: dict
-  returned: when nothing failed. In check mode and with O(policy=skip) no proof is made.
+  returned: on success, except in check mode. Empty with O(policy=skip).
   contains:
     site:
       description: The site's name.
@@ -314,30 +317,30 @@ probes:
       description: The location's path.
       type: str
     status:
-      description: The HTTP status of the answer, or nothing where there was none.
+      description: The HTTP status of the response; V(null) without a response.
       type: int
     verified:
-      description: What was verified, or nothing.
+      description: What was verified, or empty.
       type: str
       sample: handshake
     failure:
-      description: Why the route is not verified, with O(policy=warn).
+      description: Why the probe failed, or empty. Only with O(policy=warn) can it have a value.
       type: str
     unverified:
       description:
-        - Why the route is served and yet not verified, with what to set, or nothing. The module warns of it.
-        - Where O(probes[].strict=false), its backends may take handshakes at another path, or on other terms. One that
-          was verified before the deploy is not taken for that.
+        - Why the route is served but not verified, with what to set, or empty. The module warns about it.
+        - Only with O(probes[].strict=false), when the backends may accept handshakes at another path or under other
+          conditions. A route that passed its probe before the deploy counts as failed instead.
       type: str
       sample: the backend returns 404 at /; set probe.path, such as /socket.io/?EIO=4&transport=websocket
       version_added: 0.6.0
     milliseconds:
-      description: Milliseconds from the start of the connection to the answer.
+      description: The milliseconds from the start of the connection to the response.
       type: float
     expires:
       description:
-        - When the certificate ends that nginx showed, or nothing without TLS. Whether clients trust it is not verified.
-        - The module warns of one that has expired, or does so within 14 days.
+        - When the certificate of nginx expires; V(null) without TLS. Whether clients trust it is not checked.
+        - The module warns if it has expired or expires within 14 days.
       type: str
       sample: "2027-01-31T12:00:00Z"
       version_added: 0.4.0
@@ -372,7 +375,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
-# What else is told of a configuration: the variables behind its addresses, its Unix sockets, and what is drained.
+# What else is known of a configuration: the variables behind its addresses, its Unix sockets, and what is drained.
 Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drained]]
 
 _HIDDEN = "not shown: a certificate and its key\n"
@@ -383,7 +386,7 @@ def own_files(module: AnsibleModule) -> Wanted:
     """The files of the configuration."""
     wanted: Wanted = {}
     for item in module.params["files"]:
-        # One name for one file: "conf.d/../conf.d/x" is "conf.d/x".
+        # "conf.d/../conf.d/x" and "conf.d/x" are one file.
         path = Path(os.path.normpath(item["path"]))
         if path in wanted:
             module.fail_json(msg=f"{path} is listed more than once")
@@ -409,7 +412,7 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
 
 
 def host_files(build: binary.Build) -> tuple[Path, Path]:
-    """Those that are not this configuration's, but changed for it."""
+    """Files of the host that are changed for this configuration, but are not part of it."""
     return service.DROP_IN, build.configuration
 
 
@@ -428,7 +431,7 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
     return found
 
 
-def recorded_of(module: AnsibleModule, previous: journal.Entry | None) -> Recorded:
+def recorded(module: AnsibleModule, previous: journal.Entry | None) -> Recorded:
     if previous:
         return {}, previous.sockets, previous.drained
     listening = {item["address"]: item["at"] for item in module.params["listening"]}
@@ -454,7 +457,7 @@ def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: journal.
     if not given or given["state"] == "checked" or not now:
         return None
     if build.configuration.is_symlink():
-        module.warn(f"{build.configuration} is a link, and left to whoever keeps the file behind it")
+        module.warn(f"{build.configuration} is a symbolic link and was not changed")
         return None
     original = kept.original(build.configuration)
     try:
@@ -465,29 +468,29 @@ def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: journal.
         text = nginx_conf.edited(text_of(now), directives)
     except nginx_conf.MainContextError as error:
         if given["state"] == "restored":
-            module.warn(f"{build.configuration} stays as it is: {error}")
+            module.warn(f"{build.configuration} was not changed: {error}")
             return None
         raise transaction.TransactionError(
             f"{build.configuration}: {error}; nothing was changed. "
-            "websockets_manage_nginx_conf: false leaves that file to others."
+            "With websockets_manage_nginx_conf: false, that file is not managed."
         ) from error
     return atomic_files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
 
 
 def text_of(content: atomic_files.Content) -> str:
-    # What is not UTF-8 passes through as it is.
+    # Bytes that are not UTF-8 stay as they are.
     return content.data.decode("utf-8", "surrogateescape")
 
 
 def limits(given: t.Mapping[str, t.Any], worker_processes: str | None) -> dict[str, str]:
-    """The directives that are wanted for so many workers."""
+    """The directives to set, for nginx.conf's worker_processes."""
     return {
         **given["directives"],
         **(capacity.limits(given["sockets"], capacity.workers(worker_processes)) if given["sockets"] else {}),
     }
 
 
-def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
+def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
     given, now = module.params["nginx_conf"], atomic_files.read(build.configuration)
     if not given or given["state"] == "restored" or not now:
         return
@@ -496,7 +499,7 @@ def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
     try:
         there = nginx_conf.values(text_of(now))
     except nginx_conf.MainContextError as error:
-        # It is nobody's business here but that of those who manage it.
+        # Not a failure: this run does not manage the file.
         module.warn(f"{build.configuration}: {error}")
         return
     wanted = limits(given, there.get("worker_processes"))
@@ -504,7 +507,7 @@ def warn_of_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
-def warn_of_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
+def warn_about_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     for warning in certificate.warnings([(result.probe["site"], result.expires) for result in results], now):
         module.warn(warning)
@@ -527,7 +530,7 @@ def shown(change: atomic_files.Change, *, hidden: bool = False) -> dict[str, str
 def last_deploy(kept: journal.Journal) -> journal.Entry:
     entry = kept.last()
     if entry is None:
-        raise transaction.TransactionError("there is no deploy to go back from: this host keeps none")
+        raise transaction.TransactionError("nothing to roll back: this host has no record of a deploy")
     return entry
 
 
@@ -541,63 +544,61 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
             secrets[file.path] = file.before
         elif file.path not in host_files(build):
             own[file.path] = file.before
-        # What that deploy left alone, and what somebody changed since, is none of its.
+        # Only what that deploy changed, and nobody has changed since.
         elif journal.digest(file.before) != file.after[0] == journal.digest(atomic_files.read(file.path)):
             beside[file.path] = file.before
     if not any(own.values()):
-        raise transaction.TransactionError(
-            f"the deploy of {entry.time} was the first one: there is no configuration before it to go back to"
-        )
+        raise transaction.TransactionError(f"nothing to roll back to: the deploy of {entry.time} was the first one")
     return own, secrets, beside
 
 
-def hide_secrets(module: AnsibleModule, contents: t.Iterable[atomic_files.Content | None]) -> None:
-    """What comes from the host itself, and not with the module's options, is not shown either."""
+def hide_contents(module: AnsibleModule, contents: t.Iterable[atomic_files.Content | None]) -> None:
+    """Have Ansible mask contents that come from the host and not from the module's options."""
     for content in contents:
         text = content.data.decode("utf-8", "replace") if content else ""
         module.no_log_values.update(found for found in (text, text.strip()) if found)
 
 
-def show_paths(module: AnsibleModule) -> None:
-    """The option is secret as a whole, for a log would hold it in a form that Ansible does not mask. But messages name
-    the files.
-    """
+def unmask_paths(module: AnsibleModule) -> None:
+    """Messages name the files. The option is no_log as a whole: a log has it in a form that Ansible does not mask."""
     for item in module.params["secrets"]:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def keep_secrets(module: AnsibleModule, made: journal.Probes) -> None:
-    """Headers that come from the host itself, and not with the module's options, are not shown either."""
+def hide_headers(module: AnsibleModule, made: journal.Probes) -> None:
+    """Have Ansible mask headers that come from the host and not from the module's options."""
     for probe in made:
         for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
             module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
-def out_of_balancers(module: AnsibleModule, deal: transaction.Transaction) -> t.ContextManager[None]:
+def out_of_rotation(module: AnsibleModule, deployment: transaction.Transaction) -> t.ContextManager[None]:
     health = module.params["health"]
     if not health:
         return contextlib.nullcontext()
     flag = Path(health["flag"])
     if _drain_record.is_out(flag):
-        module.warn("this gateway is out of its load balancers, until the playbook drain brings it back")
-    return _drain_record.gateway(flag, health["wait"] if deal.plan.is_needed and deal.plan.has_earlier else 0)
+        module.warn("this gateway is out of its load balancers; run the playbook drain to bring it back")
+    return _drain_record.gateway(
+        flag, health["wait"] if deployment.plan.is_needed and deployment.plan.has_earlier else 0
+    )
 
 
-def test(module: AnsibleModule, deal: transaction.Transaction) -> None:
-    # Before nginx does, which tests whether it can write there.
-    if module.params["log"] and deal.plan.is_needed and not module.check_mode:
+def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
+    # Before nginx creates it while it tests the candidate.
+    if module.params["log"] and deployment.plan.is_needed and not module.check_mode:
         atomic_files.keep_log(Path(module.params["log"]))
-    for message in deal.test():
+    for message in deployment.test():
         module.warn(f"nginx: {message}")
 
 
-def warn_of_unverified(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
+def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     for result in results:
         if result.unverified:
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
-def go(module: AnsibleModule, scratch: Path) -> None:
+def run(module: AnsibleModule, scratch: Path) -> None:
     kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
@@ -611,39 +612,37 @@ def go(module: AnsibleModule, scratch: Path) -> None:
     if not previous:
         kept.take_over(own_files(module))
     live_address = module.params["live_address"]
-    keep_secrets(module, kept.deployed().probes)
+    hide_headers(module, kept.deployed().probes)
     entry = last_deploy(kept) if previous else None
     if entry:
         live_address = entry.live_address or live_address
-        keep_secrets(module, entry.probes)
+        hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
-        hide_secrets(module, secrets.values())
-        # Never back to what the operator flees from.
+        hide_contents(module, secrets.values())
+        # A rollback of this would bring back what the operator wants to leave.
         wanted_probes, policy = entry.probes, "fail" if policy == "rollback" else policy
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
-    wanted = goal.Goal(
-        own, beside, live_address, secrets, sources(module, build), previous, *recorded_of(module, entry)
-    )
-    deal = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
-    hidden = deal.plan.secrets
-    diff = [shown(change, hidden=change.path in hidden) for change in deal.plan.pending]
-    result = {"changed": deal.plan.is_needed, "rolled_back": False, "diff": diff}
-    test(module, deal)
+    wanted = goal.Goal(own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, entry))
+    deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
+    hidden = deployment.plan.secrets
+    diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
+    result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff}
+    test(module, deployment)
     if module.check_mode:
-        module.exit_json(actions=deal.plan.actions, **result)
+        module.exit_json(actions=deployment.plan.actions, **result)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(out_of_balancers(module, deal))
+            stack.enter_context(out_of_rotation(module, deployment))
         except OSError as error:
             raise transaction.TransactionError(f"{atomic_files.described(error)}; nothing was changed") from error
-        report = deploy.run(deal, wanted_probes, policy)
+        report = deploy.run(deployment, wanted_probes, policy)
     if report.rolled_back:
         module.fail_json(msg=report.failure, changed=False, rolled_back=True)
-    warn_of_limits(module, build)
-    warn_of_certificates(module, report.results)
-    warn_of_unverified(module, report.results)
+    warn_about_limits(module, build)
+    warn_about_certificates(module, report.results)
+    warn_about_unverified_routes(module, report.results)
     result["actions"] = report.actions
     if report.failure and policy != "warn":
         module.fail_json(msg=report.failure, **result)
@@ -730,10 +729,10 @@ def main() -> None:
         required_if=[("state", "present", ("files",))],
         supports_check_mode=True,
     )
-    show_paths(module)
+    unmask_paths(module)
     try:
         with lock.locked() as scratch:
-            go(module, scratch)
+            run(module, scratch)
     except (
         binary.NginxError,
         transaction.TransactionError,

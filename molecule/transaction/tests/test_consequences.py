@@ -160,7 +160,7 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
     back = deploy(bookworm, {}, playbook="wsfleet.nginx.rollback")
     assert back.failed
     message = back.message(bookworm.name)
-    assert "was the first one: there is no configuration before it to go back to" in message
+    assert "nothing to roll back to: the deploy of " in message
     assert contents(bookworm) == before
     assert bookworm.fingerprint == fingerprint
     assert bookworm.echoes()

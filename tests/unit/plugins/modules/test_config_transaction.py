@@ -32,14 +32,14 @@ from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 def log(self, message, log_args=None):
     print(message, log_args, file=sys.stderr)
 
-def go(module, scratch):
+def run(module, scratch):
     secrets = config_transaction.secret_files(module, config_transaction.own_files(module))
     said = [content.data.decode() for content in secrets.values()]
     module.exit_json(actions=[f"wrote {path}" for path in secrets], said=said)
 
 AnsibleModule.log = log
 config_transaction.lock.locked = lambda: contextlib.nullcontext()
-config_transaction.go = go
+config_transaction.run = run
 config_transaction.main()
 """
 
@@ -101,7 +101,7 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     listening = [{"address": "80", "at": "a"}, {"address": "unix:/run/a.sock", "at": "b"}]
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
     given: Any = SimpleNamespace(params={"listening": listening, "drained": drained})
-    recorded = config_transaction.recorded_of(given, None)
+    recorded = config_transaction.recorded(given, None)
     assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
     kept = journal.Journal("127.0.0.1:6455", tmp_path / "kept")
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
@@ -112,4 +112,4 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     assert (kept.deployed().drained, kept.deployed().sockets) == (drained, ("/run/a.sock",))
     kept.begin([])
     kept.commit()
-    assert config_transaction.recorded_of(given, kept.last()) == ({}, ["/run/a.sock"], drained)
+    assert config_transaction.recorded(given, kept.last()) == ({}, ["/run/a.sock"], drained)

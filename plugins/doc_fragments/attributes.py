@@ -12,7 +12,7 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in C(check_mode) and return what it would return without.
+    description: Can run in C(check_mode) and return the same as without it.
     support: full
     details:
       - The module changes nothing on the host, so it runs in check mode too.

@@ -15,8 +15,8 @@ options:
       - The routes to probe. All are probed in parallel, each within 5 seconds.
       - Before a route with O(probes[].backends) is probed through nginx, one of them is probed directly, and the others
         if that one gives no HTTP response. If none does, and one of them closes the connection or sends what nginx does
-        not accept, then nothing is sent through nginx. nginx would count that against the server, and clients would
-        lose it for a while.
+        not accept, then nothing is sent through nginx. nginx would count it as a failed attempt of the server, and
+        would not send clients to it for a while.
       - A probe that fails is tried again for a second, as an upstream may have servers of several kinds. One whose
         status is 429 is tried again for 5 seconds, as the limits of a site count its probes too.
     type: list
@@ -127,13 +127,13 @@ options:
             default: {}
           exact:
             description:
-              - Whether nginx sends them just that. With V(false), the route is probed through nginx once, whatever they
-                respond directly.
+              - Whether nginx sends them exactly this request. With V(false), the route is probed through nginx once,
+                regardless of their direct responses.
             type: bool
             default: true
             version_added: 0.6.0
           header_size:
-            description: The size in bytes that nginx accepts for a response's header, as of C(proxy_buffer_size).
+            description: The size in bytes that nginx accepts for a response's header, from C(proxy_buffer_size).
             type: int
             default: 36864
             version_added: 0.6.0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is taken out, servers of upstreams and the gateway itself: the host keeps the record."""
+"""The host's record of what is drained: servers of upstreams, and the gateway itself."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
-# The record of release 0.6.0 and earlier; since then it is a comment.
+# Releases up to 0.6.0 recorded this in comments of the configuration.
 _OF_0_6 = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
-# The content of the flag while a deploy has taken the gateway out. With any other it is an operator's.
+# The content of the flag while a deploy has taken the gateway out of rotation. Any other is an operator's.
 _BY_DEPLOY = "deploy\n"
 
 
 def servers(kept: journal.Journal, configuration: Path) -> journal.Drained | None:
-    """The servers that the last deploy has taken out of their upstreams; None where there was none."""
+    """The servers that were drained in the last deploy; None without a configuration."""
     kept.take_over([configuration])
     recorded = kept.deployed().drained
     return _of_0_6(configuration) if recorded is None else recorded
 
 
 def _of_0_6(configuration: Path) -> journal.Drained | None:
-    """Read once, for the upgrade not to bring drained servers back: the next deploy records them."""
+    """Read once, so that an upgrade does not bring drained servers back. The next deploy records them."""
     try:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
@@ -37,13 +37,13 @@ def _of_0_6(configuration: Path) -> journal.Drained | None:
 
 
 def is_out(flag: Path) -> bool:
-    """Whether an operator took the gateway out of its balancers."""
+    """Whether an operator took the gateway out of its load balancers."""
     return flag.exists() and flag.read_text(encoding="utf-8", errors="replace") != _BY_DEPLOY
 
 
 @contextlib.contextmanager
 def gateway(flag: Path, seconds: float) -> t.Iterator[None]:
-    """Take the gateway out of its balancers for so long, and back in the end, from a run that was killed too."""
+    """Take the gateway out of rotation, wait, and bring it back at the end, also if a killed run had taken it out."""
     if is_out(flag):
         yield
         return

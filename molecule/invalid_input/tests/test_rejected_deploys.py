@@ -62,7 +62,7 @@ def listening(listen: str) -> dict[str, t.Any]:
 def test_a_reload_that_fails_without_a_word_is_rolled_back() -> None:
     run = deploy(listening("unix:/run/held.sock"))
     assert run.failed
-    assert "nginx did not take over the new configuration:" in run.output
+    assert "nginx did not load the new configuration:" in run.output
     assert "bind() to unix:/run/held.sock failed (98: Address already in use)" in run.output
     assert "Live now: the earlier files are back, and nginx serves them." in run.output
 

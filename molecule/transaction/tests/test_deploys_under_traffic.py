@@ -184,8 +184,8 @@ def test_a_limit_that_is_too_low_is_warned_of_where_nginx_conf_is_not_ours(deplo
     )
     assert [gateway.path(NGINX_CONF).read_bytes() for gateway in GATEWAYS] == before
     now, needed = connections(GATEWAYS[0], 4096), connections(GATEWAYS[0], 8000)
-    assert f"[WARNING]: websockets_capacity: worker_connections is {now}, and {needed} are needed" in run.output
-    assert f"a worker of the running nginx may open {now + 512} files, and {needed + 512} are needed" in run.output
+    assert f"[WARNING]: websockets_capacity: worker_connections is {now}, but {needed} are needed" in run.output
+    assert f"a worker of the running nginx may open {now + 512} files, but {needed + 512} are needed" in run.output
 
 
 def test_what_was_edited_by_hand_is_shown_and_put_right(deploys: Deploys) -> None:

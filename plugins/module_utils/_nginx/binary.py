@@ -20,7 +20,7 @@ OLDEST = "1.18.0"
 
 
 class NginxError(Exception):
-    """nginx is missing, or cannot be asked."""
+    """nginx is missing or cannot be run."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Build:
 
     binary: str
     version: str
-    # Of OpenSSL, if that is what it does TLS with.
+    # The version of OpenSSL; None with another TLS library.
     openssl: str | None
     configuration: Path
     pid_file: Path | None
@@ -43,7 +43,7 @@ class Build:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What nginx says of a configuration: its messages and the files it read."""
+    """The result of testing a configuration: nginx's messages and the files it read."""
 
     accepted: bool
     messages: list[str]
@@ -56,7 +56,7 @@ _MESSAGE = re.compile(r"^(?:nginx:|\d{4}/\d\d/\d\d \S+) (\[\w+\]) (?:\d+#\d+: )?
 
 
 def find_binary() -> str | None:
-    # One that nobody may execute is there too: to install another one would not help.
+    # A file that is not executable counts too: installing nginx again would not help.
     return shutil.which("nginx", path=_SEARCH_PATH) or shutil.which("nginx", os.F_OK, _SEARCH_PATH)
 
 
@@ -66,28 +66,28 @@ def installed() -> Build:
     if binary is None:
         raise NginxError("nginx is not installed")
     result = run([binary, "-V"])
-    answer = result.stderr
-    version = re.search(r"nginx version: \S*?/(\d+(?:\.\d+)+)", answer)
+    output = result.stderr
+    version = re.search(r"nginx version: \S*?/(\d+(?:\.\d+)+)", output)
     if version is None and result.returncode != 0:
-        said = answer.strip().splitlines()
-        raise NginxError(f"{binary} does not start: {said[-1] if said else f'exit status {result.returncode}'}")
+        printed = output.strip().splitlines()
+        raise NginxError(f"{binary} does not start: {printed[-1] if printed else f'exit status {result.returncode}'}")
     if version is None:
-        raise NginxError(f"{binary} -V does not tell its version: {answer.strip()[:200]!r}")
-    configuration = Path(_built_in(answer, "conf-path") or "/etc/nginx/nginx.conf")
+        raise NginxError(f"{binary} -V prints no version: {output.strip()[:200]!r}")
+    configuration = Path(_built_in(output, "conf-path") or "/etc/nginx/nginx.conf")
     return Build(
         binary=binary,
         version=version.group(1),
-        openssl=openssl_version(answer),
+        openssl=openssl_version(output),
         configuration=configuration,
-        pid_file=_named_file("pid", configuration, _built_in(answer, "pid-path")),
-        error_log=_named_file("error_log", configuration, _built_in(answer, "error-log-path")),
+        pid_file=_named_file("pid", configuration, _built_in(output, "pid-path")),
+        error_log=_named_file("error_log", configuration, _built_in(output, "error-log-path")),
     )
 
 
-def openssl_version(answer: str) -> str | None:
+def openssl_version(output: str) -> str | None:
     """The version of OpenSSL that nginx runs with, which after an upgrade is not the one it was built with."""
     # BoringSSL and AWS-LC call themselves "OpenSSL 1.1.1 (compatible; BoringSSL)".
-    libraries = dict(re.findall(r"\b(built|running) with (\S+ [^\s)]+(?: \(compatible)?)", answer))
+    libraries = dict(re.findall(r"\b(built|running) with (\S+ [^\s)]+(?: \(compatible)?)", output))
     found = re.fullmatch(r"OpenSSL (\d\S*)", libraries.get("running") or libraries.get("built") or "")
     return found.group(1) if found else None
 
@@ -100,8 +100,8 @@ def _numbers(version: str) -> list[int]:
     return [int(number) for number in version.split(".")]
 
 
-def _built_in(answer: str, option: str) -> str | None:
-    found = re.search(rf"--{option}=(\S+)", answer)
+def _built_in(output: str, option: str) -> str | None:
+    found = re.search(rf"--{option}=(\S+)", output)
     return found.group(1) if found else None
 
 
@@ -117,7 +117,7 @@ def _named_file(directive: str, configuration: Path, built_in: str | None) -> Pa
 
 
 def test(build: Build, configuration: Path) -> Verdict:
-    """Run nginx -T, which tests as nginx -t does and tells which files were read."""
+    """Run nginx -T, which tests as nginx -t does and prints which files were read."""
     result = run([build.binary, "-T", "-q", "-c", str(configuration)])
     files = re.findall(r"^# configuration file (.+):$", result.stdout, re.MULTILINE)
     return Verdict(accepted=result.returncode == 0, messages=messages(result.stderr), files=files)
@@ -129,7 +129,7 @@ def messages(text: str) -> list[str]:
 
 
 def run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, and no longer than a minute."""
+    """Run a command, for a minute at most."""
     try:
         return subprocess.run(
             command,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The limits of nginx for so many sockets, and whether it has them: in nginx.conf, and in the running workers."""
+"""The limits that nginx needs for a number of sockets, and whether nginx.conf and the running workers have them."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ _DEFAULT_CONNECTIONS = 512
 
 # A tunnel is two connections, one to the client and one to the backend.
 _CONNECTIONS_PER_SOCKET = 2
-# Connections that are no tunnels: plain requests, idle ones to backends, those that nginx listens on.
+# Other connections: plain requests, idle ones to backends, and listening sockets.
 _OTHER_CONNECTIONS = 512
-# Files that are no connections: logs, certificates while they are read, responses that are buffered on the disk.
+# Files other than connections: logs, certificates while they are read, responses buffered on disk.
 _OTHER_FILES = 512
-# The kernel spreads connections over the workers, and not to the last one alike. For a thousand sockets a worker that
-# is eight times the standard deviation.
+# The kernel spreads connections over the workers unevenly. With a thousand sockets a worker, this margin is eight times
+# the standard deviation.
 _UNEVEN = 1.25
 
 Directives = t.Mapping[str, t.Optional[str]]
 
 
 def limits(sockets: int, workers: int) -> dict[str, str]:
-    """The limits of each of so many workers that hold so many sockets together."""
+    """The limits of each worker, for a number of sockets that all workers hold together."""
     share = min(sockets, math.ceil(_UNEVEN * sockets / workers))
     connections = share * _CONNECTIONS_PER_SOCKET + _OTHER_CONNECTIONS
     return {"worker_rlimit_nofile": str(connections + _OTHER_FILES), "worker_connections": str(connections)}
 
 
 def workers(worker_processes: str | None) -> int:
-    """How many workers nginx starts on this host, given what nginx.conf says of them; it is one without a word."""
+    """How many workers nginx starts on this host for this worker_processes; without the directive, one."""
     if worker_processes is None:
         return 1
     return max(_number(worker_processes) or (os.cpu_count() or 1), 1)
 
 
 def raised(wanted: Directives, original: t.Mapping[str, str]) -> dict[str, str | None]:
-    """The wanted directives, with no limit below the one that was there before the first deploy.
+    """The wanted directives, with no limit lower than before the first deploy.
 
-    A worker keeps as many files beyond its connections.
+    The number of files beyond the connections stays the same.
     """
     found = dict(wanted)
     more = 0
@@ -59,19 +59,19 @@ def raised(wanted: Directives, original: t.Mapping[str, str]) -> dict[str, str |
 
 
 def shortfalls(wanted: Directives, now: t.Mapping[str, str], open_files: int | None) -> list[str]:
-    """What is too low for the wanted limits: in nginx.conf, and for the files that a running worker may open."""
+    """The limits that are too low, in nginx.conf and for the files that a running worker may open."""
     found = []
     needed, there = _number(wanted.get("worker_connections")), _number(now.get("worker_connections"))
     if needed > (there or _DEFAULT_CONNECTIONS):
-        found.append(f"worker_connections is {there or _DEFAULT_CONNECTIONS}, and {needed} are needed")
+        found.append(f"worker_connections is {there or _DEFAULT_CONNECTIONS}, but {needed} are needed")
     needed = _number(wanted.get("worker_rlimit_nofile"))
     if open_files is not None and needed > open_files:
-        found.append(f"a worker of the running nginx may open {open_files} files, and {needed} are needed")
+        found.append(f"a worker of the running nginx may open {open_files} files, but {needed} are needed")
     return found
 
 
 def open_files(pid: int) -> int | None:
-    """How many files a process may open; None where that cannot be seen, or there is no limit."""
+    """How many files a process may open; None if that is unknown or unlimited."""
     try:
         lines = Path(f"/proc/{pid}/limits").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A few directives of the main and events contexts, set in an nginx.conf whose every other byte stays as it is."""
+"""Sets a few directives of the main and events contexts in nginx.conf; every other byte stays as it is."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import typing as t
 DIRECTIVES = ("worker_processes", "worker_rlimit_nofile", "worker_shutdown_timeout", "worker_connections")
 _EVENTS = ("events",)
 
-# As ngx_conf_read_token in src/core/ngx_conf_file.c: a '#', a '}' or a quote inside a word is a part of it, and so is
-# the brace of '${'. Only what is neither a space nor the start of a whole token is left for the last group.
+# As ngx_conf_read_token in src/core/ngx_conf_file.c: a '#', a '}' or a quote inside a word is part of it, and so is the
+# brace of '${'. The last group matches what is neither a space nor the start of a whole token.
 _TOKEN = re.compile(
     r"""
     (?P<comment> \#[^\n]* )
@@ -32,11 +32,11 @@ _END_OF_BLOCK = re.compile(r"[ \t]*\}")
 
 
 class MainContextError(Exception):
-    """nginx.conf could not be understood."""
+    """nginx.conf could not be parsed."""
 
 
 class _Directive(t.NamedTuple):
-    """Where a directive is: its name after those of the blocks around it, and its place in the text."""
+    """A directive: its name after those of the blocks around it, and its position in the text."""
 
     path: tuple[str, ...]
     start: int
@@ -48,14 +48,14 @@ class _Directive(t.NamedTuple):
 
 
 def values(text: str) -> dict[str, str]:
-    """What the text sets of DIRECTIVES in the right context, as it is written there (with quotes, if any)."""
+    """The values of DIRECTIVES that the text sets in the right context, as written (with quotes, if any)."""
     return {name: text[found.value] for name, found in _settings(text).items()}
 
 
 def edited(text: str, wanted: t.Mapping[str, str | None]) -> str:
-    """The text with each of the given directives set to a value, as it is written in the file, or (None) removed.
+    """The text with each of the given directives set to a value, as written in the file, or (None) removed.
 
-    With the values from before, and None for what was missing, the same call gives the text from before.
+    Called again with the earlier values, and None for missing ones, it returns the earlier text.
     """
     _events(text)
     for name in DIRECTIVES:
@@ -70,8 +70,8 @@ def _with(text: str, name: str, value: str | None) -> str:
         return text if value is None else _inserted(text, name, f"{name} {value};")
     if value is None:
         return _without(text, settings[name])
-    place = settings[name].value
-    return text[: place.start] + value + text[place.stop :]
+    span = settings[name].value
+    return text[: span.start] + value + text[span.stop :]
 
 
 def _inserted(text: str, name: str, statement: str) -> str:
@@ -132,7 +132,7 @@ def _settings(text: str) -> dict[str, _Directive]:
     settings = {name: _only(text, directives, _path(name)) for name in DIRECTIVES}
     for name, found in settings.items():
         if found and (found.mark != ";" or found.value.start == found.value.stop):
-            raise MainContextError(f"line {_line(text, found.start)}: {name} needs a value and then a ';'")
+            raise MainContextError(f"line {_line(text, found.start)}: {name} needs a value followed by ';'")
     return {name: found for name, found in settings.items() if found}
 
 
@@ -140,8 +140,8 @@ def _events(text: str) -> _Directive:
     events = _only(text, _directives(text), _EVENTS)
     if not events or events.mark != "{":
         raise MainContextError(
-            "there is no events { } block: nginx needs one, and if it comes from an include, it must be moved into this"
-            " file, as worker_connections is set in it"
+            "there is no events { } block, where worker_connections is set: if it comes from an include, move it into "
+            "this file"
         )
     return events
 
@@ -150,12 +150,12 @@ def _only(text: str, directives: list[_Directive], path: tuple[str, ...]) -> _Di
     found = [directive for directive in directives if directive.path == path]
     if len(found) > 1:
         lines = f"lines {_line(text, found[0].start)} and {_line(text, found[1].start)}"
-        raise MainContextError(f"{lines} both have {path[-1]}, which nginx accepts only once")
+        raise MainContextError(f"{lines} both contain {path[-1]}, which nginx accepts only once")
     return found[0] if found else None
 
 
 def _directives(text: str) -> list[_Directive]:
-    """Every directive on every level, in the order of the text."""
+    """All directives on all levels, in the order of the text."""
     directives: list[_Directive] = []
     blocks: list[_Directive] = []
     words: list[re.Match[str]] = []
@@ -180,7 +180,7 @@ def _directives(text: str) -> list[_Directive]:
 
 def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str, ...]) -> _Directive:
     name, *arguments = words
-    # nginx takes a name in quotes, too.
+    # nginx accepts a quoted name, too.
     path = (*block, name[0].strip("\"'"))
     value = slice(arguments[0].start() if arguments else name.end(), words[-1].end())
     return _Directive(path, name.start(), value, mark.end(), mark[0])
@@ -188,7 +188,7 @@ def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str
 
 def _error(found: str) -> str:
     if found in ("'", '"'):
-        return f"the quote {found} is not closed, or no space follows it"
+        return f"the quote {found} is not closed, or not followed by a space"
     return f"unexpected {found}"
 
 

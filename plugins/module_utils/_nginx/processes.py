@@ -29,28 +29,26 @@ def accepting_workers(master: int) -> set[int]:
 
 
 def is_stopping(master: int) -> bool:
-    """Whether a master was told to end, and only waits for the open connections of its workers. It hears nothing more:
-    a SIGHUP that comes now is lost.
-    """
+    """Whether a master is shutting down and only waits for the open connections of its workers. It ignores SIGHUP."""
     ending = any(parent == master for _worker, parent in _workers(accepting=False))
     return ending and not accepting_workers(master)
 
 
 def orphans() -> set[int]:
-    """The workers that still accept connections and have no master any more, for it was killed."""
+    """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
     return {worker for worker, parent in workers if not _command_line(parent).startswith("nginx: master")}
 
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
-    """Those that accept connections, or those that are shutting down; each with its parent."""
+    """The workers that accept connections, or those that are shutting down; each with its parent."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         pid = int(stat.parent.name)
         title = _command_line(pid)
         if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
         try:
-            # The name in brackets may hold anything; the fields after it are plain: state, parent, ...
+            # The name in parentheses may contain anything; after it come the state and the parent.
             yield pid, int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
         except (OSError, IndexError, ValueError):
             continue

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The nginx service, through whatever started it: systemd, a sysvinit script, or nginx alone."""
+"""The nginx service, by means of systemd, a sysvinit script, or nginx itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
 
 class ServiceError(Exception):
-    """The service manager refused; its own words are the message."""
+    """The service manager failed; the message is its own."""
 
 
 # The test of sd_booted(3).
@@ -28,7 +28,7 @@ def has_systemd() -> bool:
 
 def start(build: binary.Build) -> None:
     if has_systemd():
-        # In cgroups of version 1 it may have missed the end of a killed nginx, and wait for it: so it looks again.
+        # With cgroups v1, systemd may have missed the end of a killed nginx and wait for it. This makes it look again.
         reload_units()
         _run(["systemctl", "start", "nginx.service"])
     elif Path("/etc/init.d/nginx").is_file():
@@ -38,9 +38,9 @@ def start(build: binary.Build) -> None:
 
 
 def reload(master: int) -> None:
-    """Ask the master to load the files. That it was asked does not mean that it did: see live_config.fingerprint.
+    """Signal the master to load the files. Whether it did is seen by live_config.fingerprint.
 
-    The signal reaches it whoever started it, and does not depend on what a service manager believes.
+    The signal works no matter who started nginx, and whatever state a service manager believes it to be in.
     """
     try:
         os.kill(master, signal.SIGHUP)
@@ -49,7 +49,7 @@ def reload(master: int) -> None:
 
 
 def reload_units() -> None:
-    """Have systemd read its files again; the running nginx keeps what it was started with."""
+    """Have systemd read its unit files again; the running nginx keeps the settings it was started with."""
     _run(["systemctl", "daemon-reload"])
 
 

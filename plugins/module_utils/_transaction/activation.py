@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Having nginx take over the files that are there: asked, and then watched until it serves them or will not."""
+"""Has nginx load the files: signals or starts it, and watches it until it serves them or fails to."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _LARGEST_LOG = 1024 * 1024
 
 
 class Outcome(enum.Enum):
-    """What came of it."""
+    """The result of a reload or start."""
 
-    SERVES = "nginx serves the files, and no worker that has the earlier ones accepts connections any more"
-    REFUSED = "it has logged why not"
-    STOPPING = "its master was told to end, and hears nothing more"
-    SILENT = "neither"
+    SERVES = "nginx serves the files, and workers with the earlier ones no longer accept connections"
+    REFUSED = "nginx has logged why it does not"
+    STOPPING = "the master is shutting down and ignores signals"
+    SILENT = "nginx neither serves the files nor logs an error"
 
 
 class Activation:
@@ -45,8 +45,8 @@ class Activation:
         service.reload(master)
 
     def start(self, orphans: t.Collection[int], sockets: t.Iterable[Path]) -> None:
-        """Start nginx where a killed one may have left workers, which keep their open WebSockets but give up the
-        ports, and Unix sockets, which 1.18 leaves behind even when it is stopped, and then does not start.
+        """Start nginx, after a killed one may have left workers and Unix sockets behind. The workers keep their open
+        WebSockets but close the ports. With leftover sockets nginx does not start; 1.18 leaves them even when stopped.
         """
         for worker in orphans:
             with suppress(ProcessLookupError):
@@ -58,7 +58,7 @@ class Activation:
         service.start(self._build)
 
     def wait(self, is_wanted: t.Callable[[], bool], *, to_the_end: bool = False) -> Outcome:
-        """Until the wanted configuration answers, or nginx will not have it, or (to the end) time is up."""
+        """Wait until nginx serves the wanted configuration or has failed to load it, or (to_the_end) time is up."""
 
         def serves() -> bool:
             return is_wanted() and not self._is_earlier_accepting()
@@ -79,7 +79,7 @@ class Activation:
         return found or (Outcome.REFUSED if self._log.errors() else Outcome.SILENT)
 
     def errors(self) -> list[str]:
-        """What nginx has logged since, each once, but for the last words of its attempts to have a port."""
+        """What nginx has logged since, each once, without the message that it gave up on a port."""
         return list(dict.fromkeys(error for error in self._log.errors() if _GAVE_UP not in error))
 
     def _is_earlier_accepting(self) -> bool:
@@ -119,5 +119,5 @@ class _ErrorLog:
 
 
 def _is_final(error: str) -> bool:
-    """Whether nginx has given up; it tries a port that is taken again and again, and says so at the end."""
+    """Whether nginx has given up. It retries a port that is taken, and logs at the end that it gave up."""
     return "bind()" not in error or _GAVE_UP in error

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An order of changes in which nginx takes the files after each of them, for a run may end at any."""
+"""An order of changes in which nginx accepts the files after each of them, since a run may be killed after any."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Change, Content
 
-# Changes that are tried together.
+# Changes that are tested together.
 Step = t.List[Change]
-# Whether nginx takes the files as they are after a step, given all that is done by then.
+# Whether nginx accepts the files after a step, given the content of all files that were changed by then.
 Accepts = t.Callable[[Step, t.Mapping[Path, t.Optional[Content]]], bool]
 
 
 def ordered(changes: t.Sequence[Change], secrets: t.Collection[Path], accepts: Accepts) -> list[Change] | None:
-    """The changes in such an order, or None where there is none. secrets are the paths of those that hold keys."""
+    """The changes in such an order, or None if there is none. secrets are the paths of those that contain keys."""
     order = _order(_steps(changes, secrets), {}, accepts)
     return None if order is None else [change for step in order for change in step]
 
 
 def _steps(changes: t.Sequence[Change], secrets: t.Collection[Path]) -> list[Step]:
-    """Each change alone, but those of secrets that cannot depend on each other together: there may be a thousand."""
+    """One step for each change, but secrets that cannot depend on each other share steps: there may be a thousand."""
     new: Step = []
     whole: Step = []
     gone: Step = []
@@ -49,7 +49,7 @@ def _is_whole(content: Content) -> bool:
 
 
 def _order(steps: list[Step], done: t.Mapping[Path, Content | None], accepts: Accepts) -> list[Step] | None:
-    # What comes after the last one was tested before anything changed.
+    # The files after the last step are the candidate, which was tested before.
     if len(steps) < 2:
         return steps
     for step in steps:

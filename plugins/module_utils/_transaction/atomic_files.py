@@ -20,7 +20,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Content:
-    """A file's bytes, mode and owner, a user's and a group's id."""
+    """A file's bytes, its mode, and its owner as user id and group id."""
 
     data: bytes
     mode: int
@@ -32,10 +32,10 @@ Files = t.Mapping[Path, t.Optional[Content]]
 
 @dataclass(frozen=True)
 class Change:
-    """One file of a deploy; None where there is none."""
+    """One file of a deploy; a content is None if the file does not exist."""
 
     path: Path
-    # What a roll back puts there. It is not what is there now where an earlier run that was killed has changed it.
+    # What a rollback restores. It differs from now if an earlier run that was killed has changed the file.
     before: Content | None
     now: Content | None
     after: Content | None
@@ -55,8 +55,8 @@ def read(path: Path) -> Content | None:
 
 
 def keep_log(path: Path) -> None:
-    """Create a log before nginx does, which would let everybody read it: as nginx's own log beside it is, or for the
-    owner and the group of its folder.
+    """Create a log before nginx does, which would let everybody read it. Owner and mode are those of access.log in the
+    same directory, or else the owner and the group of the directory, and 0640.
     """
     if path.is_symlink() or not path.parent.is_dir():
         return
@@ -80,16 +80,16 @@ def pending(wanted: Files) -> list[Change]:
 
 
 def write(path: Path, content: Content) -> None:
-    """Whoever opens the file, whenever, finds the old bytes or the new, and a power cut keeps one of them."""
+    """Write atomically: whoever opens the file finds the old bytes or the new, also after a power cut."""
     with _naming(path):
         _stage(path, content)
         _rename(_new(path), path)
 
 
 def prepare(changes: t.Sequence[Change]) -> None:
-    """Have new and earlier files ready beside their targets, so that neither swap nor restore needs room on the disk.
+    """Stage new and earlier files beside their targets, so that neither swap nor restore needs disk space.
 
-    Nothing has changed where one of them cannot be made ready.
+    If one of them cannot be staged, nothing has changed.
     """
     for change in changes:
         with _naming(change.path):
@@ -109,7 +109,7 @@ def swap(changes: t.Sequence[Change]) -> None:
 
 
 def restore(changes: t.Sequence[Change]) -> None:
-    """Put the earlier files back, last change first; those that prepare() kept take no room."""
+    """Put the earlier files back, last change first; those that prepare() kept need no disk space."""
     for change in reversed(changes):
         path, content = change.path, change.before
         if read(path) == content:
@@ -124,7 +124,7 @@ def restore(changes: t.Sequence[Change]) -> None:
 
 
 def clean(paths: t.Iterable[Path]) -> None:
-    """Remove what was made ready beside the given files, for good."""
+    """Remove what was staged beside the given files."""
     ready = [name for path in paths for name in (_new(path), _old(path)) if os.path.lexists(name)]
     for name in ready:
         name.unlink()
@@ -133,7 +133,7 @@ def clean(paths: t.Iterable[Path]) -> None:
 
 
 def described(error: OSError, at: str = "") -> str:
-    """Which file cannot be written, of which variable, and why."""
+    """Which file cannot be written, the variable behind it, and why."""
     return (
         f"cannot write {error.filename}{f' ({at})' if at else ''}: {_reason(error)}" if error.filename else str(error)
     )
@@ -149,7 +149,7 @@ def _reason(error: OSError) -> str:
 
 
 def make_directory(path: Path, mode: int) -> None:
-    """Make a directory in one that is there."""
+    """Make a directory in one that exists."""
     with _naming(path):
         if not path.is_dir():
             path.mkdir(mode=mode, exist_ok=True)
@@ -164,7 +164,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def _naming(path: Path) -> t.Iterator[None]:
-    """Errors of write() and fsync() name no file, others one that the operator has never heard of."""
+    """Have an error name this file: those of write() and fsync() name none, others name a temporary file."""
     try:
         yield
     except OSError as error:
@@ -187,7 +187,7 @@ def _discard(path: Path) -> None:
 
 
 def _keep(change: Change) -> None:
-    """Give the earlier file a second name or, where it is not there or the file system has no hard links, a copy."""
+    """Hard-link the earlier file, or copy it if it is gone or the file system has no hard links."""
     path, content, kept = change.path, change.before, _old(change.path)
     if content is None or read(kept) == content:
         return
@@ -212,7 +212,7 @@ def _stage(path: Path, content: Content) -> None:
 
 def _create(path: Path, content: Content) -> None:
     try:
-        # A file may hold a secret: nobody else reads it until it has its mode.
+        # The file may contain a secret: only root can read it until it has its mode.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content.data)
             file.flush()
@@ -230,7 +230,7 @@ def _rename(source: Path, target: Path) -> None:
 
 
 def sync(directory: Path) -> None:
-    """Have the names in a directory on the disk."""
+    """Flush the entries of a directory to disk."""
     with _naming(directory):
         descriptor = os.open(directory, os.O_RDONLY)
         try:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The candidate: the whole configuration as it will be, with the new files in place, apart from the live one."""
+"""The candidate: a copy of the whole configuration with the new files in it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 _LARGEST_CONFIGURATION = 1024 * 1024
 _INCLUDE = re.compile(rb"((?:^|[\s;{}])include\s+[\"']?)([^\s;\"']+)")
 
-# The entries of a directory, those that may be configuration with what is in them.
+# The entries of a directory, with their content if they may be configuration.
 _Entries = t.Mapping[Path, t.Optional[bytes]]
 
 
@@ -28,8 +28,8 @@ _Entries = t.Mapping[Path, t.Optional[bytes]]
 def tree(root: Path, files: t.Mapping[Path, bytes | None], directory: Path) -> t.Iterator[Path]:
     """A copy of the configuration directory in which the given files are new, changed, or (None) missing.
 
-    Only root can read it, and it is gone from the directory at the end. What needs no change is linked, not copied, so
-    that keys stay where they are and a website that is linked there costs nothing.
+    Only root can read it, and it is removed at the end. Files without changes are linked, not copied, so that keys stay
+    where they are and a website that is linked there costs nothing.
     """
     copy = Path(tempfile.mkdtemp(prefix="candidate-", dir=directory))
     try:
@@ -53,7 +53,7 @@ def tree(root: Path, files: t.Mapping[Path, bytes | None], directory: Path) -> t
 
 
 def test(build: binary.Build, files: t.Mapping[Path, bytes | None], directory: Path) -> binary.Verdict:
-    """What nginx says of the configuration with the given files in it, in the words of the live paths."""
+    """Test the configuration with the given files in it; the result names the live paths."""
     with tree(build.root, files, directory) as copy:
         verdict = binary.test(build, copy / build.configuration.name)
         here, there = str(copy), str(build.root)
@@ -65,8 +65,8 @@ def test(build: binary.Build, files: t.Mapping[Path, bytes | None], directory: P
 
 
 def _entered(root: Path, files: t.Mapping[Path, bytes | None]) -> dict[Path, _Entries]:
-    """The directories that nginx comes to by an include, or that hold one of the files: only there can the candidate
-    be another one than what is live. The others, of other programs mostly, are not even looked into.
+    """The directories that an include points to, or that contain one of the files: only these can differ in the
+    candidate. Others, mostly of other programs, are not read.
     """
     entered: dict[Path, _Entries] = {}
     led_to = {root, *(above for path in files for above in path.parents if root in above.parents)}
@@ -82,7 +82,7 @@ def _entered(root: Path, files: t.Mapping[Path, bytes | None]) -> dict[Path, _En
 
 
 def _led_to(content: bytes, root: Path) -> set[Path]:
-    """The directories below the root that the includes go through, whatever is linked there."""
+    """The directories below the root that the includes lead to, including symbolic links."""
     includes = {os.path.normpath(root / os.fsdecode(path)) for _word, path in _INCLUDE.findall(content)}
     parents = {above for path in includes for above in Path(path).parents if root in above.parents}
     # nginx knows no "**".
@@ -105,7 +105,7 @@ def _link(entry: Path, content: bytes | None, target: Path, root: Path, copy: Pa
 
 
 def _point_includes(content: bytes, root: Path, copy: Path) -> bytes:
-    """Turn the absolute includes of the live directory to its copy; relative ones follow by themselves."""
+    """Point absolute includes of the live directory to its copy; relative ones need no change."""
 
     def point(found: re.Match[bytes]) -> bytes:
         path = os.path.normpath(found.group(2))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A transaction and its probes: applied, probed, and settled or rolled back as the operator's policy says."""
+"""A transaction and its probes: applied, probed, and settled or rolled back according to the policy."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POLICIES = ("rollback", "fail", "warn", "skip")
 
 @dataclass(frozen=True)
 class Report:
-    """What was done, in an operator's words, and what is wrong with it."""
+    """What was done, as the operator reads it, and what failed."""
 
     actions: list[str] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
@@ -36,12 +36,12 @@ class Report:
 
 
 def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Report:
-    """Deploy and probe; call after the transaction's test(). A TransactionError where nginx does not go live."""
+    """Deploy and probe; call after the transaction's test(). TransactionError if nginx does not load the files."""
     plan = transaction.plan
     before = transaction.before.deployed.probes
     known = {route(probe) for probe in before}
     routes = {route(probe) for probe in probes}
-    # As they were before, for a deploy may change a probe too. The path of a new route may have led elsewhere.
+    # The earlier probes, since a deploy may change a probe too. The path of a new route may have led elsewhere.
     old: t.Sequence[Probe] = [probe for probe in before if route(probe) in routes] if before else probes
     passed = set(transaction.before.passed)
     revocable = policy == "rollback" and plan.has_earlier
@@ -84,7 +84,7 @@ def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
 
 
 def _unprobed(error: Exception) -> str:
-    """Such as where no more threads can be started."""
+    """An unexpected error, for example if no more threads can be started."""
     return f"the routes could not be probed: {type(error).__name__}: {error}"
 
 

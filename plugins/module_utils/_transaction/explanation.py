@@ -27,8 +27,8 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
         found = source_map.named(found, path, goal.source(path))
     if build.configuration in goal.beside and any(map(_DUPLICATE.search, messages)):
         found.append(
-            f"This deploy sets it in {build.configuration}: remove it from the other file, or leave nginx.conf to "
-            "others with websockets_manage_nginx_conf: false."
+            f"This deploy sets it in {build.configuration}: remove it from the other file, or set "
+            "websockets_manage_nginx_conf: false."
         )
     if any(_is_in_own_way(message, master) for message in messages):
         found.append("nginx itself listens on that port for another address: remove that in a deploy of its own first.")
@@ -36,8 +36,8 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
 
 
 def _is_in_own_way(message: str, master: int | None) -> bool:
-    """Whether nginx asks for 192.0.2.1:80, say, while it listens on *:80: it opens new sockets before it closes old
-    ones.
+    """Whether nginx tries to listen on, for example, 192.0.2.1:80 while it still listens on *:80: it opens new sockets
+    before it closes old ones.
     """
     taken = _TAKEN.search(message)
     return taken is not None and any(program.pid == master for program in _host.listening(int(taken.group(1))))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy is to bring about."""
+"""The state that a deploy has to reach."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_
 
 @dataclass(frozen=True)
 class Goal:
-    """What is to be live.
+    """The wanted files, and what is recorded with them.
 
-    Own files are the configuration itself; one of them holds the fingerprint that nginx then returns at the live
-    address. Those beside them are files of the host that it needs changed: nginx.conf and the service's drop-in.
-    Secrets are certificates with their keys, which nginx finds where the configuration names them.
+    Own files are the configuration itself; one of them contains the fingerprint that nginx returns at the live address.
+    Files beside them belong to the host, but need changes: nginx.conf and the service's drop-in. Secrets are
+    certificates with their keys, at the paths that the configuration names.
     """
 
     own: Files
     beside: Files
     live_address: str
     secrets: Files = field(default_factory=dict)
-    # Which variables to blame.
+    # The variables to name in errors.
     sources: t.Mapping[Path, source_map.Source] = field(default_factory=dict)
     # Whether it is what was live before the last deploy.
     is_previous: bool = False
     # The variables behind the addresses that nginx listens on.
     listening: t.Mapping[str, str] = field(default_factory=dict)
-    # As journal.Deployed has them.
+    # See journal.Deployed.
     sockets: t.Sequence[str] = ()
     drained: journal.Drained | None = None
 
@@ -43,17 +43,17 @@ class Goal:
 
     @property
     def is_present(self) -> bool:
-        """Whether there is a configuration at all; without one, this takes away the one that was there."""
+        """Whether there is a configuration at all; without one, the deploy removes the existing one."""
         return any(content is not None for content in self.own.values())
 
     @cached_property
     def digests(self) -> dict[str, str]:
-        """Those of the secrets that are there."""
+        """The digest of each secret."""
         return {str(path): str(journal.digest(content)) for path, content in self.secrets.items() if content}
 
     def has(self, fingerprint: str | None) -> bool:
-        """Whether that is what the live address answers once nginx serves this goal. Each version of the files holds
-        its own fingerprint, so the one that answers is the one that holds it.
+        """Whether the live address returns this fingerprint once nginx serves this goal. Each version of the files
+        contains a fingerprint of its own.
         """
         if fingerprint is None or not self.is_present:
             return fingerprint is None and not self.is_present
@@ -63,11 +63,11 @@ class Goal:
         return self.sources.get(path, source_map.Source())
 
     def with_leftovers(self, kept: journal.Journal, host_files: t.Collection[Path]) -> Goal:
-        """With the files of earlier deploys that are not listed, which go in the same transaction: those of the last
-        one, and those of a run that was killed. Host files are nobody's to remove.
+        """With files that are no longer listed: those of the last deploy are removed in the same transaction, those of
+        a run that was killed removed or restored. Host files are never removed.
         """
         own, beside, secrets = dict(self.own), dict(self.beside), dict(self.secrets)
-        # What is brought back was whole.
+        # An earlier state is complete.
         if not self.is_previous:
             deployed = kept.deployed()
             for path in deployed.given_up({*own, *secrets, *host_files}):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What deploys keep on a host: the journal of the one that runs, the history of those before, and what is deployed."""
+"""The state on a host: the journal of a running deploy, the history of earlier ones, and what is deployed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HISTORY = 10
 _PROBES = "proofs"
 
 Probes = t.List[t.Dict[str, t.Any]]
-# The servers that are taken out of their upstreams, each with its name and address.
+# The drained servers, each with its name and address.
 Drained = t.List[t.Dict[str, str]]
 
 
@@ -36,19 +36,19 @@ class Deployed(t.NamedTuple):
 
     probes: Probes
     passed: list[str]
-    # Each with its digest: what nginx has loaded of them cannot be asked for.
+    # Each with its digest, as nginx does not show which certificates it has loaded.
     secrets: t.Mapping[str, str] = MappingProxyType({})
-    # Those of the configuration.
+    # The files of the configuration.
     files: t.Sequence[str] = ()
     # Where it returns its fingerprint.
     live_address: str = ""
-    # None where a release deployed it that did not record them.
+    # None if it was deployed by a release that did not record them.
     drained: Drained | None = None
     # The Unix sockets that it listens on.
     sockets: t.Sequence[str] = ()
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
-        """What is not listed any more."""
+        """The files that are no longer listed."""
         still = set(listed)
         return [path for path in map(Path, (*self.files, *self.secrets)) if path not in still]
 
@@ -59,12 +59,12 @@ class FileEntry:
 
     path: Path
     before: Content | None
-    # Digests: that of the goal, then those of earlier goals where the deploy took over from others that were killed.
+    # Digests: that of the goal, then those of the goals of killed deploys that this one continues.
     after: t.Sequence[str | None]
     is_secret: bool = False
 
     def earlier(self, now: Content | None) -> Content | None:
-        """The file before the deploy, given the one that is there; what somebody else changed since is theirs."""
+        """The file before the deploy, given the current one. If somebody else has changed it since, the current one."""
         return self.before if digest(now) in self.after else now
 
     @property
@@ -74,13 +74,13 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Entry:
-    """One deploy: its files, in the order in which they change, and which routes were there before, and passed."""
+    """One deploy: its files, in the order in which they change, and the routes before it."""
 
     files: t.Sequence[FileEntry]
     time: str
-    # Of the configuration before.
+    # Those of the configuration before.
     probes: Probes
-    # The routes that passed before, as route() names them.
+    # The routes that passed before, as named by route().
     passed: list[str]
     # Where the configuration before returns its fingerprint, and what else is recorded of it.
     live_address: str = ""
@@ -92,11 +92,11 @@ class Entry:
 
     @property
     def secrets(self) -> set[Path]:
-        """Whose content is never shown."""
+        """The files whose content is never shown."""
         return {file.path for file in self.files if file.is_secret}
 
     def left_behind(self, listed: t.Collection[Path]) -> dict[Path, Content | None]:
-        """What is not listed by the run that goes on: as it was before this one was killed, or gone if it was to go."""
+        """The files that the next run does not list: as they were before this deploy, or gone if it was to remove them."""
         still = set(listed)
         return {
             file.path: None if file.is_to_go else file.earlier(atomic_files.read(file.path))
@@ -110,7 +110,7 @@ def digest(content: Content | None) -> str | None:
 
 
 class Journal:
-    """That of one configuration of nginx among several that a host may have, by its live address."""
+    """The state of one configuration, named by its live address; a host may have several."""
 
     def __init__(self, name: str, directory: Path = DIRECTORY) -> None:
         self.directory = directory
@@ -130,7 +130,9 @@ class Journal:
         return self.deployed().live_address or self._own.name
 
     def take_over(self, listed: t.Collection[Path]) -> None:
-        """Go on with the state of the configuration that has one of these files, for its live address has changed."""
+        """If there is no state for this live address, use that of the configuration with one of these files: its
+        address has changed.
+        """
         if self._own.is_dir() or not self.directory.is_dir():
             return
         paths = set(listed)
@@ -141,7 +143,7 @@ class Journal:
                 return
 
     def unfinished(self) -> Entry | None:
-        """The deploy that was begun and not ended."""
+        """The deploy that was begun and not completed."""
         return _entry(self._journal)
 
     def begin(
@@ -151,9 +153,9 @@ class Journal:
         passed: t.Sequence[str] = (),
         secrets: t.Collection[Path] = (),
     ) -> None:
-        """From here on the way back is known: to the files before, and to the probes of that configuration."""
+        """Record what a rollback needs: the earlier files, and the probes of that configuration."""
         unfinished = self.unfinished()
-        # Files of a run that was killed may be there still where this one is killed too.
+        # If this run is killed too, files of an earlier one that was killed may still be there.
         others = {file.path: file.after for file in unfinished.files} if unfinished else {}
         files = [
             FileEntry(
@@ -170,7 +172,7 @@ class Journal:
         _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), *recorded)))
 
     def commit(self) -> None:
-        """The deploy is done; from now on it can be rolled back."""
+        """Move the deploy to the history, from where it can be rolled back."""
         if not self._journal.exists():
             return
         numbers = self._numbers()
@@ -179,25 +181,25 @@ class Journal:
             self._past(number).unlink()
 
     def discard(self) -> None:
-        """The deploy is rolled back."""
+        """Forget the unfinished deploy."""
         # A read-only file system refuses to remove even what is not there.
         if self._journal.exists():
             self._journal.unlink()
 
     def last(self) -> Entry | None:
-        """The last deploy that was done."""
+        """The last completed deploy."""
         numbers = self._numbers()
         return _entry(self._past(numbers[-1])) if numbers else None
 
     def discard_last(self) -> None:
-        """The last deploy that was done is rolled back."""
+        """Forget the last completed deploy, which was rolled back."""
         self._past(self._numbers()[-1]).unlink()
 
     def deployed(self) -> Deployed:
         """What is known of the configuration that was deployed last."""
         try:
             plain = json.loads(self._deployed.read_text(encoding="utf-8"))
-            # Releases before 0.4.0 knew no secrets, and did not note the files.
+            # Releases before 0.4.0 recorded neither secrets nor files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
             found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
@@ -224,7 +226,7 @@ class Journal:
             atomic_files.write(self.directory / path.name, content)
 
     def remove(self, *, originals: bool) -> None:
-        """Nothing is deployed any more; what another configuration of this host needs stays, and originals if told."""
+        """Remove the state of this configuration and, with originals, the rest if no other configuration needs it."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
@@ -233,7 +235,7 @@ class Journal:
                 shutil.rmtree(self.directory)
 
     def _make(self) -> None:
-        # Secrets may be in there: each directory is root's alone from the start.
+        # May contain secrets, so only root can read each directory from the start.
         for directory in (self.directory, self._own):
             atomic_files.make_directory(directory, 0o700)
         if self._own != self._wanted:
@@ -254,7 +256,7 @@ def _now() -> str:
 
 
 def _write(path: Path, value: object) -> None:
-    """It may hold headers with tokens, so nobody but root reads it."""
+    """Only root can read it, since it may contain headers with tokens."""
     owner = (os.geteuid(), os.getegid())
     atomic_files.write(path, Content(json.dumps(value, indent=1).encode(), 0o600, owner))
 
@@ -291,7 +293,7 @@ def _entry(path: Path) -> Entry | None:
         plain = json.loads(path.read_text(encoding="utf-8"))
         return Entry(
             files=[
-                # Releases before 0.4.0 knew no secrets.
+                # Releases before 0.4.0 recorded no secrets.
                 FileEntry(Path(file["path"]), _content(file["before"]), file["after"], bool(file.get("secret")))
                 for file in plain["files"]
             ],
@@ -303,7 +305,7 @@ def _entry(path: Path) -> Entry | None:
             sockets=plain.get("sockets", ()),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # There is none, or none that could lead back.
+        # There is none, or it is not readable.
         return None
 
 

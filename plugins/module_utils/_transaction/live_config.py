@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which configuration is live: it says so itself, with a fingerprint that it returns on a local address."""
+"""Which configuration is live: each returns its fingerprint on a local address."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ _CONNECTIONS = re.compile(r"Active connections: (\d+)")
 
 
 def fingerprint(address: str) -> str | None:
-    """What the running nginx returns at HOST:PORT or [V6]:PORT, or None where no configuration of ours responds.
+    """The fingerprint that the running nginx returns at HOST:PORT or [V6]:PORT; None if it returns none.
 
-    A Unix socket would hold no port. But a killed nginx leaves it behind, and then does not start again.
+    A Unix socket would need no port. But a killed nginx leaves it behind, and then does not start again.
     """
     text = _response(address, "/").strip()
     return text if _FINGERPRINT.fullmatch(text) else None
 
 
 def connections(address: str) -> int | None:
-    """How many connections are open, this one not counted, or None where nginx does not tell."""
+    """How many connections are open, without this one; None if nginx does not return it."""
     # https://nginx.org/en/docs/http/ngx_http_stub_status_module.html
     found = _CONNECTIONS.match(_response(address, "/stub_status"))
     return int(found.group(1)) - 1 if found else None
 
 
 def _response(address: str, path: str) -> str:
-    """The start of a response, or nothing where there is none."""
+    """The start of a response; empty without one."""
     try:
         with contextlib.closing(http.client.HTTPConnection(address, timeout=_RESPONSE_SECONDS)) as connection:
             connection.request("GET", path)
             return connection.getresponse().read(200).decode("ascii", "replace")
-    # No resolver takes an empty part of a name.
+    # UnicodeError: a host name with an empty label.
     except (OSError, UnicodeError, http.client.HTTPException):
         return ""

@@ -24,7 +24,7 @@ class Busy(Exception):
 
 @contextmanager
 def locked(directory: Path = _RUN_DIRECTORY) -> t.Iterator[Path]:
-    """Wait until no other deploy runs on this host; a directory for what need not outlive this one."""
+    """Wait until no other deploy runs on this host; yields a directory for temporary files."""
     directory.mkdir(mode=0o700, exist_ok=True)
     with (directory / "lock").open("w") as file:
         deadline = time.monotonic() + _LOCK_SECONDS
@@ -38,7 +38,7 @@ def locked(directory: Path = _RUN_DIRECTORY) -> t.Iterator[Path]:
                         f"another deploy has run on this host for {_LOCK_SECONDS} seconds; nothing was changed"
                     ) from error
                 time.sleep(_POLL_SECONDS)
-        # A deploy that was killed had no chance to do so.
+        # Left behind by a deploy that was killed.
         for left in directory.iterdir():
             if left.is_dir() and not left.is_symlink():
                 shutil.rmtree(left)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan of a deploy: what has to change, given the goal and the host as it is. Nothing here looks at the host."""
+"""The plan of a deploy: what has to change, given the goal and a snapshot. Nothing here reads from the host."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FINGERPRINT = re.compile(rb"\b[0-9a-f]{64}\b")
 
 
 class Takeover(enum.Enum):
-    """What it takes for nginx to serve the files."""
+    """What nginx needs in order to serve the files."""
 
     NOTHING = "nothing"
     RELOAD = "a reload"
@@ -32,30 +32,30 @@ class Takeover(enum.Enum):
 class Plan:
     goal: Goal
     before: Snapshot
-    # One for each file of the goal, in the order in which they are made. A roll back goes through them backwards.
+    # One for each file of the goal, in the order in which they are made. A rollback reverses it.
     changes: t.Sequence[Change]
 
     @property
     def pending(self) -> list[Change]:
-        """What is to be done yet: a run that was killed may have made some of the changes."""
+        """The changes still to be made: a run that was killed may have made some."""
         return [change for change in self.changes if change.is_pending]
 
     def in_order(self, pending: t.Sequence[Change]) -> Plan:
-        """The plan with what is pending in that order, after all that is done."""
+        """The plan with the pending changes in this order, after those that are made."""
         done = [change for change in self.changes if not change.is_pending]
         return replace(self, changes=[*done, *pending])
 
     @cached_property
     def is_loaded(self) -> bool:
-        """Whether nginx serves the goal already. Secrets change while the configuration and its fingerprint stay, so
-        what was loaded of them is told by the digests of the last deploy.
+        """Whether nginx serves the goal already. Secrets can change while the fingerprint stays the same, so theirs are
+        compared with the digests of the last deploy.
         """
         is_there = self.goal.live_address == self.before.live_address and self.goal.has(self.before.fingerprint)
         return is_there and self.before.deployed.secrets == self.goal.digests
 
     @property
     def is_needed(self) -> bool:
-        """Whether a file is not as wanted, or the running nginx is not what the files say, or cannot be known to be."""
+        """Whether a file has to change, or the running nginx does not serve the files, or may not."""
         is_left_alone = self.before.running is not Running.ORPHANS and self.before.unfinished is None
         return bool(self.pending) or not is_left_alone or not self.is_loaded
 
@@ -69,7 +69,7 @@ class Plan:
 
     @property
     def actions(self) -> list[str]:
-        """What there is to do, in the operator's words."""
+        """The actions of this plan, as the operator reads them."""
         if not self.is_needed:
             return []
         done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.pending]
@@ -78,7 +78,7 @@ class Plan:
 
     @property
     def is_replacing(self) -> bool:
-        """Whether a file is another one than before this deploy, and those before it that were killed."""
+        """Whether a file differs from what it was before this deploy and the killed ones that it continues."""
         return any(change.before != change.after for change in self.changes)
 
     @property
@@ -88,35 +88,35 @@ class Plan:
 
     @property
     def secrets(self) -> set[Path]:
-        """The files whose content is never shown: that of now, or the one before."""
+        """The files whose content, current or earlier, is never shown."""
         unfinished = self.before.unfinished
         begun = unfinished.secrets if unfinished else set()
         return {*self.goal.secrets, *map(Path, self.before.deployed.secrets), *begun} & set(self.goal.files)
 
     @property
     def was_never_left(self) -> bool:
-        """Whether the fingerprint from before tells that nginx still has what it had then. One for both versions would
-        tell nothing, and what it had at the start of this run may be what a killed one had put there.
+        """Whether the earlier fingerprint shows that nginx still has the configuration from before. It does not if both
+        versions have the same one, or if a killed run may have changed the configuration before this run.
         """
-        tells = self.before.fingerprint is not None and not self.goal.has(self.before.fingerprint)
-        return tells and self.before.unfinished is None
+        differs = self.before.fingerprint is not None and not self.goal.has(self.before.fingerprint)
+        return differs and self.before.unfinished is None
 
     def is_earlier(self, fingerprint: str | None) -> bool:
-        """Whether that is what the earlier files answer once nginx serves them."""
+        """Whether nginx returns this fingerprint once it serves the earlier files."""
         if fingerprint is None:
-            # What was there before this collection has none.
+            # A configuration from before the first deploy has none.
             return not any(_FINGERPRINT.search(data) for data in self._earlier)
         is_theirs = any(fingerprint.encode() in data for data in self._earlier)
         return is_theirs or (fingerprint == self.before.fingerprint and self.before.unfinished is None)
 
     @property
     def _earlier(self) -> list[bytes]:
-        """The configuration before."""
+        """The files of the configuration before."""
         return [change.before.data for change in self.changes if change.before and change.path in self.goal.own]
 
 
 def made(goal: Goal, before: Snapshot) -> Plan:
-    """The plan, its changes in the order of the goal; but first, in their own order, those of a run that was killed."""
+    """The plan: first the changes of a run that was killed, in its order, then the others in the order of the goal."""
     begun = {file.path: file for file in before.unfinished.files} if before.unfinished else {}
     changes = []
     for path in dict.fromkeys([*begun, *goal.files]):

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a deploy finds on the host, before it changes anything."""
+"""The state of the host before a deploy changes anything."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal
 
 
 class Running(enum.Enum):
-    """What runs of nginx."""
+    """Which processes of nginx run."""
 
     NOTHING = "nothing"
     MASTER = "a master, which can be signalled"
-    # They go on serving the configuration that they have, and keep the ports.
+    # They continue to serve their configuration and keep the ports.
     ORPHANS = "workers whose master was killed"
-    # A master whose process id is not where nginx should write it, or another program on that port.
+    # A master whose process id is not in the pid file, or another program on that port.
     UNKNOWN = "something that returns a fingerprint"
 
 
@@ -30,12 +30,12 @@ class Running(enum.Enum):
 class Snapshot:
     """The host as it is."""
 
-    # Those of the goal.
+    # The files of the goal.
     files: Files
-    # What is known of the configuration that was deployed last, and where it returns its fingerprint.
+    # The configuration that was deployed last, and the address where it returns its fingerprint.
     deployed: Deployed
     live_address: str
-    # What is returned there: which configuration nginx has loaded.
+    # The fingerprint that is returned there.
     fingerprint: str | None
     running: Running
     master: int | None
@@ -45,7 +45,9 @@ class Snapshot:
 
     @property
     def passed(self) -> list[str]:
-        """The routes that passed before where that cannot be seen any more: nginx is down, or a run was killed."""
+        """The recorded routes that passed before, if they cannot be probed any more: nginx is down, or a run was
+        killed.
+        """
         unseen = [] if self.master else self.deployed.passed
         return unseen + (self.unfinished.passed if self.unfinished else [])
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 
 class Source(t.NamedTuple):
-    """Where a file comes from: the variable behind the file itself, and those behind its lines, in runs of which the
-    last one ends with the file. What stands above them comes from none.
+    """The variable behind a file, and those behind its lines: each with its number of consecutive lines. The last one
+    ends with the file; lines above the first come from no variable.
     """
 
     at: str = ""
@@ -28,19 +28,19 @@ class Source(t.NamedTuple):
         return ""
 
 
-_PLACE = re.compile(r" in (/\S+):(\d+)$")
+_POSITION = re.compile(r" in (/\S+):(\d+)$")
 _BIND = re.compile(r" bind\(\) to (?:0\.0\.0\.0:)?(\S+) failed ")
 
 
 def explained(messages: t.Sequence[str], path: Path, text: str, source: Source) -> list[str]:
-    """nginx's messages, each about the file followed by the line that it is about and the variable behind that."""
+    """nginx's messages; one about a line of the file is followed by that line and the variable behind it."""
     # As nginx counts them.
     lines = text[: -1 if text.endswith("\n") else None].split("\n")
     found = []
     for message in messages:
         found.append(message)
-        place = _PLACE.search(message)
-        number = int(place.group(2)) if place and place.group(1) == str(path) else 0
+        position = _POSITION.search(message)
+        number = int(position.group(2)) if position and position.group(1) == str(path) else 0
         if 0 < number <= len(lines):
             at = source.of_line(len(lines) - number + 1)
             found.append(f"That is {lines[number - 1].strip()!r}{f', from {at}' if at else ''}.")
@@ -48,7 +48,7 @@ def explained(messages: t.Sequence[str], path: Path, text: str, source: Source) 
 
 
 def bound(messages: t.Sequence[str], listening: t.Mapping[str, str]) -> list[str]:
-    """nginx's messages, each about an address that it cannot listen on followed by the variable behind that."""
+    """nginx's messages; one about an address that it cannot listen on is followed by the variable behind it."""
     found = []
     for message in messages:
         found.append(message)
@@ -59,7 +59,7 @@ def bound(messages: t.Sequence[str], listening: t.Mapping[str, str]) -> list[str
 
 
 def named(messages: t.Sequence[str], path: Path, source: Source) -> list[str]:
-    """nginx's messages, each that names the file followed by the variable behind it, and by none of its lines."""
+    """nginx's messages; one that names the file is followed by the variable behind it, never by its content."""
     found = []
     for message in messages:
         found.append(message)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One deploy: test the candidate, apply it; then settle what is live, or roll files and nginx back to what they were.
+"""One deploy: test the candidate, apply it; then settle, or roll files and nginx back.
 
 The protocol, with its reasons, is in docs/architecture.md.
 """
@@ -37,13 +37,13 @@ class TransactionError(Exception):
 
 
 class _NotLive(Exception):
-    """nginx did not take over the files."""
+    """nginx did not load the files."""
 
 
 class Transaction:
-    """The way of an installed nginx to a goal, given what is kept on the host, and a directory for temporary files.
+    """Brings an installed nginx to a goal, given the state on the host and a directory for temporary files.
 
-    Call test() first; then apply(), and settle() or roll_back() after it. Where nothing is needed, settle() alone.
+    Call test() first; then apply(), and settle() or roll_back() after it. If the plan is not needed, settle() alone.
     """
 
     def __init__(self, build: binary.Build, goal: Goal, kept: Journal, scratch: Path) -> None:
@@ -52,7 +52,7 @@ class Transaction:
         self.plan = plan.made(goal, self.before)
 
     def test(self) -> list[str]:
-        """Have nginx test the candidate, and find an order for the changes; nginx's warnings."""
+        """Have nginx test the candidate, and find an order for the changes; returns nginx's warnings."""
         if not self.plan.is_needed:
             return []
         self._check_host()
@@ -64,24 +64,24 @@ class Transaction:
         return verdict.messages
 
     def apply(self, passed: t.Sequence[str]) -> list[str]:
-        """Change the files and have nginx serve them; the actions that this took, as the operator reads them.
+        """Change the files and have nginx serve them; returns the actions, as the operator reads them.
 
-        Passed are the routes that pass now, for a run that has to go on where this one is killed.
+        Passed are the routes that pass now, for the next run if this one is killed.
         """
         actions = self.plan.actions
-        # Up to here the files are those before. A kill leaves staged files, which the next run takes or removes.
+        # This changes no live file. A kill leaves staged files, which the next run uses or removes.
         self._make_ready(passed)
         try:
-            # From the first change on, the next run finds the journal and ends this deploy, or rolls it back.
+            # After a kill from here on, the next run finds the journal and completes this deploy, or rolls it back.
             atomic_files.swap(self.plan.pending)
             self._load_units()
             self._activate()
         except Exception as error:
-            raise TransactionError(f"{self._said(error)}\nLive now: {self.roll_back()}") from error
+            raise TransactionError(f"{self._described(error)}\nLive now: {self.roll_back()}") from error
         return actions
 
     def settle(self, passed: Deployed) -> None:
-        """Keep what is live. The order is that of docs/architecture.md: each step needs what the later ones remove."""
+        """Keep what is live. docs/architecture.md explains the order: each step needs what the later ones remove."""
         try:
             if self._goal.is_present:
                 self._settle_present(passed)
@@ -90,23 +90,23 @@ class Transaction:
                 self._journal.remove(originals=self._build.configuration in self._goal.files)
         except Exception as error:
             raise TransactionError(
-                f"nginx serves the new configuration, but {self._said(error)}; the next run completes this deploy"
+                f"nginx serves the new configuration, but {self._described(error)}; the next run completes this deploy"
             ) from error
         if self._goal.files.get(service.DROP_IN, ...) is None:
             with suppress(OSError):
                 service.DROP_IN.parent.rmdir()
 
     def roll_back(self) -> str:
-        """Put the earlier files back; what is live now, in words.
+        """Put the earlier files back; returns what is live now, as the operator reads it.
 
-        The journal stays where that does not end well, for the next run to see to it that nginx serves them: it could
-        not tell by itself that it does not where only secrets differ.
+        If that fails, the journal stays, so that the next run has nginx load them: where only secrets differ, it could
+        not notice by itself that nginx has not.
         """
         try:
             atomic_files.restore(self.plan.changes)
         except Exception as error:
-            return f"not known: the earlier files could not be put back, {self._said(error)}"
-        # systemd reads its files again some day; nginx does not wait for it.
+            return f"not known: the earlier files could not be put back, {self._described(error)}"
+        # A failure here is no reason to stop: systemd reads its unit files again later.
         with suppress(service.ServiceError, binary.NginxError):
             self._load_units()
         try:
@@ -114,7 +114,7 @@ class Transaction:
             atomic_files.clean(self._goal.files)
             self._journal.discard()
         except Exception as error:
-            return f"the earlier files are back, but {self._said(error)}"
+            return f"the earlier files are back, but {self._described(error)}"
         return live
 
     # The steps of test().
@@ -123,7 +123,7 @@ class Transaction:
         files = (*self._goal.own, *self._goal.secrets)
         outside = [str(path) for path in files if self._build.root not in path.parents]
         if outside:
-            raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, where nginx could test it")
+            raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, so nginx could not test it")
         if self.before.running is Running.UNKNOWN:
             raise TransactionError(f"{self._holder()}; nothing was changed")
         master = self.before.master
@@ -131,7 +131,7 @@ class Transaction:
             raise TransactionError(f"{self._stopping()}; nothing was changed")
 
     def _holder(self) -> str:
-        """Who answers at the live address where no master is known."""
+        """Which program responds at the live address if no master is known."""
         address = self.before.live_address
         program = next(_host.listening(int(address.rpartition(":")[2])), None)
         if program and program.name == "nginx":
@@ -148,7 +148,9 @@ class Transaction:
         try:
             return candidate.test(self._build, contents, self._scratch)
         except OSError as error:
-            raise TransactionError(f"cannot stage the candidate: {self._said(error)}; nothing was changed") from error
+            raise TransactionError(
+                f"cannot stage the candidate: {self._described(error)}; nothing was changed"
+            ) from error
 
     def _rejection(self, verdict: binary.Verdict) -> TransactionError:
         if binary.test(self._build, self._build.configuration).accepted:
@@ -177,14 +179,14 @@ class Transaction:
             names = ", ".join(str(change.path) for change in self.plan.pending)
             raise TransactionError(
                 "these files cannot be applied one at a time; split the change, and deploy what they share first: "
-                f"{names}; nothing was changed. nginx would reject what a run that ends between two of them leaves."
+                f"{names}; nothing was changed. A run that ends between two of them would leave what nginx rejects."
             )
         return found
 
     # The steps of apply().
 
     def _make_ready(self, passed: t.Sequence[str]) -> None:
-        """Write the journal, and stage what is new and what it takes to roll back."""
+        """Write the journal, and stage new files and those for a rollback."""
         original = next(
             (change.before for change in self.plan.changes if change.path == self._build.configuration), None
         )
@@ -194,12 +196,12 @@ class Transaction:
             self._journal.begin(self.plan.changes, self.before.deployed.probes, passed, self.plan.secrets)
             atomic_files.prepare(self.plan.pending)
         except Exception as error:
-            # The journal of a run that was killed stays: it knows the way back from what that one has changed.
+            # The journal of a run that was killed stays: a rollback of what that run has changed needs it.
             if self.before.unfinished is None:
                 with suppress(OSError):
                     atomic_files.clean(self._goal.files)
                     self._journal.discard()
-            raise TransactionError(f"{self._said(error)}; nothing was changed") from error
+            raise TransactionError(f"{self._described(error)}; nothing was changed") from error
 
     def _load_units(self) -> None:
         if any(change.path == service.DROP_IN for change in self.plan.pending):
@@ -221,7 +223,7 @@ class Transaction:
             raise _NotLive(self._stopping())
         if outcome is not Outcome.SERVES:
             silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
-            raise self._not_live(f"nginx did not take over the new configuration{silent}", activation)
+            raise self._not_live(f"nginx did not load the new configuration{silent}", activation)
 
     def _not_live(self, what: str, activation: Activation) -> _NotLive:
         errors = activation.errors()
@@ -231,7 +233,7 @@ class Transaction:
 
     def _settle_present(self, passed: Deployed) -> None:
         own = tuple(str(path) for path, content in self._goal.own.items() if content)
-        # While the journal is there, a run that ends after this is one that was not done: the next one begins anew.
+        # As long as the journal exists, a kill after this leaves an unfinished deploy, which the next run repeats.
         goal = self._goal
         self._journal.set_deployed(
             passed._replace(
@@ -242,12 +244,12 @@ class Transaction:
                 sockets=tuple(goal.sockets),
             )
         )
-        # While the journal is there: only that knows the names of files which the next run may not list.
+        # Before the journal is removed: only that has the names of files which the next run may not list.
         atomic_files.clean(self._goal.files)
         if self.plan.is_replacing and not self._goal.is_previous:
             self._journal.commit()
         self._journal.discard()
-        # Last: until then a further run brings back the same files.
+        # Last: until then another run restores the same files.
         if self._goal.is_previous:
             self._journal.discard_last()
 
@@ -268,12 +270,12 @@ class Transaction:
         why = "see its error log" if outcome is Outcome.REFUSED else _NO_REACTION
         raise _NotLive(f"nginx does not serve them: {'it is being stopped' if outcome is Outcome.STOPPING else why}.")
 
-    # What is said.
+    # Messages.
 
     def _explained(self, messages: t.Sequence[str]) -> list[str]:
         return explained(messages, self._build, self._goal, self.before.master)
 
-    def _said(self, error: Exception) -> str:
+    def _described(self, error: Exception) -> str:
         if isinstance(error, (_NotLive, service.ServiceError, binary.NginxError)):
             return str(error)
         if isinstance(error, OSError) and error.filename:

@@ -47,10 +47,10 @@ def test_no_limit_gets_below_the_one_before_the_first_deploy(
         (
             {"worker_connections": "1024"},
             {"worker_connections": "768"},
-            ["worker_connections is 768, and 1024 are needed"],
+            ["worker_connections is 768, but 1024 are needed"],
         ),
         ({"worker_connections": "512"}, {}, []),
-        ({"worker_connections": "513"}, {}, ["worker_connections is 512, and 513 are needed"]),
+        ({"worker_connections": "513"}, {}, ["worker_connections is 512, but 513 are needed"]),
         ({}, {"worker_connections": "1"}, []),
         ({"worker_connections": None}, {"worker_connections": "1"}, []),
     ],
@@ -62,8 +62,8 @@ def test_too_few_connections_are_told(wanted: dict[str, str | None], now: dict[s
 @pytest.mark.parametrize(
     ("open_files", "found"),
     [
-        (1024, ["a worker of the running nginx may open 1024 files, and 2048 are needed"]),
-        (2047, ["a worker of the running nginx may open 2047 files, and 2048 are needed"]),
+        (1024, ["a worker of the running nginx may open 1024 files, but 2048 are needed"]),
+        (2047, ["a worker of the running nginx may open 2047 files, but 2048 are needed"]),
         (2048, []),
         (None, []),
     ],

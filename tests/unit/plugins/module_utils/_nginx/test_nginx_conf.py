@@ -369,8 +369,8 @@ def test_words_end_where_they_end_for_nginx(text: str, values: dict[str, str]) -
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("user x;\nenv 'X;\nevents {}", "line 2: the quote ' is not closed, or no space follows it"),
-        ('env "X"Y;\nevents {}', 'line 1: the quote " is not closed, or no space follows it'),
+        ("user x;\nenv 'X;\nevents {}", "line 2: the quote ' is not closed, or not followed by a space"),
+        ('env "X"Y;\nevents {}', 'line 1: the quote " is not closed, or not followed by a space'),
         ("events {}\nhttp {\n  server {\n  }\n", "line 2: the block http is not closed"),
         ("events {}\n}\n", "line 2: unexpected }"),
         ("events {\n  use epoll\n}\n", "line 3: unexpected }"),
@@ -380,14 +380,14 @@ def test_words_end_where_they_end_for_nginx(text: str, values: dict[str, str]) -
         ("events {}\nuser x\\", "line 2: unexpected \\"),
         (
             "worker_processes 1;\nevents {}\nworker_processes 2;",
-            "lines 1 and 3 both have worker_processes, which nginx accepts only once",
+            "lines 1 and 3 both contain worker_processes, which nginx accepts only once",
         ),
         (
             "events { worker_connections 1;\nworker_connections 1; }",
-            "lines 1 and 2 both have worker_connections, which nginx accepts only once",
+            "lines 1 and 2 both contain worker_connections, which nginx accepts only once",
         ),
-        ("events {}\nworker_processes;", "line 2: worker_processes needs a value and then a ';'"),
-        ("events {}\nworker_processes 1 {}", "line 2: worker_processes needs a value and then a ';'"),
+        ("events {}\nworker_processes;", "line 2: worker_processes needs a value followed by ';'"),
+        ("events {}\nworker_processes 1 {}", "line 2: worker_processes needs a value followed by ';'"),
     ],
 )
 def test_a_file_that_nginx_would_refuse_is_refused(text: str, message: str) -> None:
@@ -404,12 +404,12 @@ def test_without_an_events_block_of_its_own_the_file_is_not_edited(text: str) ->
     with pytest.raises(nginx_conf.MainContextError) as refusal:
         nginx_conf.edited(text, {})
     assert str(refusal.value) == (
-        "there is no events { } block: nginx needs one, and if it comes from an include, it must be moved into this"
-        " file, as worker_connections is set in it"
+        "there is no events { } block, where worker_connections is set: if it comes from an include, move it into "
+        "this file"
     )
 
 
 def test_of_two_events_blocks_none_is_edited() -> None:
     with pytest.raises(nginx_conf.MainContextError) as refusal:
         nginx_conf.edited("events {}\nevents {}\n", {})
-    assert str(refusal.value) == "lines 1 and 2 both have events, which nginx accepts only once"
+    assert str(refusal.value) == "lines 1 and 2 both contain events, which nginx accepts only once"

@@ -137,7 +137,7 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
     monkeypatch.setattr(service, "reload", lambda _master: None)
     with pytest.raises(TransactionError) as raised:
         host.deploy(host.after)
-    silent = "nginx did not take over the new configuration; its processes do not react: see `ps` and the kernel's log"
+    silent = "nginx did not load the new configuration; its processes do not react: see `ps` and the kernel's log"
     assert str(raised.value) == f"{silent}\n{LIVE}"
     assert_nothing_is_left(host)
 

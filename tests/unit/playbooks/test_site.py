@@ -197,7 +197,7 @@ def tasks(items: t.Any) -> t.Iterator[Variables]:
 
 
 def test_no_task_sets_state_of_gateways_once_for_all() -> None:
-    """ansible-core 2.21 has them share one dict then, so that what is set for one later is set for all."""
+    """A later batch lacks it, and ansible-core 2.21 has them share one dict then: docs/architecture.md."""
     files = [*(ROOT / "roles/websockets/tasks").rglob("*.yml"), *(ROOT / "playbooks").glob("*.yml")]
     for file in files:
         for task in tasks(yaml.safe_load(file.read_text())):

@@ -218,7 +218,7 @@ def test_a_route_is_held_to_a_probe_that_its_operator_gave(keys: dict[str, t.Any
         ({"headers": {"X-Tenant": "a", "Host": "$http_host"}}, True),
         ({"headers": {"X-Tenant": "$uri"}}, False),
         ({"headers": {"Host": "$proxy_host"}}, False),
-        ({"directives": "add_header X-A b;\n# rewrite\nproxy_next_upstream off;"}, True),
+        ({"directives": "add_header X-A b;\n# rewrite\nproxy_redirect off;"}, True),
         ({"directives": "rewrite ^ /b break;"}, False),
         ({"directives": "add_header X-A b;\nproxy_method HEAD;"}, False),
         ({"of_site": {"directives": "auth_request /auth;"}}, False),

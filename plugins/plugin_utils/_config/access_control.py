@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import collections
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, Site
@@ -67,13 +68,14 @@ class _Shared:
     def __init__(self, label: str) -> None:
         self._label = label
         self._names: dict[tuple[t.Hashable, ...], str] = {}
+        self._numbers: collections.Counter[str] = collections.Counter()
         self.blocks: list[list[str]] = []
 
     def name(self, kind: str, *what: t.Hashable, lines: t.Callable[[str], list[str]]) -> str:
         key = (kind, *what)
         if key not in self._names:
-            number = 1 + sum(other[0] == kind for other in self._names)
-            self._names[key] = f"websocket_{kind}{self._label}_{number}"
+            self._numbers[kind] += 1
+            self._names[key] = f"websocket_{kind}{self._label}_{self._numbers[kind]}"
             self.blocks.append(lines(self._names[key]))
         return self._names[key]
 

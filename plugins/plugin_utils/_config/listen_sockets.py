@@ -59,15 +59,15 @@ def by_policy(refusing: t.Sequence[Listen], sites: t.Sequence[Site]) -> list[lis
     clients reach by an IP address.
     """
     groups: dict[tuple[bool, str], list[Listen]] = {}
+    by_address: dict[Address, list[Site]] = {}
+    for site in sites:
+        for address in {listen.address.canonical for listen in site["listen"]}:
+            by_address.setdefault(address, []).append(site)
     for listen in refusing:
-        here = [site for site in sites if listen.ssl and _listens(site, listen)]
+        here = by_address[listen.address.canonical] if listen.ssl else []
         unnamed = next((site["at"] for site in here if is_of_an_address(site)), "")
         groups.setdefault((any(site["ssl_policy"] == "modern" for site in here), unnamed), []).append(listen)
     return [groups[key] for key in sorted(groups)]
-
-
-def _listens(site: Site, listen: Listen) -> bool:
-    return any(other.address.canonical == listen.address.canonical for other in site["listen"])
 
 
 _Member = t.Tuple[str, Listen, t.Tuple[str, ...]]

@@ -54,11 +54,14 @@ _ASKED_BY_BALANCERS = "Load balancers ask here whether new clients may come."
 
 
 def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[Block]:
-    shared, refused = request_headers.shared(site), _refused(site)
+    headers, refused = request_headers.by_location(site), _refused(site)
+    shared = request_headers.shared(headers)
     blocks = []
     for number, location in enumerate(site["locations"], 1):
         guards = _guard_lines(location, admissions.get(location["at"]), refused)
-        lines = _lines(site, location, number, guards, shared)
+        wanted = headers.get(location["at"], shared)
+        own = request_headers.lines(wanted) if wanted != shared else []
+        lines = _lines(site, location, number, guards, own)
         blocks.append(Block(f"location {_path(location)}", location["at"], lines, location["directives"]))
     if has_websockets(site):
         blocks.append(Block(f"location {_REFUSED}", site["at"], _refused_lines(site)))
@@ -67,7 +70,7 @@ def location_blocks(site: Site, admissions: t.Mapping[str, Admission]) -> list[B
 
 def shared_lines(site: Site) -> list[str]:
     """What the locations of a site share that pass requests on; a line of its own takes the place of a default."""
-    shared = request_headers.shared(site)
+    shared = request_headers.shared(request_headers.by_location(site))
     if not shared:
         return []
     defaults = [
@@ -142,15 +145,12 @@ def may_speak_http2(site: Site) -> bool:
     return has_tls(site) or has_http2(site)
 
 
-def _lines(
-    site: Site, location: Location, number: int, guards: t.Sequence[str], shared: request_headers.Headers
-) -> list[str]:
+def _lines(site: Site, location: Location, number: int, guards: t.Sequence[str], headers: t.Sequence[str]) -> list[str]:
     if not request_headers.is_proxied(location):
         return _own_lines(site, location, _answer_lines(location))
     lines = [*guards, *_pass_lines(location, number), *_ssl_lines(location)]
     lines += keys.lines(LOCATION, _with_defaults(site, location))
-    wanted = request_headers.headers(site, location)
-    lines += request_headers.lines(wanted) if wanted != shared else []
+    lines += headers
     if location["websocket"] and _has(location, "error_page"):
         lines += error_page_lines(site)
     return _own_lines(site, location, lines)

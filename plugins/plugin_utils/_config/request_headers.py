@@ -28,19 +28,24 @@ _CHECKED_ORIGIN = {"Origin": "$http_origin"}
 Headers = t.Dict[str, str]
 
 
-def headers(site: Site, location: Location) -> Headers:
-    """The set of a location, in the order it is printed: the gateway's, the operator's, those of the upgrade."""
+def by_location(site: Site) -> dict[str, Headers]:
+    """The set of each location that passes requests on, by its path in the variables."""
+    told = own(site)
+    return {location["at"]: _headers(told, location) for location in site["locations"] if is_proxied(location)}
+
+
+def _headers(told: Headers, location: Location) -> Headers:
+    """A set in the order it is printed: the gateway's, the operator's, those of the upgrade."""
     given = {name.lower(): (name, value) for name, value in location["headers"].items()}
-    first = {name: given.pop(name.lower(), (name, value))[1] for name, value in own(site).items()}
+    first = {name: given.pop(name.lower(), (name, value))[1] for name, value in told.items()}
     return {**first, **dict(given.values()), **(_WEBSOCKET if location["websocket"] else _PLAIN)}
 
 
-def shared(site: Site) -> Headers:
+def shared(sets: t.Mapping[str, Headers]) -> Headers:
     """The set that most locations of a site have; none where it passes nothing on."""
-    sets = [headers(site, location) for location in site["locations"] if is_proxied(location)]
     if not sets:
         return {}
-    ((most, _number),) = collections.Counter(tuple(one.items()) for one in sets).most_common(1)
+    ((most, _number),) = collections.Counter(tuple(one.items()) for one in sets.values()).most_common(1)
     return dict(most)
 
 
@@ -115,12 +120,17 @@ def believes_scheme(site: Site) -> bool:
 
 
 def own(site: Site) -> Headers:
-    """What a backend is told of nginx and the client where the operator says nothing else."""
-    behind = bool(site["set_real_ip_from"])
+    """What a backend is told where the operator says nothing else."""
     checked = any(
         location["websocket"] and (location["allowed_origins"] or site["allowed_origins"] or ("*",)) != ("*",)
         for location in site["locations"]
     )
+    return {**forwarded(site), **(_CHECKED_ORIGIN if checked else {})}
+
+
+def forwarded(site: Site) -> Headers:
+    """What a backend is told of nginx and the client."""
+    behind = bool(site["set_real_ip_from"])
     return {
         # The name that nginx has chosen the site by, and the port that the client sent: applications compare them with
         # the Origin. $http_host is whatever the client says.
@@ -129,5 +139,4 @@ def own(site: Site) -> Headers:
         "X-Forwarded-For": "$websocket_for" if behind else "$proxy_add_x_forwarded_for",
         "X-Forwarded-Proto": "$websocket_proto" if believes_scheme(site) else "$scheme",
         **dict.fromkeys(_DROPPED, ""),
-        **(_CHECKED_ORIGIN if checked else {}),
     }

@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     values,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, repeated, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import (
     Limits,
     Location,
@@ -110,6 +110,10 @@ def _check_sockets(sites: t.Sequence[Site], errors: Errors) -> None:
     """Sites on one address share its socket: one says its options, and all of them or none speak TLS."""
     firsts: dict[Address, tuple[Listen, Site]] = {}
     owners: dict[Address, str] = {}
+    ipv4: dict[int, list[str]] = {}
+    for site in sites:
+        for address in (listen.address for listen in site.get("listen", ()) if not listen.address.is_ipv6):
+            ipv4.setdefault(address.port, []).append(f"{address} of {site['at']}.listen")
     for site in sites:
         for listen in site.get("listen", ()):
             place, address = f"{site['at']}.listen", listen.address.canonical
@@ -132,7 +136,8 @@ def _check_sockets(sites: t.Sequence[Site], errors: Errors) -> None:
             if listen.options and owners.setdefault(address, place) != place:
                 errors.add(place, f"the options of {listen.address} are given in {owners[address]} already")
             if "ipv6only=off" in listen.options and address.host == "::":
-                _check_dual_stack(listen, place, sites, errors)
+                for taken in ipv4.get(address.port, ()):
+                    errors.add(place, f"with ipv6only=off {listen.address} takes {taken} too")
 
 
 def _check_unnamed(sites: t.Sequence[Site], errors: Errors) -> None:
@@ -174,20 +179,12 @@ def _check_client_certificates(
                 errors.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
 
 
-def _check_dual_stack(dual: Listen, place: str, sites: t.Sequence[Site], errors: Errors) -> None:
-    for site in sites:
-        for listen in site.get("listen", ()):
-            if listen.address.port == dual.address.port and not listen.address.is_ipv6:
-                taken = f"{listen.address} of {site['at']}.listen"
-                errors.add(place, f"with ipv6only=off {dual.address} takes {taken} too")
-
-
 def _check_listed_once(site: Site, errors: Errors) -> None:
     for key, listed in (
         ("server_name", [name if name.startswith("~") else name.lower() for name in site.get("server_name", ())]),
         ("listen", [str(listen.address.canonical) for listen in site.get("listen", ())]),
     ):
-        for item in dict.fromkeys(item for item in listed if listed.count(item) > 1):
+        for item in repeated(listed):
             errors.add(f"{site['at']}.{key}", f"{shown(item)} is listed more than once")
 
 
@@ -298,35 +295,55 @@ def _check_paths(site: Site, errors: Errors) -> None:
             errors.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
 
 
-def check_location(location: Location, site: Site, upstreams: t.Collection[str] | None, errors: Errors) -> None:
-    """Check a location, given the names of all upstreams, or None where not all of them are known."""
-    _check_backend(location, upstreams, errors)
-    _check_captures(location, site, errors)
-    _check_admission(location, errors)
-    _check_backend_tls(location, errors)
-    _check_buffers(location, errors)
-    _check_probe(location, errors)
+def check_locations(sites: t.Sequence[Site], upstreams: t.Collection[str] | None, errors: Errors) -> None:
+    """Check all locations, given the names of all upstreams, or None where not all of them are known."""
+    lowered = {name.lower() for name in upstreams or ()}
+    for site in sites:
+        is_regex = any(name.startswith("~") for name in site.get("server_name", ()))
+        for location in site.get("locations", ()):
+            _check_backend(location, upstreams, lowered, errors)
+            if not is_regex:
+                _check_captures(location, errors)
+            _check_admission(location, errors)
+            _check_backend_tls(location, errors)
+            _check_buffers(location, errors)
+            _check_probe(location, errors)
+        if not is_regex and any(map(_takes_no_capture, site.get("locations", ()))):
+            _check_headers(site, errors)
 
 
-def _check_captures(location: Location, site: Site, errors: Errors) -> None:
+def _takes_no_capture(location: Location) -> bool:
+    path = location.get("path")
+    return path is not None and not path.is_regex and bool(location.get("upstream") or location.get("proxy_pass"))
+
+
+def _check_captures(location: Location, errors: Errors) -> None:
     """$1 is empty where no regular expression was matched: a price, such as $5, more likely than a capture."""
     path, returned = location.get("path"), location.get("return")
-    if path is None or path.is_regex or any(name.startswith("~") for name in site.get("server_name", ())):
+    if path is None or path.is_regex:
         return
-    texts = {f"{location['at']}.headers.{name}": value for name, value in location.get("headers", {}).items()}
-    texts[f"{location['at']}.return"] = (returned and returned.text) or ""
-    if location.get("upstream") or location.get("proxy_pass"):
-        texts.update({f"{site['at']}.headers.{name}": value for name, value in site.get("headers", {}).items()})
-    for at, text in texts.items():
-        if nginx_syntax.has_capture(text):
-            errors.add(at, f"{shown(text)} has a capture, and no regular expression to take it from")
+    _check_headers(location, errors)
+    if returned and returned.text and nginx_syntax.has_capture(returned.text):
+        errors.add(f"{location['at']}.return", _no_capture(returned.text))
 
 
-def _check_backend(location: Location, upstreams: t.Collection[str] | None, errors: Errors) -> None:
+def _check_headers(block: Site | Location, errors: Errors) -> None:
+    for name, value in block.get("headers", {}).items():
+        if nginx_syntax.has_capture(value):
+            errors.add(f"{block['at']}.headers.{name}", _no_capture(value))
+
+
+def _no_capture(text: str) -> str:
+    return f"{shown(text)} has a capture, and no regular expression to take it from"
+
+
+def _check_backend(
+    location: Location, upstreams: t.Collection[str] | None, lowered: t.Collection[str], errors: Errors
+) -> None:
     at, name, url, path = location["at"], location.get("upstream"), location.get("proxy_pass"), location.get("path")
     if name and upstreams is not None and name not in upstreams:
-        errors.add(f"{at}.upstream", f"{shown(name)} is not an upstream{did_you_mean(name, upstreams)}")
-    if url and url.address.port and url.address.host.lower() in map(str.lower, upstreams or ()):
+        errors.add(f"{at}.upstream", f"{shown(name)} is not an upstream{errors.suggestion(name, upstreams)}")
+    if url and url.address.port and url.address.host.lower() in lowered:
         errors.add(
             f"{at}.proxy_pass", f"'{url.address.host}' is an upstream, whose servers have ports: write none here"
         )

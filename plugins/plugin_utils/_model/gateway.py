@@ -202,15 +202,13 @@ def _checked(
     cross_checks.check_delivered(sites, given["websockets_config_path"], errors)
     cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], errors)
     cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], errors)
-    names = _upstream_names(given["websockets_upstreams"])
-    for site in sites:
-        for location in site.get("locations", ()):
-            cross_checks.check_location(location, site, names, errors)
+    cross_checks.check_locations(sites, _upstream_names(given["websockets_upstreams"]), errors)
 
     if errors.lines or status is None:
         return None
     label = _label(status)
-    completed = tuple(_completed(site, upstreams, f"{label}_{number}") for number, site in enumerate(sites, 1))
+    methods = {upstream["name"].lower(): upstream["balance"] for upstream in upstreams}
+    completed = tuple(_completed(site, methods, f"{label}_{number}") for number, site in enumerate(sites, 1))
     capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
     openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
     return _Checked(
@@ -219,7 +217,7 @@ def _checked(
     )
 
 
-def _completed(site: Site, upstreams: t.Sequence[Upstream], label: str) -> Site:
+def _completed(site: Site, methods: t.Mapping[str, tuple[str, ...]], label: str) -> Site:
     """The site with its captures, and each location with the site's headers too."""
     locations_of = [
         {**location, "headers": request_headers.merged(site["headers"], location["headers"])}
@@ -228,7 +226,7 @@ def _completed(site: Site, upstreams: t.Sequence[Upstream], label: str) -> Site:
     urls = [location["proxy_pass"] for location in site["locations"] if location["proxy_pass"]]
     used = {location["upstream"].lower() for location in site["locations"] if location["upstream"]}
     used |= {url.address.host.lower() for url in urls}
-    keys = [word for upstream in upstreams if upstream["name"].lower() in used for word in upstream["balance"]]
+    keys = [word for name in used for word in methods.get(name, ())]
     completed = t.cast("Site", {**site, "locations": tuple(locations_of)})
     return t.cast("Site", {**completed, "captures": locations.captures(completed, keys, label)})
 
@@ -353,10 +351,11 @@ def _flag(config_path: str) -> str:
 def _drain(checked: _Checked) -> Drain:
     out, back = checked.given["websockets_drain"], checked.given["websockets_undrain"]
     servers = [server for upstream in checked.servers.values() for server in upstream]
+    called = {name for server in servers for name in server.names}
     return Drain(
         out=list(out),
         back=list(back),
-        here=[name for name in (*out, *back) if any(server.is_called(name) for server in servers)],
+        here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
         seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
     )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import typing as t
 import urllib.parse
@@ -197,7 +198,8 @@ def _origin(site: Site, location: Location) -> str | None:
 def _backends(site: Site, location: Location, upstreams: Upstreams) -> Backends | None:
     url = location["proxy_pass"]
     secure = url is not None and url.scheme == "https"
-    addresses = [server.address for server in upstreams.get(_upstream(location), ()) if not server.is_down]
+    servers = (server for server in upstreams.get(_upstream(location), ()) if not server.is_down)
+    addresses = [server.address for server in itertools.islice(servers, _MOST_BACKENDS)]
     if url and _upstream(location) not in upstreams:
         addresses = [url.address if url.address.unix or url.address.port else _with_port(url.address, secure)]
     if not addresses:
@@ -207,7 +209,7 @@ def _backends(site: Site, location: Location, upstreams: Upstreams) -> Backends 
     scheme = ("ws" if location["websocket"] else "http") + ("s" if secure else "")
     return Backends(
         url=f"{scheme}://{_backend_name(site, location)}{_backend_path(location)}",
-        addresses=[str(address) for address in addresses[:_MOST_BACKENDS]],
+        addresses=list(map(str, addresses)),
         forwarded=forwarded,
         headers=others,
         exact=whole and all(_HARMLESS.match(line.strip()) for line in lines),
@@ -248,7 +250,7 @@ def _forwarded(site: Site, location: Location) -> tuple[dict[str, str], dict[str
     What holds any other variable is for nginx alone to complete, and left out.
     """
     variables, given = _variables(site), location["headers"]
-    told = {name: variables.get(value, value) for name, value in request_headers.own(site).items() if name != "Origin"}
+    told = {name: variables.get(value, value) for name, value in request_headers.forwarded(site).items()}
     names = {name.lower(): name for name in told}
     others: dict[str, str] = {}
     for name, value in given.items():
@@ -317,10 +319,12 @@ def _clients_host(site: Site) -> str:
 
 def _request_host(site: Site) -> str:
     """A host name that clients reach the site by: its first whole one, one of a wildcard, or for '_' any other."""
-    names = [name for name in site["server_name"] if not name.startswith("~")]
-    whole = [name for name in names if name != "_" and not name.startswith(("*.", ".")) and not name.endswith(".*")]
-    if whole:
-        return whole[0]
-    if names[0] == "_":
+    wild = ""
+    for name in site["server_name"]:
+        if name != "_" and not name.startswith(("*.", ".", "~")) and not name.endswith(".*"):
+            return name
+        if not wild and not name.startswith("~"):
+            wild = name
+    if wild == "_":
         return "probe.invalid"
-    return names[0].replace("*.", "probe.").replace(".*", ".invalid").lstrip(".")
+    return wild.replace("*.", "probe.").replace(".*", ".invalid").lstrip(".")

@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import va
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
     Errors,
     described,
-    did_you_mean,
+    repeated,
     shown,
 )
 
@@ -242,7 +242,7 @@ def _listen(value: object, path: str, errors: Errors) -> Listen | None:
     where, *parameters = str(value).split() or [""]
     address = _address(where, path, errors)
     sound = [_is_listen_parameter(parameter, path, errors) for parameter in parameters]
-    for parameter in dict.fromkeys(p for p in parameters if parameters.count(p) > 1):
+    for parameter in repeated(parameters):
         errors.add(path, f"{shown(parameter)} is given more than once")
         sound.append(False)
     if address is None or not all(sound):
@@ -260,7 +260,7 @@ def _is_listen_parameter(parameter: str, path: str, errors: Errors) -> bool:
     name = parameter.partition("=")[0]
     if name not in _SOCKET_OPTIONS:
         known = (*_FLAGS, *_SOCKET_OPTIONS)
-        hint = did_you_mean(name, known)
+        hint = errors.suggestion(name, known)
         errors.add(path, f"{shown(parameter)} is not a parameter known here{hint or ': ' + ', '.join(known) + ' are'}")
         return False
     if _SOCKET_OPTIONS[name].fullmatch(parameter):

@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import collections
 import difflib
 import re
 import typing as t
+
+_T = t.TypeVar("_T", bound=t.Hashable)
+
+
+# Each compares a word with all that are known: with a thousand upstreams, a thousand slips would take seconds.
+_MOST_SUGGESTIONS = 10
 
 
 class Errors:
@@ -17,6 +24,7 @@ class Errors:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self._known: set[str] = set()
+        self._suggestions = 0
 
     def add(self, path: str, message: str) -> None:
         line = f"{path}: {message}"
@@ -25,11 +33,18 @@ class Errors:
             self._known.add(line)
             self.lines.append(line)
 
+    def suggestion(self, word: str, known: t.Iterable[str]) -> str:
+        """The known word that is near in brackets with a leading space, or nothing, as after the first few errors."""
+        self._suggestions += 1
+        if self._suggestions > _MOST_SUGGESTIONS:
+            return ""
+        near = difflib.get_close_matches(word, sorted(known), n=1)
+        return f" (did you mean '{near[0]}'?)" if near else ""
 
-def did_you_mean(word: str, known: t.Iterable[str]) -> str:
-    """A hint in brackets with a leading space, or nothing where no known word is near."""
-    near = difflib.get_close_matches(word, sorted(known), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""
+
+def repeated(items: t.Iterable[_T]) -> list[_T]:
+    """What is there more than once, in the order of the items."""
+    return [item for item, number in collections.Counter(items).items() if number > 1]
 
 
 def shown(value: object) -> str:

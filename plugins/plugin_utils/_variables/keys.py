@@ -14,7 +14,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import ng
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
     Errors,
     described,
-    did_you_mean,
     member,
 )
 
@@ -67,7 +66,7 @@ def mapping(value: object, path: str, errors: Errors, keys: t.Mapping[str, Key])
         return fields
     for name in value:
         if name not in keys:
-            errors.add(member(path, name), f"is not a key known here{_hint(name, keys)}")
+            errors.add(member(path, name), f"is not a key known here{_hint(name, keys, errors)}")
     for name, key in keys.items():
         if name in value:
             completed = key.check(value[name], f"{path}.{name}", errors)
@@ -104,9 +103,9 @@ def owned(keys: t.Mapping[str, Key]) -> dict[str, str]:
     return {directive: f"set by the key '{name}'" for name, key in keys.items() for directive in (name, *key.also)}
 
 
-def _hint(name: object, keys: t.Mapping[str, Key]) -> str:
+def _hint(name: object, keys: t.Mapping[str, Key], errors: Errors) -> str:
     refused = keys["directives"].refused if "directives" in keys else None
     if refused and name in refused:
         return f": {refused[str(name)]}"
-    near = did_you_mean(str(name), keys)
+    near = errors.suggestion(str(name), keys)
     return near if near or refused is None else ": what has no key goes into 'directives'"

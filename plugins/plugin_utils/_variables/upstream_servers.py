@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import addresses, schema, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, did_you_mean, shown
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors, shown
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Upstream
 
 # https://nginx.org/en/docs/http/ngx_http_upstream_module.html#server
@@ -36,9 +36,10 @@ class Server:
     def is_down(self) -> bool:
         return bool(self.drained or self.parameters.get("down"))
 
-    def is_called(self, name: str) -> bool:
-        """Whether an operator may mean it by a name: of a host, or an address with the port or without."""
-        return name in (self.host, self.address.host, self.address.unix, str(self.address))
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What an operator may call it: the name of a host, or an address with the port or without."""
+        return (self.host, self.address.host, self.address.unix, str(self.address))
 
 
 # Each host of an upstream with the host and the port of its address, and its parameters.
@@ -102,11 +103,15 @@ def _own(server: Server) -> dict[str, t.Any]:
 
 def drained(servers: t.Sequence[Server], out: t.Sequence[str], back: t.Sequence[str]) -> tuple[Server, ...]:
     """The servers, those marked that an operator has taken out and does not bring back, by whatever name."""
-    return tuple(replace(server, drained="" if _called(server, back) else _called(server, out)) for server in servers)
+    ranks, kept = {name: rank for rank, name in enumerate(out)}, frozenset(back)
+    return tuple(
+        replace(server, drained="" if kept.intersection(server.names) else _first(server.names, ranks))
+        for server in servers
+    )
 
 
-def _called(server: Server, names: t.Sequence[str]) -> str:
-    return next((name for name in names if server.is_called(name)), "")
+def _first(names: t.Iterable[str], ranks: t.Mapping[str, int]) -> str:
+    return min((name for name in names if name in ranks), key=ranks.__getitem__, default="")
 
 
 def _group_servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> list[Server]:
@@ -119,7 +124,9 @@ def _group_servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> 
     if upstream.get("port", 0) is None:
         errors.add(at, f"the group '{group}' needs the key 'port'")
     if group not in inventory.groups:
-        errors.add(f"{at}.group", f"'{group}' is not a group of the inventory{did_you_mean(group, inventory.groups)}")
+        errors.add(
+            f"{at}.group", f"'{group}' is not a group of the inventory{errors.suggestion(group, inventory.groups)}"
+        )
         return []
     if not inventory.groups[group] and not upstream.get("servers", True):
         errors.add(at, f"the upstream is empty: the group '{group}' has no hosts")

@@ -14,8 +14,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import ng
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import (
     Errors,
     described,
-    did_you_mean,
     kind,
+    repeated,
     shown,
 )
 
@@ -254,7 +254,7 @@ def allowed_origins(value: object, path: str, errors: Errors) -> tuple[str, ...]
         return None
     found = one_or_more(value, path, errors, _exact_origin, need) or ()
     # nginx takes no map with the same string twice.
-    for item in dict.fromkeys(item for item in found if found.count(item) > 1):
+    for item in repeated(found):
         errors.add(path, f"{shown(item)} is listed more than once")
     return found or None
 
@@ -673,7 +673,7 @@ def some_of(*known: str) -> t.Callable[[object, str, Errors], tuple[str, ...] | 
 def _known(known: t.Sequence[str], word: str, path: str, errors: Errors) -> str | None:
     if word in known:
         return word
-    errors.add(path, f"{shown(word)} is not one of {', '.join(known)}{did_you_mean(word, known)}")
+    errors.add(path, f"{shown(word)} is not one of {', '.join(known)}{errors.suggestion(word, known)}")
     return None
 
 

@@ -46,7 +46,7 @@ _value:
       description: A text with all errors, each with its place, or an empty one.
       type: str
     warnings:
-      description: What is allowed and is usually a mistake.
+      description: What is allowed, but usually a mistake.
       type: list
       elements: str
 """

@@ -83,7 +83,7 @@ _value:
       elements: raw
       version_added: 0.7.0
     warnings:
-      description: What is allowed and yet hardly meant, such as an upstream that no location uses.
+      description: What is allowed, but usually a mistake, such as an upstream that no location uses.
       type: list
       elements: str
     nginx_version:

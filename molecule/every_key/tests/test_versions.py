@@ -73,7 +73,7 @@ def test_an_older_nginx_refuses_what_it_cannot_do_and_stays_as_it_was() -> None:
     upstream = {"name": "trial", "balance": "sticky cookie x", "servers": ["server01:3000"]}
     ended = site({"gateway_upstreams_trial": [upstream]}, arguments=["--limit", "gateway-trixie"])
     assert ended.failed
-    assert "'sticky' needs nginx 1.29.6 or later, and this gateway has 1.26.3" in ended.output
+    assert "'sticky' requires nginx 1.29.6 or later; this gateway has 1.26.3" in ended.output
     assert older.run(STATE) == before
 
 

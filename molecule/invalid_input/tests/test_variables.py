@@ -32,13 +32,13 @@ INVALID = {
 }
 MESSAGE = """\
         Invalid variables for invalid:
-        - websockets_upstream: is not a variable of the role (did you mean 'websockets_upstreams'?)
+        - websockets_upstream: unknown variable (did you mean 'websockets_upstreams'?)
         - websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
-        - websockets_sites[1].listne: is not a key known here (did you mean 'listen'?)
-        - websockets_sites[1]: needs the key 'listen'
+        - websockets_sites[1].listne: unknown key (did you mean 'listen'?)
+        - websockets_sites[1]: missing required key 'listen'
         - websockets_sites[1].locations[0].websocket: must be true, false or required, not 1
-        - websockets_upstreams[2]: the upstream is empty: give it servers, or a group with hosts and a port
-        - websockets_upstreams[1].name: 'chat-backend' is the name of websockets_upstreams[0] already
+        - websockets_upstreams[2]: no servers: requires 'servers', or 'group' with 'port'
+        - websockets_upstreams[1].name: 'chat-backend' is already the name of websockets_upstreams[0]
         - websockets_sites[0].locations[0].upstream: 'chat-backnd' is not an upstream (did you mean 'chat-backend'?)
 """
 

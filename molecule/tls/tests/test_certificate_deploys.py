@@ -131,7 +131,7 @@ def test_no_network_is_trusted_as_a_whole_and_no_address_speaks_by_two_policies(
     assert run.failed
     assert "websockets_sites[0].set_real_ip_from" in run.output
     assert "websockets_sites[1].set_real_ip_from" in run.output
-    assert "websockets_sites[3].listen: 443 has ssl_policy modern, and intermediate in websockets_sites[2]" in squeezed(
+    assert "websockets_sites[3].listen: 443 has ssl_policy modern, but intermediate in websockets_sites[2]" in squeezed(
         run.output
     )
 

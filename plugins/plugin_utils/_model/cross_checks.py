@@ -41,28 +41,28 @@ def check_upstreams(upstreams: t.Sequence[Upstream], errors: Errors) -> None:
         # To nginx the case of an upstream's name makes no difference, and that of a zone's name does.
         first = names.setdefault(name.lower(), at)
         if first != at:
-            errors.add(f"{at}.name", f"{shown(name)} is the name of {first} already")
+            errors.add(f"{at}.name", f"{shown(name)} is already the name of {first}")
             continue
         zone_name = (zone and zone.name) or name
         first = zones.setdefault(zone_name, at)
         if first != at:
-            errors.add(f"{at}.zone" if zone else at, f"{shown(zone_name)} is the zone of {first} already")
+            errors.add(f"{at}.zone" if zone else at, f"{shown(zone_name)} is already the zone of {first}")
 
 
 def check_upstream(upstream: Upstream, servers: t.Sequence[Server], errors: Errors) -> None:
     method = upstream.get("balance", ("",))[0]
     for server in servers:
         if server.parameters.get("backup") and method in METHODS_WITHOUT_BACKUP:
-            errors.add(f"{server.parameters['at']}.backup", f"does not go with balance: {method}")
+            errors.add(f"{server.parameters['at']}.backup", f"not valid with balance: {method}")
         if server.parameters.get("resolve") and (server.address.unix or not addresses.is_name(server.address.host)):
-            errors.add(f"{server.parameters['at']}.resolve", f"{server.address} is no name that could be resolved")
+            errors.add(f"{server.parameters['at']}.resolve", f"{server.address} is not a host name")
     if servers and all(server.parameters.get("backup") for server in servers):
-        errors.add(upstream["at"], "all servers are backup: nginx needs one that is not")
+        errors.add(upstream["at"], "all servers are backup; nginx requires one that is not")
     resolves = any(server.parameters.get("resolve") for server in servers)
     if resolves and upstream.get("resolver", ()) is None:
-        errors.add(upstream["at"], "needs the key 'resolver' for its servers with resolve: true")
+        errors.add(upstream["at"], "missing required key 'resolver': a server has resolve: true")
     if servers and upstream.get("resolver") and not resolves:
-        errors.add(f"{upstream['at']}.resolver", "goes with servers that have resolve: true")
+        errors.add(f"{upstream['at']}.resolver", "requires a server with resolve: true")
 
 
 def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Address | None, errors: Errors) -> None:
@@ -72,7 +72,10 @@ def check_sites(sites: t.Sequence[Site], redirects: t.Sequence[Site], status: Ad
     for site in [*sites, *redirects]:
         for listen in site.get("listen", ()):
             if status and listen.address.port == status.port:
-                errors.add(f"{site['at']}.listen", f"{listen.address} has the port of websockets_status_listen")
+                errors.add(
+                    f"{site['at']}.listen",
+                    f"{listen.address} conflicts with websockets_status_listen, which has the same port",
+                )
     for site in sites:
         _check_tls(site, errors)
         _check_balancers(site, errors)
@@ -92,10 +95,10 @@ def _check_names(sites: t.Sequence[Site], errors: Errors) -> None:
             for name in {_forms(name): name for name in site.get("server_name", ())}.values():
                 firsts = {names.setdefault((address, form), site["at"]) for form in _forms(name)} - {site["at"]}
                 if firsts:
-                    errors.add(site["at"], f"{shown(name)} on {listen.address} is served by {min(firsts)} already")
+                    errors.add(site["at"], f"{shown(name)} on {listen.address} is already served by {min(firsts)}")
             if listen.default_server and defaults.setdefault(address, site["at"]) != site["at"]:
                 first = defaults[address]
-                errors.add(f"{site['at']}.listen", f"{first} is the default server of {listen.address} already")
+                errors.add(f"{site['at']}.listen", f"{first} is already the default server of {listen.address}")
 
 
 def _forms(name: str) -> tuple[str, ...]:
@@ -122,22 +125,22 @@ def _check_sockets(sites: t.Sequence[Site], errors: Errors) -> None:
                 has, had = getattr(listen, flag), getattr(first, flag)
                 if has != had:
                     said, before = (flag, f"no {flag}") if has else (f"no {flag}", flag)
-                    errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}.listen")
+                    errors.add(place, f"{listen.address} has {said}, but {before} in {first_site['at']}.listen")
             if not listen.ssl or not first.ssl:
                 pass
             elif has_http2(site) != has_http2(first_site):
                 # Before 1.25.1 one site speaks for all on its address, and since then each for itself.
                 said, before = ("http2", "no http2") if has_http2(site) else ("no http2", "http2")
-                errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
+                errors.add(place, f"{listen.address} has {said}, but {before} in {first_site['at']}")
             elif site.get("ssl_policy") != first_site.get("ssl_policy"):
                 # The version of TLS is chosen before the name is known, by the default server (nginx before 1.29.2).
                 said, before = f"ssl_policy {site.get('ssl_policy')}", str(first_site.get("ssl_policy"))
-                errors.add(place, f"{listen.address} has {said}, and {before} in {first_site['at']}")
+                errors.add(place, f"{listen.address} has {said}, but {before} in {first_site['at']}")
             if listen.options and owners.setdefault(address, place) != place:
-                errors.add(place, f"the options of {listen.address} are given in {owners[address]} already")
+                errors.add(place, f"the options of {listen.address} are already given in {owners[address]}")
             if "ipv6only=off" in listen.options and address.host == "::":
                 for taken in ipv4.get(address.port, ()):
-                    errors.add(place, f"with ipv6only=off {listen.address} takes {taken} too")
+                    errors.add(place, f"{listen.address} with ipv6only=off conflicts with {taken}")
 
 
 def _check_unnamed(sites: t.Sequence[Site], errors: Errors) -> None:
@@ -155,8 +158,10 @@ def _check_unnamed(sites: t.Sequence[Site], errors: Errors) -> None:
             first = reached[0][0]
             # Of a text nothing is known here but that it is one.
             if site.get("ssl_certificate") and site.get("ssl_certificate") != first.get("ssl_certificate"):
-                why = "clients name no IP address in a TLS handshake, and would get the first one"
-                errors.add(f"{site['at']}.ssl_certificate", f"is not that of {first['at']} on {listen.address}: {why}")
+                why = "clients send no SNI for an IP address, and would get the first one"
+                errors.add(
+                    f"{site['at']}.ssl_certificate", f"differs from that of {first['at']} on {listen.address}: {why}"
+                )
         _check_client_certificates(group, reached[:1], errors)
 
 
@@ -170,12 +175,12 @@ def _check_client_certificates(
             has, had = site.get("ssl_client_certificate"), first.get("ssl_client_certificate")
             if not has or has == had:
                 continue
-            said = f"is not that of {first['at']} on {listen.address}"
+            said = f"differs from that of {first['at']} on {listen.address}"
             if had:
-                why = "whoever has one of those gets in here too, by naming no site in the TLS handshake"
+                why = "clients with one of those could connect here without SNI"
                 errors.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
             elif tls.is_of_an_address(site):
-                why = "clients name no IP address in a TLS handshake, and would be asked for none"
+                why = "clients send no SNI for an IP address, and would be asked for none"
                 errors.add(f"{site['at']}.ssl_client_certificate", f"{said}: {why}")
 
 
@@ -192,30 +197,28 @@ def _check_http2(site: Site, errors: Errors) -> None:
     listens = site.get("listen", ())
     for listen in listens:
         if listen.http2 and not listen.ssl:
-            errors.add(f"{site['at']}.listen", f"http2 on {listen.address} needs ssl beside it")
+            errors.add(f"{site['at']}.listen", f"http2 on {listen.address} requires `ssl`")
     if site.get("http2") == "off" and any(listen.http2 for listen in listens):
-        errors.add(f"{site['at']}.http2", "is off, and on in listen")
+        errors.add(f"{site['at']}.http2", "is off, but listen has http2")
     if site.get("http2") == "on" and listens and not any(listen.ssl for listen in listens):
-        errors.add(f"{site['at']}.http2", "needs a listen with ssl")
+        errors.add(f"{site['at']}.http2", "requires `ssl` in listen")
 
 
 def _check_tls(site: Site, errors: Errors) -> None:
     at, secure = site["at"], has_tls(site)
     for key in ("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "redirect_http", "hsts"):
         if site.get(key) and "listen" in site and not secure:
-            errors.add(f"{at}.{key}", "goes with ssl in listen")
+            errors.add(f"{at}.{key}", "requires `ssl` in listen")
     for key in ("ssl_certificate", "ssl_certificate_key"):
         if secure and site.get(key, ...) is None:
-            errors.add(at, f"needs the key '{key}', for listen has ssl")
+            errors.add(at, f"missing required key '{key}': listen has ssl")
     if site.get("redirect_http") and secure and all(listen.address.unix for listen in site["listen"] if listen.ssl):
-        errors.add(f"{at}.redirect_http", "needs a port with ssl in listen: a Unix socket has none to redirect to")
+        errors.add(f"{at}.redirect_http", "requires a port with `ssl` in listen; a Unix socket has none to redirect to")
     if site.get("ssl_verify_client") and site.get("ssl_client_certificate", ...) is None:
-        errors.add(f"{at}.ssl_verify_client", "needs the key 'ssl_client_certificate', the CA of its clients")
+        errors.add(f"{at}.ssl_verify_client", "requires the key 'ssl_client_certificate'")
     certificate, private = site.get("ssl_certificate"), site.get("ssl_certificate_key")
     if certificate and private and bool(certificate.path) != bool(private.path):
-        errors.add(
-            f"{at}.ssl_certificate_key", "must be a path where ssl_certificate is one, and a text where it is one"
-        )
+        errors.add(f"{at}.ssl_certificate_key", "must be a path or a text, as ssl_certificate is")
 
 
 def check_delivered(sites: t.Sequence[Site], config_path: object, errors: Errors) -> None:
@@ -227,59 +230,60 @@ def check_delivered(sites: t.Sequence[Site], config_path: object, errors: Errors
             continue
         first = files.setdefault(tls.delivered_path(site, str(config_path)), site["at"])
         if first != site["at"]:
-            errors.add(f"{site['at']}.ssl_certificate", f"has the file of {first}, whose first name is the same")
+            errors.add(
+                f"{site['at']}.ssl_certificate",
+                f"conflicts with {first}: the first names are the same, and so would be the files",
+            )
 
 
 def _check_balancers(site: Site, errors: Errors) -> None:
     header = site.get("real_ip_header")
     spoken = any(listen.proxy_protocol for listen in site.get("listen", ()))
     if header and site.get("set_real_ip_from", ...) is None:
-        errors.add(
-            f"{site['at']}.real_ip_header", "needs the key 'set_real_ip_from', the addresses it is believed from"
-        )
+        errors.add(f"{site['at']}.real_ip_header", "requires the key 'set_real_ip_from'")
     if header == "proxy_protocol" and "listen" in site and not spoken:
-        errors.add(f"{site['at']}.real_ip_header", "needs proxy_protocol in listen")
+        errors.add(f"{site['at']}.real_ip_header", "requires `proxy_protocol` in listen")
 
 
 def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iterator[str]:
-    """What is allowed, and leaves a door open that is hardly meant to be."""
+    """What is allowed, and usually a mistake."""
     sticky = {upstream["name"] for upstream in upstreams if upstream["balance"][0] == "ip_hash"}
     for site in sites:
         sockets = [location for location in site["locations"] if location["websocket"]]
         if any(location["allowed_origins"] is None for location in sockets) and site["allowed_origins"] is None:
             yield (
-                f"{site['at']}: any web page can open WebSockets here with its visitor's cookies: list the origins of "
-                "yours in allowed_origins, or write '*' for all"
+                f"{site['at']}: any web page can open WebSockets here with its visitor's cookies; list your origins in "
+                "allowed_origins, or set it to '*'"
             )
         if site["set_real_ip_from"] or not any(listen.proxy_protocol for listen in site["listen"]):
             continue
-        yield f"{site['at']}: the PROXY protocol tells addresses that nothing goes by without set_real_ip_from"
+        yield f"{site['at']}: proxy_protocol without set_real_ip_from: the client address is ignored"
         for location in site["locations"]:
             if location["upstream"] in sticky:
-                yield f"{location['at']}: ip_hash of '{location['upstream']}' goes by the load balancer's address"
+                yield f"{location['at']}: ip_hash of '{location['upstream']}' sees the load balancer's address only"
 
 
 def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, errors: Errors) -> None:
     if path is None:
         if wait and values.seconds_of(wait):
-            errors.add("websockets_health_wait", "needs websockets_health_path, by which balancers learn of it")
+            errors.add("websockets_health_wait", "requires websockets_health_path")
         return
     for location in (location for site in sites for location in site.get("locations", ())):
         if "path" in location and (location["path"].modifier, location["path"].path) == ("=", path):
-            errors.add(f"{location['at']}.path", f"'= {path}' is websockets_health_path already")
+            errors.add(f"{location['at']}.path", f"'= {path}' is already websockets_health_path")
 
 
 def check_drain(out: t.Sequence[str] | None, back: t.Sequence[str] | None, errors: Errors) -> None:
     for name in out or ():
         if name in (back or ()):
-            errors.add("websockets_undrain", f"{shown(name)} is in websockets_drain too")
+            errors.add("websockets_undrain", f"{shown(name)} is also in websockets_drain")
 
 
 def check_left(upstream: Upstream, servers: t.Sequence[Server], errors: Errors) -> None:
     """An upstream that has a server is not left without one."""
     names = list(dict.fromkeys(server.drained for server in servers if server.drained))
     if names and all(server.is_down for server in servers):
-        errors.add(upstream["at"], f"no server would be left with {', '.join(names)} drained")
+        errors.add(upstream["at"], f"draining {', '.join(names)} would leave the upstream empty")
 
 
 def _check_paths(site: Site, errors: Errors) -> None:
@@ -292,7 +296,7 @@ def _check_paths(site: Site, errors: Errors) -> None:
         key = ("" if path.modifier == "^~" else path.modifier, path.path)
         first = places.setdefault(key, location["at"])
         if first != location["at"]:
-            errors.add(f"{location['at']}.path", f"{shown(str(path))} is the path of {first} already")
+            errors.add(f"{location['at']}.path", f"{shown(str(path))} is already the path of {first}")
 
 
 def check_locations(sites: t.Sequence[Site], upstreams: t.Collection[str] | None, errors: Errors) -> None:
@@ -334,7 +338,7 @@ def _check_headers(block: Site | Location, errors: Errors) -> None:
 
 
 def _no_capture(text: str) -> str:
-    return f"{shown(text)} has a capture, and no regular expression to take it from"
+    return f"{shown(text)} contains a capture, but no regular expression sets it"
 
 
 def _check_backend(
@@ -345,47 +349,48 @@ def _check_backend(
         errors.add(f"{at}.upstream", f"{shown(name)} is not an upstream{errors.suggestion(name, upstreams)}")
     if url and url.address.port and url.address.host.lower() in lowered:
         errors.add(
-            f"{at}.proxy_pass", f"'{url.address.host}' is an upstream, whose servers have ports: write none here"
+            f"{at}.proxy_pass",
+            f"'{url.address.host}' is an upstream, whose servers have ports of their own; remove the port",
         )
     if path and path.is_regex and url and url.uri:
-        errors.add(f"{at}.proxy_pass", "has a path, which nginx does not allow in a location with a regular expression")
+        errors.add(
+            f"{at}.proxy_pass", "contains a path, which nginx does not allow in a location with a regular expression"
+        )
     if location.get("resolver"):
         _check_resolver(location, errors)
     if not location.get("strip_prefix"):
         return
     if url:
-        errors.add(f"{at}.strip_prefix", "goes with upstream: with proxy_pass, write a path at the end of its URL")
+        errors.add(f"{at}.strip_prefix", "requires upstream; with proxy_pass, add a path to its URL")
     elif path and (path.is_regex or path.modifier == "="):
         errors.add(f"{at}.strip_prefix", f"{shown(str(path))} is not a prefix")
     elif path and not path.path.endswith("/"):
-        errors.add(
-            f"{at}.strip_prefix", f"needs a path that ends with '/': {shown(path.path)} would leave '//' at times"
-        )
+        errors.add(f"{at}.strip_prefix", f"requires a path that ends with '/': {shown(path.path)} would leave '//'")
 
 
 def _check_resolver(location: Location, errors: Errors) -> None:
     url, at = location.get("proxy_pass"), f"{location['at']}.resolver"
     if url is None:
         if location.get("upstream"):
-            errors.add(at, "goes with proxy_pass; an upstream has a key of its own")
+            errors.add(at, "requires proxy_pass; an upstream has its own 'resolver'")
     elif url.address.unix or not addresses.is_name(url.address.host):
-        errors.add(at, f"{url.address.unix or url.address.host} is no name that could be resolved")
+        errors.add(at, f"{url.address.unix or url.address.host} is not a host name")
     elif url.uri:
-        errors.add(at, "does not go with a path in proxy_pass: nginx would ask for that path whatever the client asks")
+        errors.add(at, "not valid with a path in proxy_pass: nginx would request that path for every request")
 
 
 def _check_admission(location: Location, errors: Errors) -> None:
     plain = location.get("websocket") is False and (location.get("upstream") or location.get("proxy_pass"))
     for key in Limits.__annotations__:
         if location.get(key) is not None and plain:
-            errors.add(f"{location['at']}.{key}", "goes with a location that passes WebSockets on")
+            errors.add(f"{location['at']}.{key}", "requires a location that passes WebSockets")
 
 
 def _check_backend_tls(location: Location, errors: Errors) -> None:
     url = location.get("proxy_pass")
     for key in ("proxy_ssl_verify", "proxy_ssl_trusted_certificate", "proxy_ssl_name"):
         if location.get(key) is not None and not (url and url.scheme == "https"):
-            errors.add(f"{location['at']}.{key}", "goes with proxy_pass: https://…")
+            errors.add(f"{location['at']}.{key}", "requires proxy_pass: https://…")
 
 
 def _check_buffers(location: Location, errors: Errors) -> None:
@@ -399,7 +404,7 @@ def _check_buffers(location: Location, errors: Errors) -> None:
         need = (
             f"the buffers but one must hold twice the larger of proxy_buffer_size and one buffer, {2 * largest} bytes"
         )
-        errors.add(f"{location['at']}.proxy_buffers", f"'{' '.join(buffers)}' is too little: {need}")
+        errors.add(f"{location['at']}.proxy_buffers", f"'{' '.join(buffers)}' is too small: {need}")
 
 
 def _check_probe(location: Location, errors: Errors) -> None:
@@ -407,6 +412,6 @@ def _check_probe(location: Location, errors: Errors) -> None:
     if isinstance(probe, dict) and location.get("websocket") is False:
         for key in ("subprotocol", "message", "expect"):
             if probe.get(key) is not None:
-                errors.add(f"{location['at']}.probe.{key}", "goes with a location that passes WebSockets on")
+                errors.add(f"{location['at']}.probe.{key}", "requires a location that passes WebSockets")
     if isinstance(probe, dict) and bool(probe.get("ssl_certificate")) != bool(probe.get("ssl_certificate_key")):
-        errors.add(f"{location['at']}.probe", "has one of ssl_certificate and ssl_certificate_key: give both")
+        errors.add(f"{location['at']}.probe", "requires both ssl_certificate and ssl_certificate_key")

@@ -407,7 +407,7 @@ def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, .
     for upstream in upstreams:
         names = dict.fromkeys(server.drained for server in servers[upstream["at"]] if server.drained)
         for name in names:
-            yield f"{upstream['at']}: {name} is drained, until the playbook drain gets websockets_undrain={name}"
+            yield f"{upstream['at']}: {name} is drained until the drain playbook runs with websockets_undrain={name}"
 
 
 def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:

@@ -131,7 +131,7 @@ def _passed_on(
 def unprobed(site: Site) -> list[str]:
     """The locations that are to be verified, and cannot be."""
     return [
-        f"{location['at']}: is not verified, for {_obstacle(site, location)}"
+        f"{location['at']}: cannot be verified: {_obstacle(site, location)}"
         for location in site["locations"]
         if location["probe"] is not False and not _closes(location) and _obstacle(site, location)
     ]
@@ -144,12 +144,12 @@ def _is_verified(site: Site, location: Location) -> bool:
 def _obstacle(site: Site, location: Location) -> str:
     """Why nothing could be asked that tells whether the route works."""
     if not any(not name.startswith("~") for name in site["server_name"]):
-        return f"{site['at']}.server_name has no name but expressions: list one that they match"
+        return f"{site['at']}.server_name has only regular expressions; add a name that they match"
     if not _path(location):
-        return "no path is known that the expression matches: give probe.path"
+        return "the regular expression requires probe.path"
     shows_none = site["listen"][0].ssl and not _options(location).get("ssl_certificate")
     if site["ssl_client_certificate"] and site["ssl_verify_client"] != "optional" and shows_none:
-        return "the site asks for a client's certificate: give probe.ssl_certificate and probe.ssl_certificate_key"
+        return "the site requires a client certificate: set probe.ssl_certificate and probe.ssl_certificate_key"
     return ""
 
 

@@ -110,7 +110,7 @@ class Url:
 
 def listens(value: object, path: str, errors: Errors) -> tuple[Listen, ...] | None:
     """One listen value or a list of them."""
-    return values.one_or_more(value, path, errors, _listen, "a site needs a port or an address")
+    return values.one_or_more(value, path, errors, _listen, "a site requires a port or an address")
 
 
 def loopback(value: object, path: str, errors: Errors) -> Address | None:
@@ -119,7 +119,7 @@ def loopback(value: object, path: str, errors: Errors) -> Address | None:
     address = None if given is None else _address(given, path, errors)
     if address is None or is_loopback(address.host):
         return address
-    errors.add(path, f"{shown(given)} is not an address of the loopback interface, such as 127.0.0.1:6455")
+    errors.add(path, f"{shown(given)} is not a loopback address, such as 127.0.0.1:6455")
     return None
 
 
@@ -131,13 +131,13 @@ def server(value: object, path: str, errors: Errors) -> Address | None:
     if " " in given:
         errors.add(
             path,
-            f"{shown(given)} is more than an address: write it as {{address: {given.partition(' ')[0]}, weight: …}}",
+            f"{shown(given)} contains more than an address; expected {{address: {given.partition(' ')[0]}, weight: …}}",
         )
         return None
     address = _address(given, path, errors)
     if address is None or address.unix or address.canonical.host not in ("", "::"):
         return address
-    errors.add(path, f"{shown(given)} has no host: write it as HOST:{address.port}")
+    errors.add(path, f"missing host in {shown(given)}; expected HOST:{address.port}")
     return None
 
 
@@ -148,7 +148,7 @@ def url(value: object, path: str, errors: Errors) -> Url | None:
         return None
     found = _URL.fullmatch(given)
     if not found:
-        errors.add(path, f"{shown(given)} is not a URL: write http://HOST:PORT, https://HOST or http://unix:/SOCKET")
+        errors.add(path, f"{shown(given)} is not a URL; expected http://HOST:PORT, https://HOST or http://unix:/SOCKET")
         return None
     if found["unix"]:
         address = _address(found["unix"], path, errors)
@@ -181,7 +181,7 @@ def _balancer(value: object, path: str, errors: Errors) -> str | None:
         return None
     if network.prefixlen:
         return given
-    errors.add(path, f"{shown(given)} is everybody: any client could then say that it is another")
+    errors.add(path, f"{shown(given)} trusts every client to name another address as its own")
     return None
 
 
@@ -221,13 +221,13 @@ def resolver(value: object, path: str, errors: Errors) -> tuple[str, ...] | None
     for word in servers:
         bracketed = word.startswith("[") or ":" not in word
         if not (host_address(word) and bracketed) and _address(word, "", Errors()) is None:
-            errors.add(path, f"{shown(word)} is neither a name server nor valid=TIME, ipv4=on|off or ipv6=on|off")
+            errors.add(path, f"{shown(word)} is not a name server, valid=TIME, ipv4=on|off or ipv6=on|off")
             return None
     if not servers:
-        errors.add(path, f"{shown(value)} names no name server")
+        errors.add(path, f"{shown(value)} contains no name server")
         return None
     if {"ipv4=off", "ipv6=off"} <= set(found):
-        errors.add(path, "has ipv4=off and ipv6=off: no address is left")
+        errors.add(path, "ipv4=off and ipv6=off are mutually exclusive")
         return None
     return found
 
@@ -261,11 +261,11 @@ def _is_listen_parameter(parameter: str, path: str, errors: Errors) -> bool:
     if name not in _SOCKET_OPTIONS:
         known = (*_FLAGS, *_SOCKET_OPTIONS)
         hint = errors.suggestion(name, known)
-        errors.add(path, f"{shown(parameter)} is not a parameter known here{hint or ': ' + ', '.join(known) + ' are'}")
+        errors.add(path, f"unknown parameter {shown(parameter)}{hint or '; expected one of ' + ', '.join(known)}")
         return False
     if _SOCKET_OPTIONS[name].fullmatch(parameter):
         return True
-    errors.add(path, f"{shown(parameter)} is not what nginx takes for {name}")
+    errors.add(path, f"{shown(parameter)} is not a valid value of {name}")
     return False
 
 
@@ -275,7 +275,7 @@ def _address(given: str, path: str, errors: Errors) -> Address | None:
         return _unix_address(given, path, errors)
     host, _colon, digits = given.rpartition(":")
     if not (digits.isascii() and digits.isdigit()) or (":" in host and not host.startswith("[")):
-        errors.add(path, f"{shown(given)} is no address with a port: write it as {_with_port(given)}")
+        errors.add(path, f"missing port in {shown(given)}; expected {_with_port(given)}")
         return None
     number = values.port(int(digits) if len(digits) < 20 else 10**20, path, errors)
     plain = host if host in ("", "*") else host_address(host)
@@ -296,7 +296,7 @@ def _host(given: str, path: str, errors: Errors) -> Address | None:
 def _unix_address(given: str, path: str, errors: Errors) -> Address | None:
     if _SOCKET_PATH.fullmatch(given[5:]):
         return Address(unix=given[5:])
-    errors.add(path, f"{shown(given)} is not a Unix socket: write unix:/path")
+    errors.add(path, f"{shown(given)} is not a Unix socket; expected unix:/path")
     return None
 
 

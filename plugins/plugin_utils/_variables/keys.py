@@ -66,14 +66,14 @@ def mapping(value: object, path: str, errors: Errors, keys: t.Mapping[str, Key])
         return fields
     for name in value:
         if name not in keys:
-            errors.add(member(path, name), f"is not a key known here{_hint(name, keys, errors)}")
+            errors.add(member(path, name), f"unknown key{_hint(name, keys, errors)}")
     for name, key in keys.items():
         if name in value:
             completed = key.check(value[name], f"{path}.{name}", errors)
             if completed is not None:
                 fields[name] = completed
         elif key.default is ...:
-            errors.add(path, f"needs the key '{name}'")
+            errors.add(path, f"missing required key '{name}'")
         else:
             fields[name] = key.completed_default
     return fields
@@ -108,4 +108,4 @@ def _hint(name: object, keys: t.Mapping[str, Key], errors: Errors) -> str:
     if refused and name in refused:
         return f": {refused[str(name)]}"
     near = errors.suggestion(str(name), keys)
-    return near if near or refused is None else ": what has no key goes into 'directives'"
+    return near if near or refused is None else ": for a directive without a key, use 'directives'"

@@ -29,13 +29,13 @@ def location(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
         return found
     actions = [key for key in ("upstream", "proxy_pass", "root", "return") if key in value]
     if not actions:
-        errors.add(path, "needs one of the keys upstream, proxy_pass, root and return")
+        errors.add(path, "missing one of the keys upstream, proxy_pass, root and return")
     if len(actions) > 1:
-        errors.add(path, f"has {' and '.join(actions)}: a location does one of them")
+        errors.add(path, f"{' and '.join(actions)} are mutually exclusive")
     proxied = not actions or "upstream" in actions or "proxy_pass" in actions
     for key in value:
         if key in _PROXIED and not proxied:
-            errors.add(f"{path}.{key}", f"goes with upstream or proxy_pass, not with {actions[0]}")
+            errors.add(f"{path}.{key}", f"requires upstream or proxy_pass; not valid with {actions[0]}")
     if "websocket" not in value:
         found["websocket"] = proxied
     return found
@@ -82,7 +82,7 @@ PROBE = {
     "headers": replace(
         _ASKED_FOR,
         # They may hold a token, so no message shows their values.
-        check=values.headers(values.secret, _OWN_PROBE_HEADERS, "it is the handshake's own, or has a key"),
+        check=values.headers(values.secret, _OWN_PROBE_HEADERS, "the handshake controls this header, or it has a key"),
         description="More headers, by their names. Their values never appear in logs or messages.",
         default={},
         type="dict",
@@ -150,7 +150,7 @@ LIMITS = {
 
 HEADERS = Key(
     # nginx reads variables in their values.
-    values.headers(values.line, _OWN_HEADERS, "nginx frames the request, and passes on WebSockets alone"),
+    values.headers(values.line, _OWN_HEADERS, "nginx controls this header itself"),
     "Headers of the request to the backend, by their names.\n"
     "They add to C(Host), C(X-Real-IP), C(X-Forwarded-For) and C(X-Forwarded-Proto), or replace them, and may bring "
     "back C(X-Forwarded-Host), C(X-Forwarded-Port), C(X-Forwarded-Ssl), C(X-Scheme) and C(Forwarded), which are left "

@@ -85,10 +85,10 @@ def statements(text: str) -> list[str]:
             names.append(word)
         depth += {"{": 1, "}": -1}.get(mark, 0)
         if depth < 0:
-            raise NginxSyntaxError("closes a brace that it did not open")
+            raise NginxSyntaxError("has a '}' without its '{'")
         last = mark or "word"
     if depth:
-        raise NginxSyntaxError("opens a brace that it does not close")
+        raise NginxSyntaxError("has a '{' without its '}'")
     if last == "word":
         raise NginxSyntaxError("has no ';' at its end")
     return names
@@ -143,7 +143,9 @@ def _end_of_word(text: str, start: int) -> int:
             return at
         elif text[at].isspace():
             # As pasted from a page: most programs would end the word there.
-            raise NginxSyntaxError(f"has a space outside quotes that is none to nginx, U+{ord(text[at]):04X}")
+            raise NginxSyntaxError(
+                f"has a space outside quotes that nginx does not treat as one, U+{ord(text[at]):04X}"
+            )
         elif text[at] == "}":
             raise NginxSyntaxError("has a '}' inside a word without quotes")
         elif text[at] == "\\" and text[at + 1 : at + 2] in ("", *_SPACES):

@@ -32,7 +32,7 @@ _CHANGES = (_REJECT_HANDSHAKE, _SPREADS_CONNECTIONS, _HTTP2_DIRECTIVE, _KEEPALIV
 
 # What any nginx can do instead.
 _OTHER_WAYS = dict.fromkeys(
-    ("resolve", "resolver"), "; a location with proxy_pass: http://NAME:PORT and a resolver does the same on any nginx"
+    ("resolve", "resolver"), "; proxy_pass: http://NAME:PORT with a resolver does the same on any nginx"
 )
 
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})(?:\.([0-9]{1,4}))?")
@@ -80,11 +80,11 @@ def given(value: object, path: str, errors: Errors) -> Version:
         return NEWEST
     found = _VERSION.fullmatch(text)
     if found is None:
-        errors.add(path, f"{shown(text)} is not a version of nginx, such as '1.26.3'")
+        errors.add(path, f"{shown(text)} is not an nginx version, such as '1.26.3'")
         return NEWEST
     version = Version(int(found[1]), int(found[2]), int(found[3] or 0))
     if version < _OLDEST:
-        errors.add(path, f"nginx {version} is too old: {_dotted(_OLDEST)} or later is needed")
+        errors.add(path, f"nginx {version} is too old; {_dotted(_OLDEST)} or later is required")
     return version
 
 
@@ -127,7 +127,7 @@ def check(found: t.Iterable[Need], nginx: Version, errors: Errors) -> None:
     """Note each thing that the gateway's nginx is too old for."""
     for need in found:
         if nginx < need.since:
-            since = f"'{need.what}' needs nginx {_dotted(need.since)} or later, and this gateway has {nginx}"
+            since = f"'{need.what}' requires nginx {_dotted(need.since)} or later; this gateway has {nginx}"
             errors.add(need.at, f"{since}{_OTHER_WAYS.get(need.what, '')}")
 
 

@@ -132,14 +132,14 @@ def host_variables(names: t.Iterable[str], place: str, errors: Errors) -> None:
     """The variables of a backend: a slip in the one that is read would go unseen."""
     for name in names:
         if name.startswith("websockets_s") and name not in VARIABLES:
-            errors.add(f"{place}, {name}", f"is not a variable known here{errors.suggestion(name, VARIABLES)}")
+            errors.add(f"{place}, {name}", f"unknown variable{errors.suggestion(name, VARIABLES)}")
 
 
 def variables(given: t.Mapping[str, t.Any], errors: Errors) -> dict[str, t.Any]:
     """All variables of the role in their completed form, None for those with an error."""
     for name in given:
         if name not in VARIABLES:
-            errors.add(name, f"is not a variable of the role{errors.suggestion(name, VARIABLES)}")
+            errors.add(name, f"unknown variable{errors.suggestion(name, VARIABLES)}")
     return {
         name: key.completed_default
         if given.get(name, key.default) is None and key.default is None

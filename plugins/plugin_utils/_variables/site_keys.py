@@ -27,7 +27,7 @@ def site(value: object, path: str, errors: Errors) -> dict[str, t.Any]:
 
 def _locations(value: object, path: str, errors: Errors) -> tuple[dict[str, t.Any], ...] | None:
     if isinstance(value, list) and not value:
-        errors.add(path, "is empty: a site needs at least one location")
+        errors.add(path, "must not be empty: a site requires at least one location")
     return list_of(location, value, path, errors)
 
 

@@ -68,7 +68,7 @@ def servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> tuple[S
     for server in (server for server in found if server.address != _UNKNOWN):
         first = places.setdefault(server.address.canonical, server.at)
         if first != server.at:
-            errors.add(server.at, f"{shown(str(server.address))} is in the upstream already, from {first}")
+            errors.add(server.at, f"{shown(str(server.address))} is already a server of this upstream, from {first}")
     return tuple(found)
 
 
@@ -122,14 +122,12 @@ def _group_servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> 
             _check_without_group(upstream, errors)
         return []
     if upstream.get("port", 0) is None:
-        errors.add(at, f"the group '{group}' needs the key 'port'")
+        errors.add(at, f"missing required key 'port' for the group '{group}'")
     if group not in inventory.groups:
-        errors.add(
-            f"{at}.group", f"'{group}' is not a group of the inventory{errors.suggestion(group, inventory.groups)}"
-        )
+        errors.add(f"{at}.group", f"'{group}' is not an inventory group{errors.suggestion(group, inventory.groups)}")
         return []
     if not inventory.groups[group] and not upstream.get("servers", True):
-        errors.add(at, f"the upstream is empty: the group '{group}' has no hosts")
+        errors.add(at, f"no servers: the group '{group}' has no hosts")
     known = inventory.upstreams.get(_group_upstream(upstream))
     if known is not None:
         return [_known_server(upstream, *member) for member in known]
@@ -140,9 +138,9 @@ def _group_servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> 
 def _check_without_group(upstream: Upstream, errors: Errors) -> None:
     for key in ("port", "address"):
         if upstream.get(key) is not None:
-            errors.add(f"{upstream['at']}.{key}", "goes with a group; a server has its own in its address")
+            errors.add(f"{upstream['at']}.{key}", "only valid together with `group`")
     if not upstream.get("servers", True):
-        errors.add(upstream["at"], "the upstream is empty: give it servers, or a group with hosts and a port")
+        errors.add(upstream["at"], "no servers: requires 'servers', or 'group' with 'port'")
 
 
 def _known_server(upstream: Upstream, host: str, address: str, port: int, parameters: t.Mapping[str, t.Any]) -> Server:

@@ -167,7 +167,7 @@ def one_or_more(
         checked = check(value, path, errors)
         return None if checked is None else (checked,)
     if not value:
-        errors.add(path, f"is empty: {need}")
+        errors.add(path, f"must not be empty: {need}")
         return None
     # The sound ones alone, so that one error hides no other.
     items = [check(item, f"{path}[{index}]", errors) for index, item in enumerate(value)]
@@ -199,9 +199,9 @@ def line(value: object, path: str, errors: Errors) -> str | None:
     if given is None:
         return None
     if _CONTROL.search(given):
-        errors.add(path, f"{shown(given)} has a control character")
+        errors.add(path, f"{shown(given)} contains a control character")
     elif not nginx_syntax.variables_are_sound(given):
-        errors.add(path, f"{shown(given)} has a '$' that starts no variable, and nginx cannot write one as text")
+        errors.add(path, f"{shown(given)} contains a '$' that starts no variable; nginx has no way to escape it")
     else:
         return given
     return None
@@ -212,7 +212,7 @@ def plain_text(value: object, path: str, errors: Errors) -> str | None:
     given = line(value, path, errors)
     if given is None or "$" not in given:
         return given
-    errors.add(path, f"{shown(given)} has a variable, which is not allowed here")
+    errors.add(path, f"{shown(given)} contains a variable, which is not allowed here")
     return None
 
 
@@ -227,21 +227,21 @@ def words_of(value: object, path: str, errors: Errors) -> tuple[str, ...] | None
         errors.add(path, f"{shown(given)} {error}")
         return None
     if not found:
-        errors.add(path, "is empty")
+        errors.add(path, "must not be empty")
     checked = [line(word, path, errors) for word in found]
     return None if None in checked or not found else tuple(found)
 
 
 def route(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_ROUTE, "a route: letters, digits, '_', '.' and '-', 32 at most", value, path, errors)
+    return matching(_ROUTE, "a valid route: up to 32 letters, digits, '_', '.' and '-'", value, path, errors)
 
 
 def subprotocol(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_TOKEN, "a subprotocol: one word without separators", value, path, errors)
+    return matching(_TOKEN, "a valid subprotocol: one word without separators", value, path, errors)
 
 
 def origin(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_ORIGIN, "an origin as a browser sends it: https://www.example.com", value, path, errors)
+    return matching(_ORIGIN, "an origin as browsers send it, such as https://www.example.com", value, path, errors)
 
 
 def allowed_origins(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
@@ -260,17 +260,17 @@ def allowed_origins(value: object, path: str, errors: Errors) -> tuple[str, ...]
 
 
 def _exact_origin(value: object, path: str, errors: Errors) -> str | None:
-    meaning = "an origin to the letter, as a browser sends it: https://www.example.com, https://localhost:8443"
+    meaning = "an exact origin as browsers send it, such as https://www.example.com or https://localhost:8443"
     given = matching(_EXACT_ORIGIN, meaning, value, path, errors)
     if given is None or len(given) <= _LONGEST_ORIGIN:
         return given
-    errors.add(path, f"{shown(given)} is longer than the {_LONGEST_ORIGIN} characters of an origin")
+    errors.add(path, f"{shown(given)} is longer than {_LONGEST_ORIGIN} characters, the limit for origins")
     return None
 
 
 def rate(value: object, path: str, errors: Errors) -> Rate | None:
     """A rate of nginx, and how many may come at once: by default as many as in one of its units of time."""
-    given = matching(_RATE, "a rate: 5r/s, 30r/m, '5r/s burst=20'", value, path, errors)
+    given = matching(_RATE, "a rate, such as 5r/s, 30r/m or '5r/s burst=20'", value, path, errors)
     found = _RATE.fullmatch(given or "")
     if given is None or found is None:
         return None
@@ -281,7 +281,7 @@ def hsts(value: object, path: str, errors: Errors) -> str | None:
     """The value of Strict-Transport-Security; '' for none."""
     if isinstance(value, bool):
         return _HSTS_VALUE if value else ""
-    meaning = "true, false or a value: 'max-age=63072000; includeSubDomains; preload'"
+    meaning = "true, false or a header value, such as 'max-age=63072000; includeSubDomains; preload'"
     return matching(_HSTS, meaning, value, path, errors)
 
 
@@ -300,7 +300,9 @@ def _pem_or_path(label: str, what: str, value: object, path: str, errors: Errors
         return Certificate(given)
     if isinstance(value, str) and _PEM.fullmatch(value) and f"{label}-----" in value:
         return Certificate(None)
-    errors.add(path, f"is neither an absolute path nor {what} in PEM, which begins with '-----BEGIN' and ends its line")
+    errors.add(
+        path, f"is neither an absolute path nor {what} in PEM format, from '-----BEGIN' to '-----END' and a line break"
+    )
     return None
 
 
@@ -310,7 +312,7 @@ def ssl_verify_client(value: object, path: str, errors: Errors) -> str | None:
 
 
 def header_name(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_HEADER_NAME, "a header's name, or proxy_protocol", value, path, errors)
+    return matching(_HEADER_NAME, "a header name or proxy_protocol", value, path, errors)
 
 
 def headers(
@@ -326,13 +328,13 @@ def headers(
         for name, item in value.items():
             # A name that is none may be a secret in the wrong place.
             if not is_header_name(name):
-                errors.add(path, "has a key that is no header's name: up to 46 letters, digits, '-' and '_'")
+                errors.add(path, "contains a key that is not a header name (letters, digits, '-' and '_', at most 46)")
                 continue
             checked = check(item, f"{path}.{name}", errors)
             if name.lower() in refused:
-                errors.add(f"{path}.{name}", f"is not to be set: {why}")
+                errors.add(f"{path}.{name}", f"cannot be set: {why}")
             if name.lower() in found:
-                errors.add(f"{path}.{name}", "is there already: the case of a header's name makes no difference")
+                errors.add(f"{path}.{name}", "duplicate header: names are case-insensitive")
             if checked is not None:
                 found[name.lower()] = (str(name), checked)
         return dict(found.values())
@@ -350,33 +352,35 @@ def openssl_version(value: object, path: str, errors: Errors) -> tuple[int, int]
         return None
     found = _OPENSSL.fullmatch(text(value, path, errors) or "") if isinstance(value, str) else None
     if found is None:
-        errors.add(path, f"{shown(value)} is not a version of OpenSSL, such as '3.5.4'")
+        errors.add(path, f"{shown(value)} is not an OpenSSL version, such as '3.5.4'")
         return None
     return int(found[1]), int(found[2])
 
 
 def request_path(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_REQUEST_PATH, "a path, with a query or without: /ws/?room=1", value, path, errors)
+    return matching(_REQUEST_PATH, "a path with an optional query, such as /ws/?room=1", value, path, errors)
 
 
 def health_path(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_HEALTH_PATH, "a path such as /healthz", value, path, errors)
+    return matching(_HEALTH_PATH, "a valid path, such as /healthz", value, path, errors)
 
 
 def machines(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """The names of hosts, as a list or in one text with commas, as it comes from a command line."""
     given = value.split(",") if isinstance(value, str) else value
     if not isinstance(given, list):
-        errors.add(path, f"must be a list or a text with commas, not {described(value)}")
+        errors.add(path, f"must be a list or a comma-separated string, not {described(value)}")
         return None
     named = [name.strip() if isinstance(name, str) else name for name in given]
-    found = each(named, path, errors, lambda name, at, noted: matching(_MACHINE, "a host's name", name, at, noted))
+    found = each(
+        named, path, errors, lambda name, at, noted: matching(_MACHINE, "a host name or address", name, at, noted)
+    )
     return None if found is None else tuple(dict.fromkeys(found))
 
 
 def serial(value: object, path: str, errors: Errors) -> tuple[int | str, ...] | None:
     """The sizes of batches, as Ansible's own keyword takes them."""
-    return one_or_more(value, path, errors, _batch, "the last size holds for all batches that follow")
+    return one_or_more(value, path, errors, _batch, "at least one batch size is required")
 
 
 def _batch(value: object, path: str, errors: Errors) -> int | str | None:
@@ -384,12 +388,12 @@ def _batch(value: object, path: str, errors: Errors) -> int | str | None:
         return str(value)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return int(value)
-    errors.add(path, f"{shown(value)} is no size of a batch: 1, 10 or '25%'")
+    errors.add(path, f"{shown(value)} is not a batch size, such as 1, 10 or '25%'")
     return None
 
 
 def upstream_name(value: object, path: str, errors: Errors) -> str | None:
-    return matching(_UPSTREAM_NAME, "an upstream's name: letters, digits, '_', '.' and '-' only", value, path, errors)
+    return matching(_UPSTREAM_NAME, "a valid upstream name: letters, digits, '_', '.' and '-'", value, path, errors)
 
 
 def variable_name(value: object, path: str, errors: Errors) -> str | None:
@@ -462,7 +466,7 @@ def directory(value: object, path: str, errors: Errors) -> str | None:
     given = text(value, path, errors)
     if given != "":
         return given
-    errors.add(path, "is empty: name a folder")
+    errors.add(path, "must not be empty: expected a directory")
     return None
 
 
@@ -484,11 +488,11 @@ def seconds_of(given: str) -> float:
 
 def size(value: object, path: str, errors: Errors) -> str | None:
     """The size of a buffer: not 0, and not more than nginx could ever have."""
-    return _number_with_unit(_SIZE, "a size as nginx writes it: 512, 4k, 1m", value, path, errors)
+    return _number_with_unit(_SIZE, "a size in nginx's syntax, such as 512, 4k, 1m", value, path, errors)
 
 
 def large_size(value: object, path: str, errors: Errors) -> str | None:
-    return _number_with_unit(_LARGE_SIZE, "a size as nginx writes it: 0, 512k, 16m, 1g", value, path, errors)
+    return _number_with_unit(_LARGE_SIZE, "a size in nginx's syntax, such as 0, 512k, 16m, 1g", value, path, errors)
 
 
 def is_size(given: str) -> bool:
@@ -513,7 +517,7 @@ def buffers(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
         and _SIZE.fullmatch(found[1])
     ):
         return found
-    errors.add(path, f"{shown(value)} is not a number of buffers, at least 2, and a size: 8 4k")
+    errors.add(path, f"{shown(value)} is not NUMBER SIZE with at least 2 buffers, such as '8 4k'")
     return None
 
 
@@ -524,11 +528,11 @@ def zone(value: object, path: str, errors: Errors) -> Zone | None:
         return None
     name = found[0] if len(found) == 2 else None
     if len(found) > 2 or not _SIZE.fullmatch(found[-1]) or (name and not _UPSTREAM_NAME.fullmatch(name)):
-        errors.add(path, f"{shown(value)} is not a size, or a name and a size: 128k, 'backend 128k'")
+        errors.add(path, f"{shown(value)} is not SIZE or NAME SIZE, such as 128k or 'backend 128k'")
         return None
     # Eight pages (src/http/modules/ngx_http_upstream_zone_module.c).
     if bytes_of(found[-1]) < 32 * 1024:
-        errors.add(path, f"{shown(value)} is too small for nginx: 32k is the least")
+        errors.add(path, f"{shown(value)} is too small: nginx requires at least 32k")
         return None
     return Zone(size=found[-1], name=name)
 
@@ -563,7 +567,7 @@ def _wrong_balance(method: str, rest: tuple[str, ...]) -> str:
     if rest in _PLAIN_BALANCES[method]:
         return ""
     allowed = ", ".join(f"'{' '.join((method, *words))}'" for words in sorted(_PLAIN_BALANCES[method]))
-    return f"is not known here: write {allowed}"
+    return f"has invalid parameters; expected {allowed}"
 
 
 def access_log(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
@@ -574,12 +578,13 @@ def access_log(value: object, path: str, errors: Errors) -> tuple[str, ...] | No
     if found is None:
         return None
     if not found[0].startswith(("/", "syslog:server=")):
-        errors.add(path, f"{shown(value)} is not off, and does not start with an absolute path or syslog:server=")
+        errors.add(path, f"{shown(value)} must be off, or start with an absolute path or syslog:server=")
     elif any("$" in word and not word.startswith("if=") for word in found):
-        errors.add(path, f"{shown(value)} has a variable, which is allowed in if= alone")
+        errors.add(path, f"{shown(value)} contains a variable, which is only allowed in if=")
     elif not _LOG_FORMAT.fullmatch(" ".join(found[1:])):
         errors.add(
-            path, f"{shown(value)} is not PATH, or PATH FORMAT with buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
+            path,
+            f"{shown(value)} is not PATH or PATH FORMAT, optionally with buffer=SIZE, gzip=LEVEL, flush=TIME and if=…",
         )
     else:
         return found
@@ -595,15 +600,15 @@ def returned(value: object, path: str, errors: Errors) -> Return | None:
     if first.startswith(("http://", "https://", "$scheme://")):
         first, rest = "302", given
     if not (first.isascii() and first.isdigit() and int(first[:9]) in _STATUS):
-        errors.add(path, f"{shown(value)} is not a status of 200 to 599, a status and a text, or a URL")
+        errors.add(path, f"{shown(value)} is not STATUS (200 to 599), STATUS TEXT or a URL")
         return None
     status, answer = int(first), _without_quotes(rest.lstrip(" "))
     if status in REDIRECTS and not answer:
-        errors.add(path, f"{shown(value)} needs the address to redirect to")
+        errors.add(path, f"{shown(value)} requires a URL to redirect to")
     elif status in REDIRECTS and line(answer, path, errors) is None:
         pass
     elif not nginx_syntax.variables_are_sound(answer):
-        errors.add(path, f"{shown(value)} has a '$' that starts no variable, and nginx cannot write one as text")
+        errors.add(path, f"{shown(value)} contains a '$' that starts no variable; nginx has no way to escape it")
     else:
         return Return(status, answer or None)
     return None
@@ -620,7 +625,7 @@ def websocket(value: object, path: str, errors: Errors) -> bool | str | None:
 
 def server_names(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
     """One name or a list of names; the first is the site's name in messages."""
-    return one_or_more(value, path, errors, _server_name, "a site needs a name, '_' for none of its own")
+    return one_or_more(value, path, errors, _server_name, "a site requires a name, or '_' for any")
 
 
 def location_path(value: object, path: str, errors: Errors) -> LocationPath | None:
@@ -630,10 +635,12 @@ def location_path(value: object, path: str, errors: Errors) -> LocationPath | No
     found = _LOCATION.fullmatch(given)
     location = None if found is None else LocationPath(found[1] or "", _without_quotes(found[2]))
     if location is None or not (location.is_regex or location.path.startswith("/")):
-        errors.add(path, f"{shown(given)} is not a path: write /path/, '= /path', '^~ /path/', '~ regex' or '~* regex'")
+        errors.add(
+            path, f"{shown(given)} is not a location; expected /path/, '= /path', '^~ /path/', '~ regex' or '~* regex'"
+        )
         return None
     if not location.is_regex and _NEVER_MATCHES.search(location.path):
-        errors.add(path, f"{shown(given)} matches no request: nginx has taken ?, // and /../ out of a path by then")
+        errors.add(path, f"{shown(given)} never matches: nginx removes ?, // and /../ from the path of a request first")
         return None
     return location
 
@@ -679,10 +686,10 @@ def _known(known: t.Sequence[str], word: str, path: str, errors: Errors) -> str 
 
 def _server_name(value: object, path: str, errors: Errors) -> str | None:
     forms = "a host name, *.domain, .domain, name.*, ~regex or '_'"
-    given = matching(_SERVER_NAME, f"a server name: {forms}", value, path, errors)
+    given = matching(_SERVER_NAME, f"a server name; expected {forms}", value, path, errors)
     if given is None or given.startswith("~") or len(given) <= _LONGEST_NAME:
         return given
-    errors.add(path, f"{shown(given)} is longer than the {_LONGEST_NAME} characters of a host name")
+    errors.add(path, f"{shown(given)} is longer than {_LONGEST_NAME} characters, the limit for host names")
     return None
 
 
@@ -690,7 +697,7 @@ def _string(refused: re.Pattern[str], value: object, path: str, errors: Errors, 
     if not isinstance(value, str):
         errors.add(path, f"must be a string, not {described(value) if show else kind(value)}")
     elif refused.search(value):
-        errors.add(path, f"{shown(value)} has a control character" if show else "has a control character")
+        errors.add(path, f"{shown(value)} contains a control character" if show else "contains a control character")
     else:
         return str(value)
     return None
@@ -708,7 +715,7 @@ def _within(least: int, most: int, value: object, path: str, errors: Errors) -> 
 
 def _time(pattern: re.Pattern[str], examples: str, value: object, path: str, errors: Errors) -> str | None:
     # nginx takes a time of several units with spaces only inside quotes; without them it is the same time.
-    given = _number_with_unit(pattern, f"a time as nginx writes it: {examples}", value, path, errors)
+    given = _number_with_unit(pattern, f"a time in nginx's syntax, such as {examples}", value, path, errors)
     return None if given is None else given.replace(" ", "")
 
 

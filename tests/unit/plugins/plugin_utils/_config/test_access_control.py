@@ -14,8 +14,8 @@ from modelling import UPSTREAM, blocks_of, errors_of, location, server_of, site,
 
 A, B = "https://a.example", "https://b.example:8443"
 ANY_PAGE = (
-    "websockets_sites[0]: any web page can open WebSockets here with its visitor's cookies: list the origins of yours"
-    " in allowed_origins, or write '*' for all"
+    "websockets_sites[0]: any web page can open WebSockets here with its visitor's cookies; list your origins in"
+    " allowed_origins, or set it to '*'"
 )
 
 
@@ -119,8 +119,8 @@ def test_what_no_browser_sends_is_no_origin(origin: str) -> None:
     """A browser leaves the scheme's own port out and writes names in lower case, and a pattern could match too much."""
     (error,) = errors_of([UPSTREAM], [site(allowed_origins=[A, origin])])
     assert error == (
-        f"websockets_sites[0].allowed_origins[1]: '{origin}' is not an origin to the letter, as a browser sends it:"
-        " https://www.example.com, https://localhost:8443"
+        f"websockets_sites[0].allowed_origins[1]: '{origin}' is not an exact origin as browsers send it, such as"
+        f" https://www.example.com or https://localhost:8443"
     )
 
 
@@ -143,12 +143,12 @@ def test_what_a_browser_sends_is_an_origin(origin: str) -> None:
         ),
         (
             [],
-            ": is empty: list the origins of the pages that may open WebSockets, or write '*' for all",
+            ": must not be empty: list the origins of the pages that may open WebSockets, or write '*' for all",
         ),
         ([A, B, A], ": 'https://a.example' is listed more than once"),
         (
             ["https://" + "a" * 293],
-            f"[0]: 'https://{'a' * 48}... is longer than the 300 characters of an origin",
+            f"[0]: 'https://{'a' * 48}... is longer than 300 characters, the limit for origins",
         ),
         ([1], "[0]: must be a string, not an integer (1)"),
     ],
@@ -232,7 +232,8 @@ def test_a_rate_says_how_many_may_come_at_once(rate: str, zone: str, burst: str)
 @pytest.mark.parametrize("rate", ["5", "0r/s", "5r/h", "5 r/s", "5r/s nodelay", "5r/s burst=-1", "-1r/s", "1.5r/s", ""])
 def test_a_rate_that_nginx_would_not_take_is_refused(rate: str) -> None:
     assert errors_of([UPSTREAM], [site(limit_handshakes_per_client=rate)]) == [
-        f"websockets_sites[0].limit_handshakes_per_client: '{rate}' is not a rate: 5r/s, 30r/m, '5r/s burst=20'"
+        f"websockets_sites[0].limit_handshakes_per_client: '{rate}' is not a rate, such as 5r/s, 30r/m or '5r/s"
+        f" burst=20'"
     ]
 
 
@@ -308,10 +309,10 @@ def test_a_zone_has_room_for_as_many_clients_as_there_may_be_sockets(capacity: i
 def test_who_may_open_websockets_is_no_matter_of_a_plain_location(key: str, value: t.Any) -> None:
     place = f"websockets_sites[0].locations[0].{key}"
     assert errors_of([UPSTREAM], [site(locations=[location(websocket=False, **{key: value})])]) == [
-        f"{place}: goes with a location that passes WebSockets on"
+        f"{place}: requires a location that passes WebSockets"
     ]
     assert errors_of([UPSTREAM], [site(locations=[{"path": "/", "return": 404, key: value}])]) == [
-        f"{place}: goes with upstream or proxy_pass, not with return"
+        f"{place}: requires upstream or proxy_pass; not valid with return"
     ]
     # A site may have both kinds.
     sound([UPSTREAM], [site(locations=[location(websocket=False)], **{key: value})])

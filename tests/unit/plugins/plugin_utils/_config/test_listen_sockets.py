@@ -59,10 +59,10 @@ def test_sites_share_a_socket_in_peace() -> None:
 
     sound([UPSTREAM], [site(listen="80 backlog=9"), site(listen=80, server_name="b.example")])
     place = "websockets_sites[1].listen"
-    assert other("80 backlog=9") == [f"{place}: the options of 80 are given in websockets_sites[0].listen already"]
-    assert other("*:80 ssl") == [f"{place}: *:80 has ssl, and no ssl in websockets_sites[0].listen"]
+    assert other("80 backlog=9") == [f"{place}: the options of 80 are already given in websockets_sites[0].listen"]
+    assert other("*:80 ssl") == [f"{place}: *:80 has ssl, but no ssl in websockets_sites[0].listen"]
     assert other("80 proxy_protocol") == [
-        f"{place}: 80 has proxy_protocol, and no proxy_protocol in websockets_sites[0].listen"
+        f"{place}: 80 has proxy_protocol, but no proxy_protocol in websockets_sites[0].listen"
     ]
 
 

@@ -298,14 +298,14 @@ def test_a_name_with_a_resolver_is_looked_up_while_nginx_runs() -> None:
 @pytest.mark.parametrize(
     ("keys", "error"),
     [
-        ({"upstream": "ws-backend"}, "goes with proxy_pass; an upstream has a key of its own"),
-        ({"root": "/srv"}, "goes with upstream or proxy_pass, not with root"),
-        ({"proxy_pass": "http://10.0.0.1"}, "10.0.0.1 is no name that could be resolved"),
-        ({"proxy_pass": "http://[::1]:81"}, "::1 is no name that could be resolved"),
-        ({"proxy_pass": "http://unix:/run/a"}, "/run/a is no name that could be resolved"),
+        ({"upstream": "ws-backend"}, "requires proxy_pass; an upstream has its own 'resolver'"),
+        ({"root": "/srv"}, "requires upstream or proxy_pass; not valid with root"),
+        ({"proxy_pass": "http://10.0.0.1"}, "10.0.0.1 is not a host name"),
+        ({"proxy_pass": "http://[::1]:81"}, "::1 is not a host name"),
+        ({"proxy_pass": "http://unix:/run/a"}, "/run/a is not a host name"),
         (
             {"proxy_pass": "http://a.example/"},
-            "does not go with a path in proxy_pass: nginx would ask for that path whatever the client asks",
+            "not valid with a path in proxy_pass: nginx would request that path for every request",
         ),
     ],
 )

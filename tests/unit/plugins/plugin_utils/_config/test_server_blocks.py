@@ -393,7 +393,7 @@ def test_sizes_of_hashes_that_the_operator_gives_are_written_once() -> None:
     [
         ("server {\n    listen 80;\n}", "'server' is not allowed here: use the variable websockets_sites"),
         ("upstream a {\n    server b;\n}", "'upstream' is not allowed here: use the variable websockets_upstreams"),
-        ("map $a $b {", "opens a brace that it does not close: 'map $a $b {'"),
+        ("map $a $b {", "has a '{' without its '}': 'map $a $b {'"),
         (7, "must be a string or a list of strings, not an integer (7)"),
     ],
 )

@@ -94,7 +94,7 @@ def test_a_modern_site_has_a_refusing_server_of_its_own() -> None:
 
 def test_sites_of_one_address_have_one_policy() -> None:
     errors = check([UPSTREAM], [secure(), secure(server_name="b", ssl_policy="modern")])[1]
-    assert errors == ["websockets_sites[1].listen: 443 has ssl_policy modern, and intermediate in websockets_sites[0]"]
+    assert errors == ["websockets_sites[1].listen: 443 has ssl_policy modern, but intermediate in websockets_sites[0]"]
 
 
 def test_sessions_are_not_resumed_past_client_certificates() -> None:
@@ -166,7 +166,7 @@ def test_no_text_of_a_certificate_or_a_key_is_in_the_model() -> None:
     assert "BEGIN" not in str(model)
 
 
-BAD = "is neither an absolute path nor {} in PEM, which begins with '-----BEGIN' and ends its line"
+BAD = "is neither an absolute path nor {} in PEM format, from '-----BEGIN' to '-----END' and a line break"
 PATH_ERROR = "is not an absolute path"
 
 
@@ -186,7 +186,7 @@ PATH_ERROR = "is not an absolute path"
         ({**PATHS, "ssl_client_certificate": KEY}, [f".ssl_client_certificate: {PATH_ERROR}"]),
         (
             {**PATHS, "ssl_certificate_key": KEY},
-            [".ssl_certificate_key: must be a path where ssl_certificate is one, and a text where it is one"],
+            [".ssl_certificate_key: must be a path or a text, as ssl_certificate is"],
         ),
         (
             {**PATHS, "locations": [location(probe={"ssl_certificate": KEY, "ssl_certificate_key": KEY})]},
@@ -204,7 +204,7 @@ PATH_ERROR = "is not an absolute path"
         ),
         (
             {**PEM, "ssl_certificat_key": KEY},
-            [".ssl_certificat_key: is not a key known here (did you mean 'ssl_certificate_key'?)"],
+            [".ssl_certificat_key: unknown key (did you mean 'ssl_certificate_key'?)"],
         ),
     ],
 )
@@ -221,20 +221,20 @@ def test_an_error_never_shows_the_text_of_a_key(keys: dict[str, t.Any], errors: 
         (
             site(listen="443 ssl"),
             [
-                ": needs the key 'ssl_certificate', for listen has ssl",
-                ": needs the key 'ssl_certificate_key', for listen has ssl",
+                ": missing required key 'ssl_certificate': listen has ssl",
+                ": missing required key 'ssl_certificate_key': listen has ssl",
             ],
         ),
         (
             site(**PATHS),
-            [".ssl_certificate: goes with ssl in listen", ".ssl_certificate_key: goes with ssl in listen"],
+            [".ssl_certificate: requires `ssl` in listen", ".ssl_certificate_key: requires `ssl` in listen"],
         ),
-        (site(hsts=True), [".hsts: goes with ssl in listen"]),
-        (site(redirect_http=True), [".redirect_http: goes with ssl in listen"]),
-        (site(ssl_client_certificate="/ca"), [".ssl_client_certificate: goes with ssl in listen"]),
+        (site(hsts=True), [".hsts: requires `ssl` in listen"]),
+        (site(redirect_http=True), [".redirect_http: requires `ssl` in listen"]),
+        (site(ssl_client_certificate="/ca"), [".ssl_client_certificate: requires `ssl` in listen"]),
         (
             secure(ssl_verify_client="on"),
-            [".ssl_verify_client: needs the key 'ssl_client_certificate', the CA of its clients"],
+            [".ssl_verify_client: requires the key 'ssl_client_certificate'"],
         ),
         (
             secure(ssl_client_certificate="/ca", ssl_verify_client=False),
@@ -244,12 +244,13 @@ def test_an_error_never_shows_the_text_of_a_key(keys: dict[str, t.Any], errors: 
         (
             secure(hsts="max-age=1y"),
             [
-                ".hsts: 'max-age=1y' is not true, false or a value: 'max-age=63072000; includeSubDomains; preload'",
+                ".hsts: 'max-age=1y' is not true, false or a header value, such as 'max-age=63072000;"
+                " includeSubDomains; preload'",
             ],
         ),
         (
             secure(listen="unix:/run/a ssl", redirect_http=True),
-            [".redirect_http: needs a port with ssl in listen: a Unix socket has none to redirect to"],
+            [".redirect_http: requires a port with `ssl` in listen; a Unix socket has none to redirect to"],
         ),
     ],
 )
@@ -260,7 +261,8 @@ def test_tls_that_does_not_fit_together_is_refused(given: dict[str, t.Any], erro
 def test_two_sites_cannot_have_the_same_file_for_their_certificates() -> None:
     sites = [secure(**PEM), secure(listen="8443 ssl", **PEM)]
     assert errors_of([UPSTREAM], sites) == [
-        "websockets_sites[1].ssl_certificate: has the file of websockets_sites[0], whose first name is the same"
+        "websockets_sites[1].ssl_certificate: conflicts with websockets_sites[0]: the first names are the same, and"
+        " so would be the files"
     ]
     sound([UPSTREAM], [sites[0], secure(listen="8443 ssl")])
 
@@ -403,15 +405,15 @@ def test_a_redirect_is_asked_for_ports_like_any_site() -> None:
 def test_port_80_is_taken_once() -> None:
     place = "websockets_sites[0].redirect_http"
     assert errors_of([UPSTREAM], [secure(redirect_http=True), site(listen=80)]) == [
-        f"{place}: 'ws.serverlab.ca' on 80 is served by websockets_sites[1] already"
+        f"{place}: 'ws.serverlab.ca' on 80 is already served by websockets_sites[1]"
     ]
     assert errors_of([UPSTREAM], [secure(redirect_http=True, listen=[80, "443 ssl"])]) == [
-        f"{place}: 'ws.serverlab.ca' on 80 is served by websockets_sites[0] already"
+        f"{place}: 'ws.serverlab.ca' on 80 is already served by websockets_sites[0]"
     ]
     assert errors_of([UPSTREAM], [secure(redirect_http=True), secure(listen="80 ssl", server_name="b")]) == [
-        f"{place}.listen: 80 has no ssl, and ssl in websockets_sites[1].listen"
+        f"{place}.listen: 80 has no ssl, but ssl in websockets_sites[1].listen"
     ]
     assert check([UPSTREAM], [secure(redirect_http=True)], "127.0.0.1:80")[1] == [
-        f"{place}.listen: 80 has the port of websockets_status_listen"
+        f"{place}.listen: 80 conflicts with websockets_status_listen, which has the same port"
     ]
     sound([UPSTREAM], [secure(redirect_http=True), site(listen=80, server_name="b")])

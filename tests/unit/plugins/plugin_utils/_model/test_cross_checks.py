@@ -13,33 +13,33 @@ from modelling import SITE, UPSTREAM, errors_of, location, secure, site, sound, 
 
 def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
     assert errors_of([UPSTREAM, upstream(servers=["a:1"])], [SITE, site(server_name=["x", "WS.serverlab.ca"])]) == [
-        "websockets_upstreams[1].name: 'ws-backend' is the name of websockets_upstreams[0] already",
-        "websockets_sites[1]: 'WS.serverlab.ca' on 3000 is served by websockets_sites[0] already",
+        "websockets_upstreams[1].name: 'ws-backend' is already the name of websockets_upstreams[0]",
+        "websockets_sites[1]: 'WS.serverlab.ca' on 3000 is already served by websockets_sites[0]",
     ]
 
 
 def test_upstreams_that_differ_by_case_alone_are_one_to_nginx() -> None:
     assert errors_of([UPSTREAM, upstream(name="WS-Backend")], [SITE]) == [
-        "websockets_upstreams[1].name: 'WS-Backend' is the name of websockets_upstreams[0] already"
+        "websockets_upstreams[1].name: 'WS-Backend' is already the name of websockets_upstreams[0]"
     ]
 
 
 def test_an_address_has_one_default_server() -> None:
     sites = [site(listen="80 default_server"), site(listen="80 default_server", server_name="other")]
     assert errors_of([UPSTREAM], sites) == [
-        "websockets_sites[1].listen: websockets_sites[0] is the default server of 80 already"
+        "websockets_sites[1].listen: websockets_sites[0] is already the default server of 80"
     ]
 
 
 def test_a_name_is_taken_by_its_short_form_too() -> None:
     assert errors_of([UPSTREAM], [site(server_name=".a.example"), site(server_name=["b.example", "*.A.example"])]) == [
-        "websockets_sites[1]: '*.A.example' on 3000 is served by websockets_sites[0] already"
+        "websockets_sites[1]: '*.A.example' on 3000 is already served by websockets_sites[0]"
     ]
 
 
 def test_zones_have_one_upstream_each() -> None:
     assert errors_of([upstream(zone="other 64k"), upstream(name="other")], [SITE]) == [
-        "websockets_upstreams[1]: 'other' is the zone of websockets_upstreams[0] already"
+        "websockets_upstreams[1]: 'other' is already the zone of websockets_upstreams[0]"
     ]
 
 
@@ -52,7 +52,10 @@ LONG = ".".join(["a" * 60] * 5)
         pytest.param(
             [UPSTREAM],
             [site(server_name=LONG)],
-            [f"websockets_sites[0].server_name: '{LONG[:56]}... is longer than the 253 characters of a host name"],
+            [
+                f"websockets_sites[0].server_name: '{LONG[:56]}... is longer than 253 characters, the limit for host"
+                f" names"
+            ],
             id="a name that no host can have",
         ),
         pytest.param(
@@ -65,8 +68,8 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(locations=[location(probe={"headers": {"Cookie: secret": "x"}})])],
             [
-                "websockets_sites[0].locations[0].probe.headers: has a key that is no header's name:"
-                " up to 46 letters, digits, '-' and '_'"
+                "websockets_sites[0].locations[0].probe.headers: contains a key that is not a header name (letters,"
+                " digits, '-' and '_', at most 46)"
             ],
             id="a secret as a name",
         ),
@@ -74,15 +77,15 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(locations=[location(headers={"X-" + "a" * 45: "b"})])],
             [
-                "websockets_sites[0].locations[0].headers: has a key that is no header's name:"
-                " up to 46 letters, digits, '-' and '_'"
+                "websockets_sites[0].locations[0].headers: contains a key that is not a header name (letters, digits,"
+                " '-' and '_', at most 46)"
             ],
             id="a header that nginx has no bucket for",
         ),
         pytest.param(
             [UPSTREAM],
             [secure(listen="443 ssl http2"), secure(server_name="b")],
-            ["websockets_sites[1].listen: 443 has no http2, and http2 in websockets_sites[0]"],
+            ["websockets_sites[1].listen: 443 has no http2, but http2 in websockets_sites[0]"],
             id="one address with and without HTTP/2",
         ),
         pytest.param(
@@ -99,8 +102,8 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(locations=[{"path": "/", "return": "200 $5 or $10"}])],
             [
-                "websockets_sites[0].locations[0].return: '200 $5 or $10' has a '$' that starts no variable, and nginx"
-                " cannot write one as text"
+                "websockets_sites[0].locations[0].return: '200 $5 or $10' contains a '$' that starts no variable;"
+                " nginx has no way to escape it"
             ],
             id="a price",
         ),
@@ -108,10 +111,9 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(locations=[{"path": "/", "return": "200 $5"}, location(path="/a", headers={"X": "${1}"})])],
             [
-                "websockets_sites[0].locations[0].return: '$5' has a capture, and no regular expression to take it"
-                " from",
-                "websockets_sites[0].locations[1].headers.X: '${1}' has a capture, and no regular expression to take it"
-                " from",
+                "websockets_sites[0].locations[0].return: '$5' contains a capture, but no regular expression sets it",
+                "websockets_sites[0].locations[1].headers.X: '${1}' contains a capture, but no regular expression"
+                " sets it",
             ],
             id="captures of nothing",
         ),
@@ -119,8 +121,8 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(locations=[{"path": "/", "proxy_pass": "http://WS-Backend:80"}])],
             [
-                "websockets_sites[0].locations[0].proxy_pass: 'WS-Backend' is an upstream, whose servers have ports:"
-                " write none here"
+                "websockets_sites[0].locations[0].proxy_pass: 'WS-Backend' is an upstream, whose servers have ports"
+                " of their own; remove the port"
             ],
             id="an upstream in another case",
         ),
@@ -137,10 +139,11 @@ LONG = ".".join(["a" * 60] * 5)
                 )
             ],
             [
-                "websockets_sites[0].locations[1].proxy_buffer_size: 0 is not a size as nginx writes it: 512, 4k, 1m",
-                "websockets_sites[0].locations[0].proxy_buffers: '8 1k' is too little: the buffers but one must hold"
+                "websockets_sites[0].locations[1].proxy_buffer_size: 0 is not a size in nginx's syntax, such as 512,"
+                " 4k, 1m",
+                "websockets_sites[0].locations[0].proxy_buffers: '8 1k' is too small: the buffers but one must hold"
                 " twice the larger of proxy_buffer_size and one buffer, 8192 bytes",
-                "websockets_sites[0].locations[2].proxy_buffers: '2 16k' is too little: the buffers but one must hold"
+                "websockets_sites[0].locations[2].proxy_buffers: '2 16k' is too small: the buffers but one must hold"
                 " twice the larger of proxy_buffer_size and one buffer, 32768 bytes",
             ],
             id="buffers that are too small or too few",
@@ -153,11 +156,10 @@ LONG = ".".join(["a" * 60] * 5)
             ],
             [SITE],
             [
-                "websockets_upstreams[0].resolver: '::1' is neither a name server nor valid=TIME, ipv4=on|off or"
+                "websockets_upstreams[0].resolver: '::1' is not a name server, valid=TIME, ipv4=on|off or ipv6=on|off",
+                "websockets_upstreams[1].resolver: '127.0.0.1:0' is not a name server, valid=TIME, ipv4=on|off or"
                 " ipv6=on|off",
-                "websockets_upstreams[1].resolver: '127.0.0.1:0' is neither a name server nor valid=TIME, ipv4=on|off"
-                " or ipv6=on|off",
-                "websockets_upstreams[2].resolver: has ipv4=off and ipv6=off: no address is left",
+                "websockets_upstreams[2].resolver: ipv4=off and ipv6=off are mutually exclusive",
             ],
             id="name servers that are none",
         ),
@@ -179,9 +181,9 @@ LONG = ".".join(["a" * 60] * 5)
             [SITE],
             [
                 "websockets_upstreams[0].port: must be an integer or the name of a host variable, not '80'",
-                "websockets_upstreams[0].group: 'nope' is not a group of the inventory",
-                "websockets_upstreams[1]: the group 'nope' needs the key 'port'",
-                "websockets_upstreams[1].group: 'nope' is not a group of the inventory",
+                "websockets_upstreams[0].group: 'nope' is not an inventory group",
+                "websockets_upstreams[1]: missing required key 'port' for the group 'nope'",
+                "websockets_upstreams[1].group: 'nope' is not an inventory group",
             ],
             id="a group with two errors",
         ),
@@ -189,9 +191,9 @@ LONG = ".".join(["a" * 60] * 5)
             [upstream(servers=["bad", {"address": "worse", "backup": True}])],
             [SITE],
             [
-                "websockets_upstreams[0].servers[0]: 'bad' is no address with a port: write it as bad:PORT",
-                "websockets_upstreams[0].servers[1].address: 'worse' is no address with a port: write it as worse:PORT",
-                "websockets_upstreams[0].servers[1].backup: does not go with balance: ip_hash",
+                "websockets_upstreams[0].servers[0]: missing port in 'bad'; expected bad:PORT",
+                "websockets_upstreams[0].servers[1].address: missing port in 'worse'; expected worse:PORT",
+                "websockets_upstreams[0].servers[1].backup: not valid with balance: ip_hash",
             ],
             id="servers with errors of two kinds",
         ),
@@ -199,12 +201,11 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(listen=["80 foo", "443 http2", 81]), site(listen=[81, "x"])],
             [
-                "websockets_sites[0].listen[0]: 'foo' is not a parameter known here: default_server, ssl, http2,"
-                " proxy_protocol, backlog, bind, deferred, fastopen, ipv6only, rcvbuf, reuseport, sndbuf, so_keepalive"
-                " are",
-                "websockets_sites[1].listen[1]: 'x' is no address with a port: write it as x:PORT",
-                "websockets_sites[1]: 'ws.serverlab.ca' on 81 is served by websockets_sites[0] already",
-                "websockets_sites[0].listen: http2 on 443 needs ssl beside it",
+                "websockets_sites[0].listen[0]: unknown parameter 'foo'; expected one of default_server, ssl, http2,"
+                " proxy_protocol, backlog, bind, deferred, fastopen, ipv6only, rcvbuf, reuseport, sndbuf, so_keepalive",
+                "websockets_sites[1].listen[1]: missing port in 'x'; expected x:PORT",
+                "websockets_sites[1]: 'ws.serverlab.ca' on 81 is already served by websockets_sites[0]",
+                "websockets_sites[0].listen: http2 on 443 requires `ssl`",
             ],
             id="the sound ones of a list with an error",
         ),
@@ -212,7 +213,7 @@ LONG = ".".join(["a" * 60] * 5)
             [{**UPSTREAM, "nmae": "x", "name": 3}],
             [SITE],
             [
-                "websockets_upstreams[0].nmae: is not a key known here (did you mean 'name'?)",
+                "websockets_upstreams[0].nmae: unknown key (did you mean 'name'?)",
                 "websockets_upstreams[0].name: must be a string, not an integer (3)",
             ],
             id="no false alarm about an upstream whose name is unknown",
@@ -221,8 +222,8 @@ LONG = ".".join(["a" * 60] * 5)
             [UPSTREAM],
             [site(access_log="/a.log combined banana=1")],
             [
-                "websockets_sites[0].access_log: '/a.log combined banana=1' is not PATH, or PATH FORMAT with"
-                " buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
+                "websockets_sites[0].access_log: '/a.log combined banana=1' is not PATH or PATH FORMAT, optionally"
+                " with buffer=SIZE, gzip=LEVEL, flush=TIME and if=…"
             ],
             id="a log with an unknown word",
         ),
@@ -242,7 +243,7 @@ def test_what_was_refused_once_although_nginx_takes_it() -> None:
 
 def test_no_site_has_the_port_of_the_status() -> None:
     assert errors_of([UPSTREAM], [site(listen=[80, 6455])]) == [
-        "websockets_sites[0].listen: 6455 has the port of websockets_status_listen"
+        "websockets_sites[0].listen: 6455 conflicts with websockets_status_listen, which has the same port"
     ]
 
 
@@ -251,15 +252,15 @@ def test_no_site_has_the_port_of_the_status() -> None:
     [
         (
             {"real_ip_header": "X-Real-IP"},
-            "needs the key 'set_real_ip_from', the addresses it is believed from",
+            "requires the key 'set_real_ip_from'",
         ),
         (
             {"real_ip_header": "proxy_protocol", "set_real_ip_from": "10.0.0.1"},
-            "needs proxy_protocol in listen",
+            "requires `proxy_protocol` in listen",
         ),
         (
             {"real_ip_header": "X Real", "set_real_ip_from": "10.0.0.1"},
-            "'X Real' is not a header's name, or proxy_protocol",
+            "'X Real' is not a header name or proxy_protocol",
         ),
     ],
 )
@@ -275,9 +276,9 @@ def test_addresses_that_nothing_goes_by_are_a_warning() -> None:
     ]
     sites = [{**each, "allowed_origins": "*"} for each in sites]
     assert sound([UPSTREAM], sites)["warnings"] == [
-        "websockets_sites[0]: the PROXY protocol tells addresses that nothing goes by without set_real_ip_from",
-        "websockets_sites[0].locations[0]: ip_hash of 'ws-backend' goes by the load balancer's address",
-        "websockets_sites[0].locations[1]: ip_hash of 'ws-backend' goes by the load balancer's address",
+        "websockets_sites[0]: proxy_protocol without set_real_ip_from: the client address is ignored",
+        "websockets_sites[0].locations[0]: ip_hash of 'ws-backend' sees the load balancer's address only",
+        "websockets_sites[0].locations[1]: ip_hash of 'ws-backend' sees the load balancer's address only",
     ]
     assert len(sound([upstream(balance="least_conn")], sites)["warnings"]) == 1
 
@@ -287,7 +288,7 @@ def test_the_certificate_of_a_backend_is_a_matter_of_https(key: str) -> None:
     value = {"proxy_ssl_verify": False}.get(key, "/a" if "trusted" in key else "a")
     for route in (location(), {"path": "/", "proxy_pass": "http://a"}):
         assert errors_of([UPSTREAM], [site(locations=[{**route, key: value}])]) == [
-            f"websockets_sites[0].locations[0].{key}: goes with proxy_pass: https://…"
+            f"websockets_sites[0].locations[0].{key}: requires proxy_pass: https://…"
         ]
 
 
@@ -320,7 +321,7 @@ def test_a_capture_in_the_headers_of_a_site_needs_an_expression_in_each_location
     rooms = location(path="~ ^/(.)", probe=False)
     sound([UPSTREAM], [site(headers={"X": "$1"}, locations=[rooms, {"path": "/b", "return": 404}])])
     assert errors_of([UPSTREAM], [site(headers={"X": "$1"}, locations=[rooms, location()])]) == [
-        "websockets_sites[0].headers.X: '$1' has a capture, and no regular expression to take it from"
+        "websockets_sites[0].headers.X: '$1' contains a capture, but no regular expression sets it"
     ]
 
 
@@ -335,8 +336,9 @@ def test_sites_reached_by_ip_addresses_share_the_certificate_of_their_address(fi
     """Clients name no IP address in a TLS handshake (RFC 6066 section 3)."""
     sites = [secure(server_name=first), secure(server_name=second, **OTHER)]
     assert errors_of([UPSTREAM], sites) == [
-        "websockets_sites[1].ssl_certificate: is not that of websockets_sites[0] on 443: clients name no IP address in"
-        " a TLS handshake, and would get the first one"
+        "websockets_sites[1].ssl_certificate: differs from that of websockets_sites[0] on 443: clients send no SNI"
+        " for an"
+        " IP address, and would get the first one"
     ]
     sound([UPSTREAM], [sites[0], secure(server_name=second)])
     sound([UPSTREAM], [sites[0], secure(server_name=second, listen="8443 ssl", **OTHER)])
@@ -347,8 +349,9 @@ def test_sites_reached_by_ip_addresses_share_the_certificate_of_their_address(fi
 def test_sites_reached_by_ip_addresses_ask_for_the_same_certificates() -> None:
     first, second = secure(server_name="192.0.2.1"), secure(server_name="192.0.2.2", ssl_client_certificate="/ca.pem")
     assert errors_of([UPSTREAM], [first, second]) == [
-        "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: clients name no IP"
-        " address in a TLS handshake, and would be asked for none"
+        "websockets_sites[1].ssl_client_certificate: differs from that of websockets_sites[0] on 443: clients send no"
+        " SNI"
+        " for an IP address, and would be asked for none"
     ]
     # Whoever shows one without need gets in.
     sound([UPSTREAM], [second, first])
@@ -365,8 +368,9 @@ def test_no_certificate_of_one_sites_clients_opens_another_site(keys: dict[str, 
     first = secure(**{"server_name": "a.example", **keys}, ssl_client_certificate="/ca.pem")
     named = {"server_name": "b.example"}
     assert errors_of([UPSTREAM], [first, secure(**named, ssl_client_certificate="/b.pem")]) == [
-        "websockets_sites[1].ssl_client_certificate: is not that of websockets_sites[0] on 443: whoever has one of"
-        " those gets in here too, by naming no site in the TLS handshake"
+        "websockets_sites[1].ssl_client_certificate: differs from that of websockets_sites[0] on 443: clients with"
+        " one of"
+        " those could connect here without SNI"
     ]
     sound([UPSTREAM], [first, secure(**named, ssl_client_certificate="/ca.pem")])
     sound([UPSTREAM], [first, secure(**named)])
@@ -383,6 +387,6 @@ def test_each_address_that_two_certificates_are_for_is_told() -> None:
     listens = ["443 ssl", "[::]:443 ssl"]
     sites = [secure(server_name="192.0.2.1", listen=listens), secure(server_name="[::1]", listen=listens, **OTHER)]
     assert [error.partition(": ")[2].partition(":")[0] for error in errors_of([UPSTREAM], sites)] == [
-        "is not that of websockets_sites[0] on 443",
-        "is not that of websockets_sites[0] on [",
+        "differs from that of websockets_sites[0] on 443",
+        "differs from that of websockets_sites[0] on [",
     ]

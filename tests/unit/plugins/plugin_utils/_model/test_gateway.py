@@ -135,8 +135,8 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
         "websockets_status_listen",
     ]
     assert model["warnings"] == [
-        "websockets_sites[0]: any web page can open WebSockets here with its visitor's cookies: list the origins of"
-        " yours in allowed_origins, or write '*' for all"
+        "websockets_sites[0]: any web page can open WebSockets here with its visitor's cookies; list your origins in"
+        " allowed_origins, or set it to '*'"
     ]
 
 
@@ -229,10 +229,10 @@ def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
     ("listen", "error"),
     [
         (6455, "must be a string, not an integer (6455)"),
-        ("6455", "'6455' is not an address of the loopback interface, such as 127.0.0.1:6455"),
-        ("192.0.2.1:80", "'192.0.2.1:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
-        ("localhost:80", "'localhost:80' is not an address of the loopback interface, such as 127.0.0.1:6455"),
-        ("unix:/run/x", "'unix:/run/x' is not an address of the loopback interface, such as 127.0.0.1:6455"),
+        ("6455", "'6455' is not a loopback address, such as 127.0.0.1:6455"),
+        ("192.0.2.1:80", "'192.0.2.1:80' is not a loopback address, such as 127.0.0.1:6455"),
+        ("localhost:80", "'localhost:80' is not a loopback address, such as 127.0.0.1:6455"),
+        ("unix:/run/x", "'unix:/run/x' is not a loopback address, such as 127.0.0.1:6455"),
     ],
 )
 def test_the_status_is_told_nowhere_else(listen: t.Any, error: str) -> None:
@@ -333,9 +333,9 @@ def test_two_gateways_can_stand_in_one_nginx() -> None:
 @pytest.mark.parametrize(
     ("version", "error"),
     [
-        (3.5, "3.5 is not a version of OpenSSL, such as '3.5.4'"),
-        ("3", "'3' is not a version of OpenSSL, such as '3.5.4'"),
-        ("LibreSSL 3.5", "'LibreSSL 3.5' is not a version of OpenSSL, such as '3.5.4'"),
+        (3.5, "3.5 is not an OpenSSL version, such as '3.5.4'"),
+        ("3", "'3' is not an OpenSSL version, such as '3.5.4'"),
+        ("LibreSSL 3.5", "'LibreSSL 3.5' is not an OpenSSL version, such as '3.5.4'"),
     ],
 )
 def test_a_version_of_openssl_is_one(version: t.Any, error: str) -> None:
@@ -378,5 +378,6 @@ def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
         "seconds": 600,
     }
     assert (
-        "websockets_upstreams[0]: b is drained, until the playbook drain gets websockets_undrain=b" in model["warnings"]
+        "websockets_upstreams[0]: b is drained until the drain playbook runs with websockets_undrain=b"
+        in model["warnings"]
     )

@@ -340,8 +340,8 @@ def test_a_site_that_asks_for_certificates_is_verified_with_one() -> None:
         "/client.key",
     )
     assert model["warnings"] == [
-        "websockets_sites[0].locations[0]: is not verified, for the site asks for a client's certificate:"
-        " give probe.ssl_certificate and probe.ssl_certificate_key"
+        "websockets_sites[0].locations[0]: cannot be verified: the site requires a client certificate: set"
+        " probe.ssl_certificate and probe.ssl_certificate_key"
     ]
     optional = secure(**asks, ssl_verify_client="optional", allowed_origins="*")
     assert sound([UPSTREAM], [optional])["warnings"] == []
@@ -352,7 +352,7 @@ def test_a_site_that_asks_for_certificates_is_verified_with_one() -> None:
 @pytest.mark.parametrize("key", ["ssl_certificate", "ssl_certificate_key"])
 def test_a_probe_has_both_a_certificate_and_its_key(key: str) -> None:
     assert errors_of([UPSTREAM], [site(locations=[location(probe={key: "/a.pem"})])]) == [
-        "websockets_sites[0].locations[0].probe: has one of ssl_certificate and ssl_certificate_key: give both"
+        "websockets_sites[0].locations[0].probe: requires both ssl_certificate and ssl_certificate_key"
     ]
 
 
@@ -362,10 +362,9 @@ def test_what_cannot_be_verified_is_a_warning() -> None:
     model = sound([UPSTREAM], [{**each, "allowed_origins": "*"} for each in sites])
     assert model["probes"] == []
     assert model["warnings"] == [
-        "websockets_sites[0].locations[0]: is not verified, for no path is known that the expression matches:"
-        " give probe.path",
-        "websockets_sites[1].locations[0]: is not verified, for websockets_sites[1].server_name has no name but"
-        " expressions: list one that they match",
+        "websockets_sites[0].locations[0]: cannot be verified: the regular expression requires probe.path",
+        "websockets_sites[1].locations[0]: cannot be verified: websockets_sites[1].server_name has only regular"
+        " expressions; add a name that they match",
     ]
     for probe in (False, {"path": "/rooms/1"}):
         assert sound([UPSTREAM], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []

@@ -17,7 +17,7 @@ from modelling import UPSTREAM, errors_of, server_of, site, sound
 )
 def test_an_address_is_the_same_in_every_spelling(one: t.Any, other: t.Any) -> None:
     (error,) = errors_of([UPSTREAM], [site(listen=one), site(listen=other)])
-    assert error.endswith("is served by websockets_sites[0] already")
+    assert error.endswith("is already served by websockets_sites[0]")
     (error,) = errors_of([UPSTREAM], [site(listen=[one, other])])
     assert error.endswith("is listed more than once")
 
@@ -30,7 +30,7 @@ def test_addresses_and_networks_of_load_balancers_are_believed(network: str) -> 
     assert f"set_real_ip_from {network};" in lines
 
 
-EVERYBODY = "is everybody: any client could then say that it is another"
+EVERYBODY = "trusts every client to name another address as its own"
 NETWORK = "is not an address or a network"
 NONE = f"{NETWORK}: 10.0.0.0/8, 2001:db8::1 or unix:"
 
@@ -61,5 +61,5 @@ def test_others_are_not(network: t.Any, error: str) -> None:
 
 def test_at_least_one_is_believed_where_anybody_is() -> None:
     assert errors_of([UPSTREAM], [site(set_real_ip_from=[])]) == [
-        "websockets_sites[0].set_real_ip_from: is empty: list the addresses of the load balancers"
+        "websockets_sites[0].set_real_ip_from: must not be empty: list the addresses of the load balancers"
     ]

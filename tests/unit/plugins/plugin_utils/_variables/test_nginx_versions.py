@@ -25,7 +25,7 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
     major, minor, patch = map(int, since.split("."))
     before = f"{major}.{minor}.{patch - 1}" if patch else f"{major}.{minor - 1}.9"
     assert on(before, [keys], [SITE])[1] == [
-        f"websockets_upstreams[0]{what} needs nginx {since} or later, and this gateway has {before}"
+        f"websockets_upstreams[0]{what} requires nginx {since} or later; this gateway has {before}"
     ]
     model, errors = on(since, [keys], [SITE])
     assert errors == []
@@ -38,8 +38,8 @@ def test_what_an_nginx_is_too_old_for_is_refused_with_the_version_it_takes(
 def test_resolving_at_run_time_takes_1_27_3() -> None:
     keys = upstream(balance="least_conn", servers=[{"address": "a:1", "resolve": True}], resolver="10.0.0.1")
     assert on("1.27.2", [keys], [SITE])[1] == [
-        f"websockets_upstreams[0].{what} needs nginx 1.27.3 or later, and this gateway has 1.27.2; a location with"
-        " proxy_pass: http://NAME:PORT and a resolver does the same on any nginx"
+        f"websockets_upstreams[0].{what} requires nginx 1.27.3 or later; this gateway has 1.27.2; proxy_pass:"
+        f" http://NAME:PORT with a resolver does the same on any nginx"
         for what in ("resolver: 'resolver'", "servers[0].resolve: 'resolve'")
     ]
     assert on("1.27.3", [keys], [SITE])[1] == []
@@ -49,8 +49,8 @@ def test_resolving_at_run_time_takes_1_27_3() -> None:
     ("version", "error"),
     [
         (1.26, "must be a string, not a decimal number (1.26)"),
-        ("1.26.x", "'1.26.x' is not a version of nginx, such as '1.26.3'"),
-        ("1.16.1", "nginx 1.16.1 is too old: 1.18.0 or later is needed"),
+        ("1.26.x", "'1.26.x' is not an nginx version, such as '1.26.3'"),
+        ("1.16.1", "nginx 1.16.1 is too old; 1.18.0 or later is required"),
     ],
 )
 def test_a_version_is_one_that_can_be_a_gateways(version: t.Any, error: str) -> None:

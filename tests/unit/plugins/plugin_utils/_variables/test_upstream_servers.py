@@ -70,9 +70,9 @@ def test_a_host_of_a_group_brings_its_own_parameters() -> None:
 def test_the_parameters_of_all_hosts_are_checked() -> None:
     upstreams = [{"name": name, "group": "wrong", "port": 9000} for name in ("ws-backend", "other")]
     assert errors_of(upstreams, [SITE]) == [
-        "host wrong1, websockets_server.dwon: is not a key known here (did you mean 'down'?)",
+        "host wrong1, websockets_server.dwon: unknown key (did you mean 'down'?)",
         "host wrong1, websockets_server.weight: must be an integer, not a string ('2')",
-        "host wrong2, websockets_sever: is not a variable known here (did you mean 'websockets_server'?)",
+        "host wrong2, websockets_sever: unknown variable (did you mean 'websockets_server'?)",
         "host wrong2, websockets_server: must be a mapping, not an integer (0)",
     ]
 
@@ -173,7 +173,7 @@ def test_what_the_inventory_has_down_is_drained_once() -> None:
 
 def test_no_upstream_is_left_without_a_server() -> None:
     assert drained([upstream(servers=["a:1", {"address": "b:1", "down": True}])], ["a"]) == [
-        "websockets_upstreams[0]: no server would be left with a drained"
+        "websockets_upstreams[0]: draining a would leave the upstream empty"
     ]
 
 

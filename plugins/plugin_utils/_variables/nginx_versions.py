@@ -114,13 +114,10 @@ def needs(
 
 
 def _needs_of_keys(keys: t.Mapping[str, Key], block: t.Mapping[str, t.Any]) -> t.Iterator[Need]:
-    for name, since in _gated(keys):
-        if block.get(name):
-            yield Need(f"{block['at']}.{name}", name, since)
-
-
-def _gated(keys: t.Mapping[str, Key]) -> list[tuple[str, tuple[int, int, int]]]:
-    return [(name, key.nginx) for name, key in keys.items() if key.nginx]
+    for name, key in keys.items():
+        value = block.get(name)
+        if key.nginx and value is not None and value is not False:
+            yield Need(f"{block['at']}.{name}", name, key.nginx)
 
 
 def check(found: t.Iterable[Need], nginx: Version, errors: Errors) -> None:

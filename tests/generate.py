@@ -19,6 +19,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / ".venv" / "collections"))
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION, PROBE
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
@@ -33,6 +34,10 @@ TABLES = {
     "keys of sites": SITE,
     "keys of locations": LOCATION,
     "keys of probes": PROBE,
+}
+TYPES: dict[t.Any, str] = {
+    values.boolean: "bool",
+    **dict.fromkeys((values.positive, values.count, values.connections, values.capacity), "int"),
 }
 _MARKUP = re.compile(r"[VCO]\(([^)]*)\)")
 
@@ -72,7 +77,7 @@ def specification(key: Key) -> dict[str, t.Any]:
         paragraphs.append(f"By default {key.otherwise}.")
     if key.nginx:
         paragraphs.append(f"Requires nginx {dotted(key.nginx)} or later.")
-    spec: dict[str, t.Any] = {"description": paragraphs, "type": key.type}
+    spec: dict[str, t.Any] = {"description": paragraphs, "type": key.type or TYPES.get(key.check, "raw")}
     if key.elements:
         spec["elements"] = key.elements
     if key.choices:

@@ -42,8 +42,9 @@ class Key:
     nginx: tuple[int, int, int] | None = None
     # Why the file is the same with it, where it is.
     unprinted: str = ""
-    # How Ansible documents it. Its own validation would convert values, and stop at the first error.
-    type: str = "raw"
+    # How Ansible documents it, unless the check says it. Ansible's own validation of lists would convert their values,
+    # and stop at the first error.
+    type: str = ""
     elements: str = ""
     choices: tuple[t.Any, ...] = ()
     keys: t.Mapping[str, Key] | None = None

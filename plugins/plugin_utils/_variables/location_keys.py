@@ -118,7 +118,6 @@ LIMITS = {
         "V(false) refuses handshakes without an C(Origin) header. Clients that are not browsers send none.",
         default=None,
         otherwise="V(true)",
-        type="bool",
         version_added="0.4.0",
     ),
     "limit_conn_per_client": Key(
@@ -126,7 +125,6 @@ LIMITS = {
         "How many WebSockets a client may have open at once.\n"
         "More are answered 429. An IPv6 client is a /64. Counted for the whole site, or for a location with its own.",
         default=None,
-        type="int",
         version_added="0.4.0",
     ),
     "limit_handshakes_per_client": Key(
@@ -143,7 +141,6 @@ LIMITS = {
         "V(true) counts and logs what the limits would refuse, and refuses nothing.",
         default=None,
         otherwise="V(false)",
-        type="bool",
         version_added="0.4.0",
     ),
 }
@@ -168,7 +165,6 @@ _PROXIED = {
         values.boolean,
         "V(true), with C(upstream), removes the location's path from the start of the path that the backend gets.",
         default=False,
-        type="bool",
         version_added="0.2.0",
     ),
     "websocket": Key(
@@ -275,7 +271,6 @@ _PROXIED = {
         default=None,
         otherwise="nginx's V(0)",
         plain=True,
-        type="int",
         version_added="0.7.0",
     ),
     "proxy_next_upstream_timeout": Key(

@@ -150,7 +150,6 @@ VARIABLES = {
         "A WebSocket takes two connections, and any worker may come to hold all of them, so C(worker_connections) is "
         "twice the capacity and 512 for all else, and C(worker_rlimit_nofile) is 512 more.",
         default=4096,
-        type="int",
         version_added="0.3.0",
         see="Capacity",
     ),
@@ -170,7 +169,6 @@ VARIABLES = {
         "With V(false), a limit that is too low for O(websockets_capacity) is a warning.",
         default=True,
         unprinted=_RUN,
-        type="bool",
         version_added="0.3.0",
     ),
     "websockets_manage_service": Key(
@@ -180,7 +178,6 @@ VARIABLES = {
         "WebSockets half a minute to end when it is stopped.",
         default=True,
         unprinted=_RUN,
-        type="bool",
         version_added="0.3.0",
     ),
     "websockets_status_listen": Key(

@@ -91,7 +91,6 @@ SITE = {
         "V(true) adds a server on port 80 that redirects browsers to the site.\n"
         "It answers WebSocket handshakes with 403, for no client would follow.",
         default=False,
-        type="bool",
         version_added="0.4.0",
     ),
     "hsts": Key(

@@ -36,7 +36,6 @@ SERVER_PARAMETERS = {
         "The server's share of clients, relative to the other servers.",
         default=None,
         otherwise="nginx's V(1)",
-        type="int",
         version_added="0.2.0",
     ),
     "max_fails": Key(
@@ -44,7 +43,6 @@ SERVER_PARAMETERS = {
         "How many failures within C(fail_timeout) make nginx skip the server.",
         default=None,
         otherwise="nginx's V(1), or V(0) where C(balance) is V(ip_hash), V(hash) or V(random)",
-        type="int",
         version_added="0.2.0",
     ),
     "fail_timeout": Key(
@@ -60,7 +58,6 @@ SERVER_PARAMETERS = {
         "The maximum number of connections to the server at once; V(0) for no limit.",
         default=None,
         otherwise="nginx's V(0)",
-        type="int",
         version_added="0.2.0",
     ),
     "backup": Key(
@@ -68,14 +65,12 @@ SERVER_PARAMETERS = {
         "V(true) uses the server only while no other one is available.\n"
         "Not in an upstream with C(balance) V(ip_hash), V(hash) or V(random).",
         default=False,
-        type="bool",
         version_added="0.2.0",
     ),
     "down": Key(
         values.boolean,
         "V(true) sends no requests to the server.",
         default=False,
-        type="bool",
         version_added="0.2.0",
     ),
     "resolve": Key(
@@ -84,7 +79,6 @@ SERVER_PARAMETERS = {
         "It asks the upstream's C(resolver), which is required then.",
         default=False,
         nginx=(1, 27, 3),
-        type="bool",
         version_added="0.2.0",
     ),
     "route": Key(
@@ -101,7 +95,6 @@ SERVER_PARAMETERS = {
         "This is nginx's parameter; O(websockets_drain) writes C(down) instead.",
         default=False,
         nginx=(1, 29, 6),
-        type="bool",
         version_added="0.2.0",
     ),
 }
@@ -182,7 +175,6 @@ UPSTREAM = {
         "How many idle connections to the upstream each worker keeps open; V(0) for none.",
         # nginx's own default was 0 before 1.29.7, and has been 32 since.
         default=32,
-        type="int",
         version_added="0.2.0",
     ),
     "resolver": Key(

@@ -96,7 +96,7 @@ class Entry:
         return {file.path for file in self.files if file.is_secret}
 
     def left_behind(self, listed: t.Collection[Path]) -> dict[Path, Content | None]:
-        """The files that the next run does not list: as they were before this deploy, or gone if it was to remove them."""
+        """The files that the next run does not list: as before this deploy, or gone if it was to remove them."""
         still = set(listed)
         return {
             file.path: None if file.is_to_go else file.earlier(atomic_files.read(file.path))

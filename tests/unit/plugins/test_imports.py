@@ -18,7 +18,7 @@ KNOWS = {
     "module_utils._nginx": set(),
     "module_utils._probe": set(),
     "module_utils._host": set(),
-    "module_utils._drain_record": set(),
+    "module_utils._drain_record": {"module_utils._transaction"},
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
     "plugin_utils._variables": set(),
     "plugin_utils._config": {"plugin_utils._variables", "module_utils._nginx"},

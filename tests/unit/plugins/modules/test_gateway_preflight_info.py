@@ -19,16 +19,16 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no f
 PROGRAM = """
 import sys
 from pathlib import Path
-from ansible_collections.wsfleet.nginx.plugins.module_utils import state
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
 
 folder = sys.argv.pop(1)
 binary._SEARCH_PATH = folder
-state.State.__init__.__defaults__ = (Path(folder) / "kept",)
+journal.Journal.__init__.__defaults__ = (Path(folder) / "kept",)
 gateway_preflight_info.main()
 """
-HEAD = "This host cannot be the gateway yet; nothing was changed:\n"
+HEAD = "This host cannot become a gateway yet; nothing was changed:\n"
 
 
 def run_module(tmp_path: Path, **options: t.Any) -> dict[str, t.Any]:

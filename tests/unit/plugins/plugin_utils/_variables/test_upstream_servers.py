@@ -197,7 +197,7 @@ def test_the_model_has_the_state_of_each_server() -> None:
     assert model is not None
     assert [(server["address"], server["state"]) for server in model["upstreams"][0]["servers"]] == [
         ("a:1", ""),
-        ("[::1]:2", "off"),
+        ("[::1]:2", "disabled"),
         ("unix:/run/down.sock", ""),
         ("b:3", "drained"),
         ("down:4", ""),

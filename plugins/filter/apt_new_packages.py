@@ -13,7 +13,7 @@ author:
 description:
   - Reads the standard output of C(apt-get install), as M(ansible.builtin.apt) returns it, and lists the packages that
     were not there before, dependencies included.
-  - A role that notes them can later remove what it installed and nothing else.
+  - A role that records them can later remove what it installed and nothing else.
 options:
   _input:
     description: The standard output of C(apt-get install), in the C locale.
@@ -34,7 +34,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The names, in the order of apt-get. Empty where nothing was installed.
+  description: The names, in the order of apt-get. Empty if nothing was installed.
   type: list
   elements: str
 """

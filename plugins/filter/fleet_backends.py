@@ -56,7 +56,7 @@ def fleet_backends(
         {
             name: of["__websockets_model"]
             for name, of in variables.items()
-            # What is to be removed need not be sound.
+            # Where the gateway is removed, errors do not matter.
             if of.get("websockets_state") != "absent" and not of["__websockets_model"]["errors"]
         }
     )

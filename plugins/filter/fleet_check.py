@@ -11,9 +11,9 @@ version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Puts together what P(wsfleet.nginx.gateway_model#filter) found in the variables of several gateways. What holds for
-    many of them is said once.
-  - It adds what only all of them together show, such as two values of C(websockets_serial).
+  - Combines what P(wsfleet.nginx.gateway_model#filter) found in the variables of several gateways. A message that
+    applies to many of them appears once.
+  - Adds errors between gateways, such as different values of C(websockets_serial).
 positional: _input, names
 options:
   _input:
@@ -43,10 +43,10 @@ _value:
   type: dict
   contains:
     errors:
-      description: A text with all errors, each with its place, or an empty one.
+      description: A text with all errors, each with the path of its variable. Empty without errors.
       type: str
     warnings:
-      description: What is allowed, but usually a mistake.
+      description: What is allowed but is usually a mistake.
       type: list
       elements: str
 """

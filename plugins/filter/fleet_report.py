@@ -43,7 +43,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The report, in words and as files.
+  description: The report, as text for a terminal and as files.
   type: dict
   contains:
     summary:
@@ -94,7 +94,7 @@ def fleet_report(
 
 
 def _plain(value: t.Any) -> t.Any:
-    """Ansible's containers are templates still, until each of their values is asked for."""
+    """Ansible's containers are lazy: a value is templated when it is read."""
     if isinstance(value, t.Mapping):
         return {str(key): _plain(member) for key, member in value.items()}
     if isinstance(value, (list, tuple)):

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 DOCUMENTATION = """
 name: fleet_summary
-short_description: What became of each gateway of a run, for a terminal
+short_description: The result of a run for each gateway, for a terminal
 version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) did in this run on all gateways.
-  - It reads what became of all gateways only after the last batch, which a batch with a failure is too.
+  - It reads the results of all gateways only after the last batch. A batch with a failure is the last one.
 positional: _input, names, batch, last, check_mode
 options:
   _input:
@@ -20,21 +20,21 @@ options:
     type: dict
     required: true
   names:
-    description: The names of all gateways. Those that no task of the role ran for are left out.
+    description: The names of all gateways. Those for which no task of the role ran are left out.
     type: list
     elements: str
     required: true
   batch:
-    description: The names of those that were deployed to just now.
+    description: The names of the gateways of the current batch.
     type: list
     elements: str
     required: true
   last:
-    description: The name of the last one of the last batch.
+    description: The name of the last gateway of the last batch.
     type: str
     required: true
   check_mode:
-    description: Whether nothing was changed.
+    description: Whether the run is in check mode.
     type: bool
     default: false
 """
@@ -53,7 +53,7 @@ _value:
   type: dict
   contains:
     stops:
-      description: Whether a gateway of the batch failed, or none of it can be reached any more.
+      description: Whether the run stops here, as a gateway of the batch failed or all of them became unreachable.
       type: bool
     unreachable:
       description: The gateways of the batch that became unreachable.
@@ -61,11 +61,11 @@ _value:
       elements: str
     text:
       description:
-        - Empty where another batch comes after this one.
+        - The summary. Empty if another batch follows.
         - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
           C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
-        - Then which, with what was done or what went wrong and how many routes are not verified, and a table of the
-          routes.
+        - Then the names of these gateways, with what was done or why it failed and how many routes are not verified,
+          and a table of the routes.
       type: str
 """
 

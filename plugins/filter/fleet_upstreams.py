@@ -11,10 +11,10 @@ version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Reads the variables of each host of each group that C(websockets_upstreams) of a gateway names, once for all
-    gateways, as it takes longer than all else in a check of large upstreams.
-  - An upstream with an error is left out, and so is one that a gateway does not have from the inventory.
-    P(wsfleet.nginx.gateway_model#filter) reads what is not here.
+  - Reads the variables of the hosts of each group that C(websockets_upstreams) of a gateway names, once for all
+    gateways, as this takes most of the time of a check with large upstreams.
+  - An upstream with an error is left out, and so is one that is not from an inventory group.
+    P(wsfleet.nginx.gateway_model#filter) reads what is not included.
 positional: _input, groups, hostvars
 options:
   _input:
@@ -43,7 +43,7 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The upstreams for P(wsfleet.nginx.gateway_model#filter), as JSON, which Ansible hands on as it is.
+  description: The upstreams for P(wsfleet.nginx.gateway_model#filter), as JSON, which Ansible passes on unchanged.
   type: str
 """
 

@@ -11,9 +11,9 @@ version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Returns a file for each site of C(websockets_sites) whose C(ssl_certificate) is a text in PEM and no path. It holds
-    the certificate and the key.
-  - The model of P(wsfleet.nginx.gateway_model#filter) becomes a fact of the host, so it does without them.
+  - Returns a file for each site of C(websockets_sites) whose C(ssl_certificate) is PEM text instead of a path. It
+    contains the certificate and the key.
+  - The model of P(wsfleet.nginx.gateway_model#filter) does not contain them, as it becomes a fact of the host.
 positional: _input, config_path
 options:
   _input:
@@ -22,7 +22,7 @@ options:
     elements: dict
     required: true
   config_path:
-    description: The variable C(websockets_config_path). The files stand beside that one.
+    description: The variable C(websockets_config_path). The files are in the same directory.
     type: str
     required: true
 """

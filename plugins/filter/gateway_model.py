@@ -12,16 +12,16 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
-    template prints, what the gateway is asked before a deploy and what probes it afterwards.
-  - It reads nothing but its arguments, so that the same input gives the same model, with no host at hand.
+    template prints, what preflight checks on the gateway, and the probes of its routes.
+  - It reads only its arguments, so that the same input gives the same model, without a connection to a host.
 positional: _input, groups, hostvars, upstreams, drained
 options:
   _input:
     description:
-      - All variables whose names start with C(websockets_), under their names. Another name is an error.
-      - C(websockets_nginx_version) and C(websockets_openssl_version) are the versions on the gateway. While the former
-        is not known, the variables are checked for the newest nginx. While the latter is not, what an OpenSSL may lack
-        is left out.
+      - All variables whose names start with C(websockets_), by name. An unknown name is an error.
+      - C(websockets_nginx_version) and C(websockets_openssl_version) are the versions on the gateway. Without the
+        former, the variables are checked for the newest nginx. Without the latter, directives that some versions of
+        OpenSSL do not support are left out.
     type: dict
     required: true
   groups:
@@ -41,18 +41,19 @@ options:
     version_added: 0.5.0
   drained:
     description:
-      - The names by which servers were taken out before, as M(wsfleet.nginx.gateway_preflight_info) returns them. They
-        stay out, but for those of C(websockets_undrain).
+      - The names by which servers were drained before, as M(wsfleet.nginx.gateway_preflight_info) returns them. They
+        stay drained, except for those in C(websockets_undrain).
     type: list
     elements: str
     default: []
     version_added: 0.5.0
 notes:
-  - Errors do not raise an error, for Ansible would print it once in each of its layers. They are returned, all at once.
+  - Invalid variables do not make the filter fail, as Ansible would print the error several times. All errors are
+    returned at once.
 """
 
 EXAMPLES = """
-- name: Stop before any host is touched
+- name: Fail on invalid variables
   ansible.builtin.assert:
     that: model.errors | length == 0
     fail_msg: "{{ model.errors | join('\\n') }}"
@@ -64,13 +65,13 @@ EXAMPLES = """
 
 RETURN = """
 _value:
-  description: The errors of the variables, and the model where there are none.
+  description: The errors of the variables; without errors, the model.
   type: dict
   contains:
     errors:
       description:
-        - One line for each error, that starts with its place, such as C(websockets_sites[0].locations[2].upstream).
-        - Where there are any, C(files) and C(serial) are the only other keys.
+        - One line for each error, starting with a path such as C(websockets_sites[0].locations[2].upstream).
+        - If there are any, C(files) and C(serial) are the only other keys.
       type: list
       elements: str
     files:
@@ -78,30 +79,30 @@ _value:
       type: dict
       version_added: 0.7.0
     serial:
-      description: The sizes of the batches, or nothing where they are an error.
+      description: The sizes of the batches, or V(null) if they are invalid.
       type: list
       elements: raw
       version_added: 0.7.0
     warnings:
-      description: What is allowed, but usually a mistake, such as an upstream that no location uses.
+      description: What is allowed but usually a mistake, such as an upstream that no location uses.
       type: list
       elements: str
     nginx_version:
-      description: The version that the model is for, or nothing where none is known.
+      description: The version of nginx that the model is for, or V(null) if unknown.
       type: str
     openssl_version:
-      description: The version of OpenSSL that the model is for, or nothing where none is known.
+      description: The version of OpenSSL that the model is for, or V(null) if unknown.
       type: str
     suits_since:
       description:
-        - The version since which each nginx takes the same text, or nothing where later ones take another one, or not
-          all of it.
+        - The version of nginx from which on the lines are the same, or V(null) if later versions need other lines or
+          do not accept some.
       type: str
     depends_on_openssl:
-      description: Whether another version of OpenSSL takes another text.
+      description: Whether the lines differ for another version of OpenSSL.
       type: bool
     lines:
-      description: The lines of the configuration below the comment at its head, in their order and indented.
+      description: The indented lines of the configuration, without the comment at the top.
       type: list
       elements: str
       version_added: 0.7.0
@@ -112,53 +113,53 @@ _value:
       version_added: 0.7.0
     upstreams:
       description:
-        - The upstreams, each with its C(name) and its C(servers). They have an C(address) and a C(state), which is
-          V(drained), V(off) for one that is C(down) by the inventory, or nothing.
+        - The upstreams, each with its C(name) and its C(servers). These have an C(address) and a C(state), which is
+          V(drained), V(off) if the inventory sets C(down), or empty.
       type: list
       elements: dict
     drained:
-      description: Each server that is taken out of its upstreams, by its C(address), and the C(name) by which it was.
+      description: Each drained server, with its C(address) and the C(name) by which it was drained.
       type: list
       elements: dict
       version_added: 0.7.0
     listening:
-      description: Each C(address) that nginx will listen on, and the place in the variables, C(at).
+      description: Each C(address) that nginx will listen on, and the path of its variable, C(at).
       type: list
       elements: dict
     names:
-      description: Each host C(name) that the gateway has to resolve, and the place in the variables, C(at).
+      description: Each host C(name) that the gateway has to resolve, and the path of its variable, C(at).
       type: list
       elements: dict
     probes:
       description:
-        - How each route is verified, as option C(probes) of M(wsfleet.nginx.config_transaction), but for the headers,
+        - The probe of each route, as option C(probes) of M(wsfleet.nginx.config_transaction), without the headers,
           which P(wsfleet.nginx.gateway_probes#filter) adds.
       type: list
       elements: dict
     health_flag:
-      description: The file that takes the gateway out of its balancers, or nothing without C(websockets_health_path).
+      description: The file that takes the gateway out of rotation, or V(null) without C(websockets_health_path).
       type: str
     health_wait:
-      description: The seconds for which a deploy takes it out.
+      description: The seconds for which a deploy takes it out of rotation before it begins.
       type: float
     drain:
       description:
-        - The names that are taken C(out) and brought C(back), those of them that servers of this gateway are called by
-          (C(here)), the C(addresses) of what is taken out, and for how many C(seconds) to wait for its connections.
+        - The names to drain (C(out)) and to bring C(back), those of them that servers of this gateway have (C(here)),
+          the C(addresses) of the drained servers, and for how many C(seconds) to wait for their connections.
       type: dict
     routes:
       description:
-        - Every location, with its place C(at), its C(site) and C(path), and the name of its C(upstream) or the
-          C(target) where it leads without one.
-        - C(outside) is where other hosts reach it, an address, or a port alone where that is any address of the
-          gateway. Where it is nothing, they cannot, as with a loopback address.
+        - Every location, with the path of its variable (C(at)), its C(site) and C(path), and the name of its
+          C(upstream) or, without one, its C(target).
+        - C(outside) is where other hosts reach it, an address, or only a port if that is any address of the gateway.
+          It is V(null) if they cannot reach it, as on a loopback address.
       type: list
       elements: dict
       version_added: 0.5.0
     digest:
       description:
-        - The same for gateways that get the same lines, if they have the same nginx. The live configuration returns it
-          as its fingerprint.
+        - Equal for gateways with the same lines and the same nginx. The live configuration returns it as its
+          fingerprint.
       type: str
       version_added: 0.5.0
 """
@@ -179,11 +180,11 @@ def gateway_model(
     drained: t.Collection[str] = (),
 ) -> dict[str, t.Any]:
     errors = Errors()
-    # ansible-core 2.18 makes a mapping of a text that looks like one.
+    # ansible-core 2.18 converts a string that looks like a mapping.
     known = json.loads(upstreams) if isinstance(upstreams, str) else upstreams
     model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), errors, drained)
     if variables.get("websockets_state") == "absent":
-        # What is to be removed need not be sound.
+        # Where the gateway is removed, errors do not matter.
         errors = Errors()
     found = {"errors": errors.lines, **gateway.basics(variables)}
     return found if model is None else {**found, **model}

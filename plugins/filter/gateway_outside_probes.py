@@ -11,12 +11,12 @@ version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Takes the probes of a gateway that other hosts can make, and has them connect to the gateway's address.
-  - What listens on a loopback address or a Unix socket, or requires a certificate that only the gateway has, is left
-    out.
-  - So is a route whose probe on the gateway itself got no HTTP response, or one of nginx for a backend that failed. To
-    probe it again would cost clients a server, which nginx passes over for a while. For a gateway that is unreachable,
-    the results of those with the same configuration count.
+  - Selects the probes of a gateway that other hosts can make, and has them connect to the gateway's address.
+  - Routes on a loopback address or a Unix socket are left out, and so are those that require a client certificate which
+    only the gateway has.
+  - A route is also left out if its probe on the gateway itself got no HTTP response, or nginx's response for a failed
+    backend. With another failure, nginx would not send clients to that server for a while. For an unreachable gateway,
+    the results of gateways with the same configuration count.
 positional: _input, address, gateway, gateways, hostvars
 options:
   _input:
@@ -25,7 +25,7 @@ options:
     elements: dict
     required: true
   address:
-    description: The host name or address at which the gateway is reached; V(false) for no probe at all.
+    description: The host name or address at which the gateway is reached; V(false) for no probes.
     type: raw
     required: true
   gateway:
@@ -74,17 +74,17 @@ def gateway_outside_probes(
     gateways: t.Sequence[str],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> list[dict[str, t.Any]]:
-    # What the others found out is only read where it is needed.
+    # The results of the others are read only if they are needed.
     own = hostvars[gateway]["__websockets_probe"].get("probes")
     names = [gateway] if own is not None else [str(name) for name in gateways]
-    asked = {name: hostvars[name] for name in names}
-    results = {name: of.get("__websockets_probe", {}).get("probes") for name, of in asked.items()}
+    probed = {name: hostvars[name] for name in names}
+    results = {name: of.get("__websockets_probe", {}).get("probes") for name, of in probed.items()}
     digests = {
         name: of["__websockets_model"]["digest"]
-        for name, of in asked.items()
+        for name, of in probed.items()
         if name == gateway or results[name] is not None
     }
-    routes = asked[gateway]["__websockets_model"]["routes"]
+    routes = probed[gateway]["__websockets_model"]["routes"]
     return outside_probes(probes, routes, address, safe_routes(results, digests, gateway))
 
 

@@ -12,7 +12,7 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Adds the C(headers) of each C(probe) in C(websockets_sites) to the probes of P(wsfleet.nginx.gateway_model#filter).
-  - They may hold tokens, so the model, which becomes a fact of the host, does without them.
+  - The model does not contain them, as they may contain tokens and it becomes a fact of the host.
 positional: _input, sites
 options:
   _input:

@@ -11,9 +11,9 @@ version_added: 0.7.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - The pattern of hosts for a play that goes on with the gateways that could be reached so far.
-  - A play's own keywords are templated before Ansible forks a process for each host. So what the check of a gateway
-    consists of is loaded once with this filter, and not in each of them.
+  - The host pattern for a play that continues with the gateways that were reachable so far.
+  - A play's keywords are templated before Ansible forks a process for each host. So this filter loads the code that
+    checks a gateway once, and not in each process.
 options:
   _input:
     description: The groups of the inventory, as Ansible's variable C(groups).

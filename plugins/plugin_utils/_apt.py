@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What apt-get's output tells."""
+"""Reads the output of apt-get."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NEW_PACKAGES = re.compile(r"^The following NEW packages will be installed:\n((?
 
 
 def new_packages(stdout: str) -> list[str]:
-    """Return the packages that a run of apt-get found missing and installed, in its order.
+    """Return the packages that a run of apt-get newly installed, in its order.
 
     Expects the output of the C locale, which ansible.builtin.apt sets.
     """

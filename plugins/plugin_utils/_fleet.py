@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a run over many gateways went: what became of each, and which routes are verified."""
+"""The summary of a run over many gateways: the result of each, and which routes are verified."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import probe_table
 
-# In the order they are printed: what needs somebody comes last, where a terminal ends.
+# In the order they are printed: what needs attention comes last, at the end of the terminal's output.
 _STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
 _IN_CHECK_MODE = {"changed": "would change"}
 
@@ -19,7 +19,7 @@ Facts = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """What became of a gateway, and in words what was done or why not."""
+    """The state of a gateway after the run, with what was done or why it failed."""
 
     state: str
     words: str
@@ -30,9 +30,9 @@ class Summary(t.TypedDict):
 
     # Whether the run stops after this batch.
     stops: bool
-    # Those of the batch.
+    # The gateways of the batch that became unreachable.
     unreachable: list[str]
-    # Empty where another batch comes.
+    # Empty if another batch follows.
     text: str
 
 
@@ -44,11 +44,11 @@ def summary(
     *,
     check_mode: bool = False,
 ) -> Summary:
-    """Sum up a batch, and all gateways by these names after the last one; last is the gateway at its end. No facts are
-    known of a gateway that the run leaves out.
+    """Sum up a batch and, after the last batch, all gateways with these names; last is the last gateway of that. A
+    gateway that the run leaves out has no facts.
     """
     states = {name: outcome(facts).state for name in batch if (facts := facts_of(name)) is not None}
-    # Where nobody of a batch is left, nothing in it was verified.
+    # If all gateways of a batch became unreachable, nothing in it was verified.
     stops = bool({"failed", "rolled back"} & set(states.values())) or set(states.values()) == {"unreachable"}
     return Summary(
         stops=stops,
@@ -67,7 +67,7 @@ def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], che
 
 
 def outcome(facts: Facts) -> Outcome:
-    """What became of one gateway."""
+    """The state of one gateway after the run."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
         return Outcome("rolled back" if failure.get("rolled_back") else "failed", _reason(failure))
@@ -83,7 +83,7 @@ def outcome(facts: Facts) -> Outcome:
 
 
 def _unverified(result: Facts) -> list[str]:
-    """How many routes are served and not verified, where there are any."""
+    """How many routes are served but not verified, if any."""
     number = sum(bool(probe.get("unverified")) for probe in result.get("probes") or ())
     return [f"{number} route{'' if number == 1 else 's'} not verified"] if number else []
 
@@ -97,7 +97,7 @@ def _result(facts: Facts) -> Facts:
 _REMEDIES = (
     (
         re.compile(r"\b(?:sudo|su|doas)\b.*(?:not found|No such file)|not in the sudoers file|not allowed to"),
-        "connect as root and set ansible_become: false, or set ansible_become_method to what the host has",
+        "connect as root and set ansible_become: false, or set ansible_become_method to one that the host has",
     ),
     (
         re.compile(r"[Pp]ython.*(?:not found|No such file|requires|required|version)|^SyntaxError|No module named"),
@@ -107,12 +107,12 @@ _REMEDIES = (
 
 
 def _reason(result: Facts) -> str:
-    """Why a task failed, in a line."""
-    # Ansible's own introduction says nothing more.
+    """Why a task failed, in one line."""
+    # Without Ansible's own prefix.
     said = str(result.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
-    # They are there where a module printed no result, of which Ansible says "Module result deserialization failed".
+    # Set if a module printed no result. Ansible's own message then is "Module result deserialization failed".
     printed = "\n".join(str(result.get(stream) or "") for stream in ("module_stderr", "module_stdout"))
-    # ssh says so of itself, last.
+    # "Shared connection" is from ssh, at the end.
     lines = [line for line in map(str.strip, printed.splitlines()) if line and not line.startswith("Shared connection")]
     for known, remedy in _REMEDIES:
         for line in lines:
@@ -128,7 +128,7 @@ def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:
 
 
 def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[str]:
-    """A line for all gateways of which the same is to be said."""
+    """One line for all gateways with the same outcome."""
     groups = _by_value((found, name) for name, found in outcomes.items())
     width = max(len(_shown(found.state, check_mode)) for found in groups)
     for found in sorted(groups, key=lambda found: _STATES.index(found.state)):
@@ -148,13 +148,13 @@ class Check(t.TypedDict):
 
 
 def check(models: t.Mapping[str, Facts]) -> Check:
-    """Put the errors and the warnings of several models together, and say what they differ in and may not."""
+    """Combine the errors and the warnings of several models, and add the errors between them."""
     errors = {name: tuple(model["errors"]) for name, model in models.items()}
     paragraphs = [
         "\n- ".join([f"Invalid variables for {', '.join(names)}:", *found])
         for found, names in _by_value((found, name) for name, found in errors.items() if found).items()
     ]
-    # Where there is one gateway, or all are alike, it goes without saying which.
+    # A warning that applies to all gateways does not name them.
     warnings = [
         warning if len(names) == len(models) else f"{', '.join(names)}: {warning}"
         for warning, names in _by_value(
@@ -165,7 +165,7 @@ def check(models: t.Mapping[str, Facts]) -> Check:
 
 
 def _serial_differs(models: t.Mapping[str, Facts]) -> t.Iterator[str]:
-    """Ansible's keyword serial is one of a play, for all of its hosts."""
+    """Ansible's keyword serial belongs to a play, so all of its hosts share it."""
     by_serial = _by_value((tuple(model["serial"]), name) for name, model in models.items() if model["serial"])
     if len(by_serial) > 1:
         said = (f"{names[0]} {_shown_serial(serial)}" for serial, names in by_serial.items())

@@ -106,7 +106,7 @@ def test_the_text_comes_after_the_batch_with_the_last_gateway() -> None:
 NO_RESULT = "Task failed: Module result deserialization failed: No start of json char found"
 CONNECTION = "Shared connection to 192.0.2.1 closed.\r\n"
 PYTHON = "set ansible_python_interpreter to a Python 3.8 or later"
-SUDO = "connect as root and set ansible_become: false, or set ansible_become_method to what the host has"
+SUDO = "connect as root and set ansible_become: false, or set ansible_become_method to one that the host has"
 
 
 @pytest.mark.parametrize(

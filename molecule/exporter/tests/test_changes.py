@@ -53,7 +53,7 @@ def test_a_change_restarts_it_where_it_is_to_listen() -> None:
 def test_an_nginx_without_the_page_fails_the_run() -> None:
     ended = run(exporter_scrape_uri="http://127.0.0.1:6455/no-such-page")
     assert ended.failed
-    assert "Wait until it shows nginx's figures" in ended.output
+    assert "Wait for nginx's metrics" in ended.output
 
 
 def test_a_host_without_systemd_is_refused() -> None:

@@ -20,7 +20,7 @@ def test_the_others_wait_and_the_run_fails_for_the_one_that_is_not_reached(lost:
         out = drain(lost, websockets_drain=backend, websockets_drain_timeout="1s")
         try:
             assert out.failed
-            assert f"Still open after 1 s, and left alone: 1 connection on {gateways()[0].name}." in out.output
+            assert f"Still open after 1 s, and not closed: 1 connection on {gateways()[0].name}." in out.output
             assert "It could not be reached" in out.message("lost")
             for gateway in gateways():
                 line = f"server {backend}:3000 max_fails=0 down; # drained: {backend}"

@@ -29,10 +29,10 @@ INVENTORY = {
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        ({}, "Give websockets_drain or websockets_undrain: the names of servers or gateways."),
+        ({}, "Set websockets_drain or websockets_undrain to the names of servers or gateways."),
         ({"drain": "10.0.0.1,10.0.0.3"}, "No server of an upstream and no gateway is called 10.0.0.3."),
         ({"drain": "10.0.0.1", "undrain": "four"}, "No server of an upstream and no gateway is called four."),
-        ({"drain": "two"}, "two has no websockets_health_path, by which its balancers would learn that it is out."),
+        ({"drain": "two"}, "two has no websockets_health_path, so load balancers could not see that it is drained."),
     ],
 )
 def test_names_that_cannot_be_meant_are_refused_once(names: dict[str, str], message: str, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_an_unreachable_gateway_holds_up_nobody_and_fails_the_run_at_its_end(fle
     code, output = fleet.play(playbook)
     assert code == 2
     assert "3 gateways: 2 changed, 1 unreachable" in output
-    assert "It could not be reached, so it may differ from the inventory." in output
+    assert "This gateway was unreachable, so its configuration may differ from the inventory." in output
     assert output.count("fatal: [one]") == 2
 
 

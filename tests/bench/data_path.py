@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a socket costs at each proxy: memory while idle, CPU for a handshake and a message, and messages a second.
+"""Measures what a socket costs in each proxy: idle memory, CPU for a handshake and a message, and messages a second.
 
-All proxies run in turn with each other, several rounds, and the median of each figure counts. --write puts the result
-into docs/data-path.md and docs/data-path.svg.
+All proxies run in turn for several rounds, and the result is the median of each figure. --write also writes the result
+to docs/data-path.md and docs/data-path.svg.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ CHECKS = {"proxy": "% of its CPU that the proxy used", "rest": "% of theirs that
 SATURATED = 90
 PLOTTED = ("idle browser", "used", "message 4096", "message 65536")
 OURS, REFERENCE = "wsfleet", "tutorial"
-# How many times the figure of another one ours may be.
+# The maximum ratio of our figure to that of another proxy.
 TARGETS = {
     REFERENCE: {
         ("idle", "ws"): 1.10,
@@ -112,7 +112,7 @@ class Bench:
         return process
 
     def order(self, *order: object) -> Measures:
-        """Have the clients do something; what it took of them and of the proxy."""
+        """Have the clients do something; returns what it cost the clients and the proxy."""
         assert self.clients.stdin
         assert self.clients.stdout
         before = self.proxy.cpu()
@@ -124,7 +124,7 @@ class Bench:
         return {**json.loads(answer), "proxy cpu": self.proxy.cpu() - before}
 
     def _open(self, headers: t.Mapping[str, str]) -> Measures:
-        """Open sockets with these headers; what one costs that has spoken, and its handshake."""
+        """Open sockets with these headers; returns the cost of a socket that was used once, and of its handshake."""
         # What a proxy does once, at its first sockets, is none of the others' cost.
         self.order("reach")
         self.order("open", 64, {})
@@ -139,7 +139,7 @@ class Bench:
         }
 
     def _grown(self) -> float:
-        """kB for each socket that the proxy has taken since."""
+        """kB of the proxy's memory for each socket since then."""
         time.sleep(0.3)
         return (self.proxy.memory() - self.before) / SOCKETS / 1024
 
@@ -173,7 +173,7 @@ class Bench:
 
 
 def measured(proxy: proxies.Proxy, url: str, certificate: Path) -> Measures:
-    """All figures of one proxy; it is started anew for browsers, for memory that was used once is no measure."""
+    """All figures of one proxy. It is restarted for browsers, as reused memory would distort the result."""
     found: Measures = {}
     for measure in (Bench.browsers, Bench.clients_of_all_sizes):
         with contextlib.ExitStack() as stack:
@@ -208,7 +208,7 @@ def row(found: Results, figure: str, scheme: str, *, ratios: bool) -> list[str]:
 
 
 def table(found: Results) -> str:
-    """In Markdown; behind each number how many times the tutorial's it is."""
+    """A Markdown table; each number is followed by its ratio to the tutorial's."""
     lines = [["", *found]]
     for figure, title in FIGURES.items():
         lines += [[f"{title}, {scheme}", *row(found, figure, scheme, ratios=True)] for scheme in URLS]
@@ -262,7 +262,7 @@ def main() -> None:
     for miss in missed(found):
         print(f"Missed: {miss}")
     if idle:
-        print(f"Not saturated, so their messages a second tell nothing: {', '.join(idle)}")
+        print(f"Not saturated, so their messages a second are not comparable: {', '.join(idle)}")
     if arguments.write:
         write(text, found)
 

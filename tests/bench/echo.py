@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The backends of the benchmarks, on every port given and every address there is.
+"""The backends of the benchmarks, on every given port of every address.
 
-They send back each text, and nothing for a binary message but one of ORDER's size: that orders so many binary messages
-of so many bytes.
+They echo each text message. They do not respond to binary messages, except to one of ORDER's size, which requests a
+number of binary messages of a given size.
 """
 
 from __future__ import annotations

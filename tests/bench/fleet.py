@@ -1,9 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a fleet costs the controller: site.yml without a change, next to a play of one template task on the same hosts.
+"""Measures what a fleet costs the controller: site.yml without a change, and a play of one template task on the same
+hosts.
 
---write puts the result into docs/scale.md.
+--write also writes the result to docs/scale.md.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ SAMPLE_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Cost:
-    """What a run took. The controller's part is the CPU of ansible-playbook and its forks, without the modules."""
+    """The cost of a run. The controller's part is the CPU of ansible-playbook and its forks, without the modules."""
 
     gateways: int
     controller: float
@@ -96,7 +97,7 @@ class Memory(threading.Thread):
 
 
 def megabytes(pid: int, file: str, field: str) -> float:
-    """A field of proc(5); nothing of a process that has ended."""
+    """A field of proc(5); empty for a process that has ended."""
     try:
         text = Path(f"/proc/{pid}/{file}").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -106,12 +107,12 @@ def megabytes(pid: int, file: str, field: str) -> float:
 
 
 def seconds(times: str) -> float:
-    """The sum of what bash's times says, 0m0.123s and so on."""
+    """The sum of the output of bash's times, such as 0m0.123s."""
     return sum(60 * int(minutes) + float(rest) for minutes, rest in re.findall(r"(\d+)m([\d.]+)s", times))
 
 
 def play(running: Fleet, playbook: Path, inventory: Path, gateways: int) -> Cost:
-    """Run a playbook that has to succeed on all gateways, and to change nothing."""
+    """Run a playbook, which must succeed on all gateways and change nothing."""
     running.cpu.write_text("")
     environment = {
         **os.environ,
@@ -175,7 +176,7 @@ def measured(running: Fleet) -> str:
 
 
 def table(title: str, costs: t.Mapping[str, Cost]) -> str:
-    """A line for each figure; the last column is the ratio of the last cost to the first one."""
+    """A row for each figure; the last column is the ratio of the last cost to the first one."""
     rows = [[title, *costs, "ratio"]]
     for name, figure in FIGURES.items():
         values = [figure(cost) for cost in costs.values()]

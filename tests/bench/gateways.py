@@ -1,12 +1,12 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gateways of the fleet's benchmark: a real nginx each, on one machine, that Ansible takes for as many hosts.
+"""The gateways of the fleet's benchmark: a real nginx each, all on one machine, which Ansible sees as separate hosts.
 
-A gateway is Debian 12 from the shared image, seen from a mount and a PID namespace of its own: its own /etc/nginx, /run
-and /var/lib/wsfleet-nginx, and no process but its own. All share one network without a way out, where each has an
-address of the loopback network, and one program that answers as every backend. So nothing of the machine is touched,
-and all of it ends with the processes that are started here.
+A gateway is Debian 12 from the shared image, in its own mount and PID namespaces: with its own /etc/nginx, /run and
+/var/lib/wsfleet-nginx, and only its own processes. All share one isolated network, where each has a loopback address and
+one program serves as every backend. So nothing on the machine changes, and everything ends with the processes that are
+started here.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def variables(where: str) -> Variables:
 
 
 class Fleet:
-    """The gateways that have been started, and what Ansible has to know of them."""
+    """The gateways that have been started, and their inventory."""
 
     def __init__(self, directory: Path, root: Path, backend: int) -> None:
         self.directory, self._root, self._backend = directory, root, backend
@@ -129,7 +129,7 @@ class Fleet:
         self._nginx_conf = nginx_conf.edited(plain, capacity.raised(model["nginx_conf"], nginx_conf.values(plain)))
 
     def grow(self, count: int, upstream: int) -> None:
-        """Start gateways that serve what the role would have them serve, until there are so many."""
+        """Start gateways with the role's configuration, up to this number."""
         added = [self._start(number, upstream) for number in range(len(self.gateways), count)]
         self.gateways += added
         until(lambda: all(gateway.has_started() for gateway in added))
@@ -150,7 +150,7 @@ class Fleet:
         return Gateway(f"gateway{number + 1:04}", where, own, subprocess.Popen(command))
 
     def serve(self, gateways: t.Iterable[Gateway], upstream: int) -> None:
-        """Have gateways serve an upstream of another size."""
+        """Give gateways an upstream of another size."""
         for gateway in gateways:
             master, workers = gateway.pid, children(gateway.pid)
             (gateway.own / "nginx" / CONFIGURATION).write_text(configuration(gateway.address, upstream))
@@ -189,13 +189,13 @@ def configuration(where: str, upstream: int) -> str:
 
 @functools.cache
 def template(upstream: int) -> str:
-    """The same file as a template that says nothing but where the address goes."""
+    """The same file as a template whose only variable is the address."""
     return configuration("127.0.0.2", upstream).replace("127.0.0.2", PLACEHOLDER)
 
 
 @contextlib.contextmanager
 def fleet(directory: Path) -> t.Iterator[Fleet]:
-    """A network with backends, and no gateway yet."""
+    """A network with backends and without gateways."""
     proxies.podman("rm", "--force", "--ignore", CONTAINER)
     proxies.podman("create", "--name", CONTAINER, proxies.IMAGE)
     try:

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clients of the data path's benchmark: reads orders, one JSON list a line, and answers each with a JSON object.
+"""The clients of the data path's benchmark: read commands, one JSON list a line, and print a JSON object for each.
 
 ["reach"]                             waits until a first socket can be opened
 ["open", 1000, {"Header": "value"}]   opens that many sockets
 ["exchange", 64]                      sends 64 bytes on each socket, on a few at a time, and waits for the echo
-["saturate", 64, 2.0, 100]            does so on 100 sockets at a time for 2 seconds, each echo answered at once
+["saturate", 64, 2.0, 100]            does so on 100 sockets at a time for 2 seconds, and sends again after each echo
 ["download", 16384, 500, 10]          has the backends send 500 messages of 16 KiB on each of 10 sockets in turn
-["upload", 16384, 500, 10]            sends them, and waits until the backends have taken all
+["upload", 16384, 500, 10]            sends them, and waits until the backends have received all
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ AT_ONCE = 16
 
 
 class Client(WSListener):
-    """One socket. It goes on sending until it has no more turns."""
+    """One socket. It continues to send until it has no more turns."""
 
     transport: WSTransport
     message = b""
@@ -65,7 +65,7 @@ class Client(WSListener):
         return self.done
 
     def order(self, count: int, size: int) -> asyncio.Future[None]:
-        """Have the backend send so many messages."""
+        """Have the backend send this number of messages."""
         self.expected = count
         self.done = asyncio.get_running_loop().create_future()
         self.transport.send(WSMsgType.BINARY, ORDER.pack(count, size))
@@ -82,7 +82,7 @@ class Load:
         self.clients: list[Client] = []
 
     async def reach(self) -> None:
-        """Some proxies listen before they know where to."""
+        """Retry, as some proxies listen before they know their backends."""
         deadline = time.monotonic() + 20
         while True:
             try:

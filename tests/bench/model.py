@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the model costs: seconds of one core, in Ansible's own template engine, next to a template without any check.
+"""Measures what the model costs in seconds of one core, in Ansible's template engine, and a template without checks.
 
-The template beside it is written by hand for these very variables and prints the same upstreams and sites. Each case is
-run several times in turn with the other, and the fastest run of each counts.
+The template is written by hand for the same variables and prints the same upstreams and sites. Both run several times
+in turn, and the result is the fastest run of each.
 """
 
 from __future__ import annotations

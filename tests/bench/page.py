@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a benchmark has measured, as a part of a page in docs/."""
+"""Writes the results of a benchmark into a page in docs/."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def table(lines: t.Iterable[t.Sequence[str]]) -> str:
-    """In Markdown; the first line is the head."""
+    """A Markdown table; the first line is its header."""
     head, *body = lines
     widths = [max(len(cell) for cell in column) for column in zip(head, *body)]
     rows = [head, ["-" * width for width in widths], *body]
@@ -25,7 +25,7 @@ def paragraph(text: str) -> str:
 
 
 def write(page: Path, text: str) -> None:
-    """Put it between the two comments that a page has for it."""
+    """Put the text between the two comments that mark its position in the page."""
     begin, end = "(<!-- measured: .* -->\n)", "(<!-- /measured -->\n)"
     found = re.sub(
         f"{begin}.*?{end}", lambda match: f"{match[1]}\n{text}\n{match[2]}", page.read_text(), flags=re.DOTALL

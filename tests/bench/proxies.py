@@ -1,10 +1,11 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The proxies of the data path's benchmark: their files, and each one running in a container of its own.
+"""The proxies of the data path's benchmark: their files, and a container for each.
 
-A container has its own loopback, a core that no client and no backend runs on, and half of that core's time. For each
-message that a proxy takes and gives, a client and a backend do so too: on two cores they cannot keep a whole one busy.
+A container has its own loopback interface, and half the time of a core on which no client and no backend runs. For each
+message that a proxy receives and sends, a client and a backend do the same: on two cores they cannot saturate a proxy
+that has a whole core.
 """
 
 from __future__ import annotations
@@ -121,7 +122,7 @@ def ours(
     site: t.Mapping[str, t.Any] | None = None,
     location: t.Mapping[str, t.Any] | None = None,
 ) -> str:
-    """The shortest inventory there is, and TLS, with more keys of the site and of its location."""
+    """A minimal inventory with TLS, and with more keys of the site and of its location."""
     return rendering.render(
         {
             "websockets_nginx_version": installed["nginx"],
@@ -219,12 +220,12 @@ class Running:
         return cpu(self._pids())
 
     def memory(self) -> int:
-        """Bytes that the processes have dirtied and share with nobody."""
+        """The private dirty memory of the processes in bytes."""
         texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in self._pids()]
         return sum(int(text.split("Private_Dirty:")[1].split()[0]) for text in texts) * 1024
 
     def kernel_memory(self) -> int:
-        """Bytes that the kernel has taken for the proxy: its sockets, and what they hold."""
+        """The kernel's memory for the proxy in bytes: its sockets and their buffers."""
         lines = [line.split(":", 2) for line in Path(f"/proc/{self.pid}/cgroup").read_text().splitlines()]
         groups = {controller: path.lstrip("/") for _number, controller, path in lines}
         if "memory" in groups:
@@ -234,6 +235,6 @@ class Running:
         return int(stat["kernel"]) + int(stat["sock"])
 
     def command(self, *command: str | Path) -> list[str | Path]:
-        """A command of the host, on the container's loopback and on the cores that the proxy leaves."""
+        """A command of the host, on the container's loopback interface and on the other cores."""
         cores = ",".join(str(core) for core in other_cores())
         return ["nsenter", "--target", str(self.pid), "--net", "taskset", "--cpu-list", cores, *command]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run costs that changes nothing: seconds of the wall, next to a play of setup, template and service.
+"""Measures the duration of a run without changes, and of a play of setup, template and service.
 
-Both deploy the same file to the same container, in turn with each other, and the median of each counts.
+Both deploy the same file to the same container in turn, and the result is the median of each.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def podman(*arguments: str) -> str:
 
 
 def play(playbook: Path, inventory: Path, *, unchanged: bool = True) -> float:
-    """Run a playbook that has to succeed, and to change nothing; its seconds."""
+    """Run a playbook, which must succeed and change nothing; returns its seconds."""
     command: list[str | Path] = [ROOT / ".venv/bin/ansible-playbook", "--inventory", inventory, playbook]
     environment = {**PODMAN, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")}
     start = time.monotonic()

@@ -4,9 +4,9 @@
 """The gateways of the fleet's benchmark: a real nginx each, all on one machine, which Ansible sees as separate hosts.
 
 A gateway is Debian 12 from the shared image, in its own mount and PID namespaces: with its own /etc/nginx, /run and
-/var/lib/wsfleet-nginx, and only its own processes. All share one isolated network, where each has a loopback address and
-one program serves as every backend. So nothing on the machine changes, and everything ends with the processes that are
-started here.
+/var/lib/wsfleet-nginx, and only its own processes. All share one isolated network, where each has a loopback address
+and one program serves as every backend. So nothing on the machine changes, and everything ends with the processes that
+are started here.
 """
 
 from __future__ import annotations

@@ -1,11 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A WebSocket server that echoes what it hears and tells what it was asked.
+"""A WebSocket server that echoes messages and describes requests.
 
 On any path it echoes text and binary messages. On a path whose query has the key `describe` it first sends a
-description of the request, as one JSON text message. A request that does not ask for a WebSocket gets that
-description as its answer.
+description of the request, as one JSON text message. A plain request gets that description as its response.
 
 It runs on python3-websockets as Debian 11 (8.1) to sid ship it: 13 and later have a new asyncio API, earlier releases
 only the one that is called legacy today.
@@ -35,8 +34,8 @@ except ImportError:
 NAME_HEADER = "X-Echo-Backend"
 SUBPROTOCOL = "echo"
 
-# What both APIs understand. Compression and pings are off: what is on the wire is what the test put there, and a silent
-# connection stays silent, so that a proxy's own timeouts show.
+# Options of both APIs. Compression and pings are off, so that only what a test sends is on the wire, and an idle
+# connection stays idle until a proxy's timeout.
 OPTIONS = {
     "max_size": 64 * 2**20,
     "compression": None,
@@ -56,17 +55,17 @@ def describe(name: str, path: str, fields: Fields, peer: Any) -> str:
 
 
 def wants_description(path: str) -> bool:
-    """Tell whether the path's query has the key `describe`."""
+    """Return whether the path's query has the key `describe`."""
     return "describe" in parse_qs(urlsplit(path).query, keep_blank_values=True)
 
 
 def wants_websocket(fields: Fields) -> bool:
-    """Tell whether the request asks for an upgrade to WebSocket."""
+    """Return whether the request asks for an upgrade to WebSocket."""
     return any(field.lower() == "upgrade" and value.lower() == "websocket" for field, value in fields)
 
 
 async def converse(connection: Any, *, path: str, description: str) -> None:
-    """Describe if asked to, then echo until the peer leaves."""
+    """Send the description if requested, then echo until the peer leaves."""
     try:
         if wants_description(path):
             await connection.send(description)
@@ -115,10 +114,10 @@ def legacy_server(name: str, address: str, port: int) -> Any:
     """Return the server on the API of websockets before 13."""
 
     class Protocol(api.WebSocketServerProtocol):  # type: ignore[misc]
-        """What the legacy API lets only a subclass change."""
+        """Behaviour that only a subclass can change in the legacy API."""
 
         async def process_request(self, path: str, request_headers: Any) -> Any:
-            """Answer requests that do not ask for a WebSocket."""
+            """Respond to requests that do not ask for a WebSocket."""
             fields = list(request_headers.raw_items())
             if wants_websocket(fields):
                 return None
@@ -126,7 +125,7 @@ def legacy_server(name: str, address: str, port: int) -> Any:
             return HTTPStatus.OK, {"Content-Type": "application/json"}, body
 
         def write_http_response(self, status: Any, headers: Any, body: Any = None) -> None:
-            """Name the backend in every response, rejections included."""
+            """Name the backend in every response, including rejections."""
             headers[NAME_HEADER] = name
             super().write_http_response(status, headers, body)
 

@@ -81,7 +81,7 @@ _SIZES = {
 }
 # https://nginx.org/en/docs/http/ngx_http_core_module.html#large_client_header_buffers
 _NGINX_HEADER_BUFFERS = ("4", "8k")
-_AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
+_AGAIN = "# Used when all others have failed, so no client can take servers away from others by requests that fail."
 _OFFERED = [
     "# HTTP/2 has no Upgrade (RFC 9113 section 8.2.2).",
     "map $server_protocol $websocket_offered {",

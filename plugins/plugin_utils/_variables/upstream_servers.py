@@ -74,8 +74,8 @@ def servers(upstream: Upstream, inventory: Inventory, errors: Errors) -> tuple[S
 
 def group_upstreams(upstreams: t.Iterable[object], inventory: Inventory) -> dict[str, GroupUpstream]:
     """The hosts of each upstream that comes from a group, once for all gateways: to ask for the variables of thousands
-    of hosts takes longer than all else in a check. One with a fault is left out, for each gateway to tell it at its
-    place."""
+    of hosts takes longer than all else in a check. One with an error is left out, and each
+    gateway reports it with its path."""
     found: dict[str, GroupUpstream] = {}
     for given in upstreams:
         if not isinstance(given, t.Mapping) or "group" not in given:

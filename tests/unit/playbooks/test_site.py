@@ -45,11 +45,11 @@ class Fleet:
         self._directory = directory
         self._hosts: dict[str, Variables] = {}
 
-    def add(self, name: str, preflight: Variables = PREFLIGHT, deploy: Variables = DEPLOYED, **own: t.Any) -> None:
+    def add(self, name: str, preflight: Variables | None = None, deploy: Variables | None = None, **own: t.Any) -> None:
         interpreter = self._directory / f"python-{name}"
         interpreter.write_text(INTERPRETER.format(directory=self._directory, name=name))
         interpreter.chmod(0o755)
-        for step, result in (("preflight", preflight), ("transaction", deploy)):
+        for step, result in (("preflight", preflight or PREFLIGHT), ("transaction", deploy or DEPLOYED)):
             (self._directory / f"{step}-{name}.json").write_text(json.dumps(result))
         self._hosts[name] = {
             "ansible_connection": "local",

@@ -61,7 +61,7 @@ def test_a_server_is_printed_with_its_parameters(parameters: dict[str, t.Any], p
     assert f"server b:1{printed};" in sound([upstream(**keys)], [SITE])["upstream_lines"][0]
 
 
-AGAIN = "# Where all have failed: requests of one client that make servers fail take them from nobody else."
+AGAIN = "# Used when all others have failed, so no client can take servers away from others by requests that fail."
 ONE, TWO = "10.0.0.1:1", "10.0.0.2:1"
 
 

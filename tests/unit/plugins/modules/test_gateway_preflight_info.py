@@ -87,6 +87,6 @@ def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Pa
     kept = tmp_path / "kept/127.0.0.1:6455/deployed"
     kept.parent.mkdir(parents=True)
     drained = [{"name": name, "address": address} for name, address in (("b", "b:2"), ("a", "a:1"), ("b", "b:3"))]
-    kept.write_text(json.dumps({"probes": [], "passed": [], "files": [str(path)], "drained": drained}))
+    kept.write_text(json.dumps({"proofs": [], "passed": [], "files": [str(path)], "drained": drained}))
     result = run_module(tmp_path, config_path=str(path), live_address="127.0.0.1:6455")
     assert result["drained"] == ["a", "b"]

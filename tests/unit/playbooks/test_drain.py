@@ -30,8 +30,8 @@ INVENTORY = {
     ("names", "message"),
     [
         ({}, "Set websockets_drain or websockets_undrain to the names of servers or gateways."),
-        ({"drain": "10.0.0.1,10.0.0.3"}, "No server of an upstream and no gateway is called 10.0.0.3."),
-        ({"drain": "10.0.0.1", "undrain": "four"}, "No server of an upstream and no gateway is called four."),
+        ({"drain": "10.0.0.1,10.0.0.3"}, "Neither servers of an upstream nor gateways: 10.0.0.3."),
+        ({"drain": "10.0.0.1", "undrain": "four"}, "Neither servers of an upstream nor gateways: four."),
         ({"drain": "two"}, "two has no websockets_health_path, so load balancers could not see that it is drained."),
     ],
 )

@@ -51,7 +51,7 @@ def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookwo
     assert message.startswith("8 of 12 routes failed their probes.\nLive now: the new configuration. Kept"), message
     assert len(message.splitlines()) < MOST_LINES, message
     assert "- websockets_sites[0].locations[4] (ws.example /plain/): returned 200 OK" in message
-    assert "it speaks plain HTTP there: websocket: false" in message
+    assert "it serves plain HTTP there: set websocket: false" in message
     assert "- websockets_sites[0].locations[5] (ws.example /credentials/): returned 401 Unauthorized" in message
     assert "it requires credentials: set probe.headers" in message
     others = ", ".join(f"websockets_sites[0].locations[{number}]" for number in range(6, 10))

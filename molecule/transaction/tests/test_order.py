@@ -16,7 +16,7 @@ from playbook import Run, site
 
 ADDRESS = "127.0.0.1:6456"
 # The site comes first in the lists of files, and before the upstream by its name.
-SITE, UPSTREAM = "/etc/nginx/conf.d/x-site.conf", "/etc/nginx/conf.d/y-upstream.conf"
+SITE, UPSTREAM_FILE = "/etc/nginx/conf.d/x-site.conf", "/etc/nginx/conf.d/y-upstream.conf"
 STATE = Path("/var/lib/wsfleet-nginx", ADDRESS)
 UPSTREAM = "upstream moved { server 127.0.0.1:9; }\n"
 
@@ -45,7 +45,7 @@ def transaction(bookworm: Gateway, directory: Path, files: Mapping[str, str | No
 @pytest.fixture
 def removed(bookworm: Gateway, tmp_path: Path) -> Iterator[None]:
     yield
-    run = transaction(bookworm, tmp_path, {SITE: None, UPSTREAM: None})
+    run = transaction(bookworm, tmp_path, {SITE: None, UPSTREAM_FILE: None})
     assert not run.failed, run.output
     assert not bookworm.path(str(STATE)).exists()
     # That of the role's own configuration.
@@ -56,15 +56,15 @@ def removed(bookworm: Gateway, tmp_path: Path) -> Iterator[None]:
 def test_an_upstream_comes_before_the_site_that_needs_it_and_never_moves_from_file_to_file(
     bookworm: Gateway, tmp_path: Path
 ) -> None:
-    first = transaction(bookworm, tmp_path, {SITE: configuration(1, passed=False), UPSTREAM: ""})
+    first = transaction(bookworm, tmp_path, {SITE: configuration(1, passed=False), UPSTREAM_FILE: ""})
     assert not first.failed, first.output
-    second = transaction(bookworm, tmp_path, {SITE: configuration(2, passed=True), UPSTREAM: UPSTREAM})
+    second = transaction(bookworm, tmp_path, {SITE: configuration(2, passed=True), UPSTREAM_FILE: UPSTREAM})
     assert not second.failed, second.output
     # Ansible breaks long lines.
-    assert f"wrote {UPSTREAM}, then wrote {SITE}, then reloaded nginx" in " ".join(second.output.split())
-    third = transaction(bookworm, tmp_path, {SITE: configuration(3, passed=True) + UPSTREAM, UPSTREAM: ""})
+    assert f"wrote {UPSTREAM_FILE}, then wrote {SITE}, then reloaded nginx" in " ".join(second.output.split())
+    third = transaction(bookworm, tmp_path, {SITE: configuration(3, passed=True) + UPSTREAM, UPSTREAM_FILE: ""})
     assert third.failed
     assert "these files cannot be applied one at a time; split the change" in third.message(bookworm.name)
     assert bookworm.path(SITE).read_text() == configuration(2, passed=True)
-    assert bookworm.path(UPSTREAM).read_text() == UPSTREAM
+    assert bookworm.path(UPSTREAM_FILE).read_text() == UPSTREAM
     assert bookworm.site("any.example", 6456).request("GET", "/", sock=bookworm.open_socket(6456, "127.0.0.1")).body

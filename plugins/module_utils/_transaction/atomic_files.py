@@ -141,11 +141,15 @@ def described(error: OSError, at: str = "") -> str:
 
 def _reason(error: OSError) -> str:
     if error.errno == errno.EROFS:
-        mount = Path(os.path.realpath(error.filename))
-        while not mount.is_mount():
-            mount = mount.parent
-        return f"{mount} is read-only"
+        directory = Path(os.path.realpath(error.filename))
+        while not directory.is_dir() or (directory != directory.parent and _is_read_only(directory.parent)):
+            directory = directory.parent
+        return f"{directory} is read-only"
     return error.strerror or str(error)
+
+
+def _is_read_only(directory: Path) -> bool:
+    return bool(os.statvfs(directory).f_flag & os.ST_RDONLY)
 
 
 def make_directory(path: Path, mode: int) -> None:

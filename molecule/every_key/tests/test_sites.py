@@ -42,7 +42,7 @@ def frame(kind: int, flags: int, stream: int, content: bytes = b"") -> bytes:
 
 def http2_answer(connection: ssl.SSLSocket, host: str, path: str = "/") -> tuple[dict[str, str], bytes]:
     """The headers and the body of GET over HTTP/2."""
-    asked = {":method": "GET", ":scheme": "https", ":path": path, ":CA": host}
+    asked = {":method": "GET", ":scheme": "https", ":path": path, ":authority": host}
     connection.sendall(PREFACE + frame(4, 0, 0) + frame(1, 5, 1, hpack.Encoder().encode(asked.items())))
     headers: dict[str, str] = {}
     body = b""

@@ -65,7 +65,7 @@ def refusal() -> str:
     assert run.failed
     # One message for all gateways.
     message = run.message("gateway-bullseye")
-    assert "not a key known" not in message
+    assert "unknown key" not in message
     return message
 
 

@@ -21,13 +21,13 @@ def test_the_others_wait_and_the_run_fails_for_the_one_that_is_not_reached(lost:
         try:
             assert out.failed
             assert f"Still open after 1 s, and not closed: 1 connection on {gateways()[0].name}." in out.output
-            assert "It could not be reached" in out.message("lost")
+            assert "This gateway was unreachable" in out.message("lost")
             for gateway in gateways():
                 line = f"server {backend}:3000 max_fails=0 down; # drained: {backend}"
                 assert line in gateway.path(gateway.configuration).read_text()
         finally:
             back = drain(lost, websockets_undrain=backend)
         assert back.failed
-        assert "It could not be reached" in back.message("lost")
+        assert "This gateway was unreachable" in back.message("lost")
         assert echoes(connection)
     assert [gateway.path(gateway.configuration).read_bytes() for gateway in gateways()] == before

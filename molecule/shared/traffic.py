@@ -134,7 +134,7 @@ class Traffic:
         try:
             asyncio.run(self._attend())
         except Exception as error:
-            self._tell(f"the clients' own fault: {error!r}")
+            self._tell(f"an error of the test's clients: {error!r}")
 
     async def _attend(self) -> None:
         turns = asyncio.Semaphore(OPENED_AT_ONCE)

@@ -109,7 +109,7 @@ VARIABLES = {
         default=None,
         type="str",
         version_added="0.5.0",
-        see="Taking out",
+        see="Draining",
     ),
     "websockets_health_wait": Key(
         values.seconds,
@@ -127,7 +127,7 @@ VARIABLES = {
         "A server is a host of an upstream's group, or the host of an address, with its port or without.",
         default=[],
         version_added="0.5.0",
-        see="Taking out",
+        see="Draining",
     ),
     "websockets_undrain": Key(
         values.machines,

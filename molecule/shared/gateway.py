@@ -195,7 +195,7 @@ class Gateway:
     @property
     def fingerprint(self) -> str:
         """Which configuration nginx serves, in its own words."""
-        inside = self.open_socket(6455, "127.0.0.1")
+        inside = self.open_socket(488, "127.0.0.1")
         return self.request("GET", "/", sock=inside).body.decode().strip()
 
     def echoes(self, path: str = "/") -> bool:

@@ -261,7 +261,7 @@ EXAMPLES = r"""
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
         content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
-    live_address: 127.0.0.1:6455
+    live_address: 127.0.0.1:488
     probes:
       - site: ws.serverlab.ca
         path: /
@@ -278,19 +278,19 @@ EXAMPLES = r"""
     secrets:
       - path: /etc/nginx/conf.d/00-websockets.pem
         content: "{{ vaulted_certificate_chain }}{{ vaulted_key }}"
-    live_address: 127.0.0.1:6455
+    live_address: 127.0.0.1:488
 
 - name: Remove the gateway's file
   wsfleet.nginx.config_transaction:
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
         state: absent
-    live_address: 127.0.0.1:6455
+    live_address: 127.0.0.1:488
 
 - name: Roll back the last deploy
   wsfleet.nginx.config_transaction:
     state: previous
-    live_address: 127.0.0.1:6455
+    live_address: 127.0.0.1:488
 """
 
 RETURN = r"""

@@ -55,7 +55,7 @@ seealso:
 EXAMPLES = r"""
 - name: Probe a route, and each of its servers directly
   wsfleet.nginx.gateway_probe_info:
-    live_address: 127.0.0.1:6455
+    live_address: 127.0.0.1:488
     config_path: /etc/nginx/conf.d/00-websockets.conf
     probes:
       - at: websockets_sites[0].locations[0]

@@ -102,7 +102,7 @@ def variables(where: str) -> Variables:
     """The variables of a gateway, given its address."""
     return {
         "websockets_capacity": CAPACITY,
-        "websockets_status_listen": f"{where}:6455",
+        "websockets_status_listen": f"{where}:488",
         "websockets_upstreams": [{"name": "ws-backend", "group": "ws_backends", "port": BACKEND_PORT}],
         "websockets_sites": [
             {

@@ -54,7 +54,7 @@ SHARED = [
     "proxy_buffer_size 36k;",
     "proxy_buffers 4 36k;",
 ]
-STATUS = {"address": "127.0.0.1:6455", "at": "websockets_status_listen"}
+STATUS = {"address": "127.0.0.1:488", "at": "websockets_status_listen"}
 
 
 class Block(t.TypedDict):

@@ -300,7 +300,7 @@ def gateways(draw: st.DrawFn, nginx: Version = OLDEST) -> Variables:
         ],
         "websockets_nginx_version": ".".join(map(str, nginx)),
         "websockets_openssl_version": draw(st.sampled_from([None, OPENSSL.get(nginx)])),
-        "websockets_status_listen": draw(st.sampled_from(["127.0.0.1:6455", "[::1]:7000"])),
+        "websockets_status_listen": draw(st.sampled_from(["127.0.0.1:488", "[::1]:7000"])),
         "websockets_capacity": draw(st.sampled_from([1, 100_000])),
         "websockets_health_path": draw(st.sampled_from([None, "/healthz"])),
     }

@@ -23,7 +23,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import Transaction
 
-ADDRESS = "127.0.0.1:6455"
+ADDRESS = "127.0.0.1:488"
 MASTER = 4711
 
 

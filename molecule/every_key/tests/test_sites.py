@@ -187,7 +187,7 @@ def test_the_live_configuration_tells_which_one_it_is_at_the_given_address(gatew
     assert re.fullmatch("[0-9a-f]{64}", fingerprint)
     assert fingerprint in gateway.console.file(gateway.configuration).content_string
     with pytest.raises(ConnectionRefusedError):
-        gateway.open_socket(6455, source="127.0.0.1")
+        gateway.open_socket(488, source="127.0.0.1")
 
 
 def test_an_open_websocket_survives_a_reload(gateway: Gateway) -> None:

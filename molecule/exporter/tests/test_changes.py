@@ -51,7 +51,7 @@ def test_a_change_restarts_it_where_it_is_to_listen() -> None:
 
 @pytest.mark.usefixtures("restored")
 def test_an_nginx_without_the_page_fails_the_run() -> None:
-    ended = run(exporter_scrape_uri="http://127.0.0.1:6455/no-such-page")
+    ended = run(exporter_scrape_uri="http://127.0.0.1:488/no-such-page")
     assert ended.failed
     assert "Wait for nginx's metrics" in ended.output
 

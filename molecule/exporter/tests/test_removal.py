@@ -13,7 +13,7 @@ from playbook import Run
 from waiting import wait_until
 
 PACKAGE = "prometheus-nginx-exporter"
-OWN = "--web.listen-address=127.0.0.1:9200 --nginx.scrape-uri=http://127.0.0.1:6455/stub_status"
+OWN = "--web.listen-address=127.0.0.1:9200 --nginx.scrape-uri=http://127.0.0.1:488/stub_status"
 TRACES = (
     "find /etc /usr /var /run -xdev \\( -path /var/log -o -path /var/lib/apt -o -path /var/cache \\) -prune"
     " -o -name '*nginx-exporter*' -print -o -name '*wsfleet-exporter*' -print"

@@ -18,7 +18,7 @@ SITE = {"server_name": "ws.serverlab.ca", "listen": 8080, "locations": [LOCATION
 SERVED = {"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]}
 
 FILE = "/etc/nginx/conf.d/00-websockets.conf"
-STATE = f"cat {FILE}; curl --silent http://127.0.0.1:6455/"
+STATE = f"cat {FILE}; curl --silent http://127.0.0.1:488/"
 
 NOTHING = "0" * 64
 

@@ -40,7 +40,7 @@ CONFIGURATIONS = [
 ]
 # Nothing listens there, so that it is rolled back.
 BAD = {"websockets_upstreams": [{"name": "echo", "servers": ["server01:3999"]}], "websockets_capacity": 5000}
-JOURNAL = "/var/lib/wsfleet-nginx/127.0.0.1:6455/journal"
+JOURNAL = "/var/lib/wsfleet-nginx/127.0.0.1:488/journal"
 BAD_PROGRAM = "/root/deploy-bad.py"
 SENT = "find /root/.ansible/tmp -name AnsiballZ_config_transaction.py"
 

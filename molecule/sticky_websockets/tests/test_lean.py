@@ -117,6 +117,6 @@ def test_a_websocket_leaves_one_line_when_it_is_closed_and_no_token_in_it(gatewa
 
 
 def test_nginxs_counters_are_on_the_local_address_alone(gateway: Gateway) -> None:
-    local = gateway.request("GET", "/stub_status", sock=gateway.open_socket(6455, "127.0.0.1"))
+    local = gateway.request("GET", "/stub_status", sock=gateway.open_socket(488, "127.0.0.1"))
     assert b"Active connections:" in local.body
     assert b"Active connections:" not in gateway.request("GET", "/stub_status").body

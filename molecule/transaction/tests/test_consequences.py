@@ -149,7 +149,7 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
         assert not bookworm.path(path).exists()
     assert bookworm.run("systemctl show nginx --property DropInPaths").strip() == "DropInPaths="
     assert theirs.request("GET", "/").body == b"theirs"
-    for port in (bookworm.port, 6455):
+    for port in (bookworm.port, 488):
         with pytest.raises(ConnectionRefusedError):
             bookworm.open_socket(port, "127.0.0.1")
 

@@ -21,7 +21,7 @@ from playbook import Run, site
 (SITE,) = group_variables()["websockets_sites"]
 ELSEWHERE = "elsewhere.example"
 pytestmark = pytest.mark.usefixtures("restored")
-DEPLOYED = "/var/lib/wsfleet-nginx/127.0.0.1:6455/deployed"
+DEPLOYED = "/var/lib/wsfleet-nginx/127.0.0.1:488/deployed"
 # What is said of a new route to each upstream.
 SOCKET_IO = "set probe.path, such as /{}/socket.io/?EIO=4&transport=websocket"
 SAID = {

@@ -119,7 +119,7 @@ def loopback(value: object, path: str, errors: Errors) -> Address | None:
     address = None if given is None else _address(given, path, errors)
     if address is None or is_loopback(address.host):
         return address
-    errors.add(path, f"{shown(given)} is not a loopback address, such as 127.0.0.1:6455")
+    errors.add(path, f"{shown(given)} is not a loopback address, such as 127.0.0.1:488")
     return None
 
 

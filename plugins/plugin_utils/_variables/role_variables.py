@@ -183,8 +183,9 @@ VARIABLES = {
     "websockets_status_listen": Key(
         addresses.loopback,
         "The address of the loopback interface at which nginx reports which configuration is live. No site may use its "
-        "port.",
-        default="127.0.0.1:6455",
+        "port.\n"
+        "Any local user can take a port above 1023 while nginx is stopped, and nginx then does not start.",
+        default="127.0.0.1:488",
         type="str",
     ),
     "websockets_config_path": Key(

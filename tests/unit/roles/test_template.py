@@ -71,7 +71,7 @@ def test_nginx_reads_the_first_founding_configuration_as_it_was_meant(tmp_path: 
     assert headers["Upgrade"] == "$websocket_upgrade"
     assert headers["Connection"] == "$websocket_connection"
     assert named(every["block"], "proxy_set_header") == []
-    assert named(live["block"], "listen")[0]["args"] == ["127.0.0.1:6455"]
+    assert named(live["block"], "listen")[0]["args"] == ["127.0.0.1:488"]
 
 
 def test_the_fingerprint_is_that_of_everything_above_it(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return made
 
 
-NAME = "127.0.0.1:6455"
+NAME = "127.0.0.1:488"
 
 
 @pytest.fixture

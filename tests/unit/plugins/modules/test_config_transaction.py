@@ -46,7 +46,7 @@ config_transaction.main()
 
 def run_module(tmp_path: Path, **options: Any) -> tuple[dict[str, Any], str]:
     """The result, and everything that was printed or logged."""
-    done = run(tmp_path, ["-c", PROGRAM], {"live_address": "127.0.0.1:6455", **options})
+    done = run(tmp_path, ["-c", PROGRAM], {"live_address": "127.0.0.1:488", **options})
     return json.loads(done.stdout), done.stdout + done.stderr
 
 
@@ -103,7 +103,7 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     given: Any = SimpleNamespace(params={"listening": listening, "drained": drained})
     recorded = config_transaction.recorded(given, None)
     assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
-    kept = journal.Journal("127.0.0.1:6455", tmp_path / "kept")
+    kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     own = {tmp_path / "a.conf": content("# a\n")}
     atomic_files.write(tmp_path / "a.conf", content("# a\n"))

@@ -78,15 +78,15 @@ def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_
 
 
 def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    message = run_module(tmp_path, config_path=str(tmp_path), live_address="127.0.0.1:6455")["msg"]
+    message = run_module(tmp_path, config_path=str(tmp_path), live_address="127.0.0.1:488")["msg"]
     assert message == f"{HEAD}cannot read {tmp_path}: Is a directory"
 
 
 def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Path) -> None:
     path = tmp_path / "00-websockets.conf"
-    kept = tmp_path / "kept/127.0.0.1:6455/deployed"
+    kept = tmp_path / "kept/127.0.0.1:488/deployed"
     kept.parent.mkdir(parents=True)
     drained = [{"name": name, "address": address} for name, address in (("b", "b:2"), ("a", "a:1"), ("b", "b:3"))]
     kept.write_text(json.dumps({"proofs": [], "passed": [], "files": [str(path)], "drained": drained}))
-    result = run_module(tmp_path, config_path=str(path), live_address="127.0.0.1:6455")
+    result = run_module(tmp_path, config_path=str(path), live_address="127.0.0.1:488")
     assert result["drained"] == ["a", "b"]

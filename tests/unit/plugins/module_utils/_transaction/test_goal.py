@@ -13,7 +13,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal im
 ROOT = Path("/etc/nginx")
 CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / "00-websockets.a.example.pem"
 HOST_FILE = ROOT / "nginx.conf"
-ADDRESS = "127.0.0.1:6455"
+ADDRESS = "127.0.0.1:488"
 
 
 def content(text: str) -> atomic_files.Content:

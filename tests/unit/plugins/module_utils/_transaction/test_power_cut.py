@@ -320,7 +320,7 @@ def test_the_next_run_can_put_everything_back(tmp_path: Path, lost: Lost) -> Non
         assert host.now == host.whole(host.before)
         assert host.kept.unfinished() is None
         # A journal that was never begun is replaced by the next one, and nobody reads it.
-        names = ("kept/.nginx.conf.new", "kept/127.0.0.1:6455/.journal.new", "kept/127.0.0.1:6455/.deployed.new")
+        names = ("kept/.nginx.conf.new", "kept/127.0.0.1:488/.journal.new", "kept/127.0.0.1:488/.deployed.new")
         assert set(host.left_over) <= set(names)
 
 

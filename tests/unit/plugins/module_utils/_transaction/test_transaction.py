@@ -108,7 +108,7 @@ def test_a_journal_that_has_no_room_is_named_and_nothing_is_changed(
     monkeypatch.setattr(os, "fsync", full_disk("/.journal.new"))
     with pytest.raises(TransactionError) as raised:
         host.deploy(host.after)
-    path = f"{host.root}/kept/127.0.0.1:6455/journal"
+    path = f"{host.root}/kept/127.0.0.1:488/journal"
     assert str(raised.value) == f"cannot write {path}: No space left on device; nothing was changed"
     assert_nothing_is_left(host)
 
@@ -120,7 +120,7 @@ def test_a_record_that_has_no_room_is_named_and_the_next_run_completes_the_deplo
         patch.setattr(os, "fsync", full_disk("/.deployed.new"))
         with pytest.raises(TransactionError) as raised:
             host.deploy(host.after)
-    path = f"{host.root}/kept/127.0.0.1:6455/deployed"
+    path = f"{host.root}/kept/127.0.0.1:488/deployed"
     assert str(raised.value) == (
         f"nginx serves the new configuration, but cannot write {path}: No space left on device; "
         "the next run completes this deploy"
@@ -146,8 +146,8 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
     ("found", "words"),
     [
         ([programs.Program(12, "nginx")], "nginx runs, but its process id is not in None"),
-        ([programs.Program(12, "ssh")], "127.0.0.1:6455 answers, but no nginx runs: ssh (pid 12) holds it"),
-        ([], "127.0.0.1:6455 answers, but no nginx runs: a program that is not visible from here holds it"),
+        ([programs.Program(12, "ssh")], "127.0.0.1:488 answers, but no nginx runs: ssh (pid 12) holds it"),
+        ([], "127.0.0.1:488 answers, but no nginx runs: a program that is not visible from here holds it"),
     ],
 )
 def test_who_answers_where_no_master_is_known_is_named(

@@ -110,7 +110,7 @@ ALIKE = ("    server_name a.example;", "    # server {", "    location / {", "  
         ("    location = /only {", f"{SITES}[1].locations[1]"),
         (f"        c_{BAD}", f"{SITES}[1].locations[1].directives"),
         ("    location = /healthz {", "websockets_health_path"),
-        ("    listen 127.0.0.1:6455;", "websockets_status_listen"),
+        ("    listen 127.0.0.1:488;", "websockets_status_listen"),
         ("        stub_status;", "websockets_status_listen"),
     ],
 )

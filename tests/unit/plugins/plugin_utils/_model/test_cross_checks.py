@@ -242,8 +242,8 @@ def test_what_was_refused_once_although_nginx_takes_it() -> None:
 
 
 def test_no_site_has_the_port_of_the_status() -> None:
-    assert errors_of([UPSTREAM], [site(listen=[80, 6455])]) == [
-        "websockets_sites[0].listen: 6455 conflicts with websockets_status_listen, which has the same port"
+    assert errors_of([UPSTREAM], [site(listen=[80, 488])]) == [
+        "websockets_sites[0].listen: 488 conflicts with websockets_status_listen, which has the same port"
     ]
 
 

@@ -217,7 +217,7 @@ def test_an_unused_upstream_is_a_warning() -> None:
     assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
 
 
-@pytest.mark.parametrize("listen", ["127.0.0.1:6455", "[::1]:6455", "127.0.0.2:80"])
+@pytest.mark.parametrize("listen", ["127.0.0.1:488", "[::1]:488", "127.0.0.2:80"])
 def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
     model, errors = check([UPSTREAM], [SITE], listen)
     assert errors == []
@@ -228,11 +228,11 @@ def test_the_status_is_told_on_the_loopback_interface(listen: str) -> None:
 @pytest.mark.parametrize(
     ("listen", "error"),
     [
-        (6455, "must be a string, not an integer (6455)"),
-        ("6455", "'6455' is not a loopback address, such as 127.0.0.1:6455"),
-        ("192.0.2.1:80", "'192.0.2.1:80' is not a loopback address, such as 127.0.0.1:6455"),
-        ("localhost:80", "'localhost:80' is not a loopback address, such as 127.0.0.1:6455"),
-        ("unix:/run/x", "'unix:/run/x' is not a loopback address, such as 127.0.0.1:6455"),
+        (488, "must be a string, not an integer (488)"),
+        ("488", "'488' is not a loopback address, such as 127.0.0.1:488"),
+        ("192.0.2.1:80", "'192.0.2.1:80' is not a loopback address, such as 127.0.0.1:488"),
+        ("localhost:80", "'localhost:80' is not a loopback address, such as 127.0.0.1:488"),
+        ("unix:/run/x", "'unix:/run/x' is not a loopback address, such as 127.0.0.1:488"),
     ],
 )
 def test_the_status_is_told_nowhere_else(listen: t.Any, error: str) -> None:
@@ -325,7 +325,7 @@ def test_two_gateways_can_stand_in_one_nginx() -> None:
         lines += [line for block in model["admission"] for line in block] + model["http"]
         return set(pattern.findall("\n".join(lines)))
 
-    first, second = names("127.0.0.1:6455"), names("127.0.0.1:7000")
+    first, second = names("127.0.0.1:488"), names("127.0.0.1:7000")
     assert len(first) == len(second) == 10
     assert first.isdisjoint(second)
 

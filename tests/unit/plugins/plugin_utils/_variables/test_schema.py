@@ -341,7 +341,7 @@ def test_a_slip_in_the_name_of_a_variable_is_no_default() -> None:
         "websockets_upstreams": [UPSTREAM],
         "websockets_site": [SITE],
         "websockets_sites": [],
-        "websockets_status_listen": "127.0.0.1:6455",
+        "websockets_status_listen": "127.0.0.1:488",
     }
     assert gateway_model(variables, INVENTORY, errors) is None
     assert errors.lines == ["websockets_site: unknown variable (did you mean 'websockets_sites'?)"]

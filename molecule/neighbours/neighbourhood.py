@@ -35,10 +35,16 @@ def answers(gateway: Gateway) -> Answers:
     return found
 
 
-def before(gateway: Gateway) -> Answers:
-    """The answers before the first deploy."""
-    kept: Answers = json.loads(_kept(gateway).read_text())
-    return kept
+def changed(gateway: Gateway) -> dict[str, tuple[str, str]]:
+    """What neighbours answered before the first deploy and answer now, where that differs."""
+    before: Answers = json.loads(_kept(gateway).read_text())
+    now = answers(gateway)
+    # Where nobody listened, nobody is to miss an answer.
+    return {
+        question: (answer, now[question])
+        for question, answer in before.items()
+        if answer not in (now[question], ConnectionRefusedError.__name__)
+    }
 
 
 def _kept(gateway: Gateway) -> Path:

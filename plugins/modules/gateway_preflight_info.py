@@ -17,6 +17,12 @@ description:
     listens on, and names of backends that the host cannot resolve. With any of them nginx would not start, or would
     keep serving the earlier configuration.
 options:
+  hashes:
+    description:
+      - The sizes that the configuration needs, by the names of the directives, such as V(map_hash_bucket_size).
+    type: dict
+    default: {}
+    version_added: 0.8.0
   listening:
     description: The addresses that nginx will listen on.
     type: list
@@ -53,6 +59,73 @@ options:
         required: true
       at:
         description: The path of its variable, such as V(websockets_sites[0].listen), for the message.
+        type: str
+        required: true
+  servers:
+    description:
+      - The servers of the configuration, to find what they share with other sites of the host. Needs O(config_path).
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.8.0
+    suboptions:
+      at:
+        description: The path of its variable, for messages.
+        type: str
+        required: true
+      names:
+        description: Its names.
+        type: list
+        elements: str
+        default: []
+      listens:
+        description: Its addresses.
+        type: list
+        elements: dict
+        required: true
+        suboptions:
+          address:
+            description: The address, as O(listening[].address).
+            type: str
+            required: true
+          default:
+            description: Whether the server is to be the default one of the address.
+            type: bool
+            default: false
+          http2:
+            description: Whether it speaks HTTP/2.
+            type: bool
+            default: false
+          options:
+            description: The options of the socket.
+            type: list
+            elements: str
+            default: []
+          proxy_protocol:
+            description: Whether it expects the PROXY protocol.
+            type: bool
+            default: false
+          ssl:
+            description: Whether it speaks TLS.
+            type: bool
+            default: false
+  upstreams:
+    description: The upstreams of the configuration, whose names must not be those of others on the host.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.8.0
+    suboptions:
+      at:
+        description: The path of its variable, for messages.
+        type: str
+        required: true
+      name:
+        description: Its name.
+        type: str
+        required: true
+      zone:
+        description: The name of its zone.
         type: str
         required: true
 extends_documentation_fragment:
@@ -96,6 +169,34 @@ drained:
   returned: always
   sample: [server02]
   version_added: 0.5.0
+neighbours:
+  description: What the configuration has to do differently for the other sites of the host; empty without any.
+  type: dict
+  returned: always
+  version_added: 0.8.0
+  contains:
+    defaults:
+      description: The addresses of O(servers) whose default server is another site's.
+      type: list
+      elements: str
+    hashes:
+      description: Those of O(hashes) that the host has enough of.
+      type: list
+      elements: str
+    options:
+      description: The addresses of O(servers) whose sockets have options in another file.
+      type: list
+      elements: str
+    path:
+      description:
+        - The file to write in place of O(config_path), which nginx would read before a server that is the default one
+          of its address only because it comes first. V(null) if O(config_path) suits.
+      type: str
+      sample: /etc/nginx/sites-enabled/zz-websockets.conf
+    warnings:
+      description: What is allowed but usually a mistake.
+      type: list
+      elements: str
 """
 
 import os
@@ -104,7 +205,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
+    binary,
+    neighbours,
+    processes,
+    sharing,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
 
@@ -132,9 +238,45 @@ def drained(live_address: str | None, config_path: str | None) -> list[str] | No
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
+def shared(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing:
+    """What concerns the gateway of the other sites of the host."""
+    if not params["servers"] or not params["config_path"]:
+        return sharing.Sharing()
+    path, kept = Path(params["config_path"]), journal.Journal(params["live_address"])
+    kept.take_over([path])
+    others = neighbours.Neighbours(build.configuration, [path, *map(Path, kept.deployed().files)])
+    wanted = sharing.Wanted(path, params["servers"], params["upstreams"], params["hashes"])
+    return sharing.found(others, wanted, build.version, kept.others())
+
+
 def main() -> None:
+    listen = {
+        "address": {"type": "str", "required": True},
+        "default": {"type": "bool", "default": False},
+        "http2": {"type": "bool", "default": False},
+        "options": {"type": "list", "elements": "str", "default": []},
+        "proxy_protocol": {"type": "bool", "default": False},
+        "ssl": {"type": "bool", "default": False},
+    }
     module = AnsibleModule(
         argument_spec={
+            "hashes": {"type": "dict", "default": {}},
+            "servers": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "at": {"type": "str", "required": True},
+                    "names": {"type": "list", "elements": "str", "default": []},
+                    "listens": {"type": "list", "elements": "dict", "required": True, "options": listen},
+                },
+            },
+            "upstreams": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {name: {"type": "str", "required": True} for name in ("at", "name", "zone")},
+            },
             "listening": {
                 "type": "list",
                 "elements": "dict",
@@ -154,9 +296,11 @@ def main() -> None:
         supports_check_mode=True,
     )
     found = list(errors(module.params["listening"], module.params["names"]))
-    build, names = None, None
+    build, names, beside = None, None, sharing.Sharing()
     try:
         build = binary.installed() if binary.find_binary() else None
+        beside = shared(build, module.params) if build else beside
+        found += beside.errors
         names = None if found else drained(module.params["live_address"], module.params["config_path"])
     except binary.NginxError as error:
         found.append(str(error))
@@ -171,6 +315,7 @@ def main() -> None:
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
         drained=names,
+        neighbours=beside.as_dict(),
     )
 
 

@@ -142,6 +142,15 @@ class Journal:
                 self._own = found
                 return
 
+    def others(self) -> dict[str, str]:
+        """The files of other configurations on this host, each with the address where that returns its fingerprint."""
+        found = {}
+        for directory in self.directory.iterdir() if self.directory.is_dir() else ():
+            if directory.is_dir() and directory.name != self._own.name:
+                other = Journal(directory.name, self.directory)
+                found.update(dict.fromkeys(other.deployed().files, other.live_address))
+        return found
+
     def unfinished(self) -> Entry | None:
         """The deploy that was begun and not completed."""
         return _entry(self._journal)

@@ -161,7 +161,7 @@ def test_a_file_has_its_order_before_it_exists(tmp_path: Path) -> None:
 
 def place(found: Neighbours, root: Path) -> str | None:
     path = found.place_after(found.servers[-1].at.order, "websockets.conf")
-    return path and str(path.relative_to(root))
+    return str(path.relative_to(root)) if path else None
 
 
 def test_the_place_after_others(tmp_path: Path) -> None:

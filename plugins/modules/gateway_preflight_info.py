@@ -244,9 +244,12 @@ def shared(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharin
         return sharing.Sharing()
     path, kept = Path(params["config_path"]), journal.Journal(params["live_address"])
     kept.take_over([path])
-    others = neighbours.Neighbours(build.configuration, [path, *map(Path, kept.deployed().files)])
+    gateways = {file: other.live_address for other in kept.others() for file in other.files}
+    # After its record was lost, too.
+    moved = [file for file in build.root.glob(f"*/*{sharing.moved_name(path)}.*") if str(file) not in gateways]
+    others = neighbours.Neighbours(build.configuration, [path, *moved, *map(Path, kept.deployed().files)])
     wanted = sharing.Wanted(path, params["servers"], params["upstreams"], params["hashes"])
-    return sharing.found(others, wanted, build.version, kept.others())
+    return sharing.found(others, wanted, build.version, gateways)
 
 
 def main() -> None:

@@ -136,15 +136,15 @@ class Neighbours:
         return min(found, default=None)
 
     def place_after(self, order: int, name: str) -> Path | None:
-        """A path for a file, called like this one, that nginx reads after that."""
+        """A path for a file of this name, and if need be more of its first letter, that nginx reads after that."""
         for include in reversed(self.includes):
             directory, pattern = os.path.split(include.pattern)
             if glob.has_magic(directory) or self.root not in Path(directory, "file").parents:
                 continue
-            # The suffix is the pattern's, as in *.vhost.
-            stem, suffix = Path(name).stem, pattern.rpartition("*")[2] or Path(name).suffix
-            for letters in range(2, 10):
-                path = Path(directory, f"{'z' * letters}-{stem}{suffix}")
+            # As in *.vhost.
+            suffix = pattern.rpartition("*")[2] or ".conf"
+            for more in range(8):
+                path = Path(directory, f"{name[0] * more}{name}{suffix}")
                 found = include.order_of(path)
                 if found is not None and found >= order and str(path) not in self.files:
                     return path

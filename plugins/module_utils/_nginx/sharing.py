@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import re
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.neighbours im
 _ANY = ("0.0.0.0", "[::]")
 # Since then http2 is a matter of each server, and not of an address.
 _HTTP2_OF_SERVERS = [1, 25, 1]
-_NUMBER_AT_FRONT = re.compile(r"^00-")
 
 
 @dataclass
@@ -126,7 +124,8 @@ def _check_address(
         if server.at.file in others:
             sharing.errors.append(
                 f"{own.place}: {own.text} is already used by another gateway of this host, in {listen.at} "
-                f"(websockets_status_listen {others[server.at.file]}); set another address, or make one gateway of both"
+                f"(websockets_status_listen: {others[server.at.file]}); set another address, or make one gateway of "
+                "both"
             )
             return True
         if server.kind != "http" or own.at.endswith("_listen"):
@@ -231,18 +230,23 @@ def _check_shared_names(neighbours: Neighbours, wanted: Wanted, sharing: Sharing
             sharing.errors.append(f"{at}: '{upstream['zone']}' is already a zone at {place}; set another zone or name")
 
 
+def moved_name(usual: Path) -> str:
+    """The name of a file that is to come late, without what follows its last dot; that of the default is shorter."""
+    return f"zz-{'websockets' if usual.name == '00-websockets.conf' else usual.stem}"
+
+
 def _place(neighbours: Neighbours, usual: Path, implicit: t.Mapping[str, Place], sharing: Sharing) -> None:
     """A file after the servers that are the default ones only because nginx reads them first."""
     last = max(implicit.values(), key=lambda place: place.order, default=None)
     now = neighbours.order_of(usual)
     if last is None or now is None or now >= last.order:
         return
-    found = neighbours.place_after(last.order, _NUMBER_AT_FRONT.sub("", usual.name))
+    found = neighbours.place_after(last.order, moved_name(usual))
     if found:
         sharing.path = str(found)
         return
     for address, place in implicit.items():
-        if place.order > now and not neighbours.place_after(place.order, usual.name):
+        if place.order > now and not neighbours.place_after(place.order, moved_name(usual)):
             sharing.errors.append(
                 f"websockets_sites: the server at {place} is the default one of {address} only because it comes first, "
                 "and no include of the http block can read the gateway's file after it: add default_server to its "

@@ -142,15 +142,6 @@ class Journal:
                 self._own = found
                 return
 
-    def others(self) -> dict[str, str]:
-        """The files of other configurations on this host, each with the address where that returns its fingerprint."""
-        found = {}
-        for directory in self.directory.iterdir() if self.directory.is_dir() else ():
-            if directory.is_dir() and directory.name != self._own.name:
-                other = Journal(directory.name, self.directory)
-                found.update(dict.fromkeys(other.deployed().files, other.live_address))
-        return found
-
     def unfinished(self) -> Entry | None:
         """The deploy that was begun and not completed."""
         return _entry(self._journal)
@@ -224,6 +215,14 @@ class Journal:
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
+
+    def others(self) -> list[Deployed]:
+        """The other configurations on this host, unless their files were removed by hand."""
+        if not self.directory.is_dir():
+            return []
+        names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
+        found = [Journal(name, self.directory).deployed() for name in names]
+        return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
 
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""

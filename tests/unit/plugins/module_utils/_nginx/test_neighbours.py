@@ -160,7 +160,7 @@ def test_a_file_has_its_order_before_it_exists(tmp_path: Path) -> None:
 
 
 def place(found: Neighbours, root: Path) -> str | None:
-    path = found.place_after(found.servers[-1].at.order, "websockets.conf")
+    path = found.place_after(found.servers[-1].at.order, "zz-websockets")
     return str(path.relative_to(root)) if path else None
 
 

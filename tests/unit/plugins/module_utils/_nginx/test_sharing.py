@@ -197,8 +197,8 @@ ERRORS = [
         "server { listen 80; }",
         ["80"],
         {"others": {"app": "127.0.0.1:489"}},
-        f"{AT}: 80 is already used by another gateway of this host, in app:1 (websockets_status_listen 127.0.0.1:489); "
-        "set another address, or make one gateway of both",
+        f"{AT}: 80 is already used by another gateway of this host, in app:1 "
+        "(websockets_status_listen: 127.0.0.1:489); set another address, or make one gateway of both",
         id="another gateway",
     ),
     pytest.param(

@@ -142,8 +142,9 @@ _value:
       description: Each host C(name) that the gateway has to resolve, and the path of its variable, C(at).
       type: list
       elements: dict
-    preflight:
-      description: Options of M(wsfleet.nginx.gateway_preflight_info), by name - C(servers), C(upstreams), C(hashes).
+    compared:
+      description: What other sites of the host may have too, as option C(compared) of
+        M(wsfleet.nginx.gateway_preflight_info).
       type: dict
       version_added: 0.8.0
     probes:

@@ -17,12 +17,6 @@ description:
     listens on, and names of backends that the host cannot resolve. With any of them nginx would not start, or would
     keep serving the earlier configuration.
 options:
-  hashes:
-    description:
-      - The sizes that the configuration needs, by the names of the directives, such as V(map_hash_bucket_size).
-    type: dict
-    default: {}
-    version_added: 0.8.0
   listening:
     description: The addresses that nginx will listen on.
     type: list
@@ -61,74 +55,8 @@ options:
         description: The path of its variable, such as V(websockets_sites[0].listen), for the message.
         type: str
         required: true
-  servers:
-    description:
-      - The servers of the configuration, to find what they share with other sites of the host. Needs O(config_path).
-    type: list
-    elements: dict
-    default: []
-    version_added: 0.8.0
-    suboptions:
-      at:
-        description: The path of its variable, for messages.
-        type: str
-        required: true
-      names:
-        description: Its names.
-        type: list
-        elements: str
-        default: []
-      listens:
-        description: Its addresses.
-        type: list
-        elements: dict
-        required: true
-        suboptions:
-          address:
-            description: The address, as O(listening[].address).
-            type: str
-            required: true
-          default:
-            description: Whether the server is to be the default one of the address.
-            type: bool
-            default: false
-          http2:
-            description: Whether it speaks HTTP/2.
-            type: bool
-            default: false
-          options:
-            description: The options of the socket.
-            type: list
-            elements: str
-            default: []
-          proxy_protocol:
-            description: Whether it expects the PROXY protocol.
-            type: bool
-            default: false
-          ssl:
-            description: Whether it speaks TLS.
-            type: bool
-            default: false
-  upstreams:
-    description: The upstreams of the configuration, whose names must not be those of others on the host.
-    type: list
-    elements: dict
-    default: []
-    version_added: 0.8.0
-    suboptions:
-      at:
-        description: The path of its variable, for messages.
-        type: str
-        required: true
-      name:
-        description: Its name.
-        type: str
-        required: true
-      zone:
-        description: The name of its zone.
-        type: str
-        required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
 seealso:
@@ -176,15 +104,15 @@ neighbours:
   version_added: 0.8.0
   contains:
     defaults:
-      description: The addresses of O(servers) whose default server is another site's.
+      description: The addresses of O(compared.servers) whose default server is another site's.
       type: list
       elements: str
     hashes:
-      description: Those of O(hashes) that the host has enough of.
+      description: Those of O(compared.hashes) that the host has enough of.
       type: list
       elements: str
     options:
-      description: The addresses of O(servers) whose sockets have options in another file.
+      description: The addresses of O(compared.servers) whose sockets have options in another file.
       type: list
       elements: str
     path:
@@ -205,13 +133,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
-    binary,
-    neighbours,
-    processes,
-    sharing,
-)
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, other_sites
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -238,48 +161,10 @@ def drained(live_address: str | None, config_path: str | None) -> list[str] | No
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
-def shared(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing:
-    """What concerns the gateway of the other sites of the host."""
-    if not params["servers"] or not params["config_path"]:
-        return sharing.Sharing()
-    path, kept = Path(params["config_path"]), journal.Journal(params["live_address"])
-    kept.take_over([path])
-    gateways = {file: other.live_address for other in kept.others() for file in other.files}
-    # After its record was lost, too.
-    moved = [file for file in build.root.glob(f"*/*{sharing.moved_name(path)}.*") if str(file) not in gateways]
-    others = neighbours.Neighbours(build.configuration, [path, *moved, *map(Path, kept.deployed().files)])
-    wanted = sharing.Wanted(path, params["servers"], params["upstreams"], params["hashes"])
-    return sharing.found(others, wanted, build.version, gateways)
-
-
 def main() -> None:
-    listen = {
-        "address": {"type": "str", "required": True},
-        "default": {"type": "bool", "default": False},
-        "http2": {"type": "bool", "default": False},
-        "options": {"type": "list", "elements": "str", "default": []},
-        "proxy_protocol": {"type": "bool", "default": False},
-        "ssl": {"type": "bool", "default": False},
-    }
     module = AnsibleModule(
         argument_spec={
-            "hashes": {"type": "dict", "default": {}},
-            "servers": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {
-                    "at": {"type": "str", "required": True},
-                    "names": {"type": "list", "elements": "str", "default": []},
-                    "listens": {"type": "list", "elements": "dict", "required": True, "options": listen},
-                },
-            },
-            "upstreams": {
-                "type": "list",
-                "elements": "dict",
-                "default": [],
-                "options": {name: {"type": "str", "required": True} for name in ("at", "name", "zone")},
-            },
+            "compared": other_sites.SPEC,
             "listening": {
                 "type": "list",
                 "elements": "dict",
@@ -296,14 +181,17 @@ def main() -> None:
             },
         },
         required_together=[("config_path", "live_address")],
+        required_by={"compared": ("config_path",)},
         supports_check_mode=True,
     )
     found = list(errors(module.params["listening"], module.params["names"]))
-    build, names, beside = None, None, sharing.Sharing()
+    build, names, neighbours = None, None, {}
     try:
         build = binary.installed() if binary.find_binary() else None
-        beside = shared(build, module.params) if build else beside
-        found += beside.errors
+        if build and module.params["compared"]:
+            beside = other_sites.found(build, module.params)
+            neighbours = beside.as_dict()
+            found += beside.errors
         names = None if found else drained(module.params["live_address"], module.params["config_path"])
     except binary.NginxError as error:
         found.append(str(error))
@@ -318,7 +206,7 @@ def main() -> None:
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
         drained=names,
-        neighbours=beside.as_dict(),
+        neighbours=neighbours,
     )
 
 

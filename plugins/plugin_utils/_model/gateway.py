@@ -83,8 +83,8 @@ class Drained(t.TypedDict):
     address: str
 
 
-class Preflight(t.TypedDict):
-    """What gateway_preflight_info compares with the other sites of the host, as its options of these names."""
+class Compared(t.TypedDict):
+    """What is compared with other sites of the host: option compared of gateway_preflight_info."""
 
     servers: list[dict[str, t.Any]]
     upstreams: list[dict[str, str]]
@@ -123,7 +123,7 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
-    preflight: Preflight
+    compared: Compared
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -291,7 +291,7 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
-        preflight=_preflight(checked, hashes),
+        compared=_compared(checked, hashes),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
@@ -418,10 +418,10 @@ def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
     return [Listening(address=address, at=at) for address, at in places.items()]
 
 
-def _preflight(checked: _Checked, hashes: t.Mapping[str, int]) -> Preflight:
+def _compared(checked: _Checked, hashes: t.Mapping[str, int]) -> Compared:
     given = checked.given["websockets_directives"]
     status = {"at": _STATUS, "names": [], "listens": [_plain_listen(Listen(checked.status))]}
-    return Preflight(
+    return Compared(
         servers=[*map(_plain_server, [*checked.sites, *tls.redirects(checked.sites)]), status],
         upstreams=[
             {

@@ -106,8 +106,7 @@ def beside(tmp_path: Path, **files: str) -> dict[str, t.Any]:
     )
     site = {"at": "websockets_sites[0]", "names": ["ws.example"], "listens": [{"address": "3000"}]}
     path = str(root / "conf.d/00-websockets.conf")
-    found = run_module(tmp_path, config_path=path, live_address="127.0.0.1:488", servers=[site])
-    return found
+    return run_module(tmp_path, config_path=path, live_address="127.0.0.1:488", compared={"servers": [site]})
 
 
 APP = "server { listen 3000; server_name app.example; }"

@@ -204,7 +204,7 @@ def test_a_file_that_comes_after_others_says_why() -> None:
 
 def test_preflight_compares_servers_redirects_and_names_with_others() -> None:
     sites = [secure(redirect_http=True, listen="443 ssl backlog=9", http2="on", server_name=["a.example", "_"])]
-    servers = sound([UPSTREAM], sites)["preflight"]["servers"]
+    servers = sound([UPSTREAM], sites)["compared"]["servers"]
     assert [(server["at"], server["names"]) for server in servers] == [
         *[(at, ["a.example", "_"]) for at in places()],
         ("websockets_status_listen", []),
@@ -218,10 +218,10 @@ def test_hashes_that_others_set_are_left_out() -> None:
     name = f"{'a' * 60}.example"
     needed = {"server_names_hash_bucket_size": 128}
     model = sound([UPSTREAM], [site(server_name=name)])
-    assert model["preflight"]["hashes"] == needed
+    assert model["compared"]["hashes"] == needed
     assert "server_names_hash_bucket_size 128;" in model["lines"]
     model = sound([UPSTREAM], [site(server_name=name)], **neighbours(hashes=list(needed)))
     assert "server_names_hash_bucket_size 128;" not in model["lines"]
     # The operator's own line is nobody else's matter.
     own = sound([UPSTREAM], [site(server_name=name)], websockets_directives="server_names_hash_bucket_size 256;")
-    assert own["preflight"]["hashes"] == {}
+    assert own["compared"]["hashes"] == {}

@@ -168,7 +168,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
         "warnings": [],
         "path": "/etc/nginx/conf.d/00-websockets.conf",
-        "preflight": {
+        "compared": {
             "servers": [
                 {
                     "at": "websockets_status_listen",

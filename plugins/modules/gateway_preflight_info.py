@@ -111,6 +111,12 @@ neighbours:
       description: Those of O(compared.hashes) that the host has enough of.
       type: list
       elements: str
+    loopback:
+      description:
+        - Loopback addresses where another site responds, and not a server of O(compared.servers) that listens on all
+          addresses.
+      type: list
+      elements: str
     options:
       description: The addresses of O(compared.servers) whose sockets have options in another file.
       type: list

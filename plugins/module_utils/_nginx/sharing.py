@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,8 @@ class Sharing:
     # options already.
     defaults: list[str] = field(default_factory=list)
     options: list[str] = field(default_factory=list)
+    # Loopback addresses where another site responds in place of one of the gateway that listens on all addresses.
+    loopback: list[str] = field(default_factory=list)
     # The directives of which the host has enough.
     hashes: list[str] = field(default_factory=list)
     # The file that nginx reads late enough; None for the usual one.
@@ -41,6 +44,7 @@ class Sharing:
         found = {
             "defaults": self.defaults,
             "hashes": self.hashes,
+            "loopback": self.loopback,
             "options": self.options,
             "path": self.path,
             "warnings": self.warnings,
@@ -86,11 +90,14 @@ def found(neighbours: Neighbours, wanted: Wanted, version: str, others: t.Mappin
             for address in listen.addresses:
                 by_address.setdefault(address, []).append((server, listen))
     implicit: dict[str, Place] = {}
+    own_addresses = {address for own in owns for address in addresses(own.text)}
     claimed = {address for own in owns if own.listen["default"] for address in addresses(own.text)}
+    others_alone = {address: members for address, members in by_address.items() if address not in own_addresses}
     for own in owns:
         for address in addresses(own.text):
             there = by_address.get(address, [])
             _check_beside(own, address, by_address, sharing)
+            _check_specific(own, address, others_alone, sharing)
             if not there:
                 continue
             if _check_address(own, there, version, others, sharing):
@@ -186,6 +193,24 @@ def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Memb
                     f"{own.place}: {own.text} {off} conflicts with {other} at {members[0][1].at}; remove {off}"
                 )
                 return
+
+
+def _check_specific(own: _Own, address: str, others: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:
+    """Addresses of others that the gateway's listen on all addresses does not get."""
+    any_host, _colon, port = address.rpartition(":")
+    if any_host not in _ANY:
+        return
+    for other, members in others.items():
+        host, _colon, their_port = other.rpartition(":")
+        if their_port != port or host in _ANY or host.startswith("[") != any_host.startswith("["):
+            continue
+        if ipaddress.ip_address(host.strip("[]")).is_loopback:
+            sharing.loopback += [] if other in sharing.loopback else [other]
+        else:
+            sharing.warnings.append(
+                f"{own.place}: {own.text} does not include {other}, as {members[0][1].at} listens on that; list it "
+                "here too if clients come there"
+            )
 
 
 def _check_names(owns: t.Sequence[_Own], by_address: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:

@@ -25,6 +25,7 @@ class Neighbours:
     defaults: t.Collection[str] = ()
     options: t.Collection[str] = ()
     hashes: t.Collection[str] = ()
+    loopback: t.Collection[str] = ()
     path: str | None = None
     warnings: t.Sequence[str] = ()
 

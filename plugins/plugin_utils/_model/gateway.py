@@ -294,7 +294,9 @@ def _model(checked: _Checked) -> Model:
         compared=_compared(checked, hashes),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
-        probes=[probe for site in sites for probe in probes.probes(site, by_name)],
+        probes=[
+            probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
+        ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf=worker_limits.directives(checked.shutdown_timeout),
         drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
@@ -308,6 +310,7 @@ def _model(checked: _Checked) -> Model:
             *(warning for site in sites for warning in probes.unprobed(site)),
             *cross_checks.warnings(upstreams, sites),
             *checked.neighbours.warnings,
+            *(warning for site in sites for warning in tls.warnings_beside(site, checked.neighbours.defaults)),
         ],
     )
 

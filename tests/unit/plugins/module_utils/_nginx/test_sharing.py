@@ -58,7 +58,7 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-@pytest.mark.parametrize("theirs", ["", "server { listen 81; }", "server { listen 192.0.2.9:80; }"])
+@pytest.mark.parametrize("theirs", ["", "server { listen 81; }", "server { listen 192.0.2.9:81; }"])
 def test_a_host_that_shares_nothing_requires_nothing(host: Host, theirs: str) -> None:
     assert host.beside(theirs, "80", "[::]:80").as_dict() == {}
     assert host.notes(theirs, "80") == ([], [])
@@ -280,3 +280,13 @@ def test_all_errors_come_at_once_and_each_once(host: Host) -> None:
     theirs = "server { listen 80 backlog=9; listen [::]:80; server_name ws.example; }"
     errors, _warnings = host.notes(theirs, "80 ssl bind", "[::]:80")
     assert len(errors) == len(set(errors)) == 4
+
+
+def test_addresses_that_a_listen_on_all_of_them_does_not_include(host: Host) -> None:
+    """Probes take another loopback address than one of others, as that of a status page."""
+    theirs = "server { listen 127.0.0.1:80; listen 192.0.2.1:80; listen [::1]:81; listen 192.0.2.2:82; }"
+    assert host.beside(theirs, "80", "[::]:81").loopback == ["127.0.0.1:80", "[::1]:81"]
+    assert host.notes(theirs, "80")[1] == [
+        f"{AT}: 80 does not include 192.0.2.1:80, as app:1 listens on that; list it here too if clients come there"
+    ]
+    assert host.notes(theirs, "82", "192.0.2.2:82")[1] == []

@@ -225,3 +225,21 @@ def test_hashes_that_others_set_are_left_out() -> None:
     # The operator's own line is nobody else's matter.
     own = sound([UPSTREAM], [site(server_name=name)], websockets_directives="server_names_hash_bucket_size 256;")
     assert own["compared"]["hashes"] == {}
+
+
+def test_probes_go_past_a_loopback_address_of_others() -> None:
+    sites = [site(listen=80), site(listen="127.0.0.1:81", server_name="b.example"), site(listen=82, server_name="c")]
+    model = sound([UPSTREAM], sites, **neighbours(loopback=["127.0.0.1:80", "[::1]:82"]))
+    assert [probe["connect_to"] for probe in model["probes"]] == ["127.0.0.2:80", "127.0.0.1:81", "127.0.0.1:82"]
+
+
+def test_what_the_default_server_of_others_decides_for_tls_is_a_warning() -> None:
+    sites = [secure(ssl_policy="modern", server_name=["a.example", "192.0.2.1"], listen=["443 ssl", "444 ssl"])]
+    before = sound([UPSTREAM], sites)["warnings"]
+    assert sound([UPSTREAM], sites, **neighbours(defaults=["443"]))["warnings"] == [
+        *before,
+        "websockets_sites[0].ssl_policy: before 1.29.2 nginx accepts the versions of TLS of the default server, which "
+        "for 443 is in another file",
+        "websockets_sites[0].server_name: clients send no SNI for an IP address, and get the certificate of the "
+        "default server of 443, which is in another file",
+    ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import bisect
 import fnmatch
+import functools
 import glob
 import ipaddress
 import os
@@ -214,10 +215,11 @@ class Neighbours:
             self.includes.append(Include(full, files, [*orders, self._order]))
 
 
-def addresses(listen: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def addresses(listen: str) -> tuple[str, ...]:
     """The addresses that a value of listen stands for, in one spelling; none if its name does not resolve."""
     if listen.startswith("unix:"):
-        return [listen]
+        return (listen,)
     host, port = listen, "80"
     if listen.isdigit():
         host, port = "", listen
@@ -226,14 +228,14 @@ def addresses(listen: str) -> list[str]:
     if host in ("", "*"):
         host = "0.0.0.0"
     try:
-        return [_spelled(host.strip("[]"), port)]
+        return (_spelled(host.strip("[]"), port),)
     except ValueError:
         pass
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        return []
-    return list(dict.fromkeys(_spelled(str(address[0]), port) for *_kind, address in found))
+        return ()
+    return tuple(dict.fromkeys(_spelled(str(address[0]), port) for *_kind, address in found))
 
 
 def _spelled(host: str, port: str) -> str:

@@ -19,6 +19,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.neighbours im
     addresses,
 )
 
+_STATUS = "websockets_status_listen"
 _ANY = ("0.0.0.0", "[::]")
 # Since then http2 is a matter of each server, and not of an address.
 _HTTP2_OF_SERVERS = [1, 25, 1]
@@ -70,7 +71,7 @@ class _Own(t.NamedTuple):
 
     @property
     def place(self) -> str:
-        return self.at if self.at.endswith((".redirect_http", "_listen")) else f"{self.at}.listen"
+        return self.at if self.at == _STATUS or self.at.endswith(".redirect_http") else f"{self.at}.listen"
 
     @property
     def text(self) -> str:
@@ -90,43 +91,34 @@ def found(neighbours: Neighbours, wanted: Wanted, version: str, others: t.Mappin
             for address in listen.addresses:
                 by_address.setdefault(address, []).append((server, listen))
     implicit: dict[str, Place] = {}
-    own_addresses = {address for own in owns for address in addresses(own.text)}
-    claimed = {address for own in owns if own.listen["default"] for address in addresses(own.text)}
+    pairs = [(own, address) for own in owns for address in addresses(own.text)]
+    claimed = {address for own, address in pairs if own.listen["default"]}
+    own_addresses = {address for _own, address in pairs}
     others_alone = {address: members for address, members in by_address.items() if address not in own_addresses}
-    for own in owns:
-        for address in addresses(own.text):
-            there = by_address.get(address, [])
-            _check_beside(own, address, by_address, sharing)
-            _check_specific(own, address, others_alone, sharing)
-            if not there:
-                continue
-            if _check_address(own, there, version, others, sharing):
-                continue
-            default = next((member for member in there if member[1].is_default), None)
-            if default is None and address not in claimed:
-                implicit.setdefault(own.text, there[0][0].at)
-            if own.listen["default"] and default:
-                sharing.errors.append(
-                    f"{own.place}: {own.text} has its default server at {default[1].at}, so no other can be; remove "
-                    f"default_server there, or '_' and default_server here"
-                )
-            if own.text not in sharing.defaults:
-                sharing.defaults.append(own.text)
-            if own.text not in sharing.options and any(listen.options for _server, listen in there):
-                sharing.options.append(own.text)
+    for own, address in pairs:
+        there = by_address.get(address, [])
+        _check_beside(own, address, by_address, sharing)
+        _check_specific(own, address, others_alone, sharing)
+        if not there or not _can_share(own, there, others, sharing):
+            continue
+        _check_address(own, there, version, sharing)
+        if address not in claimed and not any(listen.is_default for _server, listen in there):
+            implicit.setdefault(own.text, there[0][0].at)
+        sharing.defaults.append(own.text)
+        if any(listen.options for _server, listen in there):
+            sharing.options.append(own.text)
     _check_names(owns, by_address, sharing)
     _check_shared_names(neighbours, wanted, sharing)
     _place(neighbours, wanted.config_path, implicit, sharing)
     _check_hashes(neighbours, wanted, sharing)
-    for notes in (sharing.errors, sharing.warnings):
-        notes[:] = dict.fromkeys(notes)
+    # Servers share addresses.
+    for found_so_far in (sharing.errors, sharing.warnings, sharing.defaults, sharing.options, sharing.loopback):
+        found_so_far[:] = dict.fromkeys(found_so_far)
     return sharing
 
 
-def _check_address(
-    own: _Own, there: t.Sequence[_Member], version: str, others: t.Mapping[str, str], sharing: Sharing
-) -> bool:
-    """Whether the two cannot share the address at all."""
+def _can_share(own: _Own, there: t.Sequence[_Member], others: t.Mapping[str, str], sharing: Sharing) -> bool:
+    """Whether the two can have the address at once."""
     for server, listen in there:
         if server.at.file in others:
             sharing.errors.append(
@@ -134,13 +126,23 @@ def _check_address(
                 f"(websockets_status_listen: {others[server.at.file]}); set another address, or make one gateway of "
                 "both"
             )
-            return True
-        if server.kind != "http" or own.at.endswith("_listen"):
+            return False
+        if server.kind != "http" or own.at == _STATUS:
             what = "" if server.kind == "http" else f"{server.kind} "
             sharing.errors.append(
                 f"{own.place}: {own.text} is already used by the {what}server at {listen.at}; set another address"
             )
-            return True
+            return False
+    return True
+
+
+def _check_address(own: _Own, there: t.Sequence[_Member], version: str, sharing: Sharing) -> None:
+    default = next((listen for _server, listen in there if listen.is_default), None)
+    if own.listen["default"] and default:
+        sharing.errors.append(
+            f"{own.place}: {own.text} has its default server at {default.at}, so no other can be; remove "
+            f"default_server there, or '_' and default_server here"
+        )
     for flag in ("ssl", "proxy_protocol"):
         first = next((listen for _server, listen in there if flag in listen.parameters), None)
         if bool(first) != own.listen[flag]:
@@ -160,7 +162,6 @@ def _check_address(
             f"{own.place}: the options of {own.text} are already given at {taken.at} ({' '.join(taken.options)}), and "
             f"nginx accepts them once; remove {' '.join(own.listen['options'])} here, or the others there"
         )
-    return False
 
 
 def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:
@@ -205,7 +206,7 @@ def _check_specific(own: _Own, address: str, others: t.Mapping[str, list[_Member
         if their_port != port or host in _ANY or host.startswith("[") != any_host.startswith("["):
             continue
         if ipaddress.ip_address(host.strip("[]")).is_loopback:
-            sharing.loopback += [] if other in sharing.loopback else [other]
+            sharing.loopback.append(other)
         else:
             sharing.warnings.append(
                 f"{own.place}: {own.text} does not include {other}, as {members[0][1].at} listens on that; list it "
@@ -215,15 +216,15 @@ def _check_specific(own: _Own, address: str, others: t.Mapping[str, list[_Member
 
 def _check_names(owns: t.Sequence[_Own], by_address: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:
     """nginx only warns of a name that is used twice on one address, and goes to the server that it read first."""
+    firsts: dict[tuple[str, str], Place] = {}
+    for address, members in by_address.items():
+        for server, _listen in members:
+            for form in (form for name in server.names for form in _forms(name)):
+                firsts.setdefault((address, form), server.at)
     for own in owns:
         for address in addresses(own.text):
-            firsts: dict[str, Place] = {}
-            for server, _listen in by_address.get(address, []):
-                for name in server.names or [""]:
-                    for form in _forms(name):
-                        firsts.setdefault(form, server.at)
             for name in own.names:
-                there = next((firsts[form] for form in _forms(name) if form in firsts), None)
+                there = next((firsts[address, form] for form in _forms(name) if (address, form) in firsts), None)
                 if there and name != "_":
                     sharing.errors.append(
                         f"{own.at}: '{name}' on {own.text} is already served by {there}; remove it there or here"

@@ -101,7 +101,7 @@ def test_the_gateways_own_files_are_left_out_and_symbolic_links_followed(tmp_pat
 )
 def test_what_comes_before_an_error_counts_and_so_do_other_files(tmp_path: Path, broken: str) -> None:
     found = read(tmp_path, a=broken, b="server { listen 83; }")
-    assert [server.listens[0].addresses for server in found.servers] == [["0.0.0.0:82"], ["0.0.0.0:83"]]
+    assert [server.listens[0].addresses for server in found.servers] == [("0.0.0.0:82",), ("0.0.0.0:83",)]
 
 
 def test_what_cannot_be_read_is_no_error(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ server { location / { proxy_pass http://Backend/; } location /a { fastcgi_pass p
     ],
 )
 def test_an_address_has_one_spelling(listen: str, expected: list[str]) -> None:
-    assert addresses(listen) == expected
+    assert list(addresses(listen)) == expected
 
 
 def test_a_name_is_its_addresses() -> None:

@@ -46,3 +46,12 @@ def found(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing
     others = neighbours.Neighbours(build.configuration, [path, *moved, *map(Path, kept.deployed().files)])
     wanted = sharing.Wanted(path, compared["servers"], compared["upstreams"], compared["hashes"])
     return sharing.found(others, wanted, build.version, gateways)
+
+
+def deployed_file(kept: journal.Journal, usual: Path) -> Path:
+    """The file of a configuration: the usual one, or where the last deploy wrote it to come after other sites."""
+    try:
+        files = map(Path, kept.deployed().files)
+    except PermissionError:
+        return usual
+    return next((path for path in files if path.stem.endswith(sharing.moved_name(usual))), usual)

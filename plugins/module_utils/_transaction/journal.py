@@ -216,6 +216,14 @@ class Journal:
             plain[_PROBES] = plain.pop("probes")
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
 
+    def others(self) -> list[Deployed]:
+        """The other configurations on this host, unless their files were removed by hand."""
+        if not self.directory.is_dir():
+            return []
+        names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
+        found = [Journal(name, self.directory).deployed() for name in names]
+        return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""
         return atomic_files.read(self.directory / path.name)

@@ -71,6 +71,8 @@ def remove_dead_socket(path: Path) -> None:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            # Else it waits for ever for a program that accepts no connection.
+            attempt.settimeout(1)
             attempt.connect(str(path))
     except ConnectionRefusedError:
         path.unlink()

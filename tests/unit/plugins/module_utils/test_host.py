@@ -114,6 +114,16 @@ def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sock", "file"]
 
 
+def test_a_live_socket_whose_program_accepts_nobody_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(str(path))
+        busy.listen(0)
+        first.connect(str(path))
+        _host.remove_dead_socket(path)
+        assert path.exists()
+
+
 def count(peers: t.Sequence[str], listening: t.Sequence[str] = ()) -> int:
     return _host.connections(peers, listening)()
 

@@ -105,7 +105,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -172,7 +172,7 @@ def main() -> None:
     except binary.NginxError as error:
         found.append(str(error))
     except OSError as error:
-        found.append(f"cannot read {error.filename}: {error.strerror}")
+        found.append(f"cannot read {error.filename}: {atomic_files.reason(error)}")
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:

@@ -312,7 +312,7 @@ def main() -> None:
                 result.update(file_facts(Path(path), live_address, result["fingerprint"]))
                 result["drained"] = drained(Path(path), live_address)
         except OSError as error:
-            module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
+            module.fail_json(msg=f"cannot read {error.filename}: {atomic_files.reason(error)}")
     module.exit_json(changed=False, **result)
 
 

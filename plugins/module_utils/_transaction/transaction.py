@@ -48,7 +48,10 @@ class Transaction:
 
     def __init__(self, build: binary.Build, goal: Goal, kept: Journal, scratch: Path) -> None:
         self._build, self._goal, self._journal, self._scratch = build, goal, kept, scratch
-        self.before = snapshot.take(build, goal, kept)
+        try:
+            self.before = snapshot.take(build, goal, kept)
+        except OSError as error:
+            raise TransactionError(f"{self._described(error)}; nothing was changed") from error
         self.plan = plan.made(goal, self.before)
 
     def test(self) -> list[str]:

@@ -84,7 +84,7 @@ def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_
 
 def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     message = run_module(tmp_path, config_path=str(tmp_path), live_address="127.0.0.1:488")["msg"]
-    assert message == f"{HEAD}cannot read {tmp_path}: Is a directory"
+    assert message == f"{HEAD}cannot read {tmp_path}: it is a directory; move it away"
 
 
 def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Path) -> None:

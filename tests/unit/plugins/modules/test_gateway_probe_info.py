@@ -206,4 +206,4 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     for option in ("config_path", "health_flag"):
         options = {"live_address": f"127.0.0.1:{closed_port()}", option: str(tmp_path)}
         done = run(tmp_path, ["-c", PROGRAM], options)
-        assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: Is a directory"
+        assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: it is a directory; move it away"

@@ -17,7 +17,14 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transac
 )
 from transacting import Host, stand_in
 
-PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websocket": True, "strict": True}
+PROBE = {
+    "site": "a.example",
+    "path": "/",
+    "connect_to": "127.0.0.1:80",
+    "url": "ws://a.example/",
+    "websocket": True,
+    "strict": True,
+}
 
 
 @pytest.fixture

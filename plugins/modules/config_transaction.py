@@ -525,6 +525,16 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
+    master = processes.master_pid(build)
+    if master and build.pid_file and processes.recorded_pid(build) != master:
+        module.warn(
+            f"nginx runs, but its process id, {master}, is not in {build.pid_file}: `nginx -s`, `systemctl reload "
+            "nginx` and the rotation of its logs do not find it. It writes that file at a start only; write it now: "
+            f"echo {master} > {build.pid_file}"
+        )
+
+
 def warn_about_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     for warning in certificate.warnings([(result.probe["site"], result.expires) for result in results], now):
@@ -559,18 +569,18 @@ def check_state(module: AnsibleModule, kept: journal.Journal, own: t.Collection[
     damaged = kept.damaged_record()
     if damaged:
         module.warn(
-            f"{damaged}. This run writes it anew. Files that only the last deploy had are not removed, and what is "
-            "drained is read from the comments of the configuration"
+            f"{damaged}. A deploy that completes writes it anew. What the last deploy had is not known without it: "
+            "files that are not listed any more stay, and what is drained is read from the comments in the file"
         )
     try:
         kept.unfinished()
     except journal.Damaged as error:
         earlier = ", ".join(map(str, atomic_files.kept_beside(own)))
         raise transaction.TransactionError(
-            f"{error}. A deploy that was killed has left it, and can be neither completed nor rolled back without it; "
+            f"{error}. A deploy that was killed has left it, and without it can be neither completed nor rolled back; "
             f"nothing was changed.\nLive now: {live(kept, own)}\nWhat to fix: bring the files of nginx to the state "
-            f"that you want{f' (before that deploy: {earlier})' if earlier else ''}, remove the damaged one, and run "
-            "the playbook again. It takes the files as they are for those before its own deploy."
+            f"that you want{f' (before that deploy: {earlier})' if earlier else ''}, remove that record, and run the "
+            "playbook again. If that deploy fails, it goes back to these files."
         ) from error
 
 
@@ -596,7 +606,9 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
         elif journal.digest(file.before) != file.after[0] == journal.digest(atomic_files.read(file.path)):
             beside[file.path] = file.before
     if not any(own.values()):
-        raise transaction.TransactionError(f"nothing to roll back to: the deploy of {entry.time} was the first one")
+        raise transaction.TransactionError(
+            f"nothing to roll back to: the deploy of {entry.time} was the first one; nothing was changed"
+        )
     return own, secrets, beside
 
 
@@ -652,17 +664,23 @@ def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[rout
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
+def show_only(module: AnsibleModule) -> None:
+    """Check mode on a host without nginx."""
+    module.warn("nginx is not installed yet, so it could not test the candidate")
+    own = own_files(module)
+    secrets = secret_files(module, own)
+    diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
+    module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+
+
 def run(module: AnsibleModule, scratch: Path) -> None:
     kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
-        module.warn("nginx is not installed yet, so it could not test the candidate")
-        own = own_files(module)
-        secrets = secret_files(module, own)
-        diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
-        module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+        show_only(module)
     build = binary.installed()
+    warn_about_pid_file(module, build)
     if not previous:
         kept.take_over(own_files(module))
     live_address = module.params["live_address"]

@@ -214,7 +214,7 @@ def test_a_damaged_record_of_a_killed_deploy_ends_the_run_with_what_is_live_and_
     assert first.endswith("; nothing was changed.")
     assert second == f"Live now: {live}"
     assert f"before that deploy: {tmp_path}/.gateway.conf.old" in third
-    assert "remove the damaged one, and run the playbook again" in third
+    assert "remove that record, and run the playbook again" in third
 
 
 def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal) -> None:
@@ -223,4 +223,4 @@ def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal)
     record.write_text("")
     (warned,) = warnings_of(lambda module: config_transaction.check_state(module, kept, []))
     assert warned.startswith(f"{record} is damaged: ")
-    assert "This run writes it anew." in warned
+    assert "A deploy that completes writes it anew." in warned

@@ -45,7 +45,7 @@ def reload(master: int) -> None:
     try:
         os.kill(master, signal.SIGHUP)
     except ProcessLookupError as error:
-        raise ServiceError(f"nginx, process {master}, has ended") from error
+        raise ServiceError(f"nginx (pid {master}) has ended") from error
 
 
 def reload_units() -> None:

@@ -28,6 +28,7 @@ class Outcome(enum.Enum):
 
     SERVES = "nginx serves the files, and workers with the earlier ones no longer accept connections"
     REFUSED = "nginx has logged why it does not"
+    ENDED = "the master has ended"
     STOPPING = "the master is shutting down and ignores signals"
     SILENT = "nginx neither serves the files nor logs an error"
 
@@ -64,6 +65,8 @@ class Activation:
             return is_wanted() and not self._is_earlier_accepting()
 
         def failure() -> Outcome | None:
+            if self._master is not None and not processes.is_master(self._master):
+                return Outcome.ENDED
             if self._master is not None and processes.is_stopping(self._master):
                 return Outcome.STOPPING
             return Outcome.REFUSED if any(map(_is_final, self._log.errors())) else None

@@ -12,7 +12,7 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Builds the report from what M(wsfleet.nginx.gateway_probe_info) found on the gateways and from the controller.
-positional: _input, gateways, time
+positional: _input, gateways, time, inventory
 options:
   _input:
     description:
@@ -30,12 +30,19 @@ options:
     description: The time of the report in UTC, as V(2026-01-31T12:00:00).
     type: str
     required: true
+  inventory:
+    description: What the report names as the inventory of the run, as Ansible's variable C(ansible_inventory_sources).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
 """
 
 EXAMPLES = """
 - name: Build the report
   ansible.builtin.set_fact:
-    report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat()) }}"
+    report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat(),
+      ansible_inventory_sources) }}"
   delegate_to: localhost
   delegate_facts: true
   run_once: true
@@ -62,13 +69,19 @@ _value:
 import datetime
 import json
 import typing as t
+from contextlib import suppress
+from pathlib import Path
 
+import yaml
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 
 
 def fleet_report(
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str], time: str
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    gateways: t.Sequence[str],
+    time: str,
+    inventory: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     variables = {str(name): hostvars[name] for name in gateways}
     found = [
@@ -81,7 +94,8 @@ def fleet_report(
         for name, of in variables.items()
         if "probes" in of["__websockets_probe"] or "msg" in of["__websockets_probe"]
     ]
-    made = report(found, datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0))
+    when = datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0)
+    made = report(found, Run(when, [str(source) for source in inventory], _collection_version()))
     return {
         "summary": text.summary(made),
         "failure": text.failure(made),
@@ -91,6 +105,15 @@ def fleet_report(
             "index.html": html.page(made),
         },
     }
+
+
+def _collection_version() -> str:
+    """As the collection was built or, in a checkout, is going to be."""
+    root = Path(__file__).resolve().parents[2]
+    with suppress(OSError):
+        built = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
+        return str(built["collection_info"]["version"])
+    return str(yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
 def _plain(value: t.Any) -> t.Any:

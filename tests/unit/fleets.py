@@ -11,10 +11,10 @@ from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import survey
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report
 
-NOW = datetime.datetime(2026, 1, 31, 3, 0, 0)
+RUN = Run(datetime.datetime(2026, 1, 31, 3, 0, 0), ["/fleet/production"], "0.8.0")
 REFUSED = "refused the connection: nothing listens there"
 BAD_GATEWAY = {
     "status": 502,
@@ -123,7 +123,7 @@ def probed(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]
 
 
 def reported(*fleet: Found) -> Report:
-    return report(fleet, NOW)
+    return report(fleet, RUN)
 
 
 def troubled(gateways: int = 500) -> list[Found]:

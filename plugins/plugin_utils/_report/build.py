@@ -52,18 +52,29 @@ class Found:
         )
 
 
-def report(found: t.Sequence[Found], now: datetime) -> Report:
-    """The report on gateways, in their order; now is in UTC."""
+@dataclass(frozen=True)
+class Run:
+    """The run that a report is of: its time in UTC, its inventory, and the version of the collection."""
+
+    time: datetime
+    inventory: t.Sequence[str]
+    collection_version: str
+
+
+def report(found: t.Sequence[Found], run: Run) -> Report:
+    """The report on gateways, in their order."""
     topologies, numbers = _topologies(found)
     gateways = [_gateway(item, numbers[item.name]) for item in found]
-    all_findings = findings(gateways, topologies, {item.name: item.text for item in found}, now)
+    all_findings = findings(gateways, topologies, {item.name: item.text for item in found}, run.time)
     if any(gateway["state"] != "ok" for gateway in gateways):
         state = "errors"
     else:
         state = "warnings" if any(finding["severity"] == "warning" for finding in all_findings) else "ok"
     return Report(
         version=VERSION,
-        time=f"{now.isoformat(timespec='seconds')}Z",
+        time=f"{run.time.isoformat(timespec='seconds')}Z",
+        inventory=list(run.inventory),
+        collection_version=run.collection_version,
         state=state,
         summary=_summary(gateways, sum(finding["severity"] == "warning" for finding in all_findings)),
         counts=_counts(gateways, topologies),

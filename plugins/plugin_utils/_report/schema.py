@@ -130,6 +130,10 @@ class Report(t.TypedDict):
 
     version: int
     time: str
+    # The files, directories or lists of hosts that were given to the run.
+    inventory: list[str]
+    # Of wsfleet.nginx.
+    collection_version: str
     # ok, warnings, or errors.
     state: str
     summary: str

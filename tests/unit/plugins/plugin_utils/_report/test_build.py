@@ -14,8 +14,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings imp
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Finding, Report
 from fleets import (
     BAD_GATEWAY,
-    NOW,
     REFUSED,
+    RUN,
     changed,
     from_controller,
     healthy,
@@ -347,7 +347,7 @@ def test_the_work_for_upstreams_that_are_down_is_linear_in_the_routes() -> None:
     upstreams = [{**(down if n % 2 else partly), "name": f"u{n}"} for n in range(size)]
     topology: t.Any = {"gateways": ["g"], "routes": routes, "upstreams": upstreams}
     CountedRoutes.reads = 0
-    found = all_findings([], [topology], {}, NOW)
+    found = all_findings([], [topology], {}, RUN.time)
     assert sorted(finding["routes"][0] for finding in found) == sorted(f"a /{n}" for n in range(size))
     assert CountedRoutes.reads <= 3 * size
 
@@ -368,6 +368,7 @@ def test_the_work_for_gateways_that_differ_is_linear_in_the_gateways() -> None:
     report = reported(*(changed(found, fingerprint=f"{number:064}") for number, found in enumerate(fleet)))
     gateways: t.Any = [{**gateway, "name": CountedName(gateway["name"])} for gateway in report["gateways"]]
     CountedName.hashes = 0
-    (finding,) = all_findings(gateways, [], dict.fromkeys((f"g{number}" for number in range(size)), ("same",)), NOW)
+    texts = dict.fromkeys((f"g{number}" for number in range(size)), ("same",))
+    (finding,) = all_findings(gateways, [], texts, RUN.time)
     assert len(finding["details"]) == size - 1
     assert CountedName.hashes <= 10 * size

@@ -142,6 +142,10 @@ _value:
     health_wait:
       description: The seconds for which a deploy takes it out of rotation before it begins.
       type: float
+    verify_address:
+      description: C(websockets_verify_address), or V(null) without it.
+      type: raw
+      version_added: 0.8.0
     drain:
       description:
         - The names to drain (C(out)) and to bring C(back), those of them that servers of this gateway have (C(here)),

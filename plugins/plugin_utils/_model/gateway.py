@@ -119,6 +119,8 @@ class Model(t.TypedDict):
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
+    # Where the controller reaches the sites; False where it does not, None where that is where Ansible reaches the host.
+    verify_address: str | bool | None
     drain: Drain
     warnings: list[str]
 
@@ -269,6 +271,7 @@ def _model(checked: _Checked) -> Model:
         drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
         health_flag=_health_flag(checked),
         health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
         warnings=[
             *_drained(upstreams, servers),

@@ -103,7 +103,10 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
         where = f"on {abbreviated(on)}" if source == "gateway" else f"on {abbreviated(on)}, from the controller"
         text = f"{_sentence(failure)} {_sentence(hint)}".strip()
         if source == "controller":
-            text += " It passes on the gateway itself: check what is between, such as a firewall."
+            text += (
+                " It passes on the gateway itself: check what is between, such as a firewall, and "
+                "websockets_verify_address, where the controller connects to."
+            )
         yield _finding("error", "route", f"{_names(routes)} {verb} {where}", text, gateways=on, routes=routes)
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
@@ -68,14 +69,23 @@ def _has_response(result: t.Mapping[str, t.Any]) -> bool:
 def outside_probes(
     probes: t.Sequence[t.Mapping[str, t.Any]],
     routes: t.Sequence[t.Mapping[str, t.Any]],
-    address: object,
+    address: str | None,
     safe: t.Collection[str],
+    *,
+    is_reached: bool,
 ) -> list[dict[str, t.Any]]:
-    """The probes that another host can make of the safe routes, given the address at which it reaches the gateway."""
-    if not isinstance(address, str):
+    """The probes that another host can make of the safe routes, given the address at which it reaches the gateway.
+
+    An address that a site listens on may be on another gateway now, which an unreachable one cannot tell.
+    """
+    if address is None:
         return []
     harmless = {*safe, *(probe["at"] for probe in probes if not probe["backends"])}
-    listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
+    listening = {
+        route["at"]: route["outside"]
+        for route in routes
+        if route["outside"] and (is_reached or route["outside"].isdigit())
+    }
     host = f"[{address}]" if ":" in address else address
     return [
         # A port alone is one of any address of the gateway. Backends are probed by the gateway itself.
@@ -83,6 +93,13 @@ def outside_probes(
         for probe in probes
         if probe["at"] in listening and probe["at"] in harmless
     ]
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _joined(host: str, listening: str) -> str:

@@ -100,7 +100,8 @@ def test_a_route_that_fails_from_the_controller_only_points_at_what_is_between()
     report = reported(from_controller(FLEET[0], 0, **refused), *FLEET[1:])
     finding = only(report, "route")
     assert finding["title"] == "a.example / fails its probe on g1, from the controller"
-    assert finding["text"].endswith("It passes on the gateway itself: check what is between, such as a firewall.")
+    assert "It passes on the gateway itself: check what is between" in finding["text"]
+    assert finding["text"].endswith("websockets_verify_address, where the controller connects to.")
     assert report["gateways"][0]["state"] == "failed"
     # What both see is told once, as the gateway sees it.
     both = changed(from_controller(FLEET[0], 0, **refused), 0, **BAD_GATEWAY)

@@ -183,7 +183,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
@@ -238,11 +238,13 @@ def nginx_facts(live_address: str) -> dict[str, t.Any]:
         build = binary.installed()
     except binary.NginxError:
         build = None
+    # What another program says there says nothing of nginx.
+    is_foreign = bool(_host.blockers(live_address))
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": live_config.fingerprint(live_address),
-        "connections": live_config.connections(live_address),
+        "fingerprint": None if is_foreign else live_config.fingerprint(live_address),
+        "connections": None if is_foreign else live_config.connections(live_address),
     }
 
 

@@ -136,8 +136,7 @@ class Transaction:
         program = next(_host.listening(int(address.rpartition(":")[2])), None)
         if program and program.name == "nginx":
             return f"nginx runs, but its process id is not in {self._build.pid_file}"
-        holder = f"{program.name} (pid {program.pid})" if program else "a program that is not visible from here"
-        return f"{address} answers, but no nginx runs: {holder} holds it"
+        return f"{address} answers, but no nginx runs: {program or _host.UNSEEN} holds it"
 
     def _stopping(self) -> str:
         return f"nginx (pid {self.before.master}) is being stopped, and waits for its open WebSockets to close"

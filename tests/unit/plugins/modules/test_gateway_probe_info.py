@@ -12,8 +12,10 @@ import socket
 import threading
 import typing as t
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import live_config
 from running import run
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
@@ -180,6 +182,24 @@ def test_a_host_without_a_live_configuration_has_its_own_results(tmp_path: Path)
     flag.touch()
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
     assert (result["file"], result["drained"], result["out_of_rotation"]) == (None, ["b2:80"], True)
+
+
+def test_what_another_program_says_at_the_live_address_is_not_taken_for_that_of_nginx(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a" * 64 if self.path == "/" else b"Active connections: 7 \n")
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        assert live_config.fingerprint(address) == "a" * 64
+        result, _printed = run_module(tmp_path, live_address=address)
+        server.shutdown()
+        thread.join()
+    assert (result["fingerprint"], result["connections"]) == (None, None)
 
 
 def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:

@@ -145,8 +145,11 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([programs.Program(12, "nginx")], "nginx runs, but its process id is not in None"),
-        ([programs.Program(12, "ssh")], "127.0.0.1:488 answers, but no nginx runs: ssh (pid 12) holds it"),
+        ([programs.Program(12, "nginx", "root")], "nginx runs, but its process id is not in None"),
+        (
+            [programs.Program(12, "ssh", "nobody")],
+            "127.0.0.1:488 answers, but no nginx runs: ssh (pid 12, user nobody) holds it",
+        ),
         ([], "127.0.0.1:488 answers, but no nginx runs: a program that is not visible from here holds it"),
     ],
 )

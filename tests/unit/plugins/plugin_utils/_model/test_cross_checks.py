@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import SITE, UPSTREAM, errors_of, location, secure, site, sound, upstream
+from modelling import SITE, UPSTREAM, check, errors_of, location, secure, site, sound, upstream
 
 
 def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
@@ -390,3 +390,14 @@ def test_each_address_that_two_certificates_are_for_is_told() -> None:
         "differs from that of websockets_sites[0] on 443",
         "differs from that of websockets_sites[0] on [",
     ]
+
+
+@pytest.mark.parametrize(("address", "is_warned"), [("127.0.0.1:1023", False), ("[::1]:1024", True)])
+def test_a_status_port_that_any_local_user_can_take_is_a_warning(address: str, is_warned: bool) -> None:
+    model, errors = check([UPSTREAM], [site(allowed_origins="*")], address)
+    assert (model is not None, errors) == (True, [])
+    told = (
+        "websockets_status_listen: any local user can take port 1024 while nginx is stopped, and nginx then does not "
+        "start; use a port below 1024"
+    )
+    assert (model or {})["warnings"] == [told] * is_warned

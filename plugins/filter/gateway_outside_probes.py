@@ -12,9 +12,9 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Selects the probes of a gateway that other hosts can make, and has them connect to the gateway's address.
-  - The address is C(websockets_verify_address) or, without it, the gateway's C(ansible_host) or its inventory name. It is
-    read from the gateway's model and variables, as C(ansible_host) in a delegated task is that of the other host. A
-    loopback address in C(ansible_host) is that of a forwarded port, and not probed.
+  - The address is C(websockets_verify_address) or, without it, the gateway's C(ansible_host) or its inventory name. It
+    is read from the gateway's model and variables, as C(ansible_host) in a delegated task is that of the other host.
+    A loopback address in C(ansible_host) is that of a forwarded port, and not probed.
   - Routes on a loopback address or a Unix socket are left out, and so are those that require a client certificate which
     only the gateway has.
   - A route is also left out if its probe on the gateway itself got no HTTP response, or nginx's response for a failed

@@ -119,7 +119,7 @@ class Model(t.TypedDict):
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
-    # Where the controller reaches the sites; False where it does not, None where that is where Ansible reaches the host.
+    # Where the controller reaches the sites; False where it does not, None where it is the address of the host.
     verify_address: str | bool | None
     drain: Drain
     warnings: list[str]

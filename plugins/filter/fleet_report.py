@@ -12,13 +12,14 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Builds the report from what M(wsfleet.nginx.gateway_probe_info) found on the gateways and from the controller.
-positional: _input, gateways, time, inventory
+positional: _input, gateways, time, inventory, fail_on
 options:
   _input:
     description:
       - The variables of every host, as Ansible's variable C(hostvars).
       - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_probe)
         and C(__websockets_outside). A gateway whose result was skipped is left out.
+      - If a model was built again with what the module found, C(__websockets_expected) has its C(digest) and C(errors).
     type: dict
     required: true
   gateways:
@@ -35,6 +36,12 @@ options:
     type: list
     elements: str
     default: []
+    version_added: 0.8.0
+  fail_on:
+    description: Whether RV(_value.failure) is set for V(errors) alone, or for V(warnings) too.
+    type: str
+    choices: [errors, warnings]
+    default: errors
     version_added: 0.8.0
 """
 
@@ -57,7 +64,7 @@ _value:
       description: The report for a terminal.
       type: str
     failure:
-      description: The gateways that do not serve all their routes or are unreachable. Empty where all do.
+      description: The gateways with errors, or warnings, depending on O(fail_on). Empty where none has any.
       type: str
     files:
       description:
@@ -82,6 +89,7 @@ def fleet_report(
     gateways: t.Sequence[str],
     time: str,
     inventory: t.Sequence[str] = (),
+    fail_on: str = "errors",
 ) -> dict[str, t.Any]:
     variables = {str(name): hostvars[name] for name in gateways}
     found = [
@@ -90,6 +98,7 @@ def fleet_report(
             of["__websockets_model"],
             _plain(of["__websockets_probe"]),
             _plain(of["__websockets_outside"]),
+            _plain(of.get("__websockets_expected", {})),
         )
         for name, of in variables.items()
         if "probes" in of["__websockets_probe"] or "msg" in of["__websockets_probe"]
@@ -98,7 +107,7 @@ def fleet_report(
     made = report(found, Run(when, [str(source) for source in inventory], _collection_version()))
     return {
         "summary": text.summary(made),
-        "failure": text.failure(made),
+        "failure": text.failure(made, fail_on),
         "files": {
             "report.json": f"{json.dumps(made, indent=1)}\n",
             "junit.xml": junit.junit(made),

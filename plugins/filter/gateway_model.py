@@ -130,6 +130,11 @@ _value:
       description: Each host C(name) that the gateway has to resolve, and the path of its variable, C(at).
       type: list
       elements: dict
+    certificates:
+      description: The file of the certificate (C(path)) of each C(site) with TLS.
+      type: list
+      elements: dict
+      version_added: 0.8.0
     probes:
       description:
         - The probe of each route, as option C(probes) of M(wsfleet.nginx.config_transaction), without the headers,

@@ -43,9 +43,12 @@ class Presented(t.NamedTuple):
     digest: str | None = None
 
 
+NOTHING = Presented()
+
+
 def presented(der: bytes | None) -> Presented:
     if not der:
-        return Presented()
+        return NOTHING
     digest = hashlib.sha256(der).hexdigest()
     try:
         valid_from, expires = _validity(der)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import Presented
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import NOTHING, Presented
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import TOKEN
 
@@ -71,7 +71,7 @@ class Outcome:
     subprotocol: str | None = None
     handshake_ms: float | None = None
     round_trip_ms: float | None = None
-    certificate: Presented = Presented()
+    certificate: Presented = NOTHING
     failure: str | None = None
     # Of a failure before the end of the response's header, or of nginx's 400.
     cause: Cause | None = None

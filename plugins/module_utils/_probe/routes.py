@@ -14,7 +14,7 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import Presented
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import NOTHING, Presented
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.local_address import is_elsewhere
@@ -79,7 +79,7 @@ class Result:
     verified: str
     milliseconds: float | None
     backends: t.Mapping[str, Response] = field(default_factory=dict)
-    certificate: Presented = Presented()
+    certificate: Presented = NOTHING
     # Whether nothing was sent through nginx, because of the responses of the backends.
     held_back: bool = False
     # An origin with which a backend accepts the handshake that it rejects without.
@@ -280,7 +280,9 @@ def _probe_nginx(probe: Probe) -> Result:
         check = _Check(Outcome(), "", str(error))
     outcome, failure = check.outcome, check.failure
     response = Response(outcome.status, failure, is_refusal=check.is_refusal, cause=outcome.cause)
-    return Result(probe, response, "" if failure else check.verified, outcome.handshake_ms, certificate=outcome.certificate)
+    return Result(
+        probe, response, "" if failure else check.verified, outcome.handshake_ms, certificate=outcome.certificate
+    )
 
 
 def _addresses(probe: Probe) -> list[str]:

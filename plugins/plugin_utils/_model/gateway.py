@@ -70,6 +70,13 @@ class Name(t.TypedDict):
     at: str
 
 
+class Certificate(t.TypedDict):
+    """The file of the certificate that nginx presents for a site."""
+
+    site: str
+    path: str
+
+
 class Drained(t.TypedDict):
     """A server that is taken out of its upstreams, and the name by which it was."""
 
@@ -111,6 +118,8 @@ class Model(t.TypedDict):
     mode: str
     # What nginx logs to by default, or none where no site does.
     log: str | None
+    # Of each site with TLS. A path with a variable is another file for each client.
+    certificates: list[Certificate]
     probes: list[probes.Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf, and the drop-in of the service.
@@ -265,6 +274,7 @@ def _model(checked: _Checked) -> Model:
         names=_names(servers.values(), all_locations, by_name),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
+        certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf=worker_limits.directives(checked.shutdown_timeout),
@@ -381,6 +391,15 @@ def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
         for listen in site["listen"]:
             places.setdefault(str(listen.address), f"{site['at']}.listen")
     return [Listening(address=address, at=at) for address, at in places.items()]
+
+
+def _certificates(sites: t.Sequence[Site], config_path: str) -> list[Certificate]:
+    paths = {
+        site["server_name"][0]: tls.certificate_path(site, config_path)
+        for site in sites
+        if any(listen.ssl for listen in site["listen"])
+    }
+    return [Certificate(site=site, path=path) for site, path in paths.items() if "$" not in path]
 
 
 def _names(

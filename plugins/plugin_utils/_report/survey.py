@@ -44,6 +44,15 @@ def servers_to_probe(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str,
     }
 
 
+def depends_on_host(digest: str, found: t.Mapping[str, t.Any]) -> bool:
+    """Whether the configuration that a gateway has to serve may be another one than that of its model, which was built
+    without its host.
+    """
+    # The versions alone matter only where another configuration is live.
+    others = [value for name, value in found["preflight"].items() if not name.endswith("_version")]
+    return found["fingerprint"] is not None and (found["fingerprint"] != digest or any(others))
+
+
 def safe_routes(
     results: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], digests: t.Mapping[str, str], name: str
 ) -> list[str]:

@@ -12,13 +12,14 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Builds the report from what M(wsfleet.nginx.gateway_probe_info) found on the gateways and from the controller.
-positional: _input, gateways, time
+positional: _input, gateways, time, inventory, fail_on
 options:
   _input:
     description:
       - The variables of every host, as Ansible's variable C(hostvars).
       - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_probe)
         and C(__websockets_outside). A gateway whose result was skipped is left out.
+      - If a model was built again with what the module found, C(__websockets_expected) has its C(digest) and C(errors).
     type: dict
     required: true
   gateways:
@@ -30,12 +31,25 @@ options:
     description: The time of the report in UTC, as V(2026-01-31T12:00:00).
     type: str
     required: true
+  inventory:
+    description: What the report names as the inventory of the run, as Ansible's variable C(ansible_inventory_sources).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
+  fail_on:
+    description: Whether RV(_value.failure) is set for V(errors) alone, or for V(warnings) too.
+    type: str
+    choices: [errors, warnings]
+    default: errors
+    version_added: 0.8.0
 """
 
 EXAMPLES = """
 - name: Build the report
   ansible.builtin.set_fact:
-    report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat()) }}"
+    report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat(),
+      ansible_inventory_sources) }}"
   delegate_to: localhost
   delegate_facts: true
   run_once: true
@@ -50,7 +64,7 @@ _value:
       description: The report for a terminal.
       type: str
     failure:
-      description: The gateways that do not serve all their routes or are unreachable. Empty where all do.
+      description: The gateways with errors, or warnings, depending on O(fail_on). Empty where none has any.
       type: str
     files:
       description:
@@ -62,13 +76,20 @@ _value:
 import datetime
 import json
 import typing as t
+from contextlib import suppress
+from pathlib import Path
 
+import yaml
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 
 
 def fleet_report(
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]], gateways: t.Sequence[str], time: str
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    gateways: t.Sequence[str],
+    time: str,
+    inventory: t.Sequence[str] = (),
+    fail_on: str = "errors",
 ) -> dict[str, t.Any]:
     variables = {str(name): hostvars[name] for name in gateways}
     found = [
@@ -77,20 +98,31 @@ def fleet_report(
             of["__websockets_model"],
             _plain(of["__websockets_probe"]),
             _plain(of["__websockets_outside"]),
+            _plain(of.get("__websockets_expected", {})),
         )
         for name, of in variables.items()
         if "probes" in of["__websockets_probe"] or "msg" in of["__websockets_probe"]
     ]
-    made = report(found, datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0))
+    when = datetime.datetime.fromisoformat(time).replace(tzinfo=None, microsecond=0)
+    made = report(found, Run(when, [str(source) for source in inventory], _collection_version()))
     return {
         "summary": text.summary(made),
-        "failure": text.failure(made),
+        "failure": text.failure(made, fail_on),
         "files": {
             "report.json": f"{json.dumps(made, indent=1)}\n",
             "junit.xml": junit.junit(made),
             "index.html": html.page(made),
         },
     }
+
+
+def _collection_version() -> str:
+    """As the collection was built or, in a checkout, is going to be."""
+    root = Path(__file__).resolve().parents[2]
+    with suppress(OSError):
+        built = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
+        return str(built["collection_info"]["version"])
+    return str(yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["version"])
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -147,6 +147,11 @@ _value:
         M(wsfleet.nginx.gateway_preflight_info).
       type: dict
       version_added: 0.8.0
+    certificates:
+      description: The file of the certificate (C(path)) of each C(site) with TLS.
+      type: list
+      elements: dict
+      version_added: 0.8.0
     probes:
       description:
         - The probe of each route, as option C(probes) of M(wsfleet.nginx.config_transaction), without the headers,
@@ -159,6 +164,10 @@ _value:
     health_wait:
       description: The seconds for which a deploy takes it out of rotation before it begins.
       type: float
+    verify_address:
+      description: C(websockets_verify_address), or V(null) without it.
+      type: raw
+      version_added: 0.8.0
     drain:
       description:
         - The names to drain (C(out)) and to bring C(back), those of them that servers of this gateway have (C(here)),

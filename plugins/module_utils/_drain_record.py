@@ -41,6 +41,11 @@ def is_out(flag: Path) -> bool:
     return flag.exists() and flag.read_text(encoding="utf-8", errors="replace") != _BY_DEPLOY
 
 
+def is_left_out(flag: Path) -> bool:
+    """Whether a deploy took the gateway out, and has not brought it back."""
+    return flag.exists() and not is_out(flag)
+
+
 @contextlib.contextmanager
 def gateway(flag: Path, seconds: float, stays_out: t.Callable[[OSError], None]) -> t.Iterator[None]:
     """Take the gateway out of rotation, wait, and bring it back at the end, also if a killed run had taken it out. The

@@ -8,6 +8,7 @@ open connections.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import ipaddress
 import os
@@ -126,6 +127,25 @@ def listening(port: int) -> t.Iterator[Program]:
                 yield Program(pid=int(process.name), name=_name(process), user=_user(process))
         except OSError:  # The process has ended, or may not be read.
             continue
+
+
+def holds(pid: int, port: int) -> bool:
+    """Whether a process listens on a port."""
+    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
+    try:
+        return any(link in sockets for link in _descriptors(Path(f"/proc/{pid}")))
+    except OSError:
+        return False
+
+
+def connections_of(pids: t.Collection[int]) -> int:
+    """How many open TCP connections these processes hold."""
+    found: set[str] = set()
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            found.update(_descriptors(Path(f"/proc/{pid}")))
+    rows = (row for table in ("tcp", "tcp6") for row in _rows(table))
+    return sum(row[3] == _ESTABLISHED and f"socket:[{row[9]}]" in found for row in rows)
 
 
 def _name(process: Path) -> str:

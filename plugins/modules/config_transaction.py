@@ -537,7 +537,9 @@ def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
 
 def warn_about_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    for warning in certificate.warnings([(result.probe["site"], result.expires) for result in results], now):
+    for warning in certificate.warnings(
+        [(result.probe["site"], result.certificate.expires) for result in results], now
+    ):
         module.warn(warning)
 
 

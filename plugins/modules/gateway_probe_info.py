@@ -28,6 +28,34 @@ options:
   health_flag:
     description: The file that takes the gateway out of its load balancers. Requires O(live_address).
     type: path
+  certificates:
+    description:
+      - The certificates that nginx presents, for RV(certificates). They are compared with those that the probes get.
+      - Requires O(live_address).
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.8.0
+    suboptions:
+      site:
+        description: The O(probes[].site) of the site.
+        type: str
+        required: true
+      path:
+        description: The file of its certificate.
+        type: path
+        required: true
+  sockets:
+    description:
+      - How many WebSockets nginx must be able to hold, for RV(nginx.shortfalls). Without it, limits are not checked.
+      - Requires O(live_address).
+    type: int
+    version_added: 0.8.0
+  service:
+    description: Whether to check that nginx starts at boot, for RV(nginx.is_enabled). Requires O(live_address).
+    type: bool
+    default: false
+    version_added: 0.8.0
   backends:
     description: Servers of the upstreams to probe directly, each by the handshake or the request of a route.
     type: list
@@ -110,10 +138,21 @@ probes:
     milliseconds:
       description: Milliseconds from the start of the connection to the response.
       type: float
+    elsewhere:
+      description:
+        - Whether the address of the site is not on this host, so that another one would respond. The route is not
+          probed, and RV(probes[].unverified) says so. Always V(false) without O(live_address).
+      type: bool
+      version_added: 0.8.0
     expires:
       description: When the certificate of the site expires, or V(null) without TLS.
       type: str
       sample: "2027-01-31T12:00:00Z"
+    valid_from:
+      description: Since when it is valid, or V(null) without TLS.
+      type: str
+      sample: "2026-11-02T12:00:00Z"
+      version_added: 0.8.0
 backends:
   description: One result for each address of O(backends), in their order.
   type: list
@@ -161,9 +200,9 @@ connections:
 file:
   description:
     - The state of the file that was deployed, at O(config_path) or where other sites of the host require it.
-    - V(live) if nginx serves it, and it is as the last deploy left it. V(not_loaded) if nginx serves a configuration
-      with another fingerprint, as after a reload that failed. V(edited) if it is not as the last deploy left it.
-      V(missing) if it does not exist.
+    - V(live) if nginx serves it, and it is as the last deploy left it. V(not_loaded) if nginx serves another
+      configuration, as after a reload that failed, or an edit without a reload. V(edited) if nginx serves it, and it is
+      not as the last deploy left it. V(missing) if it does not exist.
     - V(null) where nginx does not report the fingerprint.
   type: str
   returned: with O(live_address) and O(config_path)
@@ -171,12 +210,96 @@ out_of_rotation:
   description: Whether an operator took the gateway out of its load balancers.
   type: bool
   returned: with O(live_address)
-drained:
-  description: The servers that the last deploy keeps out of their upstreams until they are brought back.
+left_out:
+  description: Whether a deploy took it out of its load balancers, and has not brought it back.
+  type: bool
+  returned: with O(live_address)
+  version_added: 0.8.0
+unfinished:
+  description: When the deploy was begun that was not completed, or V(null) without one.
+  type: str
+  returned: with O(live_address)
+  sample: 2026-01-31 12:00:00 UTC
+  version_added: 0.8.0
+deploying:
+  description: Whether a deploy is running now.
+  type: bool
+  returned: with O(live_address)
+  version_added: 0.8.0
+holder:
+  description: The program that listens at O(live_address) instead of nginx, or V(null).
+  type: str
+  returned: with O(live_address)
+  sample: python3 (pid 4711, user nobody)
+  version_added: 0.8.0
+nginx:
+  description: The condition of the running nginx, or V(null) where nginx is not installed.
+  type: dict
+  returned: with O(live_address)
+  version_added: 0.8.0
+  contains:
+    master:
+      description: The process id of its master, or V(null) if none runs.
+      type: int
+    version:
+      description: The version that runs, or V(null) if none does.
+      type: str
+      sample: 1.22.1
+    is_replaced:
+      description: Whether the file of its binary was replaced since it was started.
+      type: bool
+    earlier_master:
+      description:
+        - The process id of the earlier master, if its workers still accept connections after an upgrade of the binary.
+          Else V(null).
+      type: int
+    orphans:
+      description: How many workers accept connections although their master was killed.
+      type: int
+    old_workers:
+      description:
+        - The workers of earlier configurations that wait for their connections to close - how many (C(number)), when
+          the oldest was started (C(since)), and how many C(connections) they hold - or V(null) without one.
+      type: dict
+    shortfalls:
+      description: The limits that are too low for O(sockets).
+      type: list
+      elements: str
+    is_enabled:
+      description: Whether it starts at boot, or V(null) if that is unknown, or without O(service).
+      type: bool
+certificates:
+  description: One result for each of O(certificates), in their order.
   type: list
-  elements: str
+  elements: dict
+  returned: with O(live_address)
+  version_added: 0.8.0
+  contains:
+    site:
+      description: The site's name.
+      type: str
+    path:
+      description: The file.
+      type: str
+    state:
+      description:
+        - V(loaded) if nginx presents the certificate in the file; V(not_loaded) if it presents another one, as after a
+          renewal without a reload; V(missing) if the file does not exist, and V(invalid) if it has no certificate.
+        - V(null) if no probe of the site got a certificate.
+      type: str
+preflight:
+  description: What M(wsfleet.nginx.gateway_preflight_info) returns of the host that the gateway's model depends on.
+  type: dict
   returned: with O(live_address) and O(config_path)
-  sample: [server02:3000]
+  version_added: 0.8.0
+drained:
+  description:
+    - The servers that the last deploy keeps out of their upstreams until they are brought back, each with its
+      C(address) and the C(name) by which it was drained.
+  type: list
+  elements: dict
+  returned: with O(live_address) and O(config_path)
+  sample: [{"name": "server02", "address": "server02:3000"}]
 """
 
 import typing as t
@@ -184,23 +307,25 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     atomic_files,
     journal,
     live_config,
+    lock,
     other_sites,
 )
 
 
-def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
+def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[routes.Result]:
     passed = passed_before(live_address) if live_address else ()
-    return [
-        {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
-        for result in diagnosis.probe_routes(probes, passed)
-    ]
+    return diagnosis.probe_routes(probes, passed, on_gateway=bool(live_address))
+
+
+def as_returned(result: routes.Result, live_address: str | None) -> dict[str, t.Any]:
+    return {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
 
 
 def passed_before(live_address: str) -> list[str]:
@@ -238,49 +363,122 @@ def probe_servers(
     ]
 
 
-def nginx_facts(live_address: str) -> dict[str, t.Any]:
-    try:
-        build = binary.installed()
-    except binary.NginxError:
-        build = None
+def nginx_facts(
+    kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
+) -> dict[str, t.Any]:
     # What another program says there says nothing of nginx.
-    is_foreign = bool(_host.blockers(live_address))
+    holders = _host.blockers(kept.live_address)
+    fingerprint = connections = None
+    if holders is None:
+        fingerprint, connections = (
+            live_config.fingerprint(kept.live_address),
+            live_config.connections(kept.live_address),
+        )
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": None if is_foreign else live_config.fingerprint(live_address),
-        "connections": None if is_foreign else live_config.connections(live_address),
+        "fingerprint": fingerprint,
+        "connections": connections,
+        "holder": None if holders is None else ", ".join(map(str, holders)) or _host.UNSEEN,
+        "nginx": condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
+        if build
+        else None,
     }
 
 
-def file_facts(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
+def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:
     content = atomic_files.read(path)
     if content is None:
         return {"file": "missing"}
     file_state = None
     if fingerprint is not None:
-        is_loaded = fingerprint.encode() in content.data
-        file_state = "not_loaded" if not is_loaded else "edited" if is_edited(path, content, live_address) else "live"
+        file_state = "live" if fingerprint.encode() in content.data else "not_loaded"
+        if file_state == "live" and is_edited(path, content, kept):
+            # An edit leaves the fingerprint in the file as it was.
+            is_later = loaded_at is not None and path.stat().st_ctime > loaded_at
+            file_state = "not_loaded" if is_later else "edited"
     return {"file": file_state}
 
 
-def drained(path: Path, live_address: str) -> list[str]:
-    """The addresses of the drained servers, if they are known."""
-    try:
-        servers = _drain_record.servers(journal.Journal(live_address), path)
-    except PermissionError:
-        return []
-    return sorted({server["address"] for server in servers or ()})
-
-
-def is_edited(path: Path, content: atomic_files.Content, live_address: str) -> bool:
+def is_edited(path: Path, content: atomic_files.Content, kept: journal.Journal) -> bool:
     """Whether it is known that the file was changed since the last deploy."""
-    try:
-        last = journal.Journal(live_address).last()
-    except PermissionError:
-        return False
+    last = kept.last()
     file = last.file(path) if last else None
     return file is not None and journal.digest(content) not in file.after
+
+
+def deploy_facts(kept: journal.Journal, flag: Path | None) -> dict[str, t.Any]:
+    """A deploy that was not completed, and whether the gateway is out of its load balancers."""
+    unfinished = kept.unfinished()
+    return {
+        "unfinished": unfinished.time if unfinished else None,
+        "deploying": lock.is_held(),
+        "out_of_rotation": flag is not None and _drain_record.is_out(flag),
+        "left_out": flag is not None and _drain_record.is_left_out(flag),
+    }
+
+
+def drain_facts(build: binary.Build | None, kept: journal.Journal, path: Path) -> dict[str, t.Any]:
+    servers = _drain_record.servers(kept, path)
+    names = None if servers is None else sorted({server["name"] for server in servers})
+    return {
+        "preflight": {
+            "nginx_version": build.version if build else None,
+            "openssl_version": build.openssl if build else None,
+            "drained": names,
+        },
+        "drained": [{"name": server["name"], "address": server["address"]} for server in servers or ()],
+    }
+
+
+def certificate_facts(
+    given: t.Sequence[t.Mapping[str, str]], results: t.Sequence[routes.Result]
+) -> list[dict[str, str | None]]:
+    on_disk = {item["path"]: file_digest(Path(item["path"])) for item in given}
+    presented: dict[str, set[str]] = {}
+    for result in results:
+        if result.certificate.digest:
+            presented.setdefault(result.probe["site"], set()).add(result.certificate.digest)
+    return [
+        {**item, "state": certificate_state(on_disk, item["path"], presented.get(item["site"], set()))}
+        for item in given
+    ]
+
+
+def file_digest(path: Path) -> str | None:
+    try:
+        return certificate.digest_in(path)
+    except FileNotFoundError:
+        return ""
+
+
+def certificate_state(on_disk: t.Mapping[str, str | None], path: str, presented: t.Collection[str]) -> str | None:
+    digest = on_disk[path]
+    if not digest:
+        return "missing" if digest == "" else "invalid"
+    if not presented:
+        return None
+    # Without a name in the TLS handshake, as for an IP address, nginx presents that of another site.
+    return "loaded" if digest in presented or set(presented) <= set(on_disk.values()) else "not_loaded"
+
+
+def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dict[str, t.Any]:
+    names = ("config_path", "health_flag")
+    path, flag = (Path(module.params[name]) if module.params[name] else None for name in names)
+    try:
+        build = binary.installed()
+    except binary.NginxError:
+        build = None
+    kept = journal.Journal(module.params["live_address"])
+    if path:
+        kept.take_over([path])
+    found = nginx_facts(kept, build, module.params["sockets"], with_service=module.params["service"])
+    found.update(deploy_facts(kept, flag), certificates=certificate_facts(module.params["certificates"], results))
+    if path:
+        loaded_at = processes.loaded_at(build) if build else None
+        file = other_sites.deployed_file(kept, path)
+        found.update(file_facts(file, kept, found["fingerprint"], loaded_at), **drain_facts(build, kept, file))
+    return found
 
 
 def main() -> None:
@@ -289,6 +487,14 @@ def main() -> None:
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
             "health_flag": {"type": "path"},
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"site": {"type": "str", "required": True}, "path": {"type": "path", "required": True}},
+            },
+            "sockets": {"type": "int"},
+            "service": {"type": "bool", "default": False},
             "probes": argspec.SPEC,
             "backends": {
                 "type": "list",
@@ -300,23 +506,18 @@ def main() -> None:
                 },
             },
         },
-        required_by={"config_path": "live_address", "health_flag": "live_address"},
+        required_by=dict.fromkeys(("config_path", "health_flag", "sockets"), "live_address"),
         supports_check_mode=True,
     )
-    names = ("probes", "live_address", "config_path", "health_flag")
-    probes, live_address, path, flag = (module.params[name] for name in names)
+    probes, live_address = module.params["probes"], module.params["live_address"]
+    results = probe_routes(probes, live_address)
     result: dict[str, t.Any] = {
-        "probes": probe_routes(probes, live_address),
+        "probes": [as_returned(found, live_address) for found in results],
         "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:
-        result.update(nginx_facts(live_address))
         try:
-            result["out_of_rotation"] = flag is not None and _drain_record.is_out(Path(flag))
-            if path:
-                file = other_sites.deployed_file(journal.Journal(live_address), Path(path))
-                result.update(file_facts(file, live_address, result["fingerprint"]))
-                result["drained"] = drained(file, live_address)
+            result.update(host_facts(module, results))
         except OSError as error:
             module.fail_json(msg=f"cannot read {error.filename}: {atomic_files.reason(error)}")
     module.exit_json(changed=False, **result)

@@ -11,15 +11,27 @@ from dataclasses import replace
 
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import survey
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report
 
-NOW = datetime.datetime(2026, 1, 31, 3, 0, 0)
+RUN = Run(datetime.datetime(2026, 1, 31, 3, 0, 0), ["/fleet/production"], "0.8.0")
 REFUSED = "refused the connection: nothing listens there"
 BAD_GATEWAY = {
     "status": 502,
     "failure": "returned 502 Bad Gateway",
     "hint": f"probed directly: server01:3000 {REFUSED}",
+}
+
+
+NGINX: dict[str, t.Any] = {
+    "master": 4711,
+    "version": "1.26.3",
+    "is_replaced": False,
+    "earlier_master": None,
+    "orphans": 0,
+    "old_workers": None,
+    "shortfalls": [],
+    "is_enabled": True,
 }
 
 
@@ -51,7 +63,7 @@ def wide(sites: int = 1, routes: int = 10, servers: int = 10) -> dict[str, t.Any
 
 def probe_result(at: str, **keys: t.Any) -> dict[str, t.Any]:
     verified = {"status": 101, "verified": "handshake", "failure": "", "unverified": "", "hint": ""}
-    verified.update(milliseconds=1.84, expires=None)
+    verified.update(elsewhere=False, milliseconds=1.84, expires=None, valid_from=None)
     failed = {"verified": ""} if keys.get("failure") or keys.get("unverified") else {}
     return {"at": at, "site": "", "path": "", **verified, **failed, **keys}
 
@@ -75,10 +87,17 @@ def healthy(name: str, of: t.Mapping[str, t.Any]) -> Found:
         "backends": [],
         "nginx_version": "1.26.3",
         "openssl_version": "3.5.1",
-        "fingerprint": "a" * 64,
+        "fingerprint": of["digest"],
         "file": "live",
         "drained": [],
         "connections": 1234,
+        "holder": None,
+        "nginx": NGINX,
+        "certificates": [],
+        "unfinished": None,
+        "deploying": False,
+        "out_of_rotation": False,
+        "left_out": False,
     }
     return Found(name, of, result, {"probes": [probe_result(probe["at"], milliseconds=2.5) for probe in of["probes"]]})
 
@@ -95,6 +114,11 @@ def changed(found: Found, place: int | None = None, **keys: t.Any) -> Found:
     probes = list(result["probes"])
     probes[place] = probe_result(probes[place]["at"], **keys)
     return replace(found, gateway={**result, "probes": probes})
+
+
+def with_nginx(found: Found, **keys: t.Any) -> Found:
+    """The gateway with another condition of its nginx."""
+    return changed(found, nginx={**NGINX, **keys})
 
 
 def from_controller(found: Found, place: int, **keys: t.Any) -> Found:
@@ -123,7 +147,7 @@ def probed(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]
 
 
 def reported(*fleet: Found) -> Report:
-    return report(fleet, NOW)
+    return report(fleet, RUN)
 
 
 def troubled(gateways: int = 500) -> list[Found]:
@@ -168,11 +192,15 @@ def troubled(gateways: int = 500) -> list[Found]:
     fleet[4] = changed(fleet[4], fingerprint="b" * 64)
     fleet[6] = changed(fleet[6], file="edited")
     fleet[8] = changed(fleet[8], 0, expires="2026-02-03T12:00:00Z")
-    fleet[10] = changed(fleet[10], nginx_version="1.22.1")
+    fleet[10] = with_nginx(changed(fleet[10], nginx_version="1.22.1"), version="1.22.1")
     fleet[12] = from_controller(
         fleet[12], 0, status=None, failure="timed out after 5 s connecting to gateway013:80", milliseconds=None
     )
-    fleet[14] = changed(fleet[14], drained=["10.0.0.6:3000"])
+    fleet[14] = changed(fleet[14], drained=[{"name": "10.0.0.6", "address": "10.0.0.6:3000"}])
+    old = {"number": 2, "since": "2026-01-31T02:00:00Z", "connections": 37}
+    fleet[16] = with_nginx(fleet[16], old_workers=old)
+    fleet[18] = with_nginx(fleet[18], is_enabled=False)
+    fleet[15] = changed(fleet[15], unfinished="2026-01-31 02:00:00 UTC")
     states = {
         "10.0.0.2:3000": "refused",
         "10.0.1.5:4005": "timeout",

@@ -55,6 +55,9 @@ class Verdict:
 _MESSAGE = re.compile(r"^(?:nginx:|\d{4}/\d\d/\d\d \S+) (\[\w+\]) (?:\d+#\d+: )?(?:\*\d+ )?(.+)$", re.MULTILINE)
 
 
+_VERSION = re.compile(r"nginx version: \S*?/(\d+(?:\.\d+)+)")
+
+
 def find_binary() -> str | None:
     # A file that is not executable counts too: installing nginx again would not help.
     return shutil.which("nginx", path=_SEARCH_PATH) or shutil.which("nginx", os.F_OK, _SEARCH_PATH)
@@ -67,7 +70,7 @@ def installed() -> Build:
         raise NginxError("nginx is not installed")
     result = run([binary, "-V"])
     output = result.stderr
-    version = re.search(r"nginx version: \S*?/(\d+(?:\.\d+)+)", output)
+    version = _VERSION.search(output)
     if version is None and result.returncode != 0:
         printed = output.strip().splitlines()
         raise NginxError(f"{binary} does not start: {printed[-1] if printed else f'exit status {result.returncode}'}")
@@ -82,6 +85,15 @@ def installed() -> Build:
         pid_file=_named_file("pid", configuration, _built_in(output, "pid-path")),
         error_log=_named_file("error_log", configuration, _built_in(output, "error-log-path")),
     )
+
+
+def version(executable: str) -> str | None:
+    """The version of a binary, which may be one that runs and whose file was replaced."""
+    try:
+        found = _VERSION.search(run([executable, "-v"]).stderr)
+    except NginxError:
+        return None
+    return found.group(1) if found else None
 
 
 def openssl_version(output: str) -> str | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import typing as t
 from pathlib import Path
 
@@ -26,10 +27,12 @@ def master_pid(build: Build) -> int | None:
 
 def recorded_pid(build: Build) -> int | None:
     """The process id of the running master, if it is in the pid file."""
-    if build.pid_file is None:
-        return None
+    return _read_pid(build.pid_file) if build.pid_file else None
+
+
+def _read_pid(file: Path) -> int | None:
     try:
-        pid = int(build.pid_file.read_text(encoding="ascii"))
+        pid = int(file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
     return pid if is_master(pid) else None
@@ -69,6 +72,41 @@ def is_stopping(master: int) -> bool:
     return ending and not accepting_workers(master)
 
 
+def loaded_at(build: Build) -> float | None:
+    """When the running nginx had loaded its configuration: the start of its oldest worker that accepts connections, as
+    seconds of the system's clock. Another one may have replaced a worker that crashed.
+    """
+    master = master_pid(build)
+    started = [started_at(worker) for worker in accepting_workers(master)] if master else []
+    return min(filter(None, started), default=None)
+
+
+def started_at(pid: int) -> float | None:
+    try:
+        ticks = int(_stat(pid)[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    # proc(5): since boot, in clock ticks.
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def retiring() -> set[int]:
+    """The workers of earlier configurations, which accept no connections and wait for the open ones to close."""
+    return {worker for worker, _parent in _workers(accepting=False)}
+
+
+def earlier_master(build: Build) -> int | None:
+    """The master that an upgrade of the binary by USR2 has left running, if its workers still accept connections."""
+    # https://nginx.org/en/docs/control.html#upgrade
+    pid = _read_pid(build.pid_file.with_name(f"{build.pid_file.name}.oldbin")) if build.pid_file else None
+    return pid if pid and accepting_workers(pid) else None
+
+
+def executable(pid: int) -> Path:
+    """The binary of a process, which can be run even if another one has replaced it."""
+    return Path(f"/proc/{pid}/exe")
+
+
 def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
@@ -77,16 +115,20 @@ def orphans() -> set[int]:
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
     """The workers that accept connections, or those that are shutting down; each with its parent."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        pid = int(stat.parent.name)
+    for directory in Path("/proc").glob("[0-9]*"):
+        pid = int(directory.name)
         title = _command_line(pid)
         if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
         try:
-            # The name in parentheses may contain anything; after it come the state and the parent.
-            yield pid, int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            yield pid, int(_stat(pid)[1])
         except (OSError, IndexError, ValueError):
             continue
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) after the name in parentheses, which may contain anything: the state, the parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _command_line(pid: int) -> str:

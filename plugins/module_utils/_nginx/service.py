@@ -19,11 +19,25 @@ class ServiceError(Exception):
 
 # The test of sd_booted(3).
 _SYSTEMD = Path("/run/systemd/system")
+_DISABLED = ("disabled", "enabled-runtime", "masked", "masked-runtime", "linked", "linked-runtime")
+_RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 
 
 def has_systemd() -> bool:
     return _SYSTEMD.is_dir()
+
+
+def is_enabled() -> bool | None:
+    """Whether nginx starts at boot; None if that cannot be told, as where its unit is part of another one."""
+    if has_systemd():
+        state = binary.run(["systemctl", "is-enabled", "nginx.service"]).stdout.strip()
+        # systemctl(1): "enabled-runtime" ends with the next boot.
+        return {**dict.fromkeys(_DISABLED, False), "enabled": True}.get(state)
+    levels = list(_RUN_LEVELS.glob("rc[2-5].d"))
+    if not levels or not Path("/etc/init.d/nginx").is_file():
+        return None
+    return any(link for level in levels for link in level.glob("S[0-9][0-9]nginx"))
 
 
 def start(build: binary.Build) -> None:

@@ -2,19 +2,24 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a certificate expires. Python reports it only for a verified one, and the probe of a route verifies none."""
+"""When a certificate is valid. Python reports it only for a verified one, and the probe of a route verifies none."""
 
 from __future__ import annotations
 
 import datetime
+import hashlib
 import re
+import ssl
 import typing as t
+from pathlib import Path
 
 # Tags of ASN.1 (X.690 section 8.1.2).
 _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
 # The version, which certificates of version 1 do not have (RFC 5280 section 4.1).
 _VERSION = 0xA0
 _DIGITS = re.compile(rb"(\d{2,4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)Z")
+# RFC 7468 section 5.
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _ISO = "%Y-%m-%dT%H:%M:%SZ"
 # Time to renew it by hand.
 RENEWAL_PERIOD = datetime.timedelta(days=14)
@@ -29,16 +34,40 @@ class _Element(t.NamedTuple):
     end: int
 
 
-def expiry(der: bytes | None) -> str | None:
-    """When a certificate expires, as an ISO 8601 time in UTC; None without one, or with one that cannot be read."""
+class Presented(t.NamedTuple):
+    """What a peer presents: times are ISO 8601 in UTC; None without a certificate, or with one that cannot be read."""
+
+    expires: str | None = None
+    valid_from: str | None = None
+    # SHA-256.
+    digest: str | None = None
+
+
+NOTHING = Presented()
+
+
+def presented(der: bytes | None) -> Presented:
+    if not der:
+        return NOTHING
+    digest = hashlib.sha256(der).hexdigest()
     try:
-        return f"{_not_after(der).isoformat()}Z" if der else None
+        valid_from, expires = _validity(der)
     except (ValueError, IndexError):
+        return Presented(digest=digest)
+    return Presented(f"{expires.isoformat()}Z", f"{valid_from.isoformat()}Z", digest)
+
+
+def digest_in(file: Path) -> str | None:
+    """The digest of the certificate that nginx presents from a file, the first one; None without one."""
+    found = _PEM.search(file.read_bytes())
+    try:
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(found.group().decode("ascii"))).hexdigest() if found else None
+    except ValueError:
         return None
 
 
 def parse_time(expires: str) -> datetime.datetime:
-    """The time that expiry() returned, in UTC."""
+    """A time that presented() returned, in UTC."""
     return datetime.datetime.strptime(expires, _ISO)
 
 
@@ -59,7 +88,7 @@ def _warning(names: list[str], expires: str, now: datetime.datetime) -> str:
     return f"{subject} expires at {expires}: renew it"
 
 
-def _not_after(der: bytes) -> datetime.datetime:
+def _validity(der: bytes) -> tuple[datetime.datetime, datetime.datetime]:
     """RFC 5280 section 4.1: version, serial number, signature algorithm and issuer come before the validity."""
     certificate = _element(der, 0, _SEQUENCE)
     to_be_signed = _element(der, certificate.start, _SEQUENCE)
@@ -70,8 +99,9 @@ def _not_after(der: bytes) -> datetime.datetime:
         field = _element(der, field.end)
     if field.tag != _SEQUENCE:
         raise ValueError("the certificate has no validity")
-    end = _element(der, _element(der, field.start).end)
-    return _time(end.tag, der[end.start : end.end])
+    start = _element(der, field.start)
+    end = _element(der, start.end)
+    return _time(start.tag, der[start.start : start.end]), _time(end.tag, der[end.start : end.end])
 
 
 def _element(der: bytes, at: int, tag: int | None = None) -> _Element:

@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from typing import Callable, Iterator, Mapping
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import expiry
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import presented
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.connection import Connection, Deadline, connected
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import (
     Cause,
@@ -129,7 +129,7 @@ def _exchange(
     connection: Connection, request: Request, target: Target, extra: Mapping[str, str], outcome: Outcome
 ) -> ResponseHeader:
     """Send the request, read the header of the response, and record it in the outcome."""
-    outcome.expires = expiry(connection.certificate)
+    outcome.certificate = presented(connection.certificate)
     connection.send(request_header(target.resource, _request_fields(request, target, extra)), "the response")
     header = _read_final_header(connection)
     outcome.header_size = header.size

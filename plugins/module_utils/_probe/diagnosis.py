@@ -74,9 +74,10 @@ _REMEDIES = {
 _PROBED_WITHOUT = "probed directly, without what its headers and directives change"
 
 
-def probe_routes(probes: t.Sequence[Probe], passed: t.Collection[str]) -> list[Result]:
+def probe_routes(probes: t.Sequence[Probe], passed: t.Collection[str], *, on_gateway: bool = True) -> list[Result]:
     """Probe every route, and the backends of those that fail; passed are the routes that passed before."""
-    return [classify(result, passed) for result in probe_backends(probe_all(probes, PATIENCE))]
+    results = probe_backends(probe_all(probes, PATIENCE, on_gateway=on_gateway))
+    return [classify(result, passed) for result in results]
 
 
 def classify(result: Result, passed: t.Collection[str]) -> Result:

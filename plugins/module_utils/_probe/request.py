@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Mapping, Sequence
 from urllib.parse import SplitResult, urlsplit
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import NOTHING, Presented
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import TOKEN
 
@@ -70,13 +71,16 @@ class Outcome:
     subprotocol: str | None = None
     handshake_ms: float | None = None
     round_trip_ms: float | None = None
-    # When the certificate of the peer expires, as an ISO 8601 time in UTC; None without TLS.
-    expires: str | None = None
+    certificate: Presented = NOTHING
     failure: str | None = None
     # Of a failure before the end of the response's header, or of nginx's 400.
     cause: Cause | None = None
     # In bytes.
     header_size: int = 0
+
+    @property
+    def expires(self) -> str | None:
+        return self.certificate.expires
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,10 @@ import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import NOTHING, Presented
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.local_address import is_elsewhere
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request
 
 # Where nothing responds, a thousand routes take 40 seconds.
@@ -77,8 +79,7 @@ class Result:
     verified: str
     milliseconds: float | None
     backends: t.Mapping[str, Response] = field(default_factory=dict)
-    # When the certificate of the site expires.
-    expires: str | None = None
+    certificate: Presented = NOTHING
     # Whether nothing was sent through nginx, because of the responses of the backends.
     held_back: bool = False
     # An origin with which a backend accepts the handshake that it rejects without.
@@ -87,6 +88,8 @@ class Result:
     plain_status: int | None = None
     # Why the route is served, but not verified, and what to set.
     unverified: str = ""
+    # Whether another host has the address of the site now.
+    is_elsewhere: bool = False
 
     @property
     def failed(self) -> bool:
@@ -105,8 +108,10 @@ class Result:
             "verified": self.verified,
             "failure": self.response.failure if self.failed else "",
             "unverified": self.unverified,
+            "elsewhere": self.is_elsewhere,
             "milliseconds": self.milliseconds,
-            "expires": self.expires,
+            "expires": self.certificate.expires,
+            "valid_from": self.certificate.valid_from,
         }
 
 
@@ -115,8 +120,10 @@ def route(probe: Probe) -> str:
     return f"{probe['connect_to']} {probe['site']} {probe['path']}"
 
 
-def probe_all(probes: t.Sequence[Probe], patience: float = 0.0) -> list[Result]:
+def probe_all(probes: t.Sequence[Probe], patience: float = 0.0, *, on_gateway: bool = True) -> list[Result]:
     """Probe every route, in parallel; the results are in the order of the probes.
+
+    On the gateway itself, a route whose address is not on this host is not probed: another gateway would respond.
 
     nginx counts a backend that closes the connection as failed, and clients would lose it. So the backends of a route
     are probed directly first, and where none of them gives an HTTP response nothing is sent through nginx.
@@ -124,7 +131,7 @@ def probe_all(probes: t.Sequence[Probe], patience: float = 0.0) -> list[Result]:
     A probe that fails is tried again for the seconds of patience, or for its own `wait` if that is longer: another
     server of the upstream may respond, and one that has just started needs a moment.
     """
-    return _in_parallel(lambda probe: _probe(probe, patience), probes)
+    return _in_parallel(lambda probe: (on_gateway and _elsewhere(probe)) or _probe(probe, patience), probes)
 
 
 def probe_backends(results: t.Sequence[Result]) -> list[Result]:
@@ -184,6 +191,15 @@ _Found = t.TypeVar("_Found")
 def _in_parallel(function: t.Callable[[_Item], _Found], items: t.Sequence[_Item]) -> list[_Found]:
     with ThreadPoolExecutor(max_workers=_PROBES_AT_ONCE) as executor:
         return list(executor.map(function, items))
+
+
+def _elsewhere(probe: Probe) -> Result | None:
+    """The result of a route whose address is not on this host now."""
+    host = probe["connect_to"].rpartition(":")[0].strip("[]")
+    if not is_elsewhere(host):
+        return None
+    why = f"{host} is not on this host now, so another one would respond"
+    return Result(probe, Response(None, ""), "", None, unverified=why, is_elsewhere=True)
 
 
 def _probe(probe: Probe, patience: float) -> Result:
@@ -264,7 +280,9 @@ def _probe_nginx(probe: Probe) -> Result:
         check = _Check(Outcome(), "", str(error))
     outcome, failure = check.outcome, check.failure
     response = Response(outcome.status, failure, is_refusal=check.is_refusal, cause=outcome.cause)
-    return Result(probe, response, "" if failure else check.verified, outcome.handshake_ms, expires=outcome.expires)
+    return Result(
+        probe, response, "" if failure else check.verified, outcome.handshake_ms, certificate=outcome.certificate
+    )
 
 
 def _addresses(probe: Probe) -> list[str]:

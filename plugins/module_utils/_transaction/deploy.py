@@ -48,7 +48,7 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
     revocable = policy == "rollback" and plan.has_earlier
     if revocable:
         try:
-            passed |= {result.route for result in probe_all(old) if not result.failed}
+            passed |= {result.route for result in probe_all(old) if result.verified}
         except Exception as error:
             raise TransactionError(f"{_unprobed(error)}; nothing was changed") from error
     actions = transaction.apply(sorted(passed)) if plan.is_needed else []

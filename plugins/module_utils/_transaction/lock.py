@@ -22,6 +22,18 @@ class Busy(Exception):
     """Another deploy runs on this host."""
 
 
+def is_held(directory: Path = _RUN_DIRECTORY) -> bool:
+    """Whether a deploy runs on this host now."""
+    try:
+        with (directory / "lock").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
 @contextmanager
 def locked(directory: Path = _RUN_DIRECTORY) -> t.Iterator[Path]:
     """Wait until no other deploy runs on this host; yields a directory for temporary files."""

@@ -10,9 +10,7 @@ import re
 import typing as t
 from dataclasses import replace
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen, is_name
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.nginx_syntax import quoted
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Site
 
@@ -32,12 +30,6 @@ _NEW_CURVE, _NEW_CURVE_SINCE = "X25519MLKEM768", (3, 5)
 # nginx resolves relative names of certificates from here, in a copy of this folder too.
 _ROOT = "/etc/nginx/"
 _NOT_IN_A_FILE_NAME = re.compile(r"[^A-Za-z0-9.-]")
-
-
-def same_text(openssl: str | None) -> bool | None:
-    """The same for all versions of OpenSSL that take the same lines; None where none is known."""
-    version = values.openssl_version(openssl, "", Errors())
-    return None if version is None else version >= _NEW_CURVE_SINCE
 
 
 def policy_lines(policy: str, openssl: tuple[int, int] | None) -> list[str]:
@@ -65,6 +57,12 @@ def certificate_lines(site: Site, config_path: str) -> list[str]:
         lines.append(f"ssl_client_certificate {quoted(site['ssl_client_certificate'])};")
         lines.append(f"ssl_verify_client {site['ssl_verify_client'] or 'on'};")
     return lines
+
+
+def certificate_path(site: Site, config_path: str) -> str:
+    """The file of the certificate that nginx presents for a site with TLS."""
+    given = site["ssl_certificate"]
+    return given.path if given and given.path else delivered_path(site, config_path)
 
 
 def is_of_an_address(site: Site) -> bool:

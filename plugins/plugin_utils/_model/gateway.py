@@ -76,6 +76,13 @@ class Name(t.TypedDict):
     at: str
 
 
+class Certificate(t.TypedDict):
+    """The file of the certificate that nginx presents for a site."""
+
+    site: str
+    path: str
+
+
 class Drained(t.TypedDict):
     """A server that is taken out of its upstreams, and the name by which it was."""
 
@@ -128,6 +135,8 @@ class Model(t.TypedDict):
     mode: str
     # What nginx logs to by default, or none where no site does.
     log: str | None
+    # Of each site with TLS. A path with a variable is another file for each client.
+    certificates: list[Certificate]
     probes: list[probes.Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf, and the drop-in of the service.
@@ -136,6 +145,8 @@ class Model(t.TypedDict):
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
+    # Where the controller reaches the sites; False where it does not, None where it is the address of the host.
+    verify_address: str | bool | None
     drain: Drain
     warnings: list[str]
 
@@ -294,6 +305,7 @@ def _model(checked: _Checked) -> Model:
         compared=_compared(checked, hashes),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
+        certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
         probes=[
             probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
         ],
@@ -302,6 +314,7 @@ def _model(checked: _Checked) -> Model:
         drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
         health_flag=_health_flag(checked),
         health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
         warnings=[
             *_drained(upstreams, servers),
@@ -456,6 +469,15 @@ def _plain_listen(listen: Listen, *, is_default: bool = False, http2: bool = Fal
         "proxy_protocol": listen.proxy_protocol,
         "ssl": listen.ssl,
     }
+
+
+def _certificates(sites: t.Sequence[Site], config_path: str) -> list[Certificate]:
+    paths = {
+        site["server_name"][0]: tls.certificate_path(site, config_path)
+        for site in sites
+        if any(listen.ssl for listen in site["listen"])
+    }
+    return [Certificate(site=site, path=path) for site, path in paths.items() if "$" not in path]
 
 
 def _names(

@@ -11,7 +11,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import findings
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     VERSION,
@@ -26,9 +25,11 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Upstream,
     counted,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_versions
 
-_RESULT = ("status", "verified", "failure", "unverified", "hint", "milliseconds", "expires")
+_RESULT = (
+    *("status", "verified", "failure", "unverified", "elsewhere", "hint", "milliseconds"),
+    *("expires", "valid_from"),
+)
 _SERVER_PROBE = ("state", "status", "failure", "milliseconds")
 
 
@@ -40,32 +41,37 @@ class Found:
     model: t.Mapping[str, t.Any]
     gateway: t.Mapping[str, t.Any]
     controller: t.Mapping[str, t.Any] = field(default_factory=dict)
-
-    @property
-    def text(self) -> tuple[t.Hashable, ...]:
-        """The same for all gateways with the same configuration."""
-        nginx, openssl = self.gateway.get("nginx_version"), self.gateway.get("openssl_version")
-        return (
-            self.model["digest"],
-            nginx_versions.same_text(nginx, self.model["suits_since"]),
-            tls.same_text(openssl) if self.model["depends_on_openssl"] else None,
-        )
+    # Errors and digest of the model for the nginx and the drained servers of the host, if it was built.
+    expected: t.Mapping[str, t.Any] = field(default_factory=dict)
 
 
-def report(found: t.Sequence[Found], now: datetime) -> Report:
-    """The report on gateways, in their order; now is in UTC."""
+@dataclass(frozen=True)
+class Run:
+    """The run that a report is of: its time in UTC, its inventory, and the version of the collection."""
+
+    time: datetime
+    inventory: t.Sequence[str]
+    collection_version: str
+
+
+def report(found: t.Sequence[Found], run: Run) -> Report:
+    """The report on gateways, in their order."""
     topologies, numbers = _topologies(found)
     gateways = [_gateway(item, numbers[item.name]) for item in found]
-    all_findings = findings(gateways, topologies, {item.name: item.text for item in found}, now)
-    if any(gateway["state"] != "ok" for gateway in gateways):
-        state = "errors"
-    else:
-        state = "warnings" if any(finding["severity"] == "warning" for finding in all_findings) else "ok"
+    all_findings = findings(gateways, topologies, run.time)
+    failed = {name for finding in all_findings if finding["severity"] == "error" for name in finding["gateways"]}
+    for gateway in gateways:
+        if gateway["state"] == "ok" and gateway["name"] in failed:
+            gateway["state"] = "failed"
+    severities = Counter(finding["severity"] for finding in all_findings)
+    state = "errors" if severities["error"] else "warnings" if severities["warning"] else "ok"
     return Report(
         version=VERSION,
-        time=f"{now.isoformat(timespec='seconds')}Z",
+        time=f"{run.time.isoformat(timespec='seconds')}Z",
+        inventory=list(run.inventory),
+        collection_version=run.collection_version,
         state=state,
-        summary=_summary(gateways, sum(finding["severity"] == "warning" for finding in all_findings)),
+        summary=_summary(gateways, severities),
         counts=_counts(gateways, topologies),
         findings=all_findings,
         topologies=topologies,
@@ -73,10 +79,10 @@ def report(found: t.Sequence[Found], now: datetime) -> Report:
     )
 
 
-def _summary(gateways: t.Sequence[Gateway], warnings: int) -> str:
+def _summary(gateways: t.Sequence[Gateway], severities: t.Mapping[str, int]) -> str:
     if not gateways:
         return "No gateway was probed"
-    number = sum(gateway["state"] == "ok" for gateway in gateways)
+    number = sum(_serves(gateway) for gateway in gateways)
     if len(gateways) == 1:
         text = f"{gateways[0]['name']} {'serves' if number else 'does not serve'} all its routes"
     elif number == len(gateways):
@@ -84,7 +90,13 @@ def _summary(gateways: t.Sequence[Gateway], warnings: int) -> str:
     else:
         verb = "serves all its" if number == 1 else "serve all their"
         text = f"{number:,} of {len(gateways):,} gateways {verb} routes"
-    return f"{text}, with {counted(warnings, 'warning')}" if warnings and number == len(gateways) else text
+    more = [counted(severities[name], name) for name in ("error", "warning") if severities[name]]
+    return f"{text}, with {' and '.join(more)}" if more and number == len(gateways) else text
+
+
+def _serves(gateway: Gateway) -> bool:
+    """Whether it serves all its routes, whatever else is wrong with it."""
+    return gateway["state"] != "unreachable" and not any(route["state"] == "failed" for route in gateway["routes"])
 
 
 def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> dict[str, int]:
@@ -121,17 +133,26 @@ def _gateway(found: Found, topology: int) -> Gateway:
         _route(route, own.get(route["at"]), outside.get(route["at"]), is_probed=route["at"] in probed)
         for route in found.model["routes"]
     ]
-    failed = any(route["state"] == "failed" for route in routes)
+    expected = found.expected or {"digest": found.model["digest"], "errors": []}
     return Gateway(
         name=found.name,
-        state="unreachable" if not is_reached else "failed" if failed else "ok",
+        state="ok" if is_reached else "unreachable",
         message="" if is_reached else _message(result),
         nginx_version=result.get("nginx_version"),
         openssl_version=result.get("openssl_version"),
         fingerprint=result.get("fingerprint"),
+        expected=expected.get("digest"),
+        errors=list(expected["errors"]),
         file=result.get("file"),
         connections=result.get("connections"),
+        holder=result.get("holder"),
+        nginx=result.get("nginx"),
+        certificates=list(result.get("certificates") or ()),
+        unfinished=result.get("unfinished"),
+        deploying=bool(result.get("deploying")),
         out_of_rotation=bool(result.get("out_of_rotation")),
+        left_out=bool(result.get("left_out")),
+        drained=list(result.get("drained") or ()),
         topology=topology,
         routes=routes,
     )
@@ -237,7 +258,7 @@ def _server_probes(found: t.Sequence[Found]) -> _ServerProbes:
 
 def _drained(found: t.Sequence[Found]) -> set[str]:
     """The servers that are drained in the live file of a gateway."""
-    return {address for item in found for address in item.gateway.get("drained") or ()}
+    return {server["address"] for item in found for server in item.gateway.get("drained") or ()}
 
 
 def _upstream(

@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import typing as t
-from collections import Counter
 from datetime import datetime
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import condition
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
+    SEVERITIES,
     Finding,
     Gateway,
     ProbeResult,
@@ -21,65 +21,35 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Upstream,
     abbreviated,
     counted,
+    finding,
 )
 
-_Texts = t.Mapping[str, t.Tuple[t.Hashable, ...]]
-# As many names as a title has.
-_NAMED = 3
+_NOWHERE = " None of the gateways that were probed has it and is verified."
 _DISABLED = "disabled in the inventory"
 _LIVE = ("up", "partial", "not_probed")
-_FILES = {
-    "not_loaded": (
-        "The file is not what nginx serves",
-        "It was changed by hand, or nginx rejected it: see nginx -t and nginx's error log. The next reload or restart "
-        "would load it. Run playbooks/site.yml to deploy it again.",
-    ),
-    "edited": (
-        "The file is not as the last deploy left it",
-        "It was changed by hand, and the next deploy overwrites the change: put it into the variables.",
-    ),
-    "missing": (
-        "The file is missing",
-        "It was never deployed, or was removed. Run playbooks/site.yml to write it.",
-    ),
-}
 
 
-def findings(
-    gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], texts: _Texts, now: datetime
-) -> list[Finding]:
-    """All findings; texts has the same value for gateways with the same configuration."""
+def findings(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], now: datetime) -> list[Finding]:
+    """All findings, the errors first."""
     reached = [gateway for gateway in gateways if gateway["state"] != "unreachable"]
-    return [
+    found = [
         *_unreachable(gateways),
         *_routes(gateways),
         *_unverified(gateways),
         *_servers(topologies),
-        *_certificates(reached, now),
-        *_configurations(reached, texts),
+        *condition.findings(reached, now),
         *_versions(reached),
-        *_drained(topologies),
+        *_drained(topologies, reached),
         *_out(reached),
     ]
-
-
-def _finding(severity: str, kind: str, title: str, text: str = "", **more: t.Any) -> Finding:
-    return Finding(
-        severity=severity,
-        kind=kind,
-        title=title,
-        text=text,
-        details=list(more.get("details", ())),
-        gateways=list(more.get("gateways", ())),
-        routes=list(more.get("routes", ())),
-    )
+    return sorted(found, key=lambda item: SEVERITIES.index(item["severity"]))
 
 
 def _unreachable(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     found = [gateway for gateway in gateways if gateway["state"] == "unreachable"]
     if found:
         names = [gateway["name"] for gateway in found]
-        yield _finding(
+        yield finding(
             "error",
             "unreachable",
             f"{counted(len(names), 'gateway')} {'is' if len(names) == 1 else 'are'} unreachable: {abbreviated(names)}",
@@ -103,20 +73,32 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
         where = f"on {abbreviated(on)}" if source == "gateway" else f"on {abbreviated(on)}, from the controller"
         text = f"{_sentence(failure)} {_sentence(hint)}".strip()
         if source == "controller":
-            text += " It passes on the gateway itself: check what is between, such as a firewall."
-        yield _finding("error", "route", f"{_names(routes)} {verb} {where}", text, gateways=on, routes=routes)
+            text += (
+                " It passes on the gateway itself: check what is between, such as a firewall, and "
+                "websockets_verify_address, where the controller connects to."
+            )
+        yield finding("error", "route", f"{_names(routes)} {verb} {where}", text, gateways=on, routes=routes)
 
 
 def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     """Routes that are served, but not verified."""
-    for why, on, routes in _grouped(gateways, "unverified", _why):
+    verified = {
+        route_name(route) for gateway in gateways for route in gateway["routes"] if route["state"] == "verified"
+    }
+    for (why, is_elsewhere), on, routes in _grouped(gateways, "unverified", _why):
         verb = "is" if len(routes) == 1 else "are"
-        title = f"{_names(routes)} {verb} not verified on {abbreviated(on)}"
-        yield _finding("warning", "route", title, _sentence(why), gateways=on, routes=routes)
+        title, severity = f"{_names(routes)} {verb} not verified on {abbreviated(on)}", "warning"
+        text = _sentence(why)
+        if is_elsewhere:
+            # That is so of a floating address, on all gateways but one.
+            severity = "note" if verified.issuperset(routes) else "warning"
+            text += " On another gateway that has it, it is verified." if severity == "note" else _NOWHERE
+        yield finding(severity, "route", title, text, gateways=on, routes=routes)
 
 
-def _why(route: Route) -> str:
-    return route["gateway"]["unverified"] if route["gateway"] else ""
+def _why(route: Route) -> tuple[str, bool]:
+    result = route["gateway"]
+    return (result["unverified"], result["elsewhere"]) if result else ("", False)
 
 
 def _names(routes: t.Sequence[str]) -> str:
@@ -203,7 +185,7 @@ def _dead(
     upstreams: t.Sequence[tuple[Upstream, Topology]], routes: t.Mapping[int, t.Mapping[str, t.Sequence[str]]]
 ) -> Finding:
     upstream = upstreams[0][0]
-    return _finding(
+    return finding(
         "warning",
         "upstream",
         f"The upstream {upstream['name']} has no live server",
@@ -224,7 +206,7 @@ def _down(members: t.Sequence[_Member], routes: t.Sequence[str]) -> Finding:
     title = f"{_are(addresses, 'server')} down{' for some gateways' if first['state'] == 'partial' else ''}"
     rest = f"{counted(others, 'other server')} of {upstream['name']} {'remains' if others == 1 else 'remain'}."
     source = "" if members[1:] else f"; {_sources(first)}"
-    return _finding(
+    return finding(
         "warning",
         "server",
         f"{title}: {abbreviated(addresses)}",
@@ -256,77 +238,6 @@ def _sources(server: Server) -> str:
     return f"from {len(names)} of {counted(len(server['probes']), 'gateway')}, {abbreviated(names)}"
 
 
-def _certificates(gateways: t.Sequence[Gateway], now: datetime) -> t.Iterator[Finding]:
-    sites_by_expiry: dict[str, dict[str, dict[str, None]]] = {}
-    for gateway in gateways:
-        for route in gateway["routes"]:
-            expires = route["gateway"] and route["gateway"]["expires"]
-            if expires and certificate.parse_time(expires) <= now + certificate.RENEWAL_PERIOD:
-                sites_by_expiry.setdefault(expires, {}).setdefault(route["site"], {})[gateway["name"]] = None
-    for expires, sites in sorted(sites_by_expiry.items()):
-        names = list(dict.fromkeys(name for members in sites.values() for name in members))
-        left = certificate.parse_time(expires) - now
-        over = left.total_seconds() <= 0
-        when = "has expired" if over else f"expires in {_days(left.days)}"
-        yield _finding(
-            "warning",
-            "certificate",
-            f"The certificate of {abbreviated(list(sites))} {when}",
-            f"It {'expired' if over else 'expires'} at {expires}: {'clients reject it' if over else 'renew it'}.",
-            details=list(sites) if len(sites) > _NAMED else (),
-            gateways=names,
-        )
-
-
-def _days(number: int) -> str:
-    return "less than a day" if number == 0 else counted(number, "day")
-
-
-def _configurations(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Finding]:
-    unknown = [gateway["name"] for gateway in gateways if not gateway["fingerprint"]]
-    if unknown:
-        yield _finding(
-            "warning",
-            "configuration",
-            f"nginx does not report its configuration on {abbreviated(unknown)}",
-            "It does not run, or serves no configuration of this role: run playbooks/site.yml to deploy it.",
-            gateways=unknown,
-        )
-    yield from _drift(gateways, texts)
-    for state, (title, text) in _FILES.items():
-        names = [gateway["name"] for gateway in gateways if gateway["file"] == state and gateway["fingerprint"]]
-        if names:
-            yield _finding("warning", "configuration", f"{title} on {abbreviated(names)}", text, gateways=names)
-
-
-def _drift(gateways: t.Sequence[Gateway], texts: _Texts) -> t.Iterator[Finding]:
-    """Gateways that serve another configuration than most of those whose variables give the same one."""
-    groups: dict[tuple[t.Hashable, ...], list[Gateway]] = {}
-    for gateway in gateways:
-        if gateway["fingerprint"]:
-            groups.setdefault(texts[gateway["name"]], []).append(gateway)
-    for group in groups.values():
-        served = Counter(gateway["fingerprint"] for gateway in group)
-        usual, number = served.most_common(1)[0]
-        others = [gateway for gateway in group if gateway["fingerprint"] != usual]
-        if others:
-            names = [gateway["name"] for gateway in others]
-            yield _finding(
-                "warning",
-                "configuration",
-                f"{counted(len(names), 'gateway')} {'serves' if len(names) == 1 else 'serve'} another configuration "
-                f"than {'the other' if number == 1 else f'{number:,} others'}: {abbreviated(names)}",
-                f"By their variables they would serve the same one. The others serve {short(usual)}. A deploy did not "
-                "reach them, or reached only them: run playbooks/site.yml for all.",
-                details=[f"{gateway['name']}: {short(gateway['fingerprint'])}" for gateway in others],
-                gateways=names,
-            )
-
-
-def short(fingerprint: str | None) -> str:
-    return (fingerprint or "")[:8]
-
-
 def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     by_version: dict[str, list[str]] = {}
     for gateway in gateways:
@@ -334,7 +245,7 @@ def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
             by_version.setdefault(gateway["nginx_version"], []).append(gateway["name"])
     if len(by_version) > 1:
         found = sorted(by_version.items(), key=lambda item: len(item[1]))
-        yield _finding(
+        yield finding(
             "note",
             "nginx",
             f"Gateways run {len(by_version)} versions of nginx",
@@ -344,24 +255,63 @@ def _versions(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
         )
 
 
-def _drained(topologies: t.Sequence[Topology]) -> t.Iterator[Finding]:
+def _drained(topologies: t.Sequence[Topology], gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
+    uneven = list(_drained_unevenly(topologies, gateways))
+    yield from (finding for _server, finding in uneven)
+    reported = {server for server, _finding in uneven}
     for state, words in (("drained", "drained"), ("disabled", _DISABLED)):
         found = {
             f"{server['address']} of the upstream {upstream['name']}": None
             for topology in topologies
             for upstream in topology["upstreams"]
             for server in upstream["servers"]
-            if server["state"] == state
+            if server["state"] == state and (upstream["name"], server["address"]) not in reported
         }
         if found:
-            yield _finding("note", "drained", f"{_are(list(found), 'server')} {words}", details=list(found))
+            yield finding("note", "drained", f"{_are(list(found), 'server')} {words}", details=list(found))
+
+
+def _drained_unevenly(
+    topologies: t.Sequence[Topology], gateways: t.Sequence[Gateway]
+) -> t.Iterator[tuple[tuple[str, str], Finding]]:
+    """Servers that are drained on some of the gateways that have them, each with its upstream and address."""
+    names_by_gateway = {
+        gateway["name"]: {server["address"]: server["name"] for server in gateway["drained"]}
+        for gateway in gateways
+        if gateway["fingerprint"]
+    }
+    servers: dict[tuple[str, str], list[str]] = {}
+    for topology in topologies:
+        for upstream in topology["upstreams"]:
+            for server in upstream["servers"]:
+                if server["state"] == "drained":
+                    servers.setdefault((upstream["name"], server["address"]), []).extend(topology["gateways"])
+    for (upstream_name, address), having in servers.items():
+        known = [name for name in having if name in names_by_gateway]
+        on = [name for name in known if address in names_by_gateway[name]]
+        others = [name for name in known if address not in names_by_gateway[name]]
+        if on and others:
+            name = names_by_gateway[on[0]][address]
+            yield (
+                (upstream_name, address),
+                finding(
+                    "warning",
+                    "drained",
+                    f"{address} of {upstream_name} is drained on {abbreviated(on)}, and not on {abbreviated(others)}",
+                    "playbooks/site.yml leaves each gateway as it is. To drain it on all of them, run "
+                    f"playbooks/drain.yml -e websockets_drain={name}; to bring it back on all, "
+                    f"-e websockets_undrain={name}.",
+                    details=[f"drained on {', '.join(on)}", f"not drained on {', '.join(others)}"],
+                    gateways=[*on, *others],
+                ),
+            )
 
 
 def _out(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
     names = [gateway["name"] for gateway in gateways if gateway["out_of_rotation"]]
     if names:
         title = f"{_are(names, 'gateway')} out of the load balancers: {abbreviated(names)}"
-        yield _finding(
+        yield finding(
             "note", "drained", title, "playbooks/drain.yml -e websockets_undrain=NAME brings one back.", gateways=names
         )
 

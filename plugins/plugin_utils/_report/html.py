@@ -12,7 +12,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.css import CSS
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import route_name, short
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import route_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     Finding,
     Gateway,
@@ -23,6 +23,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     abbreviated,
     clean,
     counted,
+    short,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import MARKS, described, picture, upstream_state
 
@@ -332,7 +333,7 @@ def _facts(gateway: Gateway, flagged: _Flagged) -> str:
     own = f"<code>{_escaped(short(gateway['fingerprint']))}</code>" if gateway["fingerprint"] else "not reported"
     note = _FILES.get(gateway["file"] or "", "")
     if not note and gateway["fingerprint"] and gateway["name"] in flagged.configurations:
-        note = "differs from the others"
+        note = "not what its variables say"
     connections = "" if gateway["connections"] is None else f"{gateway['connections']:,}"
     return "".join(
         [

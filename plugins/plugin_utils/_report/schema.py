@@ -10,9 +10,10 @@ import re
 import typing as t
 
 # All but the characters of https://www.w3.org/TR/xml/#charsets, which no file should hold.
+SEVERITIES = ("error", "warning", "note")
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Raised with each key that is removed or changes its meaning.
-VERSION = 2
+VERSION = 3
 
 
 class ProbeResult(t.TypedDict):
@@ -24,8 +25,11 @@ class ProbeResult(t.TypedDict):
     # Why it is served, but not verified, and what to set.
     unverified: str
     hint: str
+    # Whether another host has the address of the site now, so that it was not probed.
+    elsewhere: bool
     milliseconds: float | None
     expires: str | None
+    valid_from: str | None
 
 
 class Route(t.TypedDict):
@@ -45,21 +49,69 @@ class Route(t.TypedDict):
     controller: ProbeResult | None
 
 
+class OldWorkers(t.TypedDict):
+    """The workers of earlier configurations that wait for their connections to close."""
+
+    number: int
+    since: str | None
+    connections: int
+
+
+class Nginx(t.TypedDict):
+    """The condition of the running nginx, as the module gateway_probe_info returns it."""
+
+    master: int | None
+    version: str | None
+    is_replaced: bool
+    earlier_master: int | None
+    orphans: int
+    old_workers: OldWorkers | None
+    shortfalls: list[str]
+    is_enabled: bool | None
+
+
+class CertificateFile(t.TypedDict):
+    """The file of a site's certificate, with its state as the module gateway_probe_info returns it."""
+
+    site: str
+    path: str
+    state: str | None
+
+
+class DrainedServer(t.TypedDict):
+    """A server that is drained on a gateway, and the name by which it was."""
+
+    name: str
+    address: str
+
+
 class Gateway(t.TypedDict):
     """A gateway, what nginx reports there, and its routes."""
 
     name: str
-    # ok, failed, or unreachable; the message says why.
+    # ok, failed where a finding of it is an error, or unreachable; the message says why.
     state: str
     message: str
+    # The installed version.
     nginx_version: str | None
     openssl_version: str | None
     fingerprint: str | None
-    # As the module gateway_probe_info returns it.
+    # The fingerprint of what its variables describe for this nginx; None where they do not suit it.
+    expected: str | None
+    # The errors of its variables for this nginx.
+    errors: list[str]
+    # As the module gateway_probe_info returns it, and so are all keys up to drained.
     file: str | None
     connections: int | None
-    # Whether an operator took it out of its load balancers.
+    holder: str | None
+    nginx: Nginx | None
+    certificates: list[CertificateFile]
+    unfinished: str | None
+    deploying: bool
+    # Whether an operator took it out of its load balancers, or a deploy did and has not brought it back.
     out_of_rotation: bool
+    left_out: bool
+    drained: list[DrainedServer]
     # Its index in the topologies of the report.
     topology: int
     routes: list[Route]
@@ -112,9 +164,9 @@ class Topology(t.TypedDict):
 class Finding(t.TypedDict):
     """One thing to look at, with all gateways and routes that it concerns."""
 
-    # error where a gateway does not serve all its routes, warning, or note.
+    # error, warning, or note.
     severity: str
-    # unreachable, route, upstream, server, configuration, certificate, nginx, drained, or controller.
+    # unreachable, route, upstream, server, configuration, deploy, certificate, nginx, or drained.
     kind: str
     title: str
     text: str
@@ -130,6 +182,10 @@ class Report(t.TypedDict):
 
     version: int
     time: str
+    # The files, directories or lists of hosts that were given to the run.
+    inventory: list[str]
+    # Of wsfleet.nginx.
+    collection_version: str
     # ok, warnings, or errors.
     state: str
     summary: str
@@ -139,9 +195,25 @@ class Report(t.TypedDict):
     gateways: list[Gateway]
 
 
+def finding(severity: str, kind: str, title: str, text: str = "", **more: t.Iterable[str]) -> Finding:
+    return Finding(
+        severity=severity,
+        kind=kind,
+        title=title,
+        text=text,
+        details=list(more.get("details", ())),
+        gateways=list(more.get("gateways", ())),
+        routes=list(more.get("routes", ())),
+    )
+
+
 def abbreviated(names: t.Sequence[str], limit: int = 3) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
+
+
+def short(fingerprint: str | None) -> str:
+    return (fingerprint or "")[:8]
 
 
 def counted(number: int, word: str) -> str:

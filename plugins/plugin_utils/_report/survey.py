@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
@@ -43,6 +44,15 @@ def servers_to_probe(models: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str,
     }
 
 
+def depends_on_host(digest: str, found: t.Mapping[str, t.Any]) -> bool:
+    """Whether the configuration that a gateway has to serve may be another one than that of its model, which was built
+    without its host.
+    """
+    # The versions alone matter only where another configuration is live.
+    others = [value for name, value in found["preflight"].items() if not name.endswith("_version")]
+    return found["fingerprint"] is not None and (found["fingerprint"] != digest or any(others))
+
+
 def safe_routes(
     results: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]] | None], digests: t.Mapping[str, str], name: str
 ) -> list[str]:
@@ -68,14 +78,23 @@ def _has_response(result: t.Mapping[str, t.Any]) -> bool:
 def outside_probes(
     probes: t.Sequence[t.Mapping[str, t.Any]],
     routes: t.Sequence[t.Mapping[str, t.Any]],
-    address: object,
+    address: str | None,
     safe: t.Collection[str],
+    *,
+    is_reached: bool,
 ) -> list[dict[str, t.Any]]:
-    """The probes that another host can make of the safe routes, given the address at which it reaches the gateway."""
-    if not isinstance(address, str):
+    """The probes that another host can make of the safe routes, given the address at which it reaches the gateway.
+
+    An address that a site listens on may be on another gateway now, which an unreachable one cannot tell.
+    """
+    if address is None:
         return []
     harmless = {*safe, *(probe["at"] for probe in probes if not probe["backends"])}
-    listening = {route["at"]: route["outside"] for route in routes if route["outside"]}
+    listening = {
+        route["at"]: route["outside"]
+        for route in routes
+        if route["outside"] and (is_reached or route["outside"].isdigit())
+    }
     host = f"[{address}]" if ":" in address else address
     return [
         # A port alone is one of any address of the gateway. Backends are probed by the gateway itself.
@@ -83,6 +102,13 @@ def outside_probes(
         for probe in probes
         if probe["at"] in listening and probe["at"] in harmless
     ]
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return address == "localhost"
 
 
 def _joined(host: str, listening: str) -> str:

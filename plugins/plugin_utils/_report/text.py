@@ -40,10 +40,22 @@ def summary(report: Report) -> str:
     return "\n".join([*lines, "", *table] if table else lines)
 
 
-def failure(report: Report) -> str:
-    """The gateways that do not serve all their routes or are unreachable, in one line, or nothing."""
-    names = [gateway["name"] for gateway in report["gateways"] if gateway["state"] != "ok"]
-    return f"{report['summary']}. Failed or unreachable: {abbreviated(names, _NAMES)}" if names else ""
+def failure(report: Report, fail_on: str = "errors") -> str:
+    """The gateways that failed or are unreachable, or have warnings if these count, in one line; or nothing."""
+    if report["state"] == "errors":
+        names, words = (
+            [gateway["name"] for gateway in report["gateways"] if gateway["state"] != "ok"],
+            "Failed or unreachable",
+        )
+    elif report["state"] == "warnings" and fail_on == "warnings":
+        warned = {
+            name for finding in report["findings"] if finding["severity"] == "warning" for name in finding["gateways"]
+        }
+        names = [gateway["name"] for gateway in report["gateways"] if gateway["name"] in warned]
+        words = "websockets_verify_fail_on is warnings, and they concern"
+    else:
+        return ""
+    return f"{report['summary']}. {words}: {abbreviated(names, _NAMES)}"
 
 
 def _lines(finding: Finding) -> t.Iterator[str]:

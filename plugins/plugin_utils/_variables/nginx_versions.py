@@ -27,8 +27,6 @@ _HTTP2_DIRECTIVE = (1, 25, 1)
 _REJECT_HANDSHAKE = (1, 19, 4)
 _SPREADS_CONNECTIONS = (1, 21, 6)
 _KEEPALIVE_BY_DEFAULT = (1, 29, 7)
-# Those with which the text changes, and not only what may be in it.
-_CHANGES = (_REJECT_HANDSHAKE, _SPREADS_CONNECTIONS, _HTTP2_DIRECTIVE, _KEEPALIVE_BY_DEFAULT)
 
 # What any nginx can do instead.
 _OTHER_WAYS = dict.fromkeys(
@@ -134,13 +132,6 @@ def suits_since(upstreams: t.Iterable[Upstream], sites: t.Iterable[Site]) -> str
     if any(listen.ssl for listen in listens) or any(upstream["keepalive"] == 0 for upstream in upstreams):
         return None
     return _dotted(_SPREADS_CONNECTIONS if any(not listen.address.unix for listen in listens) else _OLDEST)
-
-
-def same_text(nginx: str | None, suits_since: str | None) -> tuple[bool, ...] | None:
-    """The same for all versions that read the same text for the variables of a model; None where none is known."""
-    changes = [suits_since] if suits_since else map(_dotted, _CHANGES)
-    version = _numbers(nginx)
-    return None if version is None else tuple(version >= (_numbers(since) or ()) for since in changes)
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

@@ -226,6 +226,16 @@ VARIABLES = {
         version_added="0.5.0",
         see="Verify",
     ),
+    "websockets_verify_fail_on": Key(
+        values.one_of(*values.VERIFY_FAIL_ON),
+        "Whether the playbook C(wsfleet.nginx.verify) fails for V(errors) alone, or for V(warnings) too.",
+        default="errors",
+        unprinted=_RUN,
+        type="str",
+        choices=values.VERIFY_FAIL_ON,
+        version_added="0.8.0",
+        see="Verify",
+    ),
     "websockets_verify_address": Key(
         _verify_address,
         "The host name or address at which the controller reaches the sites of the gateway, for the playbook "

@@ -86,6 +86,7 @@ _LONGEST_ORIGIN = 300
 STATES = ("present", "absent")
 SSL_POLICIES = ("intermediate", "modern")
 _OPENSSL = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3}[a-z]{0,2})?(?:-[A-Za-z0-9.-]+)?")
+VERIFY_FAIL_ON = ("errors", "warnings")
 PROBE_POLICIES = ("rollback", "fail", "warn", "skip")
 # Beyond that nginx would need more memory for its connections alone than hosts have.
 _MOST_SOCKETS = 10_000_000

@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 import yaml
 from playing import run
+from websockets.sync.server import serve
 
 TOKEN = "Bearer 0123456789"
 PROBE = {"headers": {"Authorization": TOKEN}}
 # Nothing listens on any of these ports.
-GATEWAYS = {
+GATEWAYS: dict[str, Any] = {
     "hosts": {
         "here": {"ansible_connection": "local", "websockets_verify_address": "127.0.0.1"},
         "lost": {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1},
@@ -99,3 +102,31 @@ def test_without_a_folder_no_file_is_written(tmp_path: Path) -> None:
     assert code == 0, output
     assert "No gateway was probed." in output
     assert [file.name for file in tmp_path.iterdir()] == ["inventory"]
+
+
+def test_a_gateway_without_ansible_host_is_probed_by_its_name_and_not_at_the_controller(tmp_path: Path) -> None:
+    """What listens on this machine answers as the gateway itself, and is not taken for what clients of it reach."""
+    with serve(lambda connection: None, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        site = {"server_name": "a.example", "listen": port, "locations": [{"path": "/", "upstream": "upstream"}]}
+        upstream = {"name": "upstream", "servers": [f"127.0.0.1:{port}"]}
+        own = {"websockets_upstreams": [upstream], "websockets_sites": [{**site, "allowed_origins": "*"}]}
+        # The address is the gateway's wherever it is read.
+        templated = {"ansible_host": "other.invalid", "websockets_verify_address": "{{ ansible_host }}"}
+        hosts = {"gateway.invalid": {}, "other": templated}
+        variables = {**GATEWAYS["vars"], **own, "ansible_connection": "local"}
+        (tmp_path / "inventory").mkdir()
+        inventory = {"ws_gateways": {"hosts": hosts, "vars": variables}}
+        (tmp_path / "inventory/hosts.yml").write_text(yaml.safe_dump(inventory))
+        code, output = run(tmp_path, "wsfleet.nginx.verify", "-e", "websockets_report=out")
+        server.shutdown()
+        thread.join()
+    assert code == 2, output
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    found = {gateway["name"]: gateway["routes"][0] for gateway in report["gateways"]}
+    assert [route["gateway"]["verified"] for route in found.values()] == ["handshake", "handshake"]
+    failures = {name: route["controller"]["failure"] for name, route in found.items()}
+    assert failures["gateway.invalid"].startswith("the name 'gateway.invalid' does not resolve")
+    assert failures["other"].startswith("the name 'other.invalid' does not resolve")

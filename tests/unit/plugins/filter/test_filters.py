@@ -113,7 +113,7 @@ def test_backends_are_probed_by_gateways_whose_variables_are_sound() -> None:
 
 def outside(hostvars: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
     probes = call("gateway_probes", hostvars["g1"]["__websockets_model"]["probes"], [])
-    made = call("gateway_outside_probes", probes, "192.0.2.1", "g1", ["g1", "g2"], hostvars)
+    made = call("gateway_outside_probes", probes, "g1", ["g1", "g2"], hostvars)
     return [(probe["at"], probe["connect_to"]) for probe in made]
 
 
@@ -121,12 +121,33 @@ def test_the_controller_probes_what_the_gateway_got_a_response_for() -> None:
     model = wide(routes=2, servers=1)
     refused = probe_result(SITE.format(1), status=None, failure="refused the connection")
     here = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(0)), refused]}}
-    assert outside({"g1": here, "g2": {}}) == [(SITE.format(0), "192.0.2.1:80")]
+    assert outside({"g1": {**here, "ansible_host": "192.0.2.1"}, "g2": {}}) == [(SITE.format(0), "192.0.2.1:80")]
+
+
+@pytest.mark.parametrize(
+    ("given", "variables", "address"),
+    [
+        (None, {}, "g1:80"),
+        (None, {"ansible_host": "192.0.2.1"}, "192.0.2.1:80"),
+        ("ws.example", {"ansible_host": "192.0.2.1"}, "ws.example:80"),
+        (False, {"ansible_host": "192.0.2.1"}, None),
+        # A port of the controller that is forwarded to a virtual machine, and a gateway that is the controller.
+        (None, {"ansible_host": "127.0.0.1", "ansible_port": 2222}, None),
+        (None, {"ansible_host": "127.0.0.1", "ansible_connection": "local"}, "127.0.0.1:80"),
+        ("127.0.0.1", {"ansible_port": 2222}, "127.0.0.1:80"),
+    ],
+)
+def test_the_controller_connects_to_the_gateways_own_address(
+    given: t.Any, variables: dict[str, t.Any], address: str | None
+) -> None:
+    model = {**wide(routes=1, servers=1), "verify_address": given}
+    here = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(0))]}}
+    assert outside({"g1": {**here, **variables}}) == ([(SITE.format(0), address)] if address else [])
 
 
 def test_the_controller_probes_of_an_unreachable_gateway_what_others_verified() -> None:
     model = wide(routes=2, servers=1)
     unreachable = {"__websockets_model": model, "__websockets_probe": {"unreachable": True}}
     other = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(1))]}}
-    assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "192.0.2.1:80")]
+    assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "g1:80")]
     assert outside({"g1": unreachable, "g2": {}}) == []

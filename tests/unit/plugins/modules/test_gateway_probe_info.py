@@ -181,7 +181,9 @@ def test_a_host_without_a_live_configuration_has_its_own_results(tmp_path: Path)
     flag = tmp_path / "00-websockets.out"
     flag.touch()
     result, _printed = run_module(tmp_path, live_address=address, config_path=str(path), health_flag=str(flag))
-    assert (result["file"], result["drained"], result["out_of_rotation"]) == (None, ["b2:80"], True)
+    assert (result["file"], result["drained"], result["out_of_rotation"]) == (
+        *(None, [{"name": "b2", "address": "b2:80"}], True),
+    )
 
 
 def test_what_another_program_says_at_the_live_address_is_not_taken_for_that_of_nginx(tmp_path: Path) -> None:

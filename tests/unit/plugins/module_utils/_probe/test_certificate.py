@@ -43,7 +43,7 @@ def made(end: datetime.datetime, key: t.Any = KEY, names: int = 1, serial: int =
     serial=st.integers(1, 2**158),
 )
 def test_the_expiry_of_any_certificate_is_read(end: datetime.datetime, names: int, serial: int) -> None:
-    assert certificate.expiry(made(end, names=names, serial=serial)) == f"{end.isoformat()}Z"
+    assert certificate.presented(made(end, names=names, serial=serial)).expires == f"{end.isoformat()}Z"
 
 
 @pytest.mark.parametrize(
@@ -63,12 +63,12 @@ def test_both_forms_of_a_time_are_read(end: datetime.datetime, tag: int) -> None
     digits = end.strftime("%Y%m%d%H%M%SZ").encode()
     content = digits[2:] if tag == 0x17 else digits
     assert bytes([tag, len(content)]) + content in der
-    assert certificate.expiry(der) == end.strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert certificate.presented(der).expires == end.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def test_a_large_key_changes_nothing() -> None:
     key = rsa.generate_private_key(public_exponent=65537, key_size=4096)
-    assert certificate.expiry(made(NOW, key)) == "2026-11-21T12:00:00Z"
+    assert certificate.presented(made(NOW, key)).expires == "2026-11-21T12:00:00Z"
 
 
 def test_a_certificate_of_version_1_is_read() -> None:
@@ -80,17 +80,17 @@ def test_a_certificate_of_version_1_is_read() -> None:
     to_be_signed = int.from_bytes(der[6:8], "big") - len(version)
     assert (der[:2], der[4:6]) == (b"\x30\x82", b"\x30\x82")
     changed = b"\x30\x82" + shorter.to_bytes(2, "big") + b"\x30\x82" + to_be_signed.to_bytes(2, "big")
-    assert certificate.expiry(changed + der[8:at] + der[at + len(version) :]) == "2026-11-21T12:00:00Z"
+    assert certificate.presented(changed + der[8:at] + der[at + len(version) :]).expires == "2026-11-21T12:00:00Z"
 
 
 def test_without_a_certificate_there_is_no_expiry() -> None:
-    assert certificate.expiry(None) is None
-    assert certificate.expiry(b"") is None
+    assert certificate.presented(None).expires is None
+    assert certificate.presented(b"").expires is None
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_have_an_expiry_or_none(data: bytes) -> None:
-    assert certificate.expiry(data) is None
+    assert certificate.presented(data).expires is None
 
 
 # Signatures differ in their length.
@@ -102,7 +102,7 @@ DER = made(NOW)
 def test_a_damaged_certificate_has_an_expiry_or_none(at: int, value: int) -> None:
     der = bytearray(DER)
     der[at] = value
-    found = certificate.expiry(bytes(der))
+    found = certificate.presented(bytes(der)).expires
     assert found is None or datetime.datetime.strptime(found, "%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -112,7 +112,7 @@ def test_a_time_in_an_invalid_format_is_no_expiry(time: bytes) -> None:
     end = der.index(b"\x17\x0d261121120000Z")
     validity = der.rindex(b"\x30\x1e", 0, end)
     changed = der[: validity + 1] + bytes([0x1E - 13 + len(time)]) + der[validity + 2 : end + 1]
-    assert certificate.expiry(changed + bytes([len(time)]) + time + der[end + 15 :]) is None
+    assert certificate.presented(changed + bytes([len(time)]) + time + der[end + 15 :]).expires is None
 
 
 def iso(**from_now: int) -> str:

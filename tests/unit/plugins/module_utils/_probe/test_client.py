@@ -835,13 +835,13 @@ def test_the_expiry_of_the_certificate_is_returned_whether_it_verifies_or_not(tl
     end = x509.load_pem_x509_certificate(pathlib.Path(certificate).read_bytes()).not_valid_after_utc
     told = end.strftime("%Y-%m-%dT%H:%M:%SZ")
     url = f"127.0.0.1:{tls_port}/"
-    assert probe_websocket(Request(f"wss://{url}", ca_path=certificate)).expires == told
-    assert probe_websocket(Request(f"wss://{url}", validate_certs=False)).expires == told
-    assert probe_http(Request(f"https://{url}", validate_certs=False)).expires == told
+    assert probe_websocket(Request(f"wss://{url}", ca_path=certificate)).certificate.expires == told
+    assert probe_websocket(Request(f"wss://{url}", validate_certs=False)).certificate.expires == told
+    assert probe_http(Request(f"https://{url}", validate_certs=False)).certificate.expires == told
 
 
 def test_without_tls_there_is_no_certificate(echo_port: int) -> None:
-    assert probe(echo_port).expires is None
+    assert probe(echo_port).certificate.expires is None
 
 
 def test_server_hostname_overrides_the_name_of_the_url(

@@ -208,6 +208,8 @@ def test_a_result_is_returned_with_the_route_and_how_it_went() -> None:
             "status": 101,
             "verified": "handshake",
             "failure": "",
+            "elsewhere": False,
+            "valid_from": None,
             "unverified": "",
             "milliseconds": result.milliseconds,
             "expires": None,
@@ -825,3 +827,25 @@ def test_only_a_400_says_that_a_certificate_is_required(line: bytes, cause: Caus
         result = result_of(port, False, status=200)
     assert "SSL certificate" in result.response.failure
     assert result.response.cause is cause
+
+
+def test_a_route_whose_address_is_not_on_the_host_is_not_probed_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def is_elsewhere(address: str) -> bool:
+        asked.append(address)
+        return address == "127.0.0.2"
+
+    monkeypatch.setattr(routes, "is_elsewhere", is_elsewhere)
+    with backend() as port:
+        floating, local = probe_of(port, True, connect_to=f"127.0.0.2:{port}"), probe_of(port, True)
+        sockets = [{**local, "connect_to": "unix:/run/none"}, {**local, "connect_to": f"[::1]:{port}"}]
+        there, here, *_others = routes.probe_all([floating, local, *sockets])
+        monkeypatch.setattr(routes, "is_elsewhere", lambda _address: True)
+        (outside,) = routes.probe_all([local], on_gateway=False)
+    assert set(asked) == {"127.0.0.2", "127.0.0.1", "unix", "::1"}
+    assert (there.unverified, there.failed, there.verified) == (
+        *("127.0.0.2 is not on this host now, so another one would respond", False, ""),
+    )
+    assert (here.verified, here.as_dict()["elsewhere"], there.as_dict()["elsewhere"]) == ("handshake", False, True)
+    assert outside.verified == "handshake"

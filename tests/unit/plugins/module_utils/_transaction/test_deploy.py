@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import deploy
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import (
     Transaction,
     TransactionError,
@@ -39,14 +41,24 @@ def probes(count: int) -> list[dict[str, t.Any]]:
     return [{**PROBE, "path": f"/{number}/"} for number in range(count)]
 
 
+# The address of a site is on another host.
+ELSEWHERE = "192.0.2.10 is not on this host now"
+ABROAD = routes.Result(PROBE, routes.Response(None, ""), "", None, unverified=ELSEWHERE, is_elsewhere=True)
+
+
 def answers(*rounds: str | Exception) -> t.Callable[..., list[routes.Result]]:
     """The results of each round of probes: all fail with these words, or pass with none, or cannot be made."""
     left = list(rounds)
 
-    def probed(given: t.Sequence[routes.Probe], _patience: float = 0.0) -> list[routes.Result]:
+    def probed(
+        given: t.Sequence[routes.Probe], _patience: float = 0.0, *, on_gateway: bool = True
+    ) -> list[routes.Result]:
+        assert on_gateway
         words = left.pop(0)
         if isinstance(words, Exception):
             raise words
+        if words == ELSEWHERE:
+            return [replace(ABROAD, probe=probe) for probe in given]
         response = routes.Response(502 if words else 101, words)
         return [routes.Result(probe, response, "" if words else "handshake", 1.0) for probe in given]
 
@@ -169,3 +181,23 @@ def test_an_nginx_that_ends_while_its_routes_are_probed_is_not_called_live(
     )
     assert len(started) == 1
     assert host.now == host.whole(host.before)
+
+
+@pytest.mark.parametrize("rounds", [("", ELSEWHERE), (ELSEWHERE, ELSEWHERE)])
+def test_a_route_whose_address_has_left_the_host_is_no_reason_to_roll_back(
+    host: Host, monkeypatch: pytest.MonkeyPatch, rounds: tuple[str, ...]
+) -> None:
+    respond(monkeypatch, *rounds)
+    found = deploy.run(transaction_after_test(host), probes(1), "rollback")
+    assert (found.failure, found.rolled_back) == ("", False)
+    assert [result.unverified for result in found.results] == [ELSEWHERE]
+    assert host.kept.deployed().passed == []
+
+
+def test_a_route_whose_address_comes_to_the_host_did_not_pass_before(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    respond(monkeypatch, ELSEWHERE, "returned 502")
+    host.kept.set_deployed(Deployed(probes(1), []))
+    found = deploy.run(transaction_after_test(host), probes(1), "rollback")
+    assert "Kept: this deploy did not cause the failure" in found.failure

@@ -12,6 +12,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
+import yaml
 from ansible_collections.wsfleet.nginx.plugins.filter.fleet_report import fleet_report
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
@@ -20,6 +21,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 from fleets import changed, from_controller, healthy, model, probed, reported, troubled, unreachable, wide
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from rendering import ROOT
 
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 HOSTILE = "<script>alert(1)</script>&\"'</td>\x00\x1b[2J\ud800]]>"
@@ -258,10 +260,12 @@ def test_the_filter_leaves_out_removed_gateways() -> None:
             "__websockets_outside": {"skipped": True},
         },
     }
-    made = fleet_report(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00")
+    made = fleet_report(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00", ["/fleet"])
     assert made["failure"] == ""
     report = json.loads(made["files"]["report.json"])
     assert ([gateway["name"] for gateway in report["gateways"]], report["time"]) == (["g1"], "2026-01-31T12:00:00Z")
+    galaxy = yaml.safe_load((ROOT / "galaxy.yml").read_text())
+    assert (report["inventory"], report["collection_version"]) == (["/fleet"], galaxy["version"])
     assert made["files"].keys() == {"report.json", "junit.xml", "index.html"}
 
 

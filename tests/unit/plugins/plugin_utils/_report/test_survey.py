@@ -78,18 +78,19 @@ def test_the_controller_probes_where_it_reaches_the_gateway() -> None:
     ]
     found = model([UPSTREAM], sites)
     places = [probe["at"] for probe in found["probes"]]
-    asked = outside_probes(found["probes"], found["routes"], "gateway1.example.com", places)
+    asked = outside_probes(found["probes"], found["routes"], "gateway1.example.com", places, is_reached=True)
     assert [probe["connect_to"] for probe in asked] == ["gateway1.example.com:3000", "192.0.2.7:3001"]
     assert asked[0] == {**found["probes"][0], "connect_to": "gateway1.example.com:3000", "backends": None}
-    (first, *_others) = outside_probes(found["probes"], found["routes"], "2001:db8::1", places)
+    # Who has that address if this gateway is unreachable is another one.
+    (first,) = outside_probes(found["probes"], found["routes"], "2001:db8::1", places, is_reached=False)
     assert first["connect_to"] == "[2001:db8::1]:3000"
-    assert outside_probes(found["probes"], found["routes"], False, places) == []
+    assert outside_probes(found["probes"], found["routes"], None, places, is_reached=True) == []
 
 
 def test_the_controller_probes_safe_routes_and_those_without_a_backend() -> None:
     locations = [location(path="/a"), location(path="/b"), proxied(path="/c", root="/srv")]
     found = model([UPSTREAM], [site(locations=locations)])
-    asked = outside_probes(found["probes"], found["routes"], "g", ["websockets_sites[0].locations[1]"])
+    asked = outside_probes(found["probes"], found["routes"], "g", ["websockets_sites[0].locations[1]"], is_reached=True)
     assert [probe["path"] for probe in asked] == ["/b", "/c"]
 
 

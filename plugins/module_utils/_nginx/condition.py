@@ -1,0 +1,98 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The condition of the running nginx: its master and workers, its binary, its limits, and whether it starts at boot."""
+
+from __future__ import annotations
+
+import os
+import time
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
+    binary,
+    capacity,
+    nginx_conf,
+    processes,
+    service,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
+
+
+class OldWorkers(t.TypedDict):
+    """The workers of earlier configurations that wait for their connections to close."""
+
+    number: int
+    # When the oldest of them was started, in UTC.
+    since: str | None
+    connections: int
+
+
+class Condition(t.TypedDict):
+    """As the module gateway_probe_info returns it."""
+
+    # The master's process id; None if none runs.
+    master: int | None
+    version: str | None
+    # Whether another file is in the place of the running binary.
+    is_replaced: bool
+    # An upgrade of the binary that was not completed.
+    earlier_master: int | None
+    # How many workers still accept connections although their master was killed.
+    orphans: int
+    old_workers: OldWorkers | None
+    # The limits that are too low for the sockets.
+    shortfalls: list[str]
+    # Whether it starts at boot; None if that is not known, or not asked.
+    is_enabled: bool | None
+
+
+def condition(
+    build: Build, sockets: int | None, *, with_service: bool, connections: t.Callable[[t.Collection[int]], int]
+) -> Condition:
+    """The condition of nginx, with the limits for a number of sockets and its service where they are managed."""
+    master = processes.master_pid(build)
+    version, is_replaced = _running(build, master) if master else (None, False)
+    return Condition(
+        master=master,
+        version=version,
+        is_replaced=is_replaced,
+        earlier_master=processes.earlier_master(build),
+        orphans=len(processes.orphans()),
+        old_workers=_old_workers(connections),
+        shortfalls=_shortfalls(build, master, sockets) if master and sockets else [],
+        is_enabled=service.is_enabled() if with_service else None,
+    )
+
+
+def _running(build: Build, master: int) -> tuple[str | None, bool]:
+    """The version of the running binary, and whether another file is in its place."""
+    executable = processes.executable(master)
+    try:
+        is_replaced = os.readlink(executable).endswith(" (deleted)")
+        if not is_replaced and executable.samefile(build.binary):
+            return build.version, False
+    except OSError:
+        return None, False
+    return binary.version(str(executable)), is_replaced
+
+
+def _old_workers(connections: t.Callable[[t.Collection[int]], int]) -> OldWorkers | None:
+    workers = processes.retiring()
+    if not workers:
+        return None
+    oldest = min(filter(None, map(processes.started_at, workers)), default=None)
+    since = None if oldest is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest))
+    return OldWorkers(number=len(workers), since=since, connections=connections(workers))
+
+
+def _shortfalls(build: Build, master: int, sockets: int) -> list[str]:
+    workers = sorted(processes.accepting_workers(master))
+    try:
+        now = nginx_conf.values(build.configuration.read_text(encoding="utf-8", errors="replace"))
+    except (OSError, nginx_conf.MainContextError):
+        # A deploy reports it; the running nginx has read another one.
+        return []
+    wanted = capacity.limits(sockets, capacity.workers(now.get("worker_processes")))
+    return capacity.shortfalls(wanted, now, capacity.open_files(workers[0]) if workers else None)

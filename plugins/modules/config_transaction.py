@@ -139,6 +139,16 @@ options:
         description: The variable that the file comes from, for messages.
         type: str
         default: ""
+  loads:
+    description:
+      - Files of others that nginx reads when it loads the configuration, such as certificates and CAs that it names by
+        path. Symbolic links are followed.
+      - If one has changed since, as by a renewal, nginx is reloaded, even if nothing else has to change. A file that
+        changed before somebody else reloaded nginx is loaded.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.8.0
   nginx_conf:
     description:
       - Directives of the main and events contexts, which only C(nginx.conf) itself can contain. The rest of that file
@@ -375,8 +385,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
-# What else is known of a configuration: the variables behind its addresses, its Unix sockets, and what is drained.
-Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drained]]
+# What else is known of a configuration: the variables behind its addresses, its Unix sockets, what is drained, and the
+# files of others that nginx loads.
+Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drained], t.Sequence[str]]
 
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
@@ -431,12 +442,12 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
     return found
 
 
-def recorded(module: AnsibleModule, previous: journal.Entry | None) -> Recorded:
+def recorded(module: AnsibleModule, kept: journal.Journal, previous: journal.Entry | None) -> Recorded:
     if previous:
-        return {}, previous.sockets, previous.drained
+        return {}, previous.sockets, previous.drained, list(kept.deployed().loaded)
     listening = {item["address"]: item["at"] for item in module.params["listening"]}
     sockets = [address[len("unix:") :] for address in listening if address.startswith("unix:")]
-    return listening, sockets, module.params["drained"]
+    return listening, sockets, module.params["drained"], module.params["loads"]
 
 
 def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> Wanted:
@@ -624,7 +635,9 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     else:
         own, beside = own_files(module), files_beside(module, build, kept)
         secrets = secret_files(module, own)
-    wanted = goal.Goal(own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, entry))
+    wanted = goal.Goal(
+        own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, kept, entry)
+    )
     deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deployment.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
@@ -699,6 +712,7 @@ def main() -> None:
                     "at": {"type": "str", "default": ""},
                 },
             },
+            "loads": {"type": "list", "elements": "path", "default": []},
             "nginx_conf": {
                 "type": "dict",
                 "options": {

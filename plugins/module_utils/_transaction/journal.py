@@ -46,6 +46,8 @@ class Deployed(t.NamedTuple):
     drained: Drained | None = None
     # The Unix sockets that it listens on.
     sockets: t.Sequence[str] = ()
+    # The files of others that nginx has loaded, such as certificates named by path, each with its digest.
+    loaded: t.Mapping[str, str] = MappingProxyType({})
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
@@ -202,7 +204,10 @@ class Journal:
             # Releases before 0.4.0 recorded neither secrets nor files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
-            found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
+            loaded = dict(plain.get("loaded", {}))
+            found = Deployed(
+                plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets, loaded
+            )
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -214,7 +219,7 @@ class Journal:
             self._make()
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
-            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
+            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
 
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""

@@ -242,6 +242,8 @@ class Transaction:
                 live_address=goal.live_address,
                 drained=goal.drained,
                 sockets=tuple(goal.sockets),
+                # As they were before nginx loaded them: if one has changed meanwhile, the next run has it loaded.
+                loaded=self.before.digests,
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.

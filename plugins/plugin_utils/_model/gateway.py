@@ -107,6 +107,8 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
+    # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
+    loads: list[str]
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -261,6 +263,7 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        loads=_loads(sites, all_locations),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
@@ -393,6 +396,14 @@ def _names(
         if url and not location["resolver"] and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
+
+
+def _loads(sites: t.Sequence[Site], proxied: t.Sequence[Location]) -> list[str]:
+    given = [site[key] for site in sites for key in ("ssl_certificate", "ssl_certificate_key")]
+    paths = [certificate.path for certificate in given if certificate]
+    paths += [site["ssl_client_certificate"] for site in sites]
+    paths += [location["proxy_ssl_trusted_certificate"] for location in proxied]
+    return sorted({path for path in paths if path})
 
 
 def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t.Iterator[str]:

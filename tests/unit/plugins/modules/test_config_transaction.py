@@ -100,10 +100,12 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     """The sockets too: where nginx was killed, a rollback has to start it."""
     listening = [{"address": "80", "at": "a"}, {"address": "unix:/run/a.sock", "at": "b"}]
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
-    given: Any = SimpleNamespace(params={"listening": listening, "drained": drained})
-    recorded = config_transaction.recorded(given, None)
-    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
+    atomic_files.write(tmp_path / "a.pem", content(KEY))
+    loads = [str(tmp_path / "a.pem")]
+    given: Any = SimpleNamespace(params={"listening": listening, "drained": drained, "loads": loads})
     kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
+    recorded = config_transaction.recorded(given, kept, None)
+    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained, loads)
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     own = {tmp_path / "a.conf": content("# a\n")}
     atomic_files.write(tmp_path / "a.conf", content("# a\n"))
@@ -112,4 +114,4 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     assert (kept.deployed().drained, kept.deployed().sockets) == (drained, ("/run/a.sock",))
     kept.begin([])
     kept.commit()
-    assert config_transaction.recorded(given, kept.last()) == ({}, ["/run/a.sock"], drained)
+    assert config_transaction.recorded(given, kept, kept.last()) == ({}, ["/run/a.sock"], drained, loads)

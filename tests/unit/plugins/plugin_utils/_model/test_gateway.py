@@ -156,6 +156,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "loads": [],
         "mode": "0644",
         "log": None,
         "probes": [],
@@ -171,6 +172,17 @@ def test_nothing_is_a_model_of_nothing() -> None:
     model = sound([], [])
     lines = {"lines": model["lines"], "sources": model["sources"], "digest": model["digest"]}
     assert model == {**nothing, **lines}
+
+
+KINDS = (("", "CERTIFICATE"), ("_key", "PRIVATE KEY"))
+
+
+def test_certificates_and_cas_by_path_are_loaded_with_the_configuration_and_delivered_ones_are_its_own() -> None:
+    by_https = {"path": "/", "proxy_pass": "https://b.example", "proxy_ssl_trusted_certificate": "/etc/ssl/b.pem"}
+    by_path = secure(ssl_client_certificate="/etc/ssl/clients.pem", locations=[by_https])
+    pem = {f"ssl_certificate{which}": f"-----BEGIN {what}-----\nA\n-----END {what}-----\n" for which, what in KINDS}
+    model = sound([upstream()], [by_path, secure(server_name="b.example", **pem)])
+    assert model["loads"] == ["/etc/ssl/b.pem", "/etc/ssl/clients.pem", "/etc/ssl/ws.key", "/etc/ssl/ws.pem"]
 
 
 def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> None:

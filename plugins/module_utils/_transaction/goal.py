@@ -38,6 +38,7 @@ class Goal:
     drained: journal.Drained | None = None
     # Files of others that nginx reads when it loads the configuration.
     loads: t.Sequence[str] = ()
+    wants: journal.Wants | None = None
 
     @cached_property
     def files(self) -> Files:

@@ -29,6 +29,8 @@ _PROBES = "proofs"
 Probes = t.List[t.Dict[str, t.Any]]
 # The drained servers, each with its name and address.
 Drained = t.List[t.Dict[str, str]]
+# By the names of the options nginx_conf and drop_in; None for what is not managed.
+Wants = t.Mapping[str, t.Any]
 
 
 class Deployed(t.NamedTuple):
@@ -48,6 +50,8 @@ class Deployed(t.NamedTuple):
     sockets: t.Sequence[str] = ()
     # The files of others that nginx has loaded, such as certificates named by path, each with its digest.
     loaded: t.Mapping[str, str] = MappingProxyType({})
+    # What it needs of the files that belong to all configurations of the host: see wanted_by_others().
+    wants: Wants | None = None
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
@@ -88,6 +92,7 @@ class Entry:
     live_address: str = ""
     drained: Drained | None = None
     sockets: t.Sequence[str] = ()
+    wants: Wants | None = None
 
     def file(self, path: Path) -> FileEntry | None:
         return next((file for file in self.files if file.path == path), None)
@@ -170,7 +175,7 @@ class Journal:
         ]
         self._make()
         before = self.deployed()
-        recorded = self.live_address, before.drained, before.sockets
+        recorded = self.live_address, before.drained, before.sockets, before.wants
         _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), *recorded)))
 
     def commit(self) -> None:
@@ -205,9 +210,8 @@ class Journal:
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
             loaded = dict(plain.get("loaded", {}))
-            found = Deployed(
-                plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets, loaded
-            )
+            others = plain.get("drained"), sockets, loaded, plain.get("wants")
+            found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, *others)
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -221,6 +225,21 @@ class Journal:
             plain[_PROBES] = plain.pop("probes")
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
 
+    def others(self) -> list[Deployed]:
+        """The other configurations on this host, unless their files were removed by hand."""
+        if not self.directory.is_dir():
+            return []
+        names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
+        found = [Journal(name, self.directory).deployed() for name in names]
+        return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+
+    def wanted_by_others(self, name: str) -> list[Wants] | None:
+        """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
+        releases before 0.8.0 did not.
+        """
+        wants = [deployed.wants for deployed in self.others()]
+        return None if None in wants else [found[name] for found in wants if found and found[name]]
+
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""
         return atomic_files.read(self.directory / path.name)
@@ -231,13 +250,16 @@ class Journal:
             atomic_files.write(self.directory / path.name, content)
 
     def remove(self, *, originals: bool) -> None:
-        """Remove the state of this configuration and, with originals, the rest if no other configuration needs it."""
+        """Remove the state of this configuration and, with originals, those if no other configuration needs them."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
             left = list(self.directory.iterdir())
-            if not left or (originals and not any(entry.is_dir() for entry in left)):
-                shutil.rmtree(self.directory)
+            if originals and self.wanted_by_others("nginx_conf") == []:
+                for path in (path for path in left if not path.is_dir()):
+                    path.unlink()
+            if not any(self.directory.iterdir()):
+                self.directory.rmdir()
 
     def _make(self) -> None:
         # May contain secrets, so only root can read each directory from the start.
@@ -283,6 +305,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         "live_address": entry.live_address,
         "drained": entry.drained,
         "sockets": list(entry.sockets),
+        "wants": entry.wants,
     }
 
 
@@ -308,6 +331,7 @@ def _entry(path: Path) -> Entry | None:
             live_address=str(plain.get("live_address", "")),
             drained=plain.get("drained"),
             sockets=plain.get("sockets", ()),
+            wants=plain.get("wants"),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or it is not readable.

@@ -244,6 +244,7 @@ class Transaction:
                 sockets=tuple(goal.sockets),
                 # As they were before nginx loaded them: if one has changed meanwhile, the next run has it loaded.
                 loaded=self.before.digests,
+                wants=goal.wants,
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.

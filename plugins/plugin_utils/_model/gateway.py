@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
     configuration,
@@ -17,7 +18,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     request_headers,
     server_blocks,
     tls,
-    worker_limits,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
@@ -26,7 +26,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     nginx_versions,
     schema,
     upstream_servers,
-    values,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
@@ -115,9 +114,8 @@ class Model(t.TypedDict):
     log: str | None
     probes: list[probes.Probe]
     routes: list[routes.Route]
-    # The directives of nginx.conf, and the drop-in of the service.
+    # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
-    drop_in: str
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
@@ -268,10 +266,9 @@ def _model(checked: _Checked) -> Model:
         log=server_blocks.log_path(sites, label),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
         routes=[route for site in sites for route in routes.routes(site, names)],
-        nginx_conf=worker_limits.directives(checked.shutdown_timeout),
-        drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
+        nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         health_flag=_health_flag(checked),
-        health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        health_wait=seconds_of(checked.given["websockets_health_wait"]),
         drain=_drain(checked),
         warnings=[
             *_drained(upstreams, servers),
@@ -360,7 +357,7 @@ def _drain(checked: _Checked) -> Drain:
         back=list(back),
         here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
-        seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+        seconds=seconds_of(checked.given["websockets_drain_timeout"]),
     )
 
 

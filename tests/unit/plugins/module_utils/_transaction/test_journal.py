@@ -27,6 +27,9 @@ CONFIGURATION = Path("/etc/nginx/nginx.conf")
 
 
 NOTHING = journal.Deployed([], [])
+# What gateways need of the files that belong to all of a host.
+NEEDS = {"nginx_conf": {"directives": {}, "sockets": 100}, "drop_in": None}
+NEEDS_NOTHING = {"nginx_conf": None, "drop_in": None}
 PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
 
 
@@ -103,17 +106,18 @@ def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_p
 
 def test_what_is_recorded_of_a_configuration_comes_back_with_it(kept: journal.Journal) -> None:
     """Else a rollback would leave servers out that the earlier configuration has, or forget those that it has not."""
-    told = journal.Deployed([], [], drained=[{"name": "chat1", "address": "10.0.0.1:80"}], sockets=("/run/a.sock",))
+    drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
+    told = journal.Deployed([], [], drained=drained, sockets=("/run/a.sock",), wants=NEEDS)
     kept.set_deployed(told)
     assert kept.deployed() == told
     deployed(kept, 1)
-    kept.set_deployed(told._replace(drained=[], sockets=()))
+    kept.set_deployed(told._replace(drained=[], sockets=(), wants=NEEDS_NOTHING))
     deployed(kept, 2)
     entries = [kept.last()]
     kept.discard_last()
     entries.append(kept.last())
-    found = [(entry.drained, tuple(entry.sockets)) for entry in entries if entry]
-    assert found == [([], ()), (told.drained, told.sockets)]
+    found = [(entry.drained, tuple(entry.sockets), entry.wants) for entry in entries if entry]
+    assert found == [([], (), NEEDS_NOTHING), (told.drained, told.sockets, NEEDS)]
 
 
 def test_a_deploy_that_is_done_can_be_rolled_back(kept: journal.Journal) -> None:
@@ -426,8 +430,13 @@ def test_each_configuration_has_its_own_deploys(kept: journal.Journal) -> None:
     assert (number_of(kept.last()), number_of(other.last())) == (1, 2)
 
 
-def test_what_another_configuration_needs_stays(kept: journal.Journal) -> None:
+@pytest.mark.parametrize("wants", [NEEDS, None])
+def test_what_another_configuration_needs_stays(
+    kept: journal.Journal, tmp_path: Path, wants: journal.Wants | None
+) -> None:
     other = journal.Journal("127.0.0.1:8098", kept.directory)
+    (tmp_path / "other.conf").touch()
+    other.set_deployed(NOTHING._replace(files=(str(tmp_path / "other.conf"),), wants=wants))
     original = content(b"original")
     kept.keep_original(CONFIGURATION, original)
     deployed(kept, 1)
@@ -438,6 +447,39 @@ def test_what_another_configuration_needs_stays(kept: journal.Journal) -> None:
     other.remove(originals=True)
     assert not kept.directory.exists()
     other.remove(originals=True)
+
+
+def test_what_no_other_configuration_needs_goes(kept: journal.Journal, tmp_path: Path) -> None:
+    """It would be restored when it is no longer what was there before the first deploy."""
+    other = journal.Journal("127.0.0.1:8098", kept.directory)
+    (tmp_path / "other.conf").touch()
+    other.set_deployed(NOTHING._replace(files=(str(tmp_path / "other.conf"),), wants=NEEDS_NOTHING))
+    kept.keep_original(CONFIGURATION, content(b"original"))
+    deployed(kept, 1)
+    kept.remove(originals=True)
+    assert (other.original(CONFIGURATION), len(other.deployed().files)) == (None, 1)
+    other.remove(originals=False)
+    assert not kept.directory.exists()
+
+
+def test_the_other_configurations_of_a_host_are_those_whose_files_are_there(
+    kept: journal.Journal, tmp_path: Path
+) -> None:
+    """Not one whose first deploy failed, and not one that was removed by hand."""
+    assert (kept.others(), kept.wanted_by_others("nginx_conf")) == ([], [])
+    file = tmp_path / "other.conf"
+    others = [NOTHING._replace(files=(str(file),), wants=wants) for wants in (NEEDS, NEEDS_NOTHING)]
+    for number, record in enumerate((NOTHING, *others)):
+        journal.Journal(f"127.0.0.1:{number}", kept.directory).set_deployed(record)
+    journal.Journal("127.0.0.1:4", kept.directory).begin([])
+    deployed(kept, 1)
+    assert kept.others() == []
+    file.touch()
+    assert kept.others() == others
+    assert kept.wanted_by_others("nginx_conf") == [NEEDS["nginx_conf"]]
+    assert kept.wanted_by_others("drop_in") == []
+    journal.Journal("127.0.0.1:5", kept.directory).set_deployed(others[0]._replace(wants=None))
+    assert kept.wanted_by_others("nginx_conf") is None
 
 
 @contextmanager

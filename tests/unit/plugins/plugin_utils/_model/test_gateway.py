@@ -9,7 +9,6 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import worker_limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modelling import SHARED, SITE, STATUS, UPSTREAM, blocks_of, check, location, secure, site, sound, upstream
@@ -162,8 +161,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "probes": [],
         "routes": [],
         "blocks": ["websockets_status_listen"],
-        "nginx_conf": worker_limits.directives("1h"),
-        "drop_in": worker_limits.drop_in(4096, "1h"),
+        "nginx_conf": {"worker_processes": "auto", "worker_shutdown_timeout": "1h"},
         "health_flag": None,
         "health_wait": 0,
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},

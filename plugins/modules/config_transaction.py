@@ -186,7 +186,8 @@ options:
     description:
       - The systemd drop-in of the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
         nginx is next started or stopped. Without systemd, it is not written.
-      - It lets nginx open as many files as it needs, and gives open WebSockets half a minute to end when it is stopped.
+      - It lets nginx open as many files as it needs, gives open WebSockets half a minute to end when it is stopped, and
+        has systemd try again until nginx starts, as it does not while the name of a backend does not resolve.
       - It belongs to all configurations of the host that were deployed with this module, and has the largest values
         that one of them needs.
     type: dict

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The drop-in of nginx's systemd unit: how many files it may open, and how it is stopped."""
+"""The drop-in of nginx's systemd unit: how many files it may open, how it is stopped, and when it is started again."""
 
 from __future__ import annotations
 
@@ -26,8 +26,14 @@ def content(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> str:
     files = int(capacity.limits(sockets, workers=1)["worker_rlimit_nofile"])
     return f"""\
 # By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
+[Unit]
+StartLimitIntervalSec=0
+
 [Service]
 LimitNOFILE={files}:{max(files, _HARD_LIMIT)}
+# nginx does not start while the name of a backend does not resolve, as at boot: try until it does.
+Restart=on-failure
+RestartSec=5s
 # What is open when nginx is stopped has half a minute to end: no client gets in meanwhile.
 ExecStop=
 ExecStop=-/bin/sh -c 'kill -s QUIT $MAINPID'

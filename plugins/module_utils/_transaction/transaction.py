@@ -208,11 +208,13 @@ class Transaction:
             service.reload_units()
 
     def _activate(self) -> None:
-        activation = Activation(self._build, self.before.master)
         if self.plan.takeover is Takeover.NOTHING:
             return
-        if self.plan.takeover is Takeover.RELOAD and self.before.master:
-            activation.reload(self.before.master)
+        # systemd may have started it since the snapshot.
+        master = self.before.master or processes.master_pid(self._build)
+        activation = Activation(self._build, master)
+        if master:
+            activation.reload(master)
         else:
             try:
                 activation.start(self.before.orphans, map(Path, self._goal.sockets))
@@ -260,7 +262,8 @@ class Transaction:
         master = processes.master_pid(self._build)
         if master is None:
             as_before = "" if self.before.master else ", as before"
-            return f"the earlier files are back; nginx does not run{as_before}."
+            again = ", but systemd tries again and again to start it" if service.is_retrying() else ""
+            return f"the earlier files are back; nginx does not run{as_before}{again}."
         if processes.is_stopping(master):
             return "the earlier files are back; nginx is being stopped."
         activation = Activation(self._build, master)

@@ -18,8 +18,14 @@ def test_the_unit_may_open_as_many_files_as_one_worker_with_all_sockets_and_is_s
         content((100, "90s"))
         == """\
 # By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
+[Unit]
+StartLimitIntervalSec=0
+
 [Service]
 LimitNOFILE=1224:524288
+# nginx does not start while the name of a backend does not resolve, as at boot: try until it does.
+Restart=on-failure
+RestartSec=5s
 # What is open when nginx is stopped has half a minute to end: no client gets in meanwhile.
 ExecStop=
 ExecStop=-/bin/sh -c 'kill -s QUIT $MAINPID'

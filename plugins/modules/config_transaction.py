@@ -139,6 +139,14 @@ options:
         description: The variable that the file comes from, for messages.
         type: str
         default: ""
+  serves:
+    description:
+      - The sites of the configuration, each as C(HOST:PORT NAME). They are recorded. If neither O(live_address) nor
+        O(files[].path) is that of the last deploy, the state on the host is found by a site.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
   loads:
     description:
       - Files of others that nginx reads when it loads the configuration, such as certificates and CAs that it names by
@@ -251,7 +259,8 @@ options:
     description:
       - The address on which nginx returns the fingerprint to V(GET /), as V(HOST:PORT) or V([V6]:PORT). It should be a
         loopback address.
-      - State on the host is stored under this address. If the address changes, the state is found by O(files[].path).
+      - State on the host is stored under this address. If the address changes, the state is found by O(files[].path),
+        or by O(serves).
       - The fingerprint is a SHA-256 in hexadecimal digits. It must appear in the content of one of O(files) and differ
         in each version of it. The hash of the rest of the content is suitable.
     type: str
@@ -398,13 +407,14 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
 # What else is known of a configuration: the variables behind its addresses, its Unix sockets, what is drained, the
-# files of others that nginx loads, and what it needs of those of the host.
+# files of others that nginx loads, what it needs of those of the host, and its sites.
 Recorded = t.Tuple[
     t.Mapping[str, str],
     t.Sequence[str],
     t.Optional[journal.Drained],
     t.Sequence[str],
     t.Optional[journal.Wants],
+    t.Sequence[str],
 ]
 
 _HIDDEN = "not shown: a certificate and its key\n"
@@ -462,10 +472,11 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
 
 def recorded(module: AnsibleModule, kept: journal.Journal, previous: journal.Entry | None) -> Recorded:
     if previous:
-        return {}, previous.sockets, previous.drained, list(kept.deployed().loaded), previous.wants
+        before = kept.deployed()
+        return {}, previous.sockets, previous.drained, list(before.loaded), previous.wants, before.serves
     listening = {item["address"]: item["at"] for item in module.params["listening"]}
     sockets = [address[len("unix:") :] for address in listening if address.startswith("unix:")]
-    return listening, sockets, module.params["drained"], module.params["loads"], wants(module)
+    return listening, sockets, module.params["drained"], module.params["loads"], wants(module), module.params["serves"]
 
 
 def wants(module: AnsibleModule) -> journal.Wants:
@@ -681,7 +692,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
     build = binary.installed()
     if not previous:
-        kept.take_over(own_files(module))
+        kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
     hide_headers(module, kept.deployed().probes)
     entry = last_deploy(kept) if previous else None
@@ -773,6 +784,7 @@ def main() -> None:
                     "at": {"type": "str", "default": ""},
                 },
             },
+            "serves": {"type": "list", "elements": "str", "default": []},
             "loads": {"type": "list", "elements": "path", "default": []},
             "nginx_conf": {
                 "type": "dict",

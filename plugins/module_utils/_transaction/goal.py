@@ -39,6 +39,7 @@ class Goal:
     # Files of others that nginx reads when it loads the configuration.
     loads: t.Sequence[str] = ()
     wants: journal.Wants | None = None
+    serves: t.Sequence[str] = ()
 
     @cached_property
     def files(self) -> Files:

@@ -52,6 +52,8 @@ class Deployed(t.NamedTuple):
     loaded: t.Mapping[str, str] = MappingProxyType({})
     # What it needs of the files that belong to all configurations of the host: see wanted_by_others().
     wants: Wants | None = None
+    # Each of its sites, as an address with a name: nginx serves it for one configuration of the host alone.
+    serves: t.Sequence[str] = ()
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
@@ -136,18 +138,18 @@ class Journal:
         """Where the configuration that was deployed last returns its fingerprint."""
         return self.deployed().live_address or self._own.name
 
-    def take_over(self, listed: t.Collection[Path]) -> None:
-        """If there is no state for this live address, use that of the configuration with one of these files: its
-        address has changed.
+    def take_over(self, listed: t.Collection[Path], serves: t.Collection[str] = ()) -> None:
+        """If there is no state for this live address, use that of the configuration with one of these files, as its
+        address has changed; or else of the one that serves one of these sites, as its file has changed too.
         """
-        if self._own.is_dir() or not self.directory.is_dir():
+        if not self.directory.is_dir() or (self._own.is_dir() and any(self._own.iterdir())):
             return
-        paths = set(listed)
-        for found in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            others = Journal(found.name, self.directory).deployed().files
-            if any(Path(path) in paths for path in others):
-                self._own = found
-                return
+        paths, names = set(map(str, listed)), sorted(path.name for path in self.directory.iterdir() if path.is_dir())
+        records = {name: Journal(name, self.directory).deployed() for name in names}
+        with_file = [name for name, record in records.items() if paths & set(record.files)]
+        with_site = [name for name, record in records.items() if set(serves) & set(record.serves)]
+        if with_file or len(with_site) == 1:
+            self._own = self.directory / (with_file or with_site)[0]
 
     def unfinished(self) -> Entry | None:
         """The deploy that was begun and not completed."""
@@ -210,7 +212,10 @@ class Journal:
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
             loaded = dict(plain.get("loaded", {}))
-            others = plain.get("drained"), sockets, loaded, plain.get("wants")
+            # Before 0.8.0, the sites are known from their probes.
+            of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
+            serves = plain.get("serves", of_probes)
+            others = plain.get("drained"), sockets, loaded, plain.get("wants"), tuple(serves)
             found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, *others)
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))

@@ -247,6 +247,7 @@ class Transaction:
                 # As they were before nginx loaded them: if one has changed meanwhile, the next run has it loaded.
                 loaded=self.before.digests,
                 wants=goal.wants,
+                serves=tuple(goal.serves),
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.

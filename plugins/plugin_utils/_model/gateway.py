@@ -106,6 +106,8 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
+    # Each site by its first address and name, which tell the gateway from others on its host.
+    serves: list[str]
     # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
     loads: list[str]
     # Headers may be secret, so not everybody may read a file that has some.
@@ -261,6 +263,7 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        serves=sorted({probes.served(site) for site in sites}),
         loads=_loads(sites, all_locations),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),

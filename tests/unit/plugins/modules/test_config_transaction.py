@@ -106,11 +106,12 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     loads = [str(tmp_path / "a.pem")]
     wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "shutdown_timeout": "1h"}}
     of_host = {"nginx_conf": {"state": "checked"}, "drop_in": {**wants["drop_in"], "state": "present", "at": "a"}}
-    params = {"listening": listening, "drained": drained, "loads": loads, **of_host}
+    serves = ("127.0.0.1:80 a.example",)
+    params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, **of_host}
     given: Any = SimpleNamespace(params=params)
     kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
     recorded: tuple[Any, ...] = config_transaction.recorded(given, kept, None)
-    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained, loads, wants)
+    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained, loads, wants, serves)
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     own = {tmp_path / "a.conf": content("# a\n")}
     atomic_files.write(tmp_path / "a.conf", content("# a\n"))
@@ -120,7 +121,7 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     kept.begin([])
     kept.commit()
     earlier: tuple[Any, ...] = config_transaction.recorded(given, kept, kept.last())
-    assert earlier == ({}, ["/run/a.sock"], drained, loads, wants)
+    assert earlier == ({}, ["/run/a.sock"], drained, loads, wants, serves)
 
 
 ORIGINAL = "worker_processes auto;\nevents { worker_connections 768; }\n"

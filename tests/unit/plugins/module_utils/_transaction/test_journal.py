@@ -306,10 +306,10 @@ def test_what_is_not_listed_any_more_is_given_up() -> None:
     assert NOTHING.given_up([]) == []
 
 
-def moved(kept: journal.Journal, *listed: Path) -> journal.Journal:
-    """The state that a configuration with these files and another live address goes on with."""
+def moved(kept: journal.Journal, *listed: Path, serves: t.Collection[str] = ()) -> journal.Journal:
+    """The state that a configuration with these files and sites and another live address goes on with."""
     found = journal.Journal("127.0.0.1:7000", kept.directory)
-    found.take_over(listed)
+    found.take_over(listed, serves)
     return found
 
 
@@ -328,6 +328,46 @@ def test_a_configuration_whose_live_address_has_changed_keeps_its_deploys(kept: 
     new.commit()
     again = moved(kept, GATEWAY)
     assert (again.live_address, numbers(again)) == ("127.0.0.1:7000", [2, 1])
+
+
+SITES = ["127.0.0.1:443 a.example", "127.0.0.1:443 b.example"]
+
+
+def test_a_configuration_whose_files_and_live_address_have_changed_is_found_by_a_site(kept: journal.Journal) -> None:
+    deployed(kept, 1)
+    record = NOTHING._replace(files=(str(GATEWAY),), live_address=NAME, serves=tuple(SITES))
+    kept.set_deployed(record)
+    other = journal.Journal("127.0.0.1:8098", kept.directory)
+    other.set_deployed(NOTHING._replace(files=(str(OTHER),), serves=("127.0.0.1:444 a.example",)))
+    new = moved(kept, KEY, serves=[SITES[1], "127.0.0.1:80 c.example"])
+    assert (new.deployed(), new.live_address, number_of(new.last())) == (record, NAME, 1)
+    # A new gateway of that host is none of them.
+    assert moved(kept, KEY, serves=["127.0.0.1:80 a.example"]).deployed() == NOTHING
+    # A file is what tells them apart first.
+    assert moved(kept, OTHER, serves=SITES).deployed() == other.deployed()
+    # What cannot be told apart is left alone.
+    other.set_deployed(other.deployed()._replace(serves=(SITES[0],)))
+    assert moved(kept, KEY, serves=SITES).deployed() == NOTHING
+
+
+def test_a_site_that_an_earlier_release_has_deployed_is_known_from_its_probe(kept: journal.Journal) -> None:
+    kept.set_deployed(NOTHING._replace(probes=[PROBE], files=(str(GATEWAY),)))
+    path = kept.directory / NAME / "deployed"
+    plain = json.loads(path.read_text())
+    del plain["serves"]
+    path.write_text(json.dumps(plain))
+    assert moved(kept, KEY, serves=["127.0.0.1:80 a.example"]).deployed().files == (str(GATEWAY),)
+
+
+def test_what_a_failed_first_deploy_left_is_no_state(kept: journal.Journal) -> None:
+    kept.set_deployed(NOTHING._replace(files=(str(GATEWAY),)))
+    failed = journal.Journal("127.0.0.1:7000", kept.directory)
+    failed.begin([])
+    failed.discard()
+    new = moved(kept, GATEWAY)
+    assert new.deployed().files == (str(GATEWAY),)
+    begin(new, 2)
+    assert [path.name for path in kept.directory.iterdir()] == ["127.0.0.1:7000"]
 
 
 def test_a_configuration_without_a_deploy_takes_over_none_of_other_files(kept: journal.Journal) -> None:
@@ -388,7 +428,8 @@ def test_what_release_0_6_0_left_on_a_host_is_read(kept: journal.Journal, tmp_pa
     files = [{"path": str(GATEWAY), "before": before, "after": ["digest"], "secret": False}]
     entry = {"files": files, "time": "2026-11-25T00:00:00Z", "proofs": [probe], "passed": [], "live_address": NAME}
     (own / "000001").write_text(json.dumps(entry))
-    assert kept.deployed() == journal.Deployed([probe], ["a.example /"], {}, (str(GATEWAY),), NAME)
+    serves = ("127.0.0.1:80 a.example",)
+    assert kept.deployed() == journal.Deployed([probe], ["a.example /"], {}, (str(GATEWAY),), NAME, serves=serves)
     last = kept.last()
     assert last is not None
     assert (last.probes, last.files[0].before) == ([probe], content(b"# before"))

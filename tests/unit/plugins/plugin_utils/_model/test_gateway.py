@@ -155,6 +155,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "serves": [],
         "loads": [],
         "mode": "0644",
         "log": None,
@@ -170,6 +171,15 @@ def test_nothing_is_a_model_of_nothing() -> None:
     model = sound([], [])
     lines = {"lines": model["lines"], "sources": model["sources"], "digest": model["digest"]}
     assert model == {**nothing, **lines}
+
+
+def test_a_gateway_is_told_from_others_of_its_host_by_its_sites_as_their_probes_have_them() -> None:
+    """Release 0.7.0 recorded only the probes."""
+    sites = [site(), site(server_name=["b.example", "c.example"], listen=["[::]:80", 81]), site(listen="unix:/run/a")]
+    model = sound([upstream()], sites)
+    assert model["serves"] == sorted(f"{probe['connect_to']} {probe['site']}" for probe in model["probes"])
+    unprobed = sound([upstream()], [site(locations=[location(probe=False)])])
+    assert unprobed["serves"] == ["127.0.0.1:3000 ws.serverlab.ca"]
 
 
 KINDS = (("", "CERTIFICATE"), ("_key", "PRIVATE KEY"))

@@ -41,6 +41,14 @@ options:
         what was deployed. Needed with O(config_path).
     type: str
     version_added: 0.7.0
+  serves:
+    description:
+      - The sites of the configuration, as in O(wsfleet.nginx.config_transaction#module:serves), to find
+        what the host keeps if both O(live_address) and O(config_path) have changed.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
   names:
     description: The host names that nginx resolves when it loads its configuration.
     type: list
@@ -159,11 +167,11 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
             yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
 
 
-def drained(live_address: str | None, config_path: str | None) -> list[str] | None:
+def drained(live_address: str | None, config_path: str | None, serves: t.Sequence[str]) -> list[str] | None:
     """The names by which servers are drained."""
     if live_address is None or config_path is None:
         return None
-    servers = _drain_record.servers(journal.Journal(live_address), Path(config_path))
+    servers = _drain_record.servers(journal.Journal(live_address), Path(config_path), serves)
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
@@ -190,6 +198,7 @@ def main() -> None:
             },
             "config_path": {"type": "path"},
             "live_address": {"type": "str"},
+            "serves": {"type": "list", "elements": "str", "default": []},
             "names": {
                 "type": "list",
                 "elements": "dict",
@@ -209,7 +218,7 @@ def main() -> None:
             beside = other_sites.found(build, module.params)
             neighbours = beside.as_dict()
             found += beside.errors
-        names = None if found else drained(module.params["live_address"], module.params["config_path"])
+        names = None if found else drained(*(module.params[name] for name in ("live_address", "config_path", "serves")))
     except binary.NginxError as error:
         found.append(str(error))
     except OSError as error:

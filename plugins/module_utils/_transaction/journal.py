@@ -30,6 +30,8 @@ _PROBES = "proofs"
 Probes = t.List[t.Dict[str, t.Any]]
 # The drained servers, each with its name and address.
 Drained = t.List[t.Dict[str, str]]
+# By the names of the options nginx_conf and drop_in; None for what is not managed.
+Wants = t.Mapping[str, t.Any]
 
 
 class Damaged(Exception):
@@ -51,6 +53,12 @@ class Deployed(t.NamedTuple):
     drained: Drained | None = None
     # The Unix sockets that it listens on.
     sockets: t.Sequence[str] = ()
+    # The files of others that nginx has loaded, such as certificates named by path, each with its digest.
+    loaded: t.Mapping[str, str] = MappingProxyType({})
+    # What it needs of the files that belong to all configurations of the host: see wanted_by_others().
+    wants: Wants | None = None
+    # Each of its sites, as an address with a name: nginx serves it for one configuration of the host alone.
+    serves: t.Sequence[str] = ()
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
@@ -91,6 +99,7 @@ class Entry:
     live_address: str = ""
     drained: Drained | None = None
     sockets: t.Sequence[str] = ()
+    wants: Wants | None = None
 
     def file(self, path: Path) -> FileEntry | None:
         return next((file for file in self.files if file.path == path), None)
@@ -134,18 +143,18 @@ class Journal:
         """Where the configuration that was deployed last returns its fingerprint."""
         return self.deployed().live_address or self._own.name
 
-    def take_over(self, listed: t.Collection[Path]) -> None:
-        """If there is no state for this live address, use that of the configuration with one of these files: its
-        address has changed.
+    def take_over(self, listed: t.Collection[Path], serves: t.Collection[str] = ()) -> None:
+        """If there is no state for this live address, use that of the configuration with one of these files, as its
+        address has changed; or else of the one that serves one of these sites, as its file has changed too.
         """
-        if self._own.is_dir() or not self.directory.is_dir():
+        if not self.directory.is_dir() or (self._own.is_dir() and any(self._own.iterdir())):
             return
-        paths = set(listed)
-        for found in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            others = Journal(found.name, self.directory).deployed().files
-            if any(Path(path) in paths for path in others):
-                self._own = found
-                return
+        paths, names = set(map(str, listed)), sorted(path.name for path in self.directory.iterdir() if path.is_dir())
+        records = {name: Journal(name, self.directory).deployed() for name in names}
+        with_file = [name for name, record in records.items() if paths & set(record.files)]
+        with_site = [name for name, record in records.items() if set(serves) & set(record.serves)]
+        if with_file or len(with_site) == 1:
+            self._own = self.directory / (with_file or with_site)[0]
 
     def unfinished(self) -> Entry | None:
         """The deploy that was begun and not completed. Damaged, as without it there is no way back from that deploy."""
@@ -173,7 +182,7 @@ class Journal:
         ]
         self._make()
         before = self.deployed()
-        recorded = self.live_address, before.drained, before.sockets
+        recorded = self.live_address, before.drained, before.sockets, before.wants
         _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), *recorded)))
 
     def commit(self) -> None:
@@ -227,7 +236,14 @@ class Journal:
             plain[_PROBES] = plain.pop("probes")
             if self._deployed.is_dir():
                 _remove(self._deployed)
-            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
+            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
+
+    def wanted_by_others(self, name: str) -> list[Wants] | None:
+        """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
+        releases before 0.8.0 did not.
+        """
+        wants = [deployed.wants for deployed in self.others()]
+        return None if None in wants else [found[name] for found in wants if found and found[name]]
 
     def others(self) -> list[Deployed]:
         """The other configurations on this host, unless their files were removed by hand."""
@@ -247,13 +263,16 @@ class Journal:
             atomic_files.write(self.directory / path.name, content)
 
     def remove(self, *, originals: bool) -> None:
-        """Remove the state of this configuration and, with originals, the rest if no other configuration needs it."""
+        """Remove the state of this configuration and, with originals, those if no other configuration needs them."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
             left = list(self.directory.iterdir())
-            if not left or (originals and not any(entry.is_dir() for entry in left)):
-                shutil.rmtree(self.directory)
+            if originals and self.wanted_by_others("nginx_conf") == []:
+                for path in (path for path in left if not path.is_dir()):
+                    path.unlink()
+            if not any(self.directory.iterdir()):
+                self.directory.rmdir()
 
     def _make(self) -> None:
         # May contain secrets, so only root can read each directory from the start.
@@ -311,6 +330,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         "live_address": entry.live_address,
         "drained": entry.drained,
         "sockets": list(entry.sockets),
+        "wants": entry.wants,
     }
 
 
@@ -345,6 +365,8 @@ def _readable(path: Path, parse: t.Callable[[t.Any], _Record]) -> _Record | Dama
 
 
 def _recorded(plain: t.Any) -> Deployed:
+    # Before 0.8.0, the sites are known from their probes.
+    of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
     # Releases before 0.4.0 recorded neither secrets nor files.
     return Deployed(
         probes=_probes(plain[_PROBES]),
@@ -354,6 +376,11 @@ def _recorded(plain: t.Any) -> Deployed:
         live_address=_string(plain.get("live_address", "")),
         drained=_drained(plain.get("drained")),
         sockets=tuple(_strings(plain.get("sockets", []))),
+        loaded={path: _string(found) for path, found in plain.get("loaded", {}).items()},
+        wants=_wants(plain.get("wants")),
+        serves=tuple(_strings(plain.get("serves", of_probes))),
+            _strings(plain.get("serves", [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]))
+        ),
     )
 
 
@@ -372,6 +399,7 @@ def _entry(plain: t.Any) -> Entry:
         live_address=_string(plain.get("live_address", "")),
         drained=_drained(plain.get("drained")),
         sockets=_strings(plain.get("sockets", [])),
+        wants=_wants(plain.get("wants")),
     )
 
 
@@ -390,6 +418,10 @@ def _drained(value: t.Any) -> Drained | None:
     return (
         None if value is None else [{name: _string(server[name]) for name in ("name", "address")} for server in value]
     )
+
+
+def _wants(value: t.Any) -> Wants | None:
+    return None if value is None else {name: value[name] and dict(value[name]) for name in ("nginx_conf", "drop_in")}
 
 
 def _probes(value: t.Any) -> Probes:

@@ -218,11 +218,13 @@ class Transaction:
             service.reload_units()
 
     def _activate(self) -> None:
-        activation = Activation(self._build, self.before.master)
         if self.plan.takeover is Takeover.NOTHING:
             return
-        if self.plan.takeover is Takeover.RELOAD and self.before.master:
-            activation.reload(self.before.master)
+        # systemd may have started it since the snapshot.
+        master = self.before.master or processes.master_pid(self._build)
+        activation = Activation(self._build, master)
+        if master:
+            activation.reload(master)
         else:
             try:
                 activation.start(self.before.orphans, map(Path, self._goal.sockets))
@@ -254,6 +256,10 @@ class Transaction:
                 live_address=goal.live_address,
                 drained=goal.drained,
                 sockets=tuple(goal.sockets),
+                # As they were before nginx loaded them: if one has changed meanwhile, the next run has it loaded.
+                loaded=self.before.digests,
+                wants=goal.wants,
+                serves=tuple(goal.serves),
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.
@@ -268,7 +274,8 @@ class Transaction:
     def _activate_earlier(self) -> str:
         master = processes.master_pid(self._build)
         if master is None and self.before.running is Running.NOTHING:
-            return "the earlier files are back; nginx does not run, as before."
+            again = ", but systemd tries again and again to start it" if service.is_retrying() else ""
+            return f"the earlier files are back; nginx does not run, as before{again}."
         if master and processes.is_stopping(master):
             return "the earlier files are back; nginx is being stopped."
         activation = Activation(self._build, master)

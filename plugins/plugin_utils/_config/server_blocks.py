@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import request_headers, tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.access_control import CLIENT, Admission
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.locations import (
@@ -35,7 +36,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
     METHODS_WITHOUT_BACKUP,
     Server,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import bytes_of, is_size, seconds_of
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import bytes_of, is_size
 
 # https://nginx.org/en/docs/hash.html: up to here nginx's default of 512 is enough.
 _NAMES_OF_DEFAULT_HASH = 200

@@ -10,6 +10,7 @@ import functools
 import typing as t
 from types import MappingProxyType
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
     configuration,
@@ -18,7 +19,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     request_headers,
     server_blocks,
     tls,
-    worker_limits,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
@@ -28,7 +28,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     raw_directives,
     schema,
     upstream_servers,
-    values,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
@@ -131,6 +130,10 @@ class Model(t.TypedDict):
     listening: list[Listening]
     names: list[Name]
     compared: Compared
+    # Each site by its first address and name, which tell the gateway from others on its host.
+    serves: list[str]
+    # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
+    loads: list[str]
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -139,9 +142,8 @@ class Model(t.TypedDict):
     certificates: list[Certificate]
     probes: list[probes.Probe]
     routes: list[routes.Route]
-    # The directives of nginx.conf, and the drop-in of the service.
+    # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
-    drop_in: str
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
@@ -303,6 +305,8 @@ def _model(checked: _Checked) -> Model:
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
         compared=_compared(checked, hashes),
+        serves=sorted({probes.served(site) for site in sites}),
+        loads=_loads(sites, all_locations),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
@@ -310,10 +314,9 @@ def _model(checked: _Checked) -> Model:
             probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
-        nginx_conf=worker_limits.directives(checked.shutdown_timeout),
-        drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
+        nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         health_flag=_health_flag(checked),
-        health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        health_wait=seconds_of(checked.given["websockets_health_wait"]),
         verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
         warnings=[
@@ -411,7 +414,7 @@ def _drain(checked: _Checked) -> Drain:
         back=list(back),
         here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
-        seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+        seconds=seconds_of(checked.given["websockets_drain_timeout"]),
     )
 
 
@@ -493,6 +496,14 @@ def _names(
         if url and not location["resolver"] and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
+
+
+def _loads(sites: t.Sequence[Site], proxied: t.Sequence[Location]) -> list[str]:
+    given = [site[key] for site in sites for key in ("ssl_certificate", "ssl_certificate_key")]
+    paths = [certificate.path for certificate in given if certificate]
+    paths += [site["ssl_client_certificate"] for site in sites]
+    paths += [location["proxy_ssl_trusted_certificate"] for location in proxied]
+    return sorted({path for path in paths if path})
 
 
 def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t.Iterator[str]:

@@ -128,6 +128,11 @@ def _passed_on(
     return passed
 
 
+def served(site: Site) -> str:
+    """Where the site is probed, and its name."""
+    return f"{_reachable(site['listen'][0].address)} {site['server_name'][0]}"
+
+
 def unprobed(site: Site) -> list[str]:
     """The locations that are to be verified, and cannot be."""
     return [

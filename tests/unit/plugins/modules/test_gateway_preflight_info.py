@@ -176,3 +176,15 @@ def test_a_live_address_that_any_user_of_this_host_can_take_is_a_warning(
 
 def test_the_kernel_says_which_port_is_the_first_that_any_user_may_take() -> None:
     assert 0 <= _host.lowest_unprivileged_port() <= 65536
+
+
+def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_both_changed(tmp_path: Path) -> None:
+    kept = tmp_path / "kept/127.0.0.1:6455/deployed"
+    kept.parent.mkdir(parents=True)
+    # As release 0.7.0 recorded it.
+    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+    drained = [{"name": "b", "address": "b:2"}]
+    kept.write_text(json.dumps({"proofs": [probe], "passed": [], "files": ["/etc/nginx/a.conf"], "drained": drained}))
+    moved = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
+    assert run_module(tmp_path, **moved, serves=["127.0.0.1:80 a.example"])["drained"] == ["b"]
+    assert run_module(tmp_path, **moved, serves=["127.0.0.1:81 a.example"])["drained"] is None

@@ -9,12 +9,13 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
 
@@ -126,3 +127,18 @@ def test_the_master_of_another_binary_is_not_taken_for_that_of_this_one(tmp_path
     build = Build(str(tmp_path / "other" / "nginx"), "1.22.1", None, tmp_path / "nginx.conf", None, None)
     with running(copy_of_sleep(tmp_path), TITLE):
         assert processes.master_pid(build) is None
+
+
+def test_the_configuration_was_loaded_before_the_oldest_worker_that_accepts_connections_was_started(
+    tmp_path: Path,
+) -> None:
+    """A worker that crashed was started again later, without the master having read a file."""
+    before = time.time()
+    with master("worker process is shutting down", "worker process", "worker process") as pid:
+        (tmp_path / "nginx.pid").write_text(str(pid))
+        build = binary.Build("nginx", "1.22.1", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
+        loaded = processes.loaded_at(build)
+        assert loaded
+        # It is counted in ticks.
+        assert before - 0.1 < loaded < time.time()
+    assert processes.loaded_at(build) is None

@@ -142,6 +142,32 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
     assert_nothing_is_left(host)
 
 
+def test_an_nginx_that_systemd_has_started_meanwhile_is_reloaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd tries again after a start that failed, so with the earlier files."""
+    found = iter([None])
+    monkeypatch.setattr(processes, "master_pid", lambda _build: next(found, MASTER))
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", lambda _build: pytest.fail("it runs"))
+    deal = host.transaction(host.after)
+    deal.test()
+    assert "started nginx" in deal.apply([])
+
+
+@pytest.mark.parametrize("is_retrying", [True, False])
+def test_where_nginx_does_not_run_it_says_whether_systemd_tries_to_start_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_retrying: bool
+) -> None:
+    monkeypatch.setattr(processes, "master_pid", lambda _build: None)
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", failing(service.ServiceError("Job failed.")))
+    monkeypatch.setattr(service, "is_retrying", lambda: is_retrying)
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after)
+    again = ", but systemd tries again and again to start it" if is_retrying else ""
+    assert str(raised.value).endswith(f"the earlier files are back; nginx does not run, as before{again}.")
+    assert_nothing_is_left(host)
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [

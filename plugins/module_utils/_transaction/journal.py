@@ -379,8 +379,6 @@ def _recorded(plain: t.Any) -> Deployed:
         loaded={path: _string(found) for path, found in plain.get("loaded", {}).items()},
         wants=_wants(plain.get("wants")),
         serves=tuple(_strings(plain.get("serves", of_probes))),
-            _strings(plain.get("serves", [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]))
-        ),
     )
 
 

@@ -82,6 +82,8 @@ class Server:
     kind: str
     listens: list[Listen] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    # By the directive that nginx had before 1.25.1.
+    has_ssl: bool = False
 
     @property
     def is_catch_all(self) -> bool:
@@ -198,6 +200,8 @@ class Neighbours:
     def _take_of_server(self, server: Server, name: str, arguments: list[str], place: Place) -> None:
         if name == "server_name":
             server.names += arguments
+        elif name == "ssl":
+            server.has_ssl = arguments == ["on"]
         # What is for QUIC and datagrams has a socket of its own.
         elif name == "listen" and not {"quic", "udp"}.intersection(arguments):
             server.listens.append(Listen(place, addresses(arguments[0]), arguments[1:]))

@@ -144,7 +144,7 @@ def _check_address(own: _Own, there: t.Sequence[_Member], version: str, sharing:
             f"default_server there, or '_' and default_server here"
         )
     for flag in ("ssl", "proxy_protocol"):
-        first = next((listen for _server, listen in there if flag in listen.parameters), None)
+        first = next((listen for server, listen in there if _has(server, listen, flag)), None)
         if bool(first) != own.listen[flag]:
             has, other = f"no {flag}", f"has it at {(first or there[0][1]).at}"
             if own.listen[flag]:
@@ -164,6 +164,10 @@ def _check_address(own: _Own, there: t.Sequence[_Member], version: str, sharing:
         )
 
 
+def _has(server: Server, listen: Listen, flag: str) -> bool:
+    return flag in listen.parameters or (flag == "ssl" and server.has_ssl)
+
+
 def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:
     """Other addresses with the same port: nginx gives a request to the most specific one."""
     host, _colon, port = address.rpartition(":")
@@ -176,7 +180,10 @@ def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Memb
                 why = f"{own.text} takes this address from {listen.at}, which listens on {any_host}:{port}"
                 # Whoever has a name there may be asked for it at this address.
                 notes = sharing.warnings if server.is_catch_all else sharing.errors
-                notes.append(f"{own.place}: {why}; listen on {port if is_ipv4 else f'[::]:{port}'} here")
+                hint = (
+                    "set another port" if own.at == _STATUS else f"listen on {port if is_ipv4 else f'[::]:{port}'} here"
+                )
+                notes.append(f"{own.place}: {why}; {hint}")
                 return
     off = "ipv6only=off"
     if is_ipv4 and address not in by_address:

@@ -187,6 +187,14 @@ ERRORS = [
         id="specific address",
     ),
     pytest.param(
+        "server { listen 488; server_name a.example; }",
+        ["80"],
+        {},
+        "websockets_status_listen: 127.0.0.1:488 takes this address from app:1, which listens on 0.0.0.0:488; set "
+        "another port",
+        id="port of the status",
+    ),
+    pytest.param(
         "server { listen 127.0.0.1:488; }",
         ["80"],
         {},
@@ -290,3 +298,7 @@ def test_addresses_that_a_listen_on_all_of_them_does_not_include(host: Host) -> 
         f"{AT}: 80 does not include 192.0.2.1:80, as app:1 listens on that; list it here too if clients come there"
     ]
     assert host.notes(theirs, "82", "192.0.2.2:82")[1] == []
+
+
+def test_tls_by_the_directive_of_earlier_versions_counts(host: Host) -> None:
+    assert host.notes("server { listen 443; ssl on; }", "443 ssl") == ([], [])

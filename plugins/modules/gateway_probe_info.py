@@ -44,6 +44,7 @@ options:
         elements: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
   - wsfleet.nginx.probes
@@ -167,6 +168,11 @@ file:
     - V(null) where nginx does not report the fingerprint.
   type: str
   returned: with O(live_address) and O(config_path)
+neighbours:
+  description: What other sites of the host require, as M(wsfleet.nginx.gateway_preflight_info) returns it.
+  type: dict
+  returned: always
+  version_added: 0.8.0
 out_of_rotation:
   description: Whether an operator took the gateway out of its load balancers.
   type: bool
@@ -184,7 +190,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, sharing
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
@@ -251,6 +257,14 @@ def nginx_facts(live_address: str) -> dict[str, t.Any]:
     }
 
 
+def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What other sites of the host require; conflicts with them are for the next deploy to report."""
+    try:
+        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
+    except (binary.NginxError, OSError):
+        return {}
+
+
 def file_facts(path: Path, live_address: str, fingerprint: str | None) -> dict[str, t.Any]:
     content = atomic_files.read(path)
     if content is None:
@@ -286,6 +300,7 @@ def main() -> None:
         argument_spec={
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
+            "compared": other_sites.SPEC,
             "health_flag": {"type": "path"},
             "probes": argspec.SPEC,
             "backends": {
@@ -298,12 +313,20 @@ def main() -> None:
                 },
             },
         },
-        required_by={"config_path": "live_address", "health_flag": "live_address"},
+        required_by={
+            "config_path": "live_address",
+            "compared": ("config_path", "live_address"),
+            "health_flag": "live_address",
+        },
         supports_check_mode=True,
     )
     names = ("probes", "live_address", "config_path", "health_flag")
     probes, live_address, path, flag = (module.params[name] for name in names)
+    neighbours = other_sites_of(module.params)
+    for probe in probes:
+        probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
     result: dict[str, t.Any] = {
+        "neighbours": neighbours,
         "probes": probe_routes(probes, live_address),
         "backends": probe_servers(probes, module.params["backends"]),
     }

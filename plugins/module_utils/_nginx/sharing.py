@@ -263,6 +263,12 @@ def _check_shared_names(neighbours: Neighbours, wanted: Wanted, sharing: Sharing
             sharing.errors.append(f"{at}: '{upstream['zone']}' is already a zone at {place}; set another zone or name")
 
 
+def reached(address: str, loopback: t.Collection[str]) -> str:
+    """Where a probe reaches the gateway that would go to an address of which others may have the loopback one."""
+    # There is no second one of IPv6.
+    return address.replace("127.0.0.1:", "127.0.0.2:") if address in loopback else address
+
+
 def moved_name(usual: Path) -> str:
     """The name of a file that is to come late, without what follows its last dot; that of the default is shorter."""
     return f"zz-{'websockets' if usual.name == '00-websockets.conf' else usual.stem}"

@@ -10,6 +10,7 @@ import functools
 import typing as t
 from types import MappingProxyType
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import sharing
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
     configuration,
@@ -295,7 +296,9 @@ def _model(checked: _Checked) -> Model:
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         probes=[
-            probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
+            {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
+            for site in sites
+            for probe in probes.probes(site, by_name)
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf=worker_limits.directives(checked.shutdown_timeout),

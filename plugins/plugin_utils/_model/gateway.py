@@ -46,8 +46,8 @@ GROUP = "ws_gateways"
 UNREACHABLE = "__websockets_unreachable"
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _AFTER_OTHERS = [
-    "# nginx takes the first server that it reads as the default one of an address. This file comes after those of",
-    "# other sites on the host, so that their default servers stay what they are.",
+    "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",
+    "# the first map only. This file comes after those of other sites on the host, so that theirs stay what they are.",
 ]
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 

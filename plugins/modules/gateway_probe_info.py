@@ -72,6 +72,7 @@ options:
         elements: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
   - wsfleet.nginx.probes
@@ -307,7 +308,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes, sharing
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
@@ -386,6 +387,14 @@ def nginx_facts(
     }
 
 
+def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What other sites of the host require; conflicts with them are for the next deploy to report."""
+    try:
+        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
+    except (binary.NginxError, OSError):
+        return {}
+
+
 def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:
     content = atomic_files.read(path)
     if content is None:
@@ -462,7 +471,9 @@ def certificate_state(on_disk: t.Mapping[str, str | None], path: str, presented:
     return "loaded" if digest in presented or set(presented) <= set(on_disk.values()) else "not_loaded"
 
 
-def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dict[str, t.Any]:
+def host_facts(
+    module: AnsibleModule, results: t.Sequence[routes.Result], neighbours: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
     names = ("config_path", "health_flag")
     path, flag = (Path(module.params[name]) if module.params[name] else None for name in names)
     try:
@@ -478,6 +489,7 @@ def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dic
         loaded_at = processes.loaded_at(build) if build else None
         file = other_sites.deployed_file(kept, path)
         found.update(file_facts(file, kept, found["fingerprint"], loaded_at), **drain_facts(build, kept, file))
+        found["preflight"]["neighbours"] = neighbours
     return found
 
 
@@ -486,6 +498,7 @@ def main() -> None:
         argument_spec={
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
+            "compared": other_sites.SPEC,
             "health_flag": {"type": "path"},
             "certificates": {
                 "type": "list",
@@ -506,10 +519,16 @@ def main() -> None:
                 },
             },
         },
-        required_by=dict.fromkeys(("config_path", "health_flag", "sockets"), "live_address"),
+        required_by={
+            **dict.fromkeys(("config_path", "health_flag", "sockets"), "live_address"),
+            "compared": ("config_path", "live_address"),
+        },
         supports_check_mode=True,
     )
     probes, live_address = module.params["probes"], module.params["live_address"]
+    neighbours = other_sites_of(module.params)
+    for probe in probes:
+        probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
     results = probe_routes(probes, live_address)
     result: dict[str, t.Any] = {
         "probes": [as_returned(found, live_address) for found in results],
@@ -517,7 +536,7 @@ def main() -> None:
     }
     if live_address:
         try:
-            result.update(host_facts(module, results))
+            result.update(host_facts(module, results, neighbours))
         except OSError as error:
             module.fail_json(msg=f"cannot read {error.filename}: {atomic_files.reason(error)}")
     module.exit_json(changed=False, **result)

@@ -19,6 +19,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.neighbours im
     addresses,
 )
 
+_NO_PLACE = "no include of the http block can read the gateway's file after it"
 _STATUS = "websockets_status_listen"
 _ANY = ("0.0.0.0", "[::]")
 # Since then http2 is a matter of each server, and not of an address.
@@ -144,7 +145,7 @@ def _check_address(own: _Own, there: t.Sequence[_Member], version: str, sharing:
             f"default_server there, or '_' and default_server here"
         )
     for flag in ("ssl", "proxy_protocol"):
-        first = next((listen for _server, listen in there if flag in listen.parameters), None)
+        first = next((listen for server, listen in there if _has(server, listen, flag)), None)
         if bool(first) != own.listen[flag]:
             has, other = f"no {flag}", f"has it at {(first or there[0][1]).at}"
             if own.listen[flag]:
@@ -164,6 +165,10 @@ def _check_address(own: _Own, there: t.Sequence[_Member], version: str, sharing:
         )
 
 
+def _has(server: Server, listen: Listen, flag: str) -> bool:
+    return flag in listen.parameters or (flag == "ssl" and server.has_ssl)
+
+
 def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Member]], sharing: Sharing) -> None:
     """Other addresses with the same port: nginx gives a request to the most specific one."""
     host, _colon, port = address.rpartition(":")
@@ -176,7 +181,10 @@ def _check_beside(own: _Own, address: str, by_address: t.Mapping[str, list[_Memb
                 why = f"{own.text} takes this address from {listen.at}, which listens on {any_host}:{port}"
                 # Whoever has a name there may be asked for it at this address.
                 notes = sharing.warnings if server.is_catch_all else sharing.errors
-                notes.append(f"{own.place}: {why}; listen on {port if is_ipv4 else f'[::]:{port}'} here")
+                hint = (
+                    "set another port" if own.at == _STATUS else f"listen on {port if is_ipv4 else f'[::]:{port}'} here"
+                )
+                notes.append(f"{own.place}: {why}; {hint}")
                 return
     off = "ipv6only=off"
     if is_ipv4 and address not in by_address:
@@ -256,28 +264,37 @@ def _check_shared_names(neighbours: Neighbours, wanted: Wanted, sharing: Sharing
             sharing.errors.append(f"{at}: '{upstream['zone']}' is already a zone at {place}; set another zone or name")
 
 
+def reached(address: str, loopback: t.Collection[str]) -> str:
+    """Where a probe reaches the gateway that would go to an address of which others may have the loopback one."""
+    # There is no second one of IPv6.
+    return address.replace("127.0.0.1:", "127.0.0.2:") if address in loopback else address
+
+
 def moved_name(usual: Path) -> str:
     """The name of a file that is to come late, without what follows its last dot; that of the default is shorter."""
     return f"zz-{'websockets' if usual.name == '00-websockets.conf' else usual.stem}"
 
 
 def _place(neighbours: Neighbours, usual: Path, implicit: t.Mapping[str, Place], sharing: Sharing) -> None:
-    """A file after the servers that are the default ones only because nginx reads them first."""
-    last = max(implicit.values(), key=lambda place: place.order, default=None)
-    now = neighbours.order_of(usual)
-    if last is None or now is None or now >= last.order:
+    """A file after what nginx has to read before the gateway's."""
+    name, now = moved_name(usual), neighbours.order_of(usual)
+    reasons = {
+        place: f"the server at {place} is the default one of {address} only because it comes first, and {_NO_PLACE}: "
+        f"add default_server to its listen {address}, or move it to a file of its own"
+        for address, place in implicit.items()
+    }
+    for place in neighbours.before_maps:
+        why = f"nginx accepts what {place} sets before the first map only, and {_NO_PLACE}"
+        reasons[place] = f"{why}: move it up, before the includes"
+    late = [] if now is None else [place for place in reasons if place.order > now]
+    if not late:
         return
-    found = neighbours.place_after(last.order, moved_name(usual))
-    if found:
-        sharing.path = str(found)
-        return
-    for address, place in implicit.items():
-        if place.order > now and not neighbours.place_after(place.order, moved_name(usual)):
-            sharing.errors.append(
-                f"websockets_sites: the server at {place} is the default one of {address} only because it comes first, "
-                "and no include of the http block can read the gateway's file after it: add default_server to its "
-                f"listen {address}, or move it to a file of its own"
-            )
+    path = neighbours.place_after(max(place.order for place in late), name)
+    sharing.path = str(path) if path else None
+    if path is None:
+        sharing.errors += [
+            f"websockets_sites: {reasons[place]}" for place in late if not neighbours.place_after(place.order, name)
+        ]
 
 
 def _check_hashes(neighbours: Neighbours, wanted: Wanted, sharing: Sharing) -> None:

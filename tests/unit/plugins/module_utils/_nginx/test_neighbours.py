@@ -231,6 +231,24 @@ def test_crossplane_reads_the_same_servers(early: dict[str, str], late: dict[str
         assert [(at, list(listen.parameters)) for at, listen in found] == [(at, args[1:]) for at, args in expected]
 
 
+@given(FILES, FILES, st.sampled_from(["conf.d/b.conf", "conf.d/zz.conf", "sites-enabled/b", "sites-enabled/A.conf"]))
+def test_the_order_of_a_file_is_the_one_that_it_has_once_it_is_there(
+    early: dict[str, str], late: dict[str, str], name: str
+) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        files = {f"conf.d/{name}.conf": text for name, text in early.items()}
+        files.update({f"sites-enabled/{name}": text for name, text in late.items()})
+        before = Neighbours(
+            lay_out(root, {"nginx.conf": DEBIAN, "conf.d/.keep": "", "sites-enabled/.keep": "", **files})
+        )
+        predicted = before.order_of(root / name) or 0
+        (root / name).write_text("server { }")
+        after = Neighbours(root / "nginx.conf").servers
+        position = next(index for index, server in enumerate(after) if server.at.file == str(root / name))
+        assert position == sum(server.at.order <= predicted for server in before.servers)
+
+
 def test_options_are_those_of_the_socket(tmp_path: Path) -> None:
     (server,) = read(tmp_path, app="server { listen 80 default_server ssl http2 backlog=9 bind; }").servers
     (listen,) = server.listens

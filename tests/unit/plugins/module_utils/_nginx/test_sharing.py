@@ -100,6 +100,14 @@ def test_a_default_server_that_nothing_can_come_after_is_an_error(host: Host, mo
     ]
 
 
+def test_a_size_of_maps_in_a_file_of_others_comes_before_the_maps_of_the_gateway(host: Host) -> None:
+    late = str(host.root / "sites-enabled/zz-websockets.conf")
+    assert host.beside("map_hash_max_size 4096;\nmap $uri $x { }", "80").path == late
+    # It is too late already, or early enough.
+    assert host.beside("map $uri $x { }\nmap_hash_max_size 4096;", "80").path is None
+    assert host.beside("", "80", http="map_hash_bucket_size 128;").path is None
+
+
 def test_options_of_a_socket_are_left_to_the_file_that_has_some(host: Host) -> None:
     sharing = host.beside("server { listen 80 backlog=9; listen 81; }", "80", "81")
     assert (sharing.errors, sharing.options) == ([], ["80"])
@@ -185,6 +193,14 @@ ERRORS = [
         {},
         f"{AT}: 192.0.2.1:80 takes this address from app:1, which listens on 0.0.0.0:80; listen on 80 here",
         id="specific address",
+    ),
+    pytest.param(
+        "server { listen 488; server_name a.example; }",
+        ["80"],
+        {},
+        "websockets_status_listen: 127.0.0.1:488 takes this address from app:1, which listens on 0.0.0.0:488; set "
+        "another port",
+        id="port of the status",
     ),
     pytest.param(
         "server { listen 127.0.0.1:488; }",
@@ -290,3 +306,7 @@ def test_addresses_that_a_listen_on_all_of_them_does_not_include(host: Host) -> 
         f"{AT}: 80 does not include 192.0.2.1:80, as app:1 listens on that; list it here too if clients come there"
     ]
     assert host.notes(theirs, "82", "192.0.2.2:82")[1] == []
+
+
+def test_tls_by_the_directive_of_earlier_versions_counts(host: Host) -> None:
+    assert host.notes("server { listen 443; ssl on; }", "443 ssl") == ([], [])

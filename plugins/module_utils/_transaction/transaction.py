@@ -121,9 +121,9 @@ class Transaction:
         return live
 
     def check_runs(self) -> None:
-        """ServiceError if nginx has ended: it was killed, or has crashed."""
+        """ServiceError if nginx has ended."""
         if processes.master_pid(self._build) is None:
-            raise service.ServiceError("nginx has ended: see its error log and `systemctl status nginx`")
+            raise service.ServiceError(service.ENDED)
 
     # The steps of test().
 
@@ -232,7 +232,7 @@ class Transaction:
         if outcome is Outcome.STOPPING:
             raise _NotLive(self._stopping())
         if outcome is Outcome.ENDED:
-            raise self._not_live(f"nginx (pid {self.before.master}) has ended", activation)
+            raise self._not_live(service.ENDED, activation)
         if outcome is not Outcome.SERVES:
             silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
             raise self._not_live(f"nginx did not load the new configuration{silent}", activation)

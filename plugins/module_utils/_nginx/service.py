@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
-
 # It was killed, or has crashed.
 ENDED = "nginx has ended: see its error log and `systemctl status nginx`"
 

@@ -179,23 +179,35 @@ drained:
   sample: [server02:3000]
 """
 
+import contextlib
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, error_log
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, live_config
 
 
-def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
+def probe_routes(
+    probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None
+) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
+    logged = log_of(Path(path)).about if live_address and path and binary.find_binary() else None
     return [
         {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
-        for result in diagnosis.probe_routes(probes, passed)
+        for result in diagnosis.probe_routes(probes, passed, logged)
     ]
+
+
+def log_of(path: Path) -> error_log.ErrorLog:
+    """What nginx logs from now on."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    return error_log.ErrorLog(binary.installed(), [text])
 
 
 def passed_before(live_address: str) -> list[str]:
@@ -301,7 +313,7 @@ def main() -> None:
     names = ("probes", "live_address", "config_path", "health_flag")
     probes, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {
-        "probes": probe_routes(probes, live_address),
+        "probes": probe_routes(probes, live_address, path),
         "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:

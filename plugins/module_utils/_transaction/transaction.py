@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
     atomic_files,
@@ -119,6 +120,11 @@ class Transaction:
         except Exception as error:
             return f"the earlier files are back, but {self._described(error)}"
         return live
+
+    def error_log(self) -> ErrorLog:
+        """What nginx logs from now on."""
+        contents = filter(None, self._goal.own.values())
+        return ErrorLog(self._build, [content.data.decode("utf-8", "replace") for content in contents])
 
     def check_runs(self) -> None:
         """ServiceError if nginx has ended."""

@@ -80,6 +80,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import yaml
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 
@@ -96,7 +97,7 @@ def fleet_report(
         Found(
             name,
             of["__websockets_model"],
-            _plain(of["__websockets_probe"]),
+            _explained(_plain(of["__websockets_probe"])),
             _plain(of["__websockets_outside"]),
             _plain(of.get("__websockets_expected", {})),
         )
@@ -123,6 +124,11 @@ def _collection_version() -> str:
         built = json.loads((root / "MANIFEST.json").read_text(encoding="utf-8"))
         return str(built["collection_info"]["version"])
     return str(yaml.safe_load((root / "galaxy.yml").read_text(encoding="utf-8"))["version"])
+
+
+def _explained(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a module, with the reason and what to set where the module did not run."""
+    return result if "probes" in result else {**result, "msg": _fleet.reason(result)}
 
 
 def _plain(value: t.Any) -> t.Any:

@@ -303,12 +303,19 @@ drained:
   sample: [{"name": "server02", "address": "server02:3000"}]
 """
 
+import contextlib
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes, sharing
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
+    binary,
+    condition,
+    error_log,
+    processes,
+    sharing,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
@@ -320,13 +327,24 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 )
 
 
-def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[routes.Result]:
+def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None) -> list[routes.Result]:
     passed = passed_before(live_address) if live_address else ()
-    return diagnosis.probe_routes(probes, passed, on_gateway=bool(live_address))
+    logged = log_of(live_address, Path(path)).about if live_address and path and binary.find_binary() else None
+    return diagnosis.probe_routes(probes, passed, logged, on_gateway=bool(live_address))
 
 
 def as_returned(result: routes.Result, live_address: str | None) -> dict[str, t.Any]:
     return {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
+
+
+def log_of(live_address: str, path: Path) -> error_log.ErrorLog:
+    """What nginx logs from now on."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = other_sites.deployed_file(journal.Journal(live_address), path).read_text(
+            encoding="utf-8", errors="replace"
+        )
+    return error_log.ErrorLog(binary.installed(), [text])
 
 
 def passed_before(live_address: str) -> list[str]:
@@ -529,7 +547,7 @@ def main() -> None:
     neighbours = other_sites_of(module.params)
     for probe in probes:
         probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
-    results = probe_routes(probes, live_address)
+    results = probe_routes(probes, live_address, module.params["config_path"])
     result: dict[str, t.Any] = {
         "probes": [as_returned(found, live_address) for found in results],
         "backends": probe_servers(probes, module.params["backends"]),

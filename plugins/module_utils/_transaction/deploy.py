@@ -53,7 +53,8 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
             raise TransactionError(f"{_unprobed(error)}; nothing was changed") from error
     actions = transaction.apply(sorted(passed)) if plan.is_needed else []
     try:
-        results = diagnosis.probe_routes(probes, passed) if policy != "skip" else []
+        logged = transaction.error_log().about
+        results = diagnosis.probe_routes(probes, passed, logged) if policy != "skip" else []
         failed = [result for result in results if result.failed]
         if failed:
             transaction.check_runs()

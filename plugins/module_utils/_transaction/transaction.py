@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
     atomic_files,
@@ -120,10 +121,15 @@ class Transaction:
             return f"the earlier files are back, but {self._described(error)}"
         return live
 
+    def error_log(self) -> ErrorLog:
+        """What nginx logs from now on."""
+        contents = filter(None, self._goal.own.values())
+        return ErrorLog(self._build, [content.data.decode("utf-8", "replace") for content in contents])
+
     def check_runs(self) -> None:
-        """ServiceError if nginx has ended: it was killed, or has crashed."""
+        """ServiceError if nginx has ended."""
         if processes.master_pid(self._build) is None:
-            raise service.ServiceError("nginx has ended: see its error log and `systemctl status nginx`")
+            raise service.ServiceError(service.ENDED)
 
     # The steps of test().
 
@@ -234,7 +240,7 @@ class Transaction:
         if outcome is Outcome.STOPPING:
             raise _NotLive(self._stopping())
         if outcome is Outcome.ENDED:
-            raise self._not_live(f"nginx (pid {self.before.master}) has ended", activation)
+            raise self._not_live(service.ENDED, activation)
         if outcome is not Outcome.SERVES:
             silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
             raise self._not_live(f"nginx did not load the new configuration{silent}", activation)

@@ -365,24 +365,30 @@ def probe_servers(
 def nginx_facts(
     kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
 ) -> dict[str, t.Any]:
+    found = (
+        condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
+        if build
+        else None
+    )
     # What another program says there says nothing of nginx.
-    holders = _host.blockers(kept.live_address)
-    fingerprint = connections = None
-    if holders is None:
-        fingerprint, connections = (
-            live_config.fingerprint(kept.live_address),
-            live_config.connections(kept.live_address),
-        )
+    holder = other_program(kept.live_address, has_orphans=bool(found and found["orphans"]))
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": fingerprint,
-        "connections": connections,
-        "holder": None if holders is None else ", ".join(map(str, holders)) or _host.UNSEEN,
-        "nginx": condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
-        if build
-        else None,
+        "fingerprint": None if holder else live_config.fingerprint(kept.live_address),
+        "connections": None if holder else live_config.connections(kept.live_address),
+        "holder": holder,
+        "nginx": found,
     }
+
+
+def other_program(address: str, *, has_orphans: bool) -> str | None:
+    """The program that listens at an address instead of nginx."""
+    programs = _host.blockers(address)
+    # The files of workers whose master was killed cannot be seen everywhere.
+    if programs is None or (not programs and has_orphans):
+        return None
+    return ", ".join(map(str, programs)) or _host.UNSEEN
 
 
 def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:

@@ -12,18 +12,24 @@ from typing import Any
 
 from gateway import Gateway
 from jsonschema import Draft202012Validator
-from playbook import PROJECT, Run, site
+from playbook import INVENTORIES, PROJECT, Run, site
 
 SCHEMA = Draft202012Validator(json.loads((PROJECT / "docs/report.schema.json").read_text()))
 
 
-def verify(gateways: Sequence[Gateway], folder: Path, *arguments: str, **variables: Any) -> tuple[Run, dict[str, Any]]:
+def verify(
+    gateways: Sequence[Gateway],
+    folder: Path,
+    *arguments: str,
+    inventories: Sequence[Path] = INVENTORIES,
+    **variables: Any,
+) -> tuple[Run, dict[str, Any]]:
     """Run the playbook, and return what report.json says."""
     # Names of containers are none that this machine resolves.
     addresses = {gateway.name: gateway.address for gateway in gateways} | {"lost": gateways[0].address}
     own = {"addresses": addresses, "websockets_verify_address": "{{ addresses[inventory_hostname] }}"}
     given = {**own, "websockets_report": str(folder), **variables}
-    run = site(given, playbook="wsfleet.nginx.verify", arguments=arguments)
+    run = site(given, playbook="wsfleet.nginx.verify", arguments=arguments, inventories=inventories)
     report = json.loads((folder / "report.json").read_text())
     SCHEMA.validate(report)
     return run, report

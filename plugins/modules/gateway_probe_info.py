@@ -302,6 +302,7 @@ drained:
   sample: [{"name": "server02", "address": "server02:3000"}]
 """
 
+import ipaddress
 import typing as t
 from pathlib import Path
 
@@ -444,10 +445,7 @@ def certificate_facts(
     for result in results:
         if result.certificate.digest:
             presented.setdefault(result.probe["site"], set()).add(result.certificate.digest)
-    return [
-        {**item, "state": certificate_state(on_disk, item["path"], presented.get(item["site"], set()))}
-        for item in given
-    ]
+    return [{**item, "state": certificate_state(on_disk, item, presented.get(item["site"], set()))} for item in given]
 
 
 def file_digest(path: Path) -> str | None:
@@ -457,14 +455,25 @@ def file_digest(path: Path) -> str | None:
         return ""
 
 
-def certificate_state(on_disk: t.Mapping[str, str | None], path: str, presented: t.Collection[str]) -> str | None:
-    digest = on_disk[path]
+def certificate_state(
+    on_disk: t.Mapping[str, str | None], given: t.Mapping[str, str], presented: t.Collection[str]
+) -> str | None:
+    digest = on_disk[given["path"]]
     if not digest:
         return "missing" if digest == "" else "invalid"
     if not presented:
         return None
-    # Without a name in the TLS handshake, as for an IP address, nginx presents that of another site.
-    return "loaded" if digest in presented or set(presented) <= set(on_disk.values()) else "not_loaded"
+    # Clients of an IP address send no name in the TLS handshake, and may get the certificate of another site.
+    accepted = set(on_disk.values()) if is_ip(given["site"]) else {digest}
+    return "loaded" if accepted.issuperset(presented) else "not_loaded"
+
+
+def is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dict[str, t.Any]:

@@ -23,7 +23,7 @@ from waiting import wait_until
 
 GATEWAYS = gateways()
 FIRST, SECOND = GATEWAYS
-CHANGED = {"websockets_directives": "map_hash_max_size 4096;"}
+CHANGED: dict[str, Any] = {"websockets_directives": "map_hash_max_size 4096;"}
 # Says what a gateway says, and is none.
 LIAR = """
 import http.server

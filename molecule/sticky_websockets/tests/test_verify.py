@@ -59,7 +59,9 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
     ]
     assert all(len(server["probes"]) == len(GATEWAYS) for server in upstream["servers"])
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "0"]
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["3", "0", "0", "0"]
+    # A route of each, and the note that their versions of nginx differ.
+    assert [suite.get("name") for suite in root] == ["findings", *(gateway.name for gateway in GATEWAYS)]
     assert f"<title>{ALL_WELL}</title>" in (tmp_path / "index.html").read_text()
 
 
@@ -94,5 +96,6 @@ def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp
     assert failed["title"] == f"ws.serverlab.ca / fails its probe on {GATEWAYS[1].name}"
     assert "nothing listens there. nginx does not run" in failed["text"]
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
+    failures = [(case.get("classname"), case.get("name")) for case in root.iterfind(".//failure/..")]
+    assert failures == [("findings.nginx", stopped["title"]), (GATEWAYS[1].name, "ws.serverlab.ca /")]
     assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

@@ -16,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._host import UNSEEN, Program
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import live_config
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
@@ -227,27 +228,30 @@ def test_what_a_deploy_left_is_returned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("on_disk", "presented", "state"),
+    ("site", "on_disk", "presented", "state"),
     [
-        ("a", {"a"}, "loaded"),
-        ("a", {"old"}, "not_loaded"),
-        ("a", set(), None),
+        ("a.example", "a", {"a"}, "loaded"),
+        ("a.example", "a", {"old"}, "not_loaded"),
+        # Another site has kept the one before.
+        ("a.example", "a", {"b"}, "not_loaded"),
+        ("a.example", "a", set(), None),
         # That of another site, which nginx presents to a client that names none.
-        ("a", {"b"}, "loaded"),
-        (None, {"a"}, "invalid"),
-        ("", {"a"}, "missing"),
+        ("192.0.2.1", "a", {"b"}, "loaded"),
+        ("[2001:db8::1]", "a", {"old"}, "not_loaded"),
+        ("a.example", None, {"a"}, "invalid"),
+        ("a.example", "", {"a"}, "missing"),
     ],
 )
 def test_a_certificate_is_compared_with_the_one_that_nginx_presents(
-    on_disk: str | None, presented: set[str], state: str | None
+    site: str, on_disk: str | None, presented: set[str], state: str | None
 ) -> None:
-    files = {"/a.pem": on_disk, "/b.pem": "b"}
-    assert gateway_probe_info.certificate_state(files, "/a.pem", presented) == state
+    files, given = {"/a.pem": on_disk, "/b.pem": "b"}, {"site": site, "path": "/a.pem"}
+    assert gateway_probe_info.certificate_state(files, given, presented) == state
 
 
 def test_a_program_with_the_right_answer_is_not_taken_for_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
     def other(programs: list[Program] | None, *, has_orphans: bool = False) -> str | None:
-        monkeypatch.setattr(gateway_probe_info._host, "blockers", lambda _address: programs)
+        monkeypatch.setattr(_host, "blockers", lambda _address: programs)
         return gateway_probe_info.other_program("127.0.0.1:488", has_orphans=has_orphans)
 
     liar = Program(7, "python3", "nobody")

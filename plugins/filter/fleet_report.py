@@ -111,7 +111,7 @@ def fleet_report(
         "failure": text.failure(made, fail_on),
         "files": {
             "report.json": f"{json.dumps(made, indent=1)}\n",
-            "junit.xml": junit.junit(made),
+            "junit.xml": junit.junit(made, fail_on),
             "index.html": html.page(made),
         },
     }

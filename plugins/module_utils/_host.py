@@ -8,7 +8,6 @@ open connections.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import ipaddress
 import os
@@ -129,21 +128,16 @@ def listening(port: int) -> t.Iterator[Program]:
             continue
 
 
-def holds(pid: int, port: int) -> bool:
-    """Whether a process listens on a port."""
-    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
-    try:
-        return any(link in sockets for link in _descriptors(Path(f"/proc/{pid}")))
-    except OSError:
-        return False
-
-
-def connections_of(pids: t.Collection[int]) -> int:
-    """How many open TCP connections these processes hold."""
+def connections_of(pids: t.Collection[int]) -> int | None:
+    """How many open TCP connections these processes hold; None if their files cannot be seen, as in a container."""
     found: set[str] = set()
     for pid in pids:
-        with contextlib.suppress(OSError):
+        try:
             found.update(_descriptors(Path(f"/proc/{pid}")))
+        except FileNotFoundError:  # It has ended.
+            continue
+        except OSError:
+            return None
     rows = (row for table in ("tcp", "tcp6") for row in _rows(table))
     return sum(row[3] == _ESTABLISHED and f"socket:[{row[9]}]" in found for row in rows)
 

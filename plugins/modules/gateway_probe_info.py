@@ -304,6 +304,7 @@ drained:
 """
 
 import contextlib
+import ipaddress
 import typing as t
 from pathlib import Path
 
@@ -385,23 +386,20 @@ def probe_servers(
 def nginx_facts(
     kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
 ) -> dict[str, t.Any]:
+    found = (
+        condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
+        if build
+        else None
+    )
     # What another program says there says nothing of nginx.
-    holders = _host.blockers(kept.live_address)
-    fingerprint = connections = None
-    if holders is None:
-        fingerprint, connections = (
-            live_config.fingerprint(kept.live_address),
-            live_config.connections(kept.live_address),
-        )
+    holder = other_program(kept.live_address, has_orphans=bool(found and found["orphans"]))
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": fingerprint,
-        "connections": connections,
-        "holder": None if holders is None else ", ".join(map(str, holders)) or _host.UNSEEN,
-        "nginx": condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
-        if build
-        else None,
+        "fingerprint": None if holder else live_config.fingerprint(kept.live_address),
+        "connections": None if holder else live_config.connections(kept.live_address),
+        "holder": holder,
+        "nginx": found,
     }
 
 
@@ -411,6 +409,15 @@ def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
     except (binary.NginxError, OSError):
         return {}
+
+
+def other_program(address: str, *, has_orphans: bool) -> str | None:
+    """The program that listens at an address instead of nginx."""
+    programs = _host.blockers(address)
+    # The files of workers whose master was killed cannot be seen everywhere.
+    if programs is None or (not programs and has_orphans):
+        return None
+    return ", ".join(map(str, programs)) or _host.UNSEEN
 
 
 def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:
@@ -466,10 +473,7 @@ def certificate_facts(
     for result in results:
         if result.certificate.digest:
             presented.setdefault(result.probe["site"], set()).add(result.certificate.digest)
-    return [
-        {**item, "state": certificate_state(on_disk, item["path"], presented.get(item["site"], set()))}
-        for item in given
-    ]
+    return [{**item, "state": certificate_state(on_disk, item, presented.get(item["site"], set()))} for item in given]
 
 
 def file_digest(path: Path) -> str | None:
@@ -479,14 +483,25 @@ def file_digest(path: Path) -> str | None:
         return ""
 
 
-def certificate_state(on_disk: t.Mapping[str, str | None], path: str, presented: t.Collection[str]) -> str | None:
-    digest = on_disk[path]
+def certificate_state(
+    on_disk: t.Mapping[str, str | None], given: t.Mapping[str, str], presented: t.Collection[str]
+) -> str | None:
+    digest = on_disk[given["path"]]
     if not digest:
         return "missing" if digest == "" else "invalid"
     if not presented:
         return None
-    # Without a name in the TLS handshake, as for an IP address, nginx presents that of another site.
-    return "loaded" if digest in presented or set(presented) <= set(on_disk.values()) else "not_loaded"
+    # Clients of an IP address send no name in the TLS handshake, and may get the certificate of another site.
+    accepted = set(on_disk.values()) if is_ip(given["site"]) else {digest}
+    return "loaded" if accepted.issuperset(presented) else "not_loaded"
+
+
+def is_ip(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def host_facts(

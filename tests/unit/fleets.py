@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import typing as t
 from dataclasses import replace
 
@@ -13,9 +14,13 @@ from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gatew
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import survey
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report
+from jsonschema import Draft202012Validator
+from rendering import ROOT
 
 RUN = Run(datetime.datetime(2026, 1, 31, 3, 0, 0), ["/fleet/production"], "0.8.0")
 REFUSED = "refused the connection: nothing listens there"
+_CHECKED = 8
+SCHEMA = Draft202012Validator(json.loads((ROOT / "docs/report.schema.json").read_text()))
 BAD_GATEWAY = {
     "status": 502,
     "failure": "returned 502 Bad Gateway",
@@ -147,7 +152,11 @@ def probed(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]
 
 
 def reported(*fleet: Found) -> Report:
-    return report(fleet, RUN)
+    """The report, which is as its JSON Schema says; to check a large one takes long."""
+    made = report(fleet, RUN)
+    if len(fleet) <= _CHECKED:
+        SCHEMA.validate(json.loads(json.dumps(made)))
+    return made
 
 
 def troubled(gateways: int = 500) -> list[Found]:

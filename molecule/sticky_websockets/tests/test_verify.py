@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+import verification
 from gateway import Gateway, echoes, gateways
-from playbook import Run, site
+from playbook import Run
 
 GATEWAYS = gateways()
 BACKEND = Gateway("server01", "ws.serverlab.ca", 3000)
@@ -21,34 +19,12 @@ ALL_WELL = "All 2 gateways serve all their routes"
 
 
 def verify(folder: Path, *arguments: str, **variables: Any) -> tuple[Run, dict[str, Any]]:
-    """Run the playbook, and return what report.json says."""
-    # Names of containers are none that this machine resolves.
-    addresses = {gateway.name: gateway.address for gateway in GATEWAYS} | {"lost": GATEWAYS[0].address}
-    own = {"addresses": addresses, "websockets_verify_address": "{{ addresses[inventory_hostname] }}"}
-    given = {**own, "websockets_report": str(folder), **variables}
-    run = site(given, playbook="wsfleet.nginx.verify", arguments=arguments)
-    return run, json.loads((folder / "report.json").read_text())
+    return verification.verify(GATEWAYS, folder, *arguments, **variables)
 
 
 def kinds(report: dict[str, Any]) -> list[str]:
     """What kinds of findings there are. The scenario has two versions of nginx, which is noted each time."""
     return [finding["kind"] for finding in report["findings"] if finding["kind"] != "nginx"]
-
-
-@contextmanager
-def edited(gateway: Gateway, old: str, new: str, *, live: bool = False) -> Iterator[None]:
-    """Change the file by hand, and have nginx serve it where it is to be live."""
-    file = gateway.path(gateway.configuration)
-    before = file.read_text()
-    try:
-        file.write_text(before.replace(old, new))
-        if live:
-            gateway.reload()
-        yield
-    finally:
-        file.write_text(before)
-        if live:
-            gateway.reload()
 
 
 def untouched(gateway: Gateway) -> str:
@@ -83,37 +59,25 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
     ]
     assert all(len(server["probes"]) == len(GATEWAYS) for server in upstream["servers"])
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["2", "0", "0", "0"]
+    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["3", "0", "0", "0"]
+    # A route of each, and the note that their versions of nginx differ.
+    assert [suite.get("name") for suite in root] == ["findings", *(gateway.name for gateway in GATEWAYS)]
     assert f"<title>{ALL_WELL}</title>" in (tmp_path / "index.html").read_text()
 
 
-def test_a_backend_that_is_down_and_files_that_were_edited_are_named_while_all_is_served(tmp_path: Path) -> None:
-    by_hand, other = (
-        edited(GATEWAYS[0], "keepalive 32", "keepalive 33"),
-        edited(GATEWAYS[1], GATEWAYS[1].fingerprint, "0" * 64),
-    )
-    with BACKEND.stopped("echo-backend-3000"), by_hand, other:
-        run, report = verify(tmp_path)
+def test_a_backend_that_is_down_is_named_while_all_is_served(tmp_path: Path) -> None:
+    with BACKEND.stopped("echo-backend-3000"):
+        run, report = verify(tmp_path, websockets_verify_address=False)
+        strict, _report = verify(tmp_path, websockets_verify_fail_on="warnings")
     assert not run.failed, run.output
-    assert report["summary"] == f"{ALL_WELL}, with 3 warnings"
-    assert kinds(report) == ["server", "configuration", "configuration"]
-    assert [gateway["file"] for gateway in report["gateways"]] == ["edited", "not_loaded"]
+    assert report["summary"] == f"{ALL_WELL}, with 1 warning"
+    assert kinds(report) == ["server"]
     assert "1 server is down: server01:3000" in run.output
     assert "2 other servers of ws-backend remain" in run.output
-    assert f"The file is not as the last deploy left it on {GATEWAYS[0].name}" in run.output
-    assert f"The file is not what nginx serves on {GATEWAYS[1].name}" in run.output
-
-
-def test_a_gateway_that_serves_another_configuration_than_its_equals_stands_out(tmp_path: Path) -> None:
-    with edited(GATEWAYS[1], GATEWAYS[1].fingerprint, "0" * 64, live=True):
-        run, report = verify(tmp_path, websockets_verify_address=False)
-    assert not run.failed, run.output
-    titles = [finding["title"] for finding in report["findings"] if finding["kind"] == "configuration"]
-    # With two of them it is anyone's guess which is the usual one.
-    assert "1 gateway serves another configuration than the other: " in titles[0]
-    assert titles[1] == f"The file is not as the last deploy left it on {GATEWAYS[1].name}"
     # The controller was told not to ask.
     assert [route["controller"] for gateway in report["gateways"] for route in gateway["routes"]] == [None, None]
+    assert strict.failed
+    assert "websockets_verify_fail_on is warnings" in strict.output
 
 
 def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp_path: Path, lost: list[str]) -> None:
@@ -124,12 +88,14 @@ def test_gateways_that_do_not_run_or_are_not_reached_fail_the_run_at_its_end(tmp
     assert "1 of 3 gateways serves all its routes. Failed or unreachable: " in run.output
     states = {gateway["name"]: gateway["state"] for gateway in report["gateways"]}
     assert states == {GATEWAYS[0].name: "ok", GATEWAYS[1].name: "failed", "lost": "unreachable"}
-    unreachable, failed = report["findings"][:2]
+    unreachable, failed, stopped = report["findings"][:3]
+    assert stopped["title"] == f"nginx does not run on {GATEWAYS[1].name}"
     assert unreachable["details"][0].startswith("lost: ")
     assert "Connection refused" in unreachable["details"][0]
     assert unreachable["details"][0].endswith("(from the controller, 1 of 1 routes passed)")
     assert failed["title"] == f"ws.serverlab.ca / fails its probe on {GATEWAYS[1].name}"
     assert "nothing listens there. nginx does not run" in failed["text"]
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
-    assert [case.get("classname") for case in root.iterfind(".//failure/..")] == [GATEWAYS[1].name]
+    failures = [(case.get("classname"), case.get("name")) for case in root.iterfind(".//failure/..")]
+    assert failures == [("findings.nginx", stopped["title"]), (GATEWAYS[1].name, "ws.serverlab.ca /")]
     assert [case.get("classname") for case in root.iterfind(".//error/..")] == ["lost"]

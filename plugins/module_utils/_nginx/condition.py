@@ -26,7 +26,8 @@ class OldWorkers(t.TypedDict):
     number: int
     # When the oldest of them was started, in UTC.
     since: str | None
-    connections: int
+    # None if that cannot be seen.
+    connections: int | None
 
 
 class Condition(t.TypedDict):
@@ -49,7 +50,11 @@ class Condition(t.TypedDict):
 
 
 def condition(
-    build: Build, sockets: int | None, *, with_service: bool, connections: t.Callable[[t.Collection[int]], int]
+    build: Build,
+    sockets: int | None,
+    *,
+    with_service: bool,
+    connections: t.Callable[[t.Collection[int]], int | None],
 ) -> Condition:
     """The condition of nginx, with the limits for a number of sockets and its service where they are managed."""
     master = processes.master_pid(build)
@@ -78,7 +83,7 @@ def _running(build: Build, master: int) -> tuple[str | None, bool]:
     return binary.version(str(executable)), is_replaced
 
 
-def _old_workers(connections: t.Callable[[t.Collection[int]], int]) -> OldWorkers | None:
+def _old_workers(connections: t.Callable[[t.Collection[int]], int | None]) -> OldWorkers | None:
     workers = processes.retiring()
     if not workers:
         return None

@@ -23,6 +23,7 @@ class ServiceError(Exception):
 # The test of sd_booted(3).
 _SYSTEMD = Path("/run/systemd/system")
 _DISABLED = ("disabled", "enabled-runtime", "masked", "masked-runtime", "linked", "linked-runtime")
+_INIT_SCRIPT = Path("/etc/init.d/nginx")
 _RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 
@@ -38,7 +39,7 @@ def is_enabled() -> bool | None:
         # systemctl(1): "enabled-runtime" ends with the next boot.
         return {**dict.fromkeys(_DISABLED, False), "enabled": True}.get(state)
     levels = list(_RUN_LEVELS.glob("rc[2-5].d"))
-    if not levels or not Path("/etc/init.d/nginx").is_file():
+    if not levels or not _INIT_SCRIPT.is_file():
         return None
     return any(link for level in levels for link in level.glob("S[0-9][0-9]nginx"))
 
@@ -55,8 +56,8 @@ def start(build: binary.Build) -> None:
             if not was_retrying:
                 binary.run(["systemctl", "stop", "nginx.service"])
             raise
-    elif Path("/etc/init.d/nginx").is_file():
-        _run(["/etc/init.d/nginx", "start"])
+    elif _INIT_SCRIPT.is_file():
+        _run([str(_INIT_SCRIPT), "start"])
     else:
         _run([build.binary])
 

@@ -61,9 +61,10 @@ def digest_in(file: Path) -> str | None:
     """The digest of the certificate that nginx presents from a file, the first one; None without one."""
     found = _PEM.search(file.read_bytes())
     try:
-        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(found.group().decode("ascii"))).hexdigest() if found else None
+        der = ssl.PEM_cert_to_DER_cert(found.group().decode("ascii")) if found else b""
     except ValueError:
         return None
+    return hashlib.sha256(der).hexdigest() if der else None
 
 
 def parse_time(expires: str) -> datetime.datetime:

@@ -95,7 +95,8 @@ def _old_workers(nginx: Nginx) -> str:
     if workers is None:
         return ""
     since = f", the oldest started at {workers['since']}" if workers["since"] else ""
-    return f"{counted(workers['number'], 'worker')}{since}, {counted(workers['connections'], 'connection')}"
+    open_now = "" if workers["connections"] is None else f", {counted(workers['connections'], 'connection')}"
+    return f"{counted(workers['number'], 'worker')}{since}{open_now}"
 
 
 _RULES = (
@@ -242,8 +243,8 @@ _RULES = (
         "error",
         "configuration",
         "The file is not as the last deploy left it on {}",
-        "It was changed by hand, and nginx serves the change. The next deploy overwrites it: put it into the variables, "
-        "or run playbooks/site.yml without it.",
+        "It was changed by hand, and nginx serves the change. The next run of playbooks/site.yml overwrites it: put it "
+        "into the variables first, if it is to stay.",
     ),
     _Rule(
         _file("missing"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
+    Finding,
     Gateway,
     ProbeResult,
     Report,
@@ -16,12 +17,15 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     clean,
 )
 
+_FINDINGS = "findings"
+_OF_GATEWAYS = ("route", "unreachable")
 _UNREACHABLE = "the gateway is unreachable"
 
 
-def junit(report: Report) -> str:
-    """One testsuite for each gateway, one testcase for each of its routes."""
+def junit(report: Report, fail_on: str = "errors") -> str:
+    """One testsuite for the findings, and one for each gateway with a testcase for each of its routes."""
     root = ElementTree.Element("testsuites", name="wsfleet.nginx.verify")
+    _add_findings(root, report, fail_on)
     for gateway in report["gateways"]:
         _add_suite(root, gateway, report["time"].rstrip("Z"))
     for count in ("tests", "failures", "errors", "skipped"):
@@ -36,19 +40,49 @@ def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
     for route in gateway["routes"]:
         _add_route(suite, gateway, route)
     if gateway["state"] == "unreachable" and not gateway["routes"]:
-        case = _case(suite, gateway, "connect to the gateway", None)
+        case = _case(suite, gateway["name"], "connect to the gateway", None)
         ElementTree.SubElement(case, "error", type="unreachable", message=clean(gateway["message"]))
+    _count(suite)
+
+
+def _add_findings(root: ElementTree.Element, report: Report, fail_on: str) -> None:
+    """A testcase for each finding but those of routes and of unreachable gateways, which are testcases of gateways.
+
+    CI systems show the messages of failures and of skipped testcases. The output of one that passed is less prominent.
+    """
+    found = [finding for finding in report["findings"] if finding["kind"] not in _OF_GATEWAYS]
+    if not found:
+        return
+    suite = ElementTree.SubElement(root, "testsuite", name=_FINDINGS, timestamp=report["time"].rstrip("Z"))
+    for finding in found:
+        case = _case(suite, f"{_FINDINGS}.{finding['kind']}", finding["title"], None)
+        text = "\n".join(filter(None, [finding["text"], *finding["details"], _gateways(finding)]))
+        if finding["severity"] == "error" or (finding["severity"], fail_on) == ("warning", "warnings"):
+            failure = ElementTree.SubElement(case, "failure", type=finding["kind"], message=clean(finding["title"]))
+            failure.text = clean(text)
+        elif finding["severity"] == "warning":
+            ElementTree.SubElement(case, "skipped", message=clean(f"warning: {text}"))
+        else:
+            ElementTree.SubElement(case, "system-out").text = clean(text)
+    _count(suite)
+
+
+def _gateways(finding: Finding) -> str:
+    return f"gateways: {', '.join(finding['gateways'])}" if finding["gateways"] else ""
+
+
+def _count(suite: ElementTree.Element) -> None:
     suite.set("tests", str(len(suite)))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
     suite.set("time", f"{sum(float(case.attrib['time']) for case in suite):.3f}")
 
 
-def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds: float | None) -> ElementTree.Element:
+def _case(suite: ElementTree.Element, classname: str, name: str, milliseconds: float | None) -> ElementTree.Element:
     return ElementTree.SubElement(
         suite,
         "testcase",
-        classname=clean(gateway["name"]),
+        classname=clean(classname),
         name=clean(name),
         time=f"{(milliseconds or 0) / 1000:.3f}",
     )
@@ -56,7 +90,7 @@ def _case(suite: ElementTree.Element, gateway: Gateway, name: str, milliseconds:
 
 def _add_route(suite: ElementTree.Element, gateway: Gateway, route: Route) -> None:
     result = route["gateway"] or route["controller"]
-    case = _case(suite, gateway, f"{route['site']} {route['path']}", result["milliseconds"] if result else None)
+    case = _case(suite, gateway["name"], f"{route['site']} {route['path']}", result["milliseconds"] if result else None)
     if route["state"] == "failed":
         failures = [_failure("gateway", route["gateway"]), _failure("controller", route["controller"])]
         failure = ElementTree.SubElement(

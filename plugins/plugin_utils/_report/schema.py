@@ -54,7 +54,7 @@ class OldWorkers(t.TypedDict):
 
     number: int
     since: str | None
-    connections: int
+    connections: int | None
 
 
 class Nginx(t.TypedDict):

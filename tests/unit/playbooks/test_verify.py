@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import pytest
 import yaml
+from fleets import SCHEMA
 from playing import run
 from websockets.sync.server import serve
 
@@ -72,6 +73,7 @@ def test_the_run_fails_at_its_end_and_names_the_gateways(verified: tuple[int, st
 def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
     _code, _output, folder = verified
     report = json.loads((folder / "report.json").read_text())
+    SCHEMA.validate(report)
     here, lost = report["gateways"]
     assert (here["name"], here["state"], lost["name"], lost["state"]) == ("here", "failed", "lost", "unreachable")
     assert [route["state"] for route in here["routes"]] == ["failed", "failed", "not_probed"]

@@ -167,3 +167,22 @@ def test_connections_to_a_unix_socket_are_counted(tmp_path: Path) -> None:
 def test_a_peer_that_does_not_resolve_is_an_error() -> None:
     with pytest.raises(OSError, match=r"not known|resolution"):
         _host.connections(["nowhere.invalid:1"], [])
+
+
+def test_the_connections_of_processes_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        before = _host.connections_of([os.getpid()])
+        with socket.create_connection(listening.getsockname()) as one, listening.accept()[0]:
+            assert one
+            after = _host.connections_of([os.getpid(), 2**22])
+    assert before is not None
+    # Both ends are this process's.
+    assert after == before + 2
+
+
+def test_the_connections_of_a_process_that_cannot_be_seen_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(_process: Path) -> t.Iterator[str]:
+        raise PermissionError
+
+    monkeypatch.setattr(_host, "_descriptors", denied)
+    assert _host.connections_of([os.getpid()]) is None

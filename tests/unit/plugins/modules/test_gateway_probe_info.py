@@ -15,7 +15,11 @@ from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._host import UNSEEN, Program
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import live_config
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
 from running import run
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
@@ -209,3 +213,49 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
         options = {"live_address": f"127.0.0.1:{closed_port()}", option: str(tmp_path)}
         done = run(tmp_path, ["-c", PROGRAM], options)
         assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: it is a directory; move it away"
+
+
+def test_what_a_deploy_left_is_returned(tmp_path: Path) -> None:
+    flag = tmp_path / "00-websockets.out"
+    flag.write_text("deploy\n")
+    address = f"127.0.0.1:{closed_port()}"
+    result, _printed = run_module(tmp_path, live_address=address, health_flag=str(flag))
+    assert (result["left_out"], result["out_of_rotation"]) == (True, False)
+    assert (result["unfinished"], result["deploying"], result["certificates"]) == (None, False, [])
+    flag.write_text("drained\n")
+    result, _printed = run_module(tmp_path, live_address=address, health_flag=str(flag))
+    assert (result["left_out"], result["out_of_rotation"]) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("site", "on_disk", "presented", "state"),
+    [
+        ("a.example", "a", {"a"}, "loaded"),
+        ("a.example", "a", {"old"}, "not_loaded"),
+        # Another site has kept the one before.
+        ("a.example", "a", {"b"}, "not_loaded"),
+        ("a.example", "a", set(), None),
+        # That of another site, which nginx presents to a client that names none.
+        ("192.0.2.1", "a", {"b"}, "loaded"),
+        ("[2001:db8::1]", "a", {"old"}, "not_loaded"),
+        ("a.example", None, {"a"}, "invalid"),
+        ("a.example", "", {"a"}, "missing"),
+    ],
+)
+def test_a_certificate_is_compared_with_the_one_that_nginx_presents(
+    site: str, on_disk: str | None, presented: set[str], state: str | None
+) -> None:
+    files, given = {"/a.pem": on_disk, "/b.pem": "b"}, {"site": site, "path": "/a.pem"}
+    assert gateway_probe_info.certificate_state(files, given, presented) == state
+
+
+def test_a_program_with_the_right_answer_is_not_taken_for_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(programs: list[Program] | None, *, has_orphans: bool = False) -> str | None:
+        monkeypatch.setattr(_host, "blockers", lambda _address: programs)
+        return gateway_probe_info.other_program("127.0.0.1:488", has_orphans=has_orphans)
+
+    liar = Program(7, "python3", "nobody")
+    assert other([liar]) == other([liar], has_orphans=True) == "python3 (pid 7, user nobody)"
+    assert other([]) == UNSEEN
+    # The files of workers without a master may be hidden; they are nginx.
+    assert other(None) is other([], has_orphans=True) is None

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import datetime
+import ssl
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
@@ -143,3 +145,15 @@ def test_each_certificate_has_one_warning_with_its_sites() -> None:
         f"The certificate of b.example expires at {iso(days=1)}: renew it",
         f"The certificate of a.example, 0.example, 1.example, 2.example and 2 more expires at {iso(days=2)}: renew it",
     ]
+
+
+def test_the_certificate_of_a_file_is_its_first_one(tmp_path: Path) -> None:
+    first, second = made(NOW), made(NOW, serial=2)
+    pem = [ssl.DER_cert_to_PEM_cert(der) for der in (first, second)]
+    file = tmp_path / "a.pem"
+    file.write_text("".join(["a comment\n", *pem]))
+    assert certificate.digest_in(file) == certificate.presented(first).digest != certificate.presented(second).digest
+    assert certificate.presented(first).valid_from == "1950-01-01T00:00:00Z"
+    for content in ("", "-----BEGIN CERTIFICATE-----\n?\n-----END CERTIFICATE-----\n", pem[0][:-40]):
+        file.write_text(content)
+        assert certificate.digest_in(file) is None

@@ -687,3 +687,12 @@ def test_a_deploy_that_failed_lets_the_next_one_go(tmp_path: Path, monkeypatch: 
         raise KeyError
     with lock.locked(tmp_path / "run"):
         pass
+
+
+def test_whether_a_deploy_runs_is_seen_without_a_trace(tmp_path: Path) -> None:
+    directory = tmp_path / "run"
+    assert not lock.is_held(directory)
+    assert not directory.exists()
+    with lock.locked(directory):
+        assert lock.is_held(directory)
+    assert not lock.is_held(directory)

@@ -163,7 +163,13 @@ def test_workers_that_wait_for_their_connections_are_a_note() -> None:
 
 
 def test_a_deploy_that_runs_is_a_warning_and_what_it_does_is_no_error() -> None:
-    deploying = {"deploying": True, "unfinished": "now", "left_out": True, "fingerprint": OTHER, "file": "not_loaded"}
+    deploying: dict[str, t.Any] = {
+        "deploying": True,
+        "unfinished": "now",
+        "left_out": True,
+        "fingerprint": OTHER,
+        "file": "not_loaded",
+    }
     report = reported(changed(BROKEN, **deploying))
     (finding,) = report["findings"]
     assert (finding["severity"], finding["title"]) == ("warning", "A deploy is running on g2")

@@ -18,7 +18,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.junit import junit
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report, clean
-from fleets import changed, from_controller, healthy, model, probed, reported, troubled, unreachable, wide
+from fleets import changed, from_controller, healthy, model, probed, reported, troubled, unreachable, wide, with_nginx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rendering import ROOT
@@ -109,6 +109,13 @@ def in_state(report: Report, state: str) -> set[tuple[str, str]]:
     }
 
 
+def of_routes(suites: ElementTree.Element, result: str) -> set[tuple[str | None, str | None]]:
+    """The testcases of routes with a result."""
+    cases = suites.iterfind(f"testsuite/testcase/{result}/..")
+    found = {(case.get("classname"), case.get("name")) for case in cases}
+    return {(name, route) for name, route in found if not str(name).startswith("findings.")}
+
+
 @given(fleet=fleets())
 @SLOW
 def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
@@ -124,12 +131,12 @@ def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
     assert failing(json.loads(json.dumps(report))) == expected
     findings = Page(page(report)).findings
     suites = ElementTree.fromstring(junit(report).encode())
-    cases = {(case.get("classname"), case.get("name")) for case in suites.iterfind(".//failure/..")}
+    cases = of_routes(suites, "failure")
     assert cases == {(clean(name), route) for name, route in expected}
     for name, route in expected:
         assert any(clean(name) in finding and route in finding for finding in findings), (name, route)
     unverified = in_state(report, "unverified")
-    skipped = {(case.get("classname"), case.get("name")) for case in suites.iterfind(".//skipped/..")}
+    skipped = of_routes(suites, "skipped")
     assert skipped == {(clean(name), route) for name, route in unverified}
     assert page(report).count("<small>not verified: ") <= len(unverified)
     for name, route in unverified:
@@ -150,10 +157,13 @@ def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: 
         for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
             assert int(suite.attrib[attribute]) == len(suite.findall(f".//{tag}"))
     counts = report["counts"]
-    assert [root.get(name) for name in ("tests", "failures", "errors")] == [
-        str(counts[name]) for name in ("routes", "routes_failed", "routes_unknown")
-    ]
-    assert root.get("skipped") == str(counts["routes_not_probed"] + counts["routes_unverified"])
+    others = Counter(f["severity"] for f in report["findings"] if f["kind"] not in ("route", "unreachable"))
+    assert {name: int(root.attrib[name]) for name in ("tests", "failures", "errors", "skipped")} == {
+        "tests": counts["routes"] + others.total(),
+        "failures": counts["routes_failed"] + others["error"],
+        "errors": counts["routes_unknown"],
+        "skipped": counts["routes_not_probed"] + counts["routes_unverified"] + others["warning"],
+    }
     assert counts["gateways"] == len(fleet) == sum(counts[f"gateways_{s}"] for s in ("ok", "failed", "unreachable"))
     states = ("up", "down", "partial", "drained", "disabled", "not_probed")
     assert counts["servers"] == sum(counts[f"servers_{state}"] for state in states)
@@ -163,7 +173,8 @@ def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: 
 SCHEMA = {
     "testsuites": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testsuite"}),
     "testsuite": ({"name", "timestamp", "tests", "failures", "errors", "skipped", "time"}, {"testcase"}),
-    "testcase": ({"classname", "name", "time"}, {"failure", "error", "skipped"}),
+    "testcase": ({"classname", "name", "time"}, {"failure", "error", "skipped", "system-out"}),
+    "system-out": (set(), set()),
     "failure": ({"type", "message"}, set()),
     "error": ({"type", "message"}, set()),
     "skipped": ({"message"}, set()),
@@ -248,6 +259,24 @@ def test_an_unverified_route_is_shown_with_what_to_set_and_fails_no_pipeline() -
     text = page(report)
     assert f"<td class=unverified>! no response / 101 2.5<small>not verified: {why}</small>" in text
     assert "1 route not verified; 1 of 2 routes verified." in text
+
+
+def test_each_finding_is_a_testcase_that_fails_as_the_run_does() -> None:
+    found = probed([with_nginx(healthy("g1", wide(1, 1, 2)), is_enabled=False)], {"10.0.0.0:3000": "refused"})
+    old = {"number": 2, "since": None, "connections": None}
+    report = reported(*found, with_nginx(healthy("g2", wide(1, 1, 2)), old_workers=old))
+    for fail_on, results in (
+        ("errors", ["failure", "skipped", "system-out"]),
+        ("warnings", ["failure"] * 2 + ["system-out"]),
+    ):
+        suite = ElementTree.fromstring(junit(report, fail_on).encode())[0]
+        assert [(case.get("classname"), case.get("name"), case[0].tag) for case in suite] == [
+            ("findings.nginx", "nginx does not start at boot on g1", results[0]),
+            ("findings.server", "1 server is down: 10.0.0.0:3000", results[1]),
+            ("findings.nginx", "Workers of earlier configurations still hold connections on g2", results[2]),
+        ]
+        assert "systemctl enable nginx" in str(suite[0][0].text)
+        assert str(suite[0][0].text).endswith("gateways: g1")
 
 
 def test_the_filter_leaves_out_removed_gateways() -> None:

@@ -672,6 +672,8 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
         atomic_files.keep_log(Path(module.params["log"]))
     for message in deployment.test():
         module.warn(f"nginx: {message}")
+    for warning in deployment.warnings(check=module.check_mode):
+        module.warn(warning)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:

@@ -54,11 +54,21 @@ class Deployed(t.NamedTuple):
     wants: Wants | None = None
     # Each of its sites, as an address with a name: nginx serves it for one configuration of the host alone.
     serves: t.Sequence[str] = ()
+    # Its files as the deploy left them, but for secrets.
+    left: t.Mapping[str, Content | None] = MappingProxyType({})
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
         still = set(listed)
         return [path for path in map(Path, (*self.files, *self.secrets)) if path not in still]
+
+
+class Shared(t.NamedTuple):
+    """What a deploy left in the files that belong to all configurations of a host."""
+
+    # The values of nginx.conf that deploys set, by their directives.
+    nginx_conf: t.Mapping[str, str] = MappingProxyType({})
+    drop_in: Content | None = None
 
 
 @dataclass(frozen=True)
@@ -132,6 +142,10 @@ class Journal:
     @property
     def _deployed(self) -> Path:
         return self._own / "deployed"
+
+    @property
+    def _shared(self) -> Path:
+        return self.directory / "shared"
 
     @property
     def live_address(self) -> str:
@@ -215,7 +229,8 @@ class Journal:
             # Before 0.8.0, the sites are known from their probes.
             of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
             serves = plain.get("serves", of_probes)
-            others = plain.get("drained"), sockets, loaded, plain.get("wants"), tuple(serves)
+            left = {path: _content(file) for path, file in plain.get("left", {}).items()}
+            others = plain.get("drained"), sockets, loaded, plain.get("wants"), tuple(serves), left
             found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, *others)
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
@@ -228,7 +243,21 @@ class Journal:
             self._make()
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
+            plain["left"] = {path: _plain_content(file) for path, file in deployed.left.items()}
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
+
+    def shared(self) -> Shared:
+        """How the last deploy of any configuration left the files that belong to all."""
+        try:
+            plain = json.loads(self._shared.read_text(encoding="utf-8"))
+            return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return Shared()
+
+    def set_shared(self, shared: Shared) -> None:
+        if shared != self.shared():
+            plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
+            _write(self._shared, plain)
 
     def others(self) -> list[Deployed]:
         """The other configurations on this host, unless their files were removed by hand."""
@@ -237,6 +266,12 @@ class Journal:
         names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
         found = [Journal(name, self.directory).deployed() for name in names]
         return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+
+    def all_unfinished(self) -> list[Entry]:
+        """The deploys of all configurations on this host that were begun and not completed."""
+        directories = [path for path in self.directory.iterdir() if path.is_dir()] if self.directory.is_dir() else []
+        found = [Journal(path.name, self.directory).unfinished() for path in directories]
+        return [entry for entry in found if entry]
 
     def wanted_by_others(self, name: str) -> list[Wants] | None:
         """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
@@ -259,9 +294,9 @@ class Journal:
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
-            left = list(self.directory.iterdir())
-            if originals and self.wanted_by_others("nginx_conf") == []:
-                for path in (path for path in left if not path.is_dir()):
+            is_alone, are_needed = not self.others(), not originals or self.wanted_by_others("nginx_conf") != []
+            for path in [path for path in self.directory.iterdir() if not path.is_dir()]:
+                if is_alone if path == self._shared else not are_needed:
                     path.unlink()
             if not any(self.directory.iterdir()):
                 self.directory.rmdir()

@@ -225,13 +225,16 @@ class Journal:
             # Releases before 0.4.0 recorded neither secrets nor files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
-            loaded = dict(plain.get("loaded", {}))
-            # Before 0.8.0, the sites are known from their probes.
-            of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
-            serves = plain.get("serves", of_probes)
-            left = {path: _content(file) for path, file in plain.get("left", {}).items()}
-            others = plain.get("drained"), sockets, loaded, plain.get("wants"), tuple(serves), left
-            found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, *others)
+            found = Deployed(
+                plain[_PROBES],
+                plain["passed"],
+                secrets,
+                own,
+                address,
+                plain.get("drained"),
+                sockets,
+                **_recorded_since_0_8(plain),
+            )
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -371,11 +374,26 @@ def _entry(path: Path) -> Entry | None:
             live_address=str(plain.get("live_address", "")),
             drained=plain.get("drained"),
             sockets=plain.get("sockets", ()),
-            wants=plain.get("wants"),
+            wants=_wants(plain.get("wants")),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or it is not readable.
         return None
+
+
+def _recorded_since_0_8(plain: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    # Before, the sites are known from their probes.
+    of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
+    return {
+        "loaded": dict(plain.get("loaded", {})),
+        "wants": _wants(plain.get("wants")),
+        "serves": tuple(plain.get("serves", of_probes)),
+        "left": {path: _content(file) for path, file in plain.get("left", {}).items()},
+    }
+
+
+def _wants(plain: t.Any) -> Wants | None:
+    return None if plain is None else {name: plain[name] and dict(plain[name]) for name in ("nginx_conf", "drop_in")}
 
 
 def _content(plain: dict[str, t.Any] | None) -> Content | None:

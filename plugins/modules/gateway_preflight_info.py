@@ -64,6 +64,7 @@ options:
         type: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
 seealso:
@@ -104,6 +105,40 @@ drained:
   returned: always
   sample: [server02]
   version_added: 0.5.0
+neighbours:
+  description: What the configuration has to do differently for the other sites of the host; empty without any.
+  type: dict
+  returned: always
+  version_added: 0.8.0
+  contains:
+    defaults:
+      description: The addresses of O(compared.servers) whose default server is another site's.
+      type: list
+      elements: str
+    hashes:
+      description: Those of O(compared.hashes) that the host has enough of.
+      type: list
+      elements: str
+    loopback:
+      description:
+        - Loopback addresses where another site responds, and not a server of O(compared.servers) that listens on all
+          addresses.
+      type: list
+      elements: str
+    options:
+      description: The addresses of O(compared.servers) whose sockets have options in another file.
+      type: list
+      elements: str
+    path:
+      description:
+        - The file to write in place of O(config_path), which nginx would read before a server that is the default one
+          of its address only because it comes first. V(null) if O(config_path) suits.
+      type: str
+      sample: /etc/nginx/sites-enabled/zz-websockets.conf
+    warnings:
+      description: What is allowed but usually a mistake.
+      type: list
+      elements: str
 """
 
 import os
@@ -113,7 +148,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, other_sites
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -143,6 +178,7 @@ def drained(live_address: str | None, config_path: str | None, serves: t.Sequenc
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
+            "compared": other_sites.SPEC,
             "listening": {
                 "type": "list",
                 "elements": "dict",
@@ -160,12 +196,17 @@ def main() -> None:
             },
         },
         required_together=[("config_path", "live_address")],
+        required_by={"compared": ("config_path",)},
         supports_check_mode=True,
     )
     found = list(errors(module.params["listening"], module.params["names"]))
-    build, names = None, None
+    build, names, neighbours = None, None, {}
     try:
         build = binary.installed() if binary.find_binary() else None
+        if build and module.params["compared"]:
+            beside = other_sites.found(build, module.params)
+            neighbours = beside.as_dict()
+            found += beside.errors
         names = None if found else drained(*(module.params[name] for name in ("live_address", "config_path", "serves")))
     except binary.NginxError as error:
         found.append(str(error))
@@ -180,6 +221,7 @@ def main() -> None:
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
         drained=names,
+        neighbours=neighbours,
     )
 
 

@@ -190,9 +190,11 @@ VARIABLES = {
     ),
     "websockets_config_path": Key(
         values.absolute_path,
-        "The file that is written. nginx must include it.",
+        "The file that is written, unless other sites of the host require one that nginx reads later. nginx must\n"
+        "include it.",
         default="/etc/nginx/conf.d/00-websockets.conf",
         type="path",
+        see="Other sites of the host",
     ),
     "websockets_nginx_version": Key(
         nginx_versions.given,

@@ -167,6 +167,27 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "health_wait": 0,
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
         "warnings": [],
+        "path": "/etc/nginx/conf.d/00-websockets.conf",
+        "compared": {
+            "servers": [
+                {
+                    "at": "websockets_status_listen",
+                    "names": [],
+                    "listens": [
+                        {
+                            "address": "127.0.0.1:488",
+                            "default": False,
+                            "http2": False,
+                            "options": [],
+                            "proxy_protocol": False,
+                            "ssl": False,
+                        }
+                    ],
+                }
+            ],
+            "upstreams": [],
+            "hashes": {},
+        },
     }
     model = sound([], [])
     lines = {"lines": model["lines"], "sources": model["sources"], "digest": model["digest"]}

@@ -330,6 +330,13 @@ actions:
   elements: str
   returned: always
   sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+others:
+  description: The files of the other configurations that were deployed to this host with this module.
+  type: list
+  elements: str
+  returned: on success
+  sample: [/etc/nginx/conf.d/api.conf]
+  version_added: 0.8.0
 rolled_back:
   description: Whether the deploy was rolled back because a probe failed.
   type: bool
@@ -696,6 +703,11 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
     return own, secrets, beside
 
 
+def other_files(kept: journal.Journal) -> list[str]:
+    """The files of the other configurations of the host."""
+    return [path for deployed in kept.others() for path in deployed.files]
+
+
 def hide_contents(module: AnsibleModule, contents: t.Iterable[atomic_files.Content | None]) -> None:
     """Have Ansible mask contents that come from the host and not from the module's options."""
     for content in contents:
@@ -740,6 +752,8 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
         atomic_files.keep_log(Path(module.params["log"]))
     for message in deployment.test():
         module.warn(f"nginx: {message}")
+    for warning in deployment.warnings(check=module.check_mode):
+        module.warn(warning)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
@@ -788,7 +802,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deployment.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
-    result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff}
+    result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff, "others": other_files(kept)}
     test(module, deployment)
     if module.check_mode:
         module.exit_json(actions=deployment.plan.actions, **result)

@@ -59,11 +59,21 @@ class Deployed(t.NamedTuple):
     wants: Wants | None = None
     # Each of its sites, as an address with a name: nginx serves it for one configuration of the host alone.
     serves: t.Sequence[str] = ()
+    # Its files as the deploy left them, but for secrets.
+    left: t.Mapping[str, Content | None] = MappingProxyType({})
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
         still = set(listed)
         return [path for path in map(Path, (*self.files, *self.secrets)) if path not in still]
+
+
+class Shared(t.NamedTuple):
+    """What a deploy left in the files that belong to all configurations of a host."""
+
+    # The values of nginx.conf that deploys set, by their directives.
+    nginx_conf: t.Mapping[str, str] = MappingProxyType({})
+    drop_in: Content | None = None
 
 
 @dataclass(frozen=True)
@@ -137,6 +147,10 @@ class Journal:
     @property
     def _deployed(self) -> Path:
         return self._own / "deployed"
+
+    @property
+    def _shared(self) -> Path:
+        return self.directory / "shared"
 
     @property
     def live_address(self) -> str:
@@ -234,16 +248,20 @@ class Journal:
             self._make()
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
+            plain["left"] = {path: _plain_content(file) for path, file in deployed.left.items()}
             if self._deployed.is_dir():
                 _remove(self._deployed)
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
 
-    def wanted_by_others(self, name: str) -> list[Wants] | None:
-        """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
-        releases before 0.8.0 did not.
-        """
-        wants = [deployed.wants for deployed in self.others()]
-        return None if None in wants else [found[name] for found in wants if found and found[name]]
+    def shared(self) -> Shared:
+        """How the last deploy of any configuration left the files that belong to all."""
+        found = _readable(self._shared, _left_shared)
+        return found if isinstance(found, Shared) else Shared()
+
+    def set_shared(self, shared: Shared) -> None:
+        if shared != self.shared():
+            plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
+            _write(self._shared, plain)
 
     def others(self) -> list[Deployed]:
         """The other configurations on this host, unless their files were removed by hand."""
@@ -252,6 +270,19 @@ class Journal:
         names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
         found = [Journal(name, self.directory).deployed() for name in names]
         return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+
+    def all_unfinished(self) -> list[Entry]:
+        """The deploys of all configurations on this host that were begun and not completed."""
+        directories = [path for path in self.directory.iterdir() if path.is_dir()] if self.directory.is_dir() else []
+        found = [_readable(path / "journal", _entry) for path in directories]
+        return [entry for entry in found if isinstance(entry, Entry)]
+
+    def wanted_by_others(self, name: str) -> list[Wants] | None:
+        """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
+        releases before 0.8.0 did not.
+        """
+        wants = [deployed.wants for deployed in self.others()]
+        return None if None in wants else [found[name] for found in wants if found and found[name]]
 
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""
@@ -267,9 +298,9 @@ class Journal:
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
-            left = list(self.directory.iterdir())
-            if originals and self.wanted_by_others("nginx_conf") == []:
-                for path in (path for path in left if not path.is_dir()):
+            is_alone, are_needed = not self.others(), not originals or self.wanted_by_others("nginx_conf") != []
+            for path in [path for path in self.directory.iterdir() if not path.is_dir()]:
+                if is_alone if path == self._shared else not are_needed:
                     path.unlink()
             if not any(self.directory.iterdir()):
                 self.directory.rmdir()
@@ -341,7 +372,7 @@ def _plain_content(content: Content | None) -> dict[str, t.Any] | None:
     return {"data": text, "mode": f"{content.mode:04o}", "owner": list(content.owner)}
 
 
-_Record = t.TypeVar("_Record", bound=t.Union[Deployed, Entry])
+_Record = t.TypeVar("_Record", bound=t.Union[Deployed, Entry, Shared])
 
 
 def _read(path: Path, parse: t.Callable[[t.Any], _Record]) -> _Record | None:
@@ -379,6 +410,7 @@ def _recorded(plain: t.Any) -> Deployed:
         loaded={path: _string(found) for path, found in plain.get("loaded", {}).items()},
         wants=_wants(plain.get("wants")),
         serves=tuple(_strings(plain.get("serves", of_probes))),
+        left={path: _content(file) for path, file in plain.get("left", {}).items()},
     )
 
 
@@ -399,6 +431,10 @@ def _entry(plain: t.Any) -> Entry:
         sockets=_strings(plain.get("sockets", [])),
         wants=_wants(plain.get("wants")),
     )
+
+
+def _left_shared(plain: t.Any) -> Shared:
+    return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]))
 
 
 def _content(plain: t.Any) -> Content | None:

@@ -130,11 +130,11 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
-    compared: Compared
     # Each site by its first address and name, which tell the gateway from others on its host.
     serves: list[str]
     # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
     loads: list[str]
+    compared: Compared
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -305,9 +305,9 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
-        compared=_compared(checked, hashes),
         serves=sorted({probes.served(site) for site in sites}),
         loads=_loads(sites, all_locations),
+        compared=_compared(checked, hashes),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         certificates=_certificates(sites, checked.given[_CONFIG_PATH]),

@@ -174,8 +174,8 @@ VARIABLES = {
     "websockets_manage_service": Key(
         values.boolean,
         "V(false) leaves the service's unit to others.\n"
-        "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, and gives open "
-        "WebSockets half a minute to end when it is stopped.",
+        "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, gives open "
+        "WebSockets half a minute to end when it is stopped, and starts it again after it failed.",
         default=True,
         unprinted=_RUN,
         version_added="0.3.0",

@@ -182,7 +182,8 @@ def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_bot
     kept = tmp_path / "kept/127.0.0.1:6455/deployed"
     kept.parent.mkdir(parents=True)
     # As release 0.7.0 recorded it.
-    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+    url = {"url": "ws://a.example/", "websocket": True}
+    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", **url}
     drained = [{"name": "b", "address": "b:2"}]
     kept.write_text(json.dumps({"proofs": [probe], "passed": [], "files": ["/etc/nginx/a.conf"], "drained": drained}))
     moved = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}

@@ -166,11 +166,11 @@ def test_a_damaged_copy_of_the_first_nginx_conf_blocks_no_deploy(
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     build.configuration.write_text("worker_processes 4;\nevents {\n    worker_connections 9000;\n}\n")
     (kept.directory / "nginx.conf").write_text(text)
-    managed = {"state": "managed", "directives": {"worker_shutdown_timeout": "1h"}, "sockets": None, "at": ""}
+    managed = {"directives": {"worker_shutdown_timeout": "1h"}, "sockets": None}
     found: list[atomic_files.Content | None] = []
-    for given in (managed, {"state": "restored", "directives": {}}):
+    for needed in ([managed], []):
         warned = warnings_of(
-            lambda module: found.append(config_transaction.edited_nginx_conf(module, build, kept)), nginx_conf=given
+            lambda module: found.append(config_transaction.edited_nginx_conf(module, build, kept, needed))
         )
         assert len(warned) == 1
         assert warned[0].startswith(f"{kept.directory}/nginx.conf is damaged: {reason}")

@@ -219,7 +219,7 @@ options:
       - V(rollback) puts the earlier files back if the deploy caused the failure. It did if a route passed its probe
         before and fails now, or if a new route fails although a backend accepts the same handshake directly. The module
         fails either way.
-      - V(fail) fails and V(warn) warns. Both keep the new files, which nginx accepted.
+      - V(fail) fails and V(warn) only adds to RV(notices). Both keep the new files, which nginx accepted.
       - A route that is served but not verified, see O(probes[].strict=false), is a warning with each of these.
       - V(skip) makes no probes.
     type: str
@@ -295,11 +295,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, in the order it was done. In check mode, what would be done.
+  description:
+    - What was done, in the order it was done. In check mode, what would be done, such as V(would reload nginx).
+  type: list
+  elements: str
+  returned: on success
+  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+notices:
+  description:
+    - The warnings of this host, such as of a certificate that expires soon. Ansible would show equal ones once, and
+      without the names of the hosts.
+    - The role P(wsfleet.nginx.websockets#role) shows them at the end of a run, with the names of the hosts.
   type: list
   elements: str
   returned: always
-  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+  sample: ["websockets_capacity: worker_connections is 768, but 8704 are needed"]
+  version_added: 0.8.0
 rolled_back:
   description: Whether the deploy was rolled back because a probe failed.
   type: bool
@@ -328,7 +339,7 @@ probes:
       type: str
     unverified:
       description:
-        - Why the route is served but not verified, with what to set, or empty. The module warns about it.
+        - Why the route is served but not verified, with what to set, or empty. RV(notices) has it too.
         - Only with O(probes[].strict=false), when the backends may accept handshakes at another path or under other
           conditions. A route that passed its probe before the deploy counts as failed instead.
       type: str
@@ -340,7 +351,7 @@ probes:
     expires:
       description:
         - When the certificate of nginx expires; V(null) without TLS. Whether clients trust it is not checked.
-        - The module warns if it has expired or expires within 14 days.
+        - If it has expired or expires within 14 days, that is one of RV(notices).
       type: str
       sample: "2027-01-31T12:00:00Z"
       version_added: 0.4.0
@@ -380,6 +391,23 @@ Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drai
 
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
+
+
+class Module(AnsibleModule):  # type: ignore[misc]
+    """The module, whose warnings are a part of its result instead of lines that do not name the host."""
+
+    def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
+        self._notices: list[str] = []
+        super().__init__(*arguments, **options)
+
+    def warn(self, warning: str, **_options: t.Any) -> None:
+        self._notices.append(warning)
+
+    def exit_json(self, **result: t.Any) -> None:
+        super().exit_json(notices=self._notices, **result)
+
+    def fail_json(self, msg: str, **result: t.Any) -> None:
+        super().fail_json(msg, notices=self._notices, **result)
 
 
 def own_files(module: AnsibleModule) -> Wanted:
@@ -598,16 +626,23 @@ def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[rout
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
+def untested(module: AnsibleModule) -> None:
+    """The result of check mode where nginx is not installed."""
+    module.warn("nginx is not installed yet, so it could not test the candidate")
+    own = own_files(module)
+    secrets = secret_files(module, own)
+    pending = atomic_files.pending({**own, **secrets})
+    diff = [shown(change, hidden=change.path in secrets) for change in pending]
+    actions = [f"would write {change.path}" for change in pending]
+    module.exit_json(changed=True, rolled_back=False, actions=actions, diff=diff)
+
+
 def run(module: AnsibleModule, scratch: Path) -> None:
     kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
-        module.warn("nginx is not installed yet, so it could not test the candidate")
-        own = own_files(module)
-        secrets = secret_files(module, own)
-        diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
-        module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+        untested(module)
     build = binary.installed()
     if not previous:
         kept.take_over(own_files(module))
@@ -631,7 +666,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff}
     test(module, deployment)
     if module.check_mode:
-        module.exit_json(actions=deployment.plan.actions, **result)
+        module.exit_json(actions=deployment.plan.actions(check_mode=True), **result)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(out_of_rotation(module, deployment))
@@ -652,7 +687,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "previous"], "default": "present"},
             "files": {

@@ -20,8 +20,19 @@ def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> st
     With many of them, one line for all gateways where a route has the same result, with the slowest of them.
     """
     known = [(gateway, probe) for gateway, results in probes.items() for probe in results]
-    rows = [_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known))]
-    return "\n".join(aligned(_HEADER, rows, _NUMBERS)) if rows else ""
+    members = known if len(known) <= _MOST_ROWS else list(_grouped(known))
+    if not members:
+        return ""
+    if members[_MOST_ROWS:]:
+        # Those that need a look are not among those that are left out.
+        members.sort(key=lambda member: bool(member[1]["verified"]))
+    rows = [_row(*member) for member in members[:_MOST_ROWS]]
+    left = members[_MOST_ROWS:]
+    if left:
+        unverified = sum(not probe["verified"] for _gateway, probe in left)
+        words = f"{unverified:,} not verified" if unverified else "all verified"
+        rows.append(("", f"and {len(left):,} more", "", "", words, ""))
+    return "\n".join(aligned(_HEADER, rows, _NUMBERS))
 
 
 _Member = t.Tuple[str, t.Mapping[str, t.Any]]

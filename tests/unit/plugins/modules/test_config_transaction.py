@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, goal, journal, transaction
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
@@ -63,6 +64,38 @@ def test_the_content_of_a_secret_is_in_no_result_and_no_log_and_its_path_is(tmp_
     (shown,) = result["invocation"]["module_args"]["secrets"]
     assert (shown["path"], shown["at"]) == (str(PEM), "websockets_sites[0].ssl_certificate")
     assert len(result["said"]) == 1
+
+
+def test_warnings_are_part_of_every_result_and_not_ansibles_own(tmp_path: Path) -> None:
+    program = PROGRAM.replace("    secrets =", "    module.warn('look')\n    module.{end}\n    secrets =", 1)
+    for end in ("exit_json(changed=True)", "fail_json(msg='why')"):
+        done = run(tmp_path, ["-c", program.replace("{end}", end)], {"live_address": "127.0.0.1:488", "files": []})
+        result = json.loads(done.stdout)
+        assert result["notices"] == ["look"]
+        assert "warnings" not in result
+
+
+def test_check_mode_says_what_it_would_write_where_nginx_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config_transaction.binary, "find_binary", lambda: None)
+    ended: dict[str, Any] = {}
+
+    class Ended(Exception):
+        pass
+
+    def exit_json(**result: Any) -> None:
+        ended.update(result)
+        raise Ended
+
+    listed = {"path": str(tmp_path / "a.conf"), "content": "# a\n", "state": "present", "mode": "0644"}
+    params = {"files": [listed], "secrets": [], "live_address": "127.0.0.1:1", "probes": [], "policy": "rollback"}
+    module: Any = SimpleNamespace(
+        params={**params, "state": "present"}, check_mode=True, exit_json=exit_json, warn=lambda message: None
+    )
+    with pytest.raises(Ended):
+        config_transaction.run(module, tmp_path)
+    assert ended["actions"] == [f"would write {tmp_path / 'a.conf'}"]
 
 
 def test_a_file_that_is_listed_as_a_secret_too_is_refused(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -192,3 +193,16 @@ def test_a_thousand_secrets_are_looked_up_by_their_paths(host: Host) -> None:
     assert entry.left_behind(list(paths)) == {}
     assert journal.Deployed([], [], {str(path): "" for path in paths}).given_up(paths) == []
     assert Counted.compared < 10_000
+
+
+def test_what_a_deploy_would_do_is_said_in_the_words_of_what_it_does(host: Host) -> None:
+    plan = host.transaction(host.after).plan
+    removed = host.root / "nginx" / "old.conf"
+    done, would = plan.actions(), plan.actions(check_mode=True)
+    assert {f"wrote {host.conf}", f"removed {removed}", "reloaded nginx"} <= set(done)
+    changes = [("wrote", "would write"), ("removed", "would remove"), ("reloaded", "would reload")]
+    for past, conditional in changes:
+        done = [action.replace(past, conditional) for action in done]
+    assert would == done
+    stopped = replace(plan, before=replace(plan.before, master=None))
+    assert (stopped.actions()[-1], stopped.actions(check_mode=True)[-1]) == ("started nginx", "would start nginx")

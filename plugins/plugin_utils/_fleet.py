@@ -152,11 +152,17 @@ def _said(result: Facts) -> str:
     return str(result.get("msg", "")).strip().removeprefix("Task failed: ")
 
 
+_REST = re.compile(r"and (\d+) more: ")
+
+
 def _first_cause(lines: t.Sequence[str]) -> str:
     """What a message says that a line above it only introduces."""
     causes = [line[2:] for line in lines if line.startswith("- ")]
     if causes:
-        return f"{causes[0]}{f', and {len(causes) - 1} more' if causes[1:] else ''}"
+        # The last one of many only counts the rest.
+        left = _REST.match(causes[-1])
+        more = len(causes) - 1 + (int(left.group(1)) - 1 if left else 0)
+        return f"{causes[0]}, and {more:,} more" if more else causes[0]
     return lines[1].strip() if lines[0].endswith(":") and lines[1:] else lines[0]
 
 

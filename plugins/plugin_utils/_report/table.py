@@ -12,6 +12,8 @@ _HEADER = ("gateway", "site", "path", "status", "verified", "ms")
 _NUMBERS = ("status", "ms")
 # With more of them a table of each is too long to read.
 _MOST_ROWS = 50
+# Then so many of those that are verified are examples.
+_VERIFIED = 20
 
 
 def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> str:
@@ -23,11 +25,14 @@ def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> st
     members = known if len(known) <= _MOST_ROWS else list(_grouped(known))
     if not members:
         return ""
-    if members[_MOST_ROWS:]:
+    shown = len(members)
+    if shown > _MOST_ROWS:
         # Those that need a look are not among those that are left out.
         members.sort(key=lambda member: bool(member[1]["verified"]))
-    rows = [_row(*member) for member in members[:_MOST_ROWS]]
-    left = members[_MOST_ROWS:]
+        unverified = sum(not probe["verified"] for _gateway, probe in members)
+        shown = max(_VERIFIED, min(unverified, _MOST_ROWS))
+    rows = [_row(*member) for member in members[:shown]]
+    left = members[shown:]
     if left:
         unverified = sum(not probe["verified"] for _gateway, probe in left)
         words = f"{unverified:,} not verified" if unverified else "all verified"

@@ -123,6 +123,12 @@ def test_a_failed_deploy_has_its_cause_in_one_line_and_its_whole_message_once_at
     ]
 
 
+def test_all_causes_are_counted_where_the_message_does_not_list_all() -> None:
+    message = f"{ROLLED_BACK}\n- and 498 more: websockets_sites[2].locations[0] and 497 more"
+    found = outcome({**ASKED, "__websockets_result": {"msg": message, "rolled_back": True}})
+    assert found.words.endswith("but passed before this deploy, and 499 more")
+
+
 def test_a_message_that_a_task_has_shown_is_one_line_with_its_cause() -> None:
     shown = {**ASKED, "__websockets_failure": {"msg": REJECTED}}
     text = of({"g1": shown}, ["g1"])["text"]
@@ -149,13 +155,13 @@ def test_what_was_noticed_on_hosts_is_shown_once_with_their_names() -> None:
     assert found["warnings"][:2] == ["g2: websockets_capacity: too low", "g3: it is out"]
 
 
-def test_500_routes_are_a_table_of_50_with_those_first_that_need_a_look() -> None:
+def test_500_routes_are_a_short_table_with_those_first_that_need_a_look() -> None:
     probes = [{**PROBE, "path": f"/{n}"} for n in range(500)]
     probes[400] = {**probes[400], "verified": "", "unverified": "any"}
     lines = of({"g1": deployed(probes=probes)}, ["g1"])["text"].splitlines()
     assert lines[5].split() == ["g1", "a", "/400", "101", "not", "verified", "1.0"]
-    assert lines[-1].split() == ["and", "450", "more", "all", "verified"]
-    assert len(lines) == 5 + 50 + 1
+    assert lines[-1].split() == ["and", "480", "more", "all", "verified"]
+    assert len(lines) == 5 + 20 + 1
     unverified = [{**probe, "verified": "", "unverified": "any"} for probe in probes]
     assert of({"g1": deployed(probes=unverified)}, ["g1"])["text"].endswith("450 not verified")
 

@@ -20,7 +20,7 @@ INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
     Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
 )
-STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
+STATES = ("changed", "verified", "unchanged", "removed", "not started", "unreachable", "rolled back", "failed")
 
 
 class Run(t.NamedTuple):

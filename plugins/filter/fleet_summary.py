@@ -70,7 +70,7 @@ _value:
       description:
         - The summary. Empty if another batch follows.
         - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
-          C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
+          C(removed), C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
         - Then the names of these gateways, with what was done or why it failed and how many routes are not verified,
           a table of the routes, the warnings of all gateways, and the whole messages of failed deploys.
       type: str
@@ -80,7 +80,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
-_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure")
+_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure", "__websockets_removed")
 
 
 def fleet_summary(

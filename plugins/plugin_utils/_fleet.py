@@ -13,8 +13,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import probe_table
 
 # In the order they are printed: what needs attention comes last, at the end of the terminal's output.
-_STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
-_IN_CHECK_MODE = {"changed": "would change"}
+_STATES = ("changed", "verified", "unchanged", "removed", "not started", "unreachable", "rolled back", "failed")
+_IN_CHECK_MODE = {"changed": "would change", "removed": "would remove"}
 
 Facts = t.Mapping[str, t.Any]
 
@@ -66,7 +66,7 @@ def summary(
 
 def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], check_mode: bool) -> str:
     gateways = {name: facts for name in names if (facts := facts_of(name)) is not None}
-    outcomes = {name: outcome(facts) for name, facts in gateways.items()}
+    outcomes = {name: outcome(facts, check_mode=check_mode) for name, facts in gateways.items()}
     probes = {name: _result(facts).get("probes") or () for name, facts in gateways.items()}
     table = probe_table({name: results for name, results in probes.items() if results})
     warnings = _warnings(gateways)
@@ -80,30 +80,46 @@ def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], che
     return "\n\n".join(part for part in parts if part)
 
 
-def outcome(facts: Facts) -> Outcome:
+def outcome(facts: Facts, *, check_mode: bool = False) -> Outcome:
     """The state of one gateway after the run."""
-    failure, result, preflight = (
-        facts.get("__websockets_failure"),
-        _result(facts),
-        facts.get("__websockets_preflight", {}),
-    )
+    failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
         # The task that failed has shown its message.
         return Outcome(_failed(failure), _reason(failure))
-    for found in (result, preflight):
+    for found in (result, facts.get("__websockets_preflight", {})):
         if found.get("unreachable"):
             return Outcome("unreachable", _reason(found))
     if "__websockets_result" not in facts:
         return Outcome("not started", "")
     if "msg" in result:
         reason, message = _reason(result), _said(result)
-        return Outcome(_failed(result), reason, message if message.partition("\n")[2] else "")
+        return Outcome(_failed(result), reason, message if "\n" in message else "")
+    return _done(facts, check_mode)
+
+
+def _done(facts: Facts, check_mode: bool) -> Outcome:
+    result, removed = _result(facts), facts.get("__websockets_removed")
+    if removed is not None:
+        words = _removed(removed, result.get("actions", ()), check_mode)
+        return Outcome("removed" if words else "unchanged", words)
     unverified = _unverified(result)
     if result.get("changed"):
         # Only in check mode is nginx still not installed.
-        first = ["would install nginx"] if preflight.get("nginx_version", "") is None else []
+        first = ["would install nginx"] if facts["__websockets_preflight"].get("nginx_version", "") is None else []
         return Outcome("changed", ", ".join([*first, *result.get("actions", ()), *unverified]))
     return Outcome("verified" if result.get("probes") else "unchanged", ", ".join(unverified))
+
+
+def _removed(removed: Facts, actions: t.Sequence[str], check_mode: bool) -> str:
+    done = ("would remove", "would stop", "would purge") if check_mode else ("removed", "stopped", "purged")
+    remove, stop, purge = done
+    words = [*actions, *(f"{remove} {path}" for path in removed["files"])]
+    if removed["packages"]:
+        packages = ", ".join(removed["packages"])
+        words += [f"{stop} nginx", f"{purge} {packages} with /etc/nginx and /var/log/nginx"]
+    elif words and removed["kept_for"]:
+        words.append(f"nginx is kept for {abbreviated(removed['kept_for'])}")
+    return ", ".join(words)
 
 
 def _failed(result: Facts) -> str:

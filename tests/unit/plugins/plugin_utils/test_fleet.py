@@ -90,6 +90,34 @@ def test_check_mode_says_that_nginx_would_be_installed() -> None:
     assert "would change  g1: would install nginx, would write /a\nwould change  g2: would write /a\n" in text
 
 
+def test_a_removed_gateway_is_in_the_summary_with_all_that_went() -> None:
+    actions = ["removed /etc/nginx/conf.d/a.conf", "reloaded nginx"]
+    removed = {
+        "files": ["/var/log/nginx/a.log"],
+        "packages": [],
+        "kept_for": [f"/etc/nginx/{n}.conf" for n in range(4)],
+    }
+    last = {**removed, "packages": ["nginx", "nginx-common"], "kept_for": []}
+    none = {**removed, "files": []}
+    done = "removed /etc/nginx/conf.d/a.conf, reloaded nginx, removed /var/log/nginx/a.log"
+    gateways = {
+        "g1": {**deployed(changed=True, actions=actions), "__websockets_removed": removed},
+        "g2": {**deployed(changed=True, actions=actions), "__websockets_removed": last},
+        # nginx was not there, or nothing of the gateway.
+        "g3": {**ASKED, "__websockets_result": {"skipped": True}, "__websockets_removed": none},
+    }
+    assert of(gateways, ["g3"])["text"].splitlines()[:5] == [
+        "3 gateways: 1 unchanged, 2 removed",
+        "",
+        "unchanged  g3",
+        f"removed    g1: {done}, nginx is kept for /etc/nginx/0.conf, /etc/nginx/1.conf, /etc/nginx/2.conf and 1 more",
+        f"removed    g2: {done}, stopped nginx, purged nginx, nginx-common with /etc/nginx and /var/log/nginx",
+    ]
+    would = of({"g2": gateways["g2"]}, ["g2"], check_mode=True)["text"]
+    assert "would remove  g2: " in would
+    assert "would stop nginx, would purge nginx, nginx-common with" in would
+
+
 REJECTED = """nginx rejects the new configuration; nothing was changed:
 [emerg] unknown directive "gzip_foo" in /etc/nginx/conf.d/00-websockets.conf:4
 That is 'gzip_foo on;', from websockets_directives."""

@@ -110,7 +110,7 @@ class Topology(t.TypedDict):
 
 
 class Finding(t.TypedDict):
-    """One thing to look at, with all gateways and routes that it concerns."""
+    """One cause, with all gateways and routes that it concerns."""
 
     # error where a gateway does not serve all its routes, warning, or note.
     severity: str
@@ -150,6 +150,11 @@ def abbreviated(names: t.Sequence[str], limit: int = 3) -> str:
 
 def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def provenance(report: Report) -> str:
+    """From which inventory a report comes, and what has made it."""
+    return f"inventory {', '.join(report['inventory'])}; wsfleet.nginx {report['collection_version']}"
 
 
 def clean(text: object) -> str:

@@ -78,7 +78,7 @@ def test_warnings_are_part_of_every_result_and_not_ansibles_own(tmp_path: Path) 
 def test_check_mode_says_what_it_would_write_where_nginx_is_not_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(config_transaction.binary, "find_binary", lambda: None)
+    monkeypatch.setattr(binary, "find_binary", lambda: None)
     ended: dict[str, Any] = {}
 
     class Ended(Exception):

@@ -106,12 +106,12 @@ input { width: 1.1rem; height: 1.1rem; vertical-align: text-bottom; accent-color
   /* Nobody can unfold paper. */
   details::details-content { content-visibility: visible; display: block; }
   /* No wider than the paper, however many columns there are. */
-  table, small { font-size: .65rem; }
+  table, small, .names { font-size: .65rem; }
   th, td, thead th, th:first-child {
     position: static; min-width: 0; max-width: none; padding: .15rem .25rem; white-space: normal;
   }
   thead th:not(.fact), tbody th, small { overflow-wrap: anywhere; }
-  tbody th:first-child { min-width: 8em; }
+  tbody th:first-child { min-width: 10em; }
   td[colspan] { min-width: 0; }
   tr { break-inside: avoid; }
   h2, h3 { break-after: avoid; }

@@ -48,7 +48,7 @@ def failure(report: Report) -> str:
 
 
 def _lines(finding: Finding) -> t.Iterator[str]:
-    yield f"- {finding['title']}"
+    yield f"- {finding['severity']}: {finding['title']}"
     if finding["text"]:
         yield f"  {finding['text']}"
     for detail in finding["details"][:_DETAILS]:

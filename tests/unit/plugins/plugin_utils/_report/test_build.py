@@ -88,6 +88,7 @@ def test_routes_that_fail_for_one_reason_on_the_same_gateways_are_one_finding() 
     other = changed(FLEET[3], 1, status=None, failure="timed out after 5 s", milliseconds=None)
     first, second = findings(reported(*broken, other), "route")
     assert first["title"] == "a.example /, a.example /feed/ fail their probes on g1, g2, g3"
+    assert f"- error: {first['title']}" in text.summary(reported(*broken, other)).splitlines()
     assert first["text"] == f"Returned 502 Bad Gateway. Probed directly: server01:3000 {REFUSED}."
     assert (first["severity"], first["gateways"], first["routes"]) == (
         *("error", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),

@@ -61,8 +61,8 @@ _value:
       elements: str
     warnings:
       description:
-        - What M(wsfleet.nginx.config_transaction) returned as its C(notices) on the gateways of the batch, with their
-          names. Equal ones are one.
+        - What M(wsfleet.nginx.gateway_preflight_info) and M(wsfleet.nginx.config_transaction) returned as their
+          C(notices) on the gateways of the batch, with the names of these. Equal ones are one.
       type: list
       elements: str
       version_added: 0.8.0

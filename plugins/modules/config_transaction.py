@@ -365,7 +365,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -391,23 +391,6 @@ Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drai
 
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
-
-
-class Module(AnsibleModule):  # type: ignore[misc]
-    """The module, whose warnings are a part of its result instead of lines that do not name the host."""
-
-    def __init__(self, *arguments: t.Any, **options: t.Any) -> None:
-        self._notices: list[str] = []
-        super().__init__(*arguments, **options)
-
-    def warn(self, warning: str, **_options: t.Any) -> None:
-        self._notices.append(warning)
-
-    def exit_json(self, **result: t.Any) -> None:
-        super().exit_json(notices=self._notices, **result)
-
-    def fail_json(self, msg: str, **result: t.Any) -> None:
-        super().fail_json(msg, notices=self._notices, **result)
 
 
 def own_files(module: AnsibleModule) -> Wanted:
@@ -626,8 +609,8 @@ def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[rout
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
-def untested(module: AnsibleModule) -> None:
-    """The result of check mode where nginx is not installed."""
+def show_only(module: AnsibleModule) -> None:
+    """Check mode on a host without nginx."""
     module.warn("nginx is not installed yet, so it could not test the candidate")
     own = own_files(module)
     secrets = secret_files(module, own)
@@ -642,7 +625,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
-        untested(module)
+        show_only(module)
     build = binary.installed()
     if not previous:
         kept.take_over(own_files(module))
@@ -687,7 +670,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
 
 
 def main() -> None:
-    module = Module(
+    module = _notices.Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "previous"], "default": "present"},
             "files": {

@@ -96,14 +96,19 @@ drained:
   returned: always
   sample: [server02]
   version_added: 0.5.0
+notices:
+  description: The warnings of this host, as M(wsfleet.nginx.config_transaction) returns them.
+  type: list
+  elements: str
+  returned: always
+  version_added: 0.8.0
 """
 
 import os
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
@@ -133,7 +138,7 @@ def drained(live_address: str | None, config_path: str | None) -> list[str] | No
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _notices.Module(
         argument_spec={
             "listening": {
                 "type": "list",

@@ -198,13 +198,14 @@ def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[st
 
 
 def _warnings(gateways: t.Mapping[str, Facts]) -> list[str]:
-    """What the module noticed on the hosts."""
+    """What modules noticed on the hosts."""
     found = (
         (str(notice), name)
         for name, facts in gateways.items()
-        for notice in (facts.get("__websockets_failure") or _result(facts)).get("notices", ())
+        for result in (facts.get("__websockets_preflight", {}), facts.get("__websockets_failure") or _result(facts))
+        for notice in result.get("notices", ())
     )
-    return [f"{', '.join(names)}: {warning}" for names, warning in _grouped(found)]
+    return [f"{', '.join(names)}: {warning}" for names, warning in _grouped(dict.fromkeys(found))]
 
 
 def _messages(outcomes: t.Mapping[str, Outcome]) -> t.Iterator[str]:

@@ -168,7 +168,10 @@ def test_what_was_noticed_on_hosts_is_shown_once_with_their_names() -> None:
     failure = {"msg": "any", "notices": ["it is out", "1 of 2 routes\nLive now: it"]}
     gateways = {
         "g1": deployed(notices=["websockets_capacity: too low", *(f"at[{n}]: {unverified}" for n in range(5))]),
-        "g2": deployed(notices=["websockets_capacity: too low"]),
+        "g2": {
+            **deployed(notices=["websockets_capacity: too low"]),
+            "__websockets_preflight": {"notices": ["any user can", "websockets_capacity: too low"]},
+        },
         "g3": {**ASKED, "__websockets_failure": failure},
     }
     found = of(gateways, ["g2", "g3"])
@@ -176,11 +179,12 @@ def test_what_was_noticed_on_hosts_is_shown_once_with_their_names() -> None:
         "Warnings:",
         "- g1, g2: websockets_capacity: too low",
         f"- g1: at[0], at[1], at[2] and 2 more: {unverified}",
+        "- g2: any user can",
         "- g3: it is out",
         "- g3: 1 of 2 routes",
         "  Live now: it",
     ]
-    assert found["warnings"][:2] == ["g2: websockets_capacity: too low", "g3: it is out"]
+    assert found["warnings"][:2] == ["g2: any user can", "g2: websockets_capacity: too low"]
 
 
 def test_500_routes_are_a_short_table_with_those_first_that_need_a_look() -> None:

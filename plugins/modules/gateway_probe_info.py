@@ -160,7 +160,7 @@ connections:
   returned: with O(live_address)
 file:
   description:
-    - The state of the file at O(config_path).
+    - The state of the file that was deployed, at O(config_path) or where other sites of the host require it.
     - V(live) if nginx serves it, and it is as the last deploy left it. V(not_loaded) if nginx serves a configuration
       with another fingerprint, as after a reload that failed. V(edited) if it is not as the last deploy left it.
       V(missing) if it does not exist.
@@ -187,7 +187,12 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, live_config
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    atomic_files,
+    journal,
+    live_config,
+    other_sites,
+)
 
 
 def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
@@ -307,8 +312,9 @@ def main() -> None:
         try:
             result["out_of_rotation"] = flag is not None and _drain_record.is_out(Path(flag))
             if path:
-                result.update(file_facts(Path(path), live_address, result["fingerprint"]))
-                result["drained"] = drained(Path(path), live_address)
+                file = other_sites.deployed_file(journal.Journal(live_address), Path(path))
+                result.update(file_facts(file, live_address, result["fingerprint"]))
+                result["drained"] = drained(file, live_address)
         except OSError as error:
             module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
     module.exit_json(changed=False, **result)

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 import typing as t
 from pathlib import Path
 
@@ -34,6 +36,24 @@ def is_stopping(master: int) -> bool:
     return ending and not accepting_workers(master)
 
 
+def loaded_at(build: Build) -> float | None:
+    """When the running nginx had loaded its configuration: the start of its oldest worker that accepts connections, as
+    seconds of the system's clock. Another one may have replaced a worker that crashed.
+    """
+    master = master_pid(build)
+    started = [_started(worker) for worker in accepting_workers(master)] if master else []
+    return min(filter(None, started), default=None)
+
+
+def _started(pid: int) -> float | None:
+    try:
+        ticks = int(_stat(pid)[19])
+    except (OSError, IndexError, ValueError):
+        return None
+    # proc(5): since boot, in clock ticks.
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
 def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
@@ -42,16 +62,20 @@ def orphans() -> set[int]:
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
     """The workers that accept connections, or those that are shutting down; each with its parent."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        pid = int(stat.parent.name)
+    for directory in Path("/proc").glob("[0-9]*"):
+        pid = int(directory.name)
         title = _command_line(pid)
         if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
         try:
-            # The name in parentheses may contain anything; after it come the state and the parent.
-            yield pid, int(stat.read_text(errors="replace").rpartition(")")[2].split()[1])
+            yield pid, int(_stat(pid)[1])
         except (OSError, IndexError, ValueError):
             continue
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of proc(5) after the name in parentheses, which may contain anything: the state, the parent, ..."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _command_line(pid: int) -> str:

@@ -47,11 +47,11 @@ class Plan:
 
     @cached_property
     def is_loaded(self) -> bool:
-        """Whether nginx serves the goal already. Secrets can change while the fingerprint stays the same, so theirs are
-        compared with the digests of the last deploy.
+        """Whether nginx serves the goal already. Certificates can change while the fingerprint stays the same, so they
+        are compared with the digests of the last deploy.
         """
         is_there = self.goal.live_address == self.before.live_address and self.goal.has(self.before.fingerprint)
-        return is_there and self.before.deployed.secrets == self.goal.digests
+        return is_there and self.before.deployed.secrets == self.goal.digests and not self.before.not_loaded
 
     @property
     def is_needed(self) -> bool:
@@ -74,7 +74,8 @@ class Plan:
         write, remove = ("would write", "would remove") if check_mode else ("wrote", "removed")
         load, start = ("would reload", "would start") if check_mode else ("reloaded", "started")
         done = [f"{write if change.after else remove} {change.path}" for change in self.pending]
-        reached = {Takeover.NOTHING: [], Takeover.RELOAD: [f"{load} nginx"], Takeover.START: [f"{start} nginx"]}
+        why = f", as {', '.join(self.before.not_loaded)} changed" if self.before.not_loaded else ""
+        reached = {Takeover.NOTHING: [], Takeover.RELOAD: [f"{load} nginx{why}"], Takeover.START: [f"{start} nginx"]}
         return done + reached[self.takeover]
 
     @property

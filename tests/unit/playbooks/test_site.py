@@ -26,7 +26,13 @@ esac
 printf '%s' "$module" >>{directory}/"$step-{name}"
 cat {directory}/"$step-{name}.json"
 """
-PREFLIGHT = {"changed": False, "nginx_version": "1.26.3", "openssl_version": "3.0.15", "drained": None}
+PREFLIGHT = {
+    "changed": False,
+    "nginx_version": "1.26.3",
+    "openssl_version": "3.0.15",
+    "drained": None,
+    "neighbours": {},
+}
 DEPLOYED = {"changed": True, "rolled_back": False, "actions": ["reloaded nginx"], "probes": []}
 SITE = {"server_name": "a.example", "listen": 3000, "allowed_origins": "*"}
 VARIABLES: dict[str, t.Any] = {
@@ -175,6 +181,22 @@ def test_a_new_nginx_and_what_is_drained_elsewhere_change_the_model_before_anyth
     assert output.count("10.0.0.2 is drained") == 1
     for name in ("one", "new"):
         assert "10.0.0.2:3000 down; # drained: 10.0.0.2" in fleet.ran("transaction", name)
+
+
+def test_other_sites_of_a_host_change_its_model_and_the_place_of_its_file_alone(fleet: Fleet) -> None:
+    path = "/etc/nginx/sites-enabled/zz-websockets.conf"
+    found = {"defaults": ["3000"], "options": ["3000"], "path": path, "warnings": ["3000 is shared"]}
+    fleet.add("shared", preflight={**PREFLIGHT, "neighbours": found})
+    fleet.add("alone")
+    code, output = fleet.play("site")
+    assert code == 0, output
+    assert output.count("3000 is shared") == 1
+    assert '"names": ["a.example"]' in fleet.ran("preflight", "alone")
+    for name, is_shared in (("shared", True), ("alone", False)):
+        deployed = fleet.ran("transaction", name)
+        assert (f'"path": "{path}"' in deployed) is is_shared
+        assert ('"state": "absent"' in deployed) is is_shared
+        assert ("return 421;" in deployed) is not is_shared
 
 
 def test_what_the_detected_nginx_cannot_do_is_one_error_for_all_gateways(fleet: Fleet) -> None:

@@ -23,7 +23,7 @@ KNOWS = {
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
     "plugin_utils._variables": set(),
     "plugin_utils._config": {"plugin_utils._variables", "module_utils._nginx"},
-    "plugin_utils._model": {"plugin_utils._variables", "plugin_utils._config"},
+    "plugin_utils._model": {"plugin_utils._variables", "plugin_utils._config", "module_utils._nginx"},
     "plugin_utils._report": {"plugin_utils._variables", "plugin_utils._config", "module_utils._probe"},
     "plugin_utils._fleet": {"plugin_utils._report"},
     "plugin_utils._apt": set(),

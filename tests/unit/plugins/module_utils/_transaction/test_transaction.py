@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _host as prog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import activation, journal, live_config
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import TransactionError
-from transacting import Host, stand_in
+from transacting import MASTER, Host, stand_in
 
 LIVE = "Live now: the earlier files are back, and nginx serves them."
 
@@ -140,6 +140,32 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
         host.deploy(host.after)
     silent = "nginx did not load the new configuration; its processes do not react: see `ps` and the kernel's log"
     assert str(raised.value) == f"{silent}\n{LIVE}"
+    assert_nothing_is_left(host)
+
+
+def test_an_nginx_that_systemd_has_started_meanwhile_is_reloaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd tries again after a start that failed, so with the earlier files."""
+    found = iter([None])
+    monkeypatch.setattr(processes, "master_pid", lambda _build: next(found, MASTER))
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", lambda _build: pytest.fail("it runs"))
+    deal = host.transaction(host.after)
+    deal.test()
+    assert "started nginx" in deal.apply([])
+
+
+@pytest.mark.parametrize("is_retrying", [True, False])
+def test_where_nginx_does_not_run_it_says_whether_systemd_tries_to_start_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_retrying: bool
+) -> None:
+    monkeypatch.setattr(processes, "master_pid", lambda _build: None)
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", failing(service.ServiceError("Job failed.")))
+    monkeypatch.setattr(service, "is_retrying", lambda: is_retrying)
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after)
+    again = ", but systemd tries again and again to start it" if is_retrying else ""
+    assert str(raised.value).endswith(f"the earlier files are back; nginx does not run, as before{again}.")
     assert_nothing_is_left(host)
 
 

@@ -248,7 +248,7 @@ options:
       - V(rollback) puts the earlier files back if the deploy caused the failure. It did if a route passed its probe
         before and fails now, or if a new route fails although a backend accepts the same handshake directly. The module
         fails either way.
-      - V(fail) fails and V(warn) warns. Both keep the new files, which nginx accepted.
+      - V(fail) fails and V(warn) only adds to RV(notices). Both keep the new files, which nginx accepted.
       - A route that is served but not verified, see O(probes[].strict=false), is a warning with each of these.
       - V(skip) makes no probes.
     type: str
@@ -325,11 +325,22 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, in the order it was done. In check mode, what would be done.
+  description:
+    - What was done, in the order it was done. In check mode, what would be done, such as V(would reload nginx).
+  type: list
+  elements: str
+  returned: on success
+  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+notices:
+  description:
+    - The warnings of this host, such as of a certificate that expires soon. Ansible would show equal ones once, and
+      without the names of the hosts.
+    - The role P(wsfleet.nginx.websockets#role) shows them at the end of a run, with the names of the hosts.
   type: list
   elements: str
   returned: always
-  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+  sample: ["websockets_capacity: worker_connections is 768, but 8704 are needed"]
+  version_added: 0.8.0
 others:
   description: The files of the other configurations that were deployed to this host with this module.
   type: list
@@ -365,7 +376,7 @@ probes:
       type: str
     unverified:
       description:
-        - Why the route is served but not verified, with what to set, or empty. The module warns about it.
+        - Why the route is served but not verified, with what to set, or empty. RV(notices) has it too.
         - Only with O(probes[].strict=false), when the backends may accept handshakes at another path or under other
           conditions. A route that passed its probe before the deploy counts as failed instead.
       type: str
@@ -377,7 +388,7 @@ probes:
     expires:
       description:
         - When the certificate of nginx expires; V(null) without TLS. Whether clients trust it is not checked.
-        - The module warns if it has expired or expires within 14 days.
+        - If it has expired or expires within 14 days, that is one of RV(notices).
       type: str
       sample: "2027-01-31T12:00:00Z"
       version_added: 0.4.0
@@ -391,7 +402,7 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -767,8 +778,10 @@ def show_only(module: AnsibleModule) -> None:
     module.warn("nginx is not installed yet, so it could not test the candidate")
     own = own_files(module)
     secrets = secret_files(module, own)
-    diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
-    module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+    pending = atomic_files.pending({**own, **secrets})
+    diff = [shown(change, hidden=change.path in secrets) for change in pending]
+    actions = [f"would write {change.path}" for change in pending]
+    module.exit_json(changed=True, rolled_back=False, actions=actions, diff=diff)
 
 
 def run(module: AnsibleModule, scratch: Path) -> None:
@@ -805,7 +818,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff, "others": other_files(kept)}
     test(module, deployment)
     if module.check_mode:
-        module.exit_json(actions=deployment.plan.actions, **result)
+        module.exit_json(actions=deployment.plan.actions(check_mode=True), **result)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(out_of_rotation(module, deployment))
@@ -826,7 +839,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _notices.Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "previous"], "default": "present"},
             "files": {

@@ -105,6 +105,12 @@ drained:
   returned: always
   sample: [server02]
   version_added: 0.5.0
+notices:
+  description: The warnings of this host, as M(wsfleet.nginx.config_transaction) returns them.
+  type: list
+  elements: str
+  returned: always
+  version_added: 0.8.0
 neighbours:
   description: What the configuration has to do differently for the other sites of the host; empty without any.
   type: dict
@@ -145,8 +151,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
@@ -175,7 +180,7 @@ def drained(live_address: str | None, config_path: str | None, serves: t.Sequenc
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
-def warn_about_port(module: AnsibleModule, live_address: str) -> None:
+def warn_about_port(module: _notices.Module, live_address: str) -> None:
     """Warn of a live address that this host, unlike others, lets any user take; the model warns of the others."""
     port, lowest = int(live_address.rpartition(":")[2]), _host.lowest_unprivileged_port()
     if lowest <= port < 1024:
@@ -187,7 +192,7 @@ def warn_about_port(module: AnsibleModule, live_address: str) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _notices.Module(
         argument_spec={
             "compared": other_sites.SPEC,
             "listening": {

@@ -26,8 +26,8 @@ MOST_LINES = 10
 THEIRS = "/etc/nginx/conf.d/zz-theirs.conf"
 
 
-def deploy(bookworm: Gateway, variables: dict[str, Any], **options: Any) -> Run:
-    return site(variables, arguments=["--limit", bookworm.name], **options)
+def deploy(bookworm: Gateway, variables: dict[str, Any], *, check: bool = False, **options: Any) -> Run:
+    return site(variables, arguments=["--limit", bookworm.name, *(["--check"] if check else [])], **options)
 
 
 def with_new(*locations: dict[str, Any]) -> dict[str, Any]:
@@ -146,8 +146,15 @@ def theirs(bookworm: Gateway) -> Iterator[Gateway]:
 def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_one(
     bookworm: Gateway, theirs: Gateway
 ) -> None:
+    would = deploy(bookworm, {"websockets_state": "absent"}, check=True)
+    assert f"would remove  {bookworm.name}: would write {NGINX_CONF}, " in would.output
+    assert (
+        f"would reload nginx, would remove /var/log/nginx/websockets.log, nginx is kept for {THEIRS}\n" in would.output
+    )
     run = deploy(bookworm, {"websockets_state": "absent"})
     assert not run.failed, run.output
+    assert run.states == {bookworm.name: "removed"}
+    assert f"nginx is kept for {THEIRS}. WebSockets that are open end by themselves" in " ".join(run.output.split())
     # As the package brought it.
     recorded = bookworm.run(f"dpkg-query --show --showformat='${{Conffiles}}\\n' nginx-common | grep ' {NGINX_CONF} '")
     assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
@@ -169,6 +176,25 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
     assert "nothing to roll back to: the deploy of " in message
     assert contents(bookworm) == before
     assert bookworm.fingerprint == fingerprint
+    assert bookworm.echoes()
+
+
+def test_the_last_site_goes_with_nginx_and_open_sockets_may_end_first(bookworm: Gateway) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with bookworm.websocket("/a/") as connection:
+            removal = pool.submit(deploy, bookworm, {"websockets_state": "absent"})
+            # Debian's own site, which is there until nginx is told to quit.
+            wait_until(lambda: not bookworm.listens(80), "nginx lets nobody in")
+            assert echoes(connection)
+        run = removal.result()
+    assert not run.failed, run.output
+    assert run.states == {bookworm.name: "removed"}
+    assert "stopped nginx, purged nginx" in run.output
+    assert not bookworm.path("/etc/nginx").exists()
+    would = deploy(bookworm, {}, check=True)
+    assert f"would change  {bookworm.name}: would install nginx, would write {bookworm.configuration}" in would.output
+    again = deploy(bookworm, {})
+    assert not again.failed, again.output
     assert bookworm.echoes()
 
 

@@ -67,14 +67,15 @@ class Plan:
         is_reload = is_read_by_nginx or not self.is_loaded or self.before.unfinished is not None
         return Takeover.RELOAD if is_reload else Takeover.NOTHING
 
-    @property
-    def actions(self) -> list[str]:
+    def actions(self, *, check_mode: bool = False) -> list[str]:
         """The actions of this plan, as the operator reads them."""
         if not self.is_needed:
             return []
-        done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.pending]
+        write, remove = ("would write", "would remove") if check_mode else ("wrote", "removed")
+        load, start = ("would reload", "would start") if check_mode else ("reloaded", "started")
+        done = [f"{write if change.after else remove} {change.path}" for change in self.pending]
         why = f", as {', '.join(self.before.not_loaded)} changed" if self.before.not_loaded else ""
-        reached = {Takeover.NOTHING: [], Takeover.RELOAD: [f"reloaded nginx{why}"], Takeover.START: ["started nginx"]}
+        reached = {Takeover.NOTHING: [], Takeover.RELOAD: [f"{load} nginx{why}"], Takeover.START: [f"{start} nginx"]}
         return done + reached[self.takeover]
 
     @property

@@ -77,7 +77,7 @@ class Transaction:
 
         Passed are the routes that pass now, for the next run if this one is killed.
         """
-        actions = self.plan.actions
+        actions = self.plan.actions()
         # This changes no live file. A kill leaves staged files, which the next run uses or removes.
         self._make_ready(passed)
         try:

@@ -269,7 +269,7 @@ def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site], status: A
         yield f"{site['at']}: proxy_protocol without set_real_ip_from: the client address is ignored"
         for location in site["locations"]:
             if location["upstream"] in sticky:
-                yield f"{location['at']}: ip_hash of '{location['upstream']}' sees the load balancer's address only"
+                yield f"{location['at']}: ip_hash of its upstream sees the load balancer's address only"
 
 
 def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, errors: Errors) -> None:

@@ -514,7 +514,7 @@ def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t
     used |= {location["proxy_pass"].address.host.lower() for location in proxied if location["proxy_pass"]}
     for upstream in upstreams:
         if upstream["name"].lower() not in used:
-            yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
+            yield f"{upstream['at']} ({upstream['name']}): no location uses this upstream"
 
 
 def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
@@ -527,4 +527,4 @@ def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, .
 def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
     for upstream in upstreams:
         if all(server.is_down for server in servers[upstream["at"]]):
-            yield f"{upstream['at']}: all servers of '{upstream['name']}' are down"
+            yield f"{upstream['at']} ({upstream['name']}): all servers of this upstream are down"

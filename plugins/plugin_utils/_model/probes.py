@@ -149,7 +149,7 @@ def _is_verified(site: Site, location: Location) -> bool:
 def _obstacle(site: Site, location: Location) -> str:
     """Why nothing could be asked that tells whether the route works."""
     if not any(not name.startswith("~") for name in site["server_name"]):
-        return f"{site['at']}.server_name has only regular expressions; add a name that they match"
+        return "server_name of its site has only regular expressions; add a name that they match"
     if not _path(location):
         return "the regular expression requires probe.path"
     shows_none = site["listen"][0].ssl and not _options(location).get("ssl_certificate")

@@ -35,7 +35,8 @@ VARIABLES = {
     "websockets_state": Key(
         values.one_of(*values.STATES),
         "Whether the host is a gateway. V(absent) removes the configuration and its log, and nginx too if this role "
-        "installed it and no other site uses it.",
+        "installed it and no other site uses it. Open WebSockets have half a minute to end before nginx is "
+        "uninstalled; if nginx stays, they stay open as after a reload.",
         default="present",
         unprinted=_RUN,
         type="str",

@@ -18,6 +18,7 @@ KNOWS = {
     "module_utils._nginx": set(),
     "module_utils._probe": set(),
     "module_utils._host": set(),
+    "module_utils._notices": set(),
     "module_utils._drain_record": {"module_utils._transaction"},
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
     "plugin_utils._variables": set(),
@@ -32,6 +33,7 @@ KNOWS = {
         "module_utils._probe",
         "module_utils._host",
         "module_utils._drain_record",
+        "module_utils._notices",
     },
     "filter": {
         "plugin_utils._variables",

@@ -74,6 +74,38 @@ def test_the_content_of_a_secret_is_in_no_result_and_no_log_and_its_path_is(tmp_
     assert len(result["said"]) == 1
 
 
+def test_warnings_are_part_of_every_result_and_not_ansibles_own(tmp_path: Path) -> None:
+    program = PROGRAM.replace("    secrets =", "    module.warn('look')\n    module.{end}\n    secrets =", 1)
+    for end in ("exit_json(changed=True)", "fail_json(msg='why')"):
+        done = run(tmp_path, ["-c", program.replace("{end}", end)], {"live_address": "127.0.0.1:488", "files": []})
+        result = json.loads(done.stdout)
+        assert result["notices"] == ["look"]
+        assert "warnings" not in result
+
+
+def test_check_mode_says_what_it_would_write_where_nginx_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary, "find_binary", lambda: None)
+    ended: dict[str, Any] = {}
+
+    class Ended(Exception):
+        pass
+
+    def exit_json(**result: Any) -> None:
+        ended.update(result)
+        raise Ended
+
+    listed = {"path": str(tmp_path / "a.conf"), "content": "# a\n", "state": "present", "mode": "0644"}
+    params = {"files": [listed], "secrets": [], "live_address": "127.0.0.1:1", "probes": [], "policy": "rollback"}
+    module: Any = SimpleNamespace(
+        params={**params, "state": "present"}, check_mode=True, exit_json=exit_json, warn=lambda message: None
+    )
+    with pytest.raises(Ended):
+        config_transaction.run(module, tmp_path)
+    assert ended["actions"] == [f"would write {tmp_path / 'a.conf'}"]
+
+
 def test_a_file_that_is_listed_as_a_secret_too_is_refused(tmp_path: Path) -> None:
     own = [{"path": str(PEM), "content": "# a\n"}]
     secret = {"path": f"{CONF.parent}/../conf.d/{PEM.name}", "content": KEY}
@@ -170,7 +202,9 @@ def test_a_damaged_copy_of_the_first_nginx_conf_blocks_no_deploy(
     found: list[atomic_files.Content | None] = []
     for needed in ([managed], []):
         warned = warnings_of(
-            lambda module: found.append(config_transaction.edited_nginx_conf(module, build, kept, needed))
+            lambda module, needed=needed: found.append(  # type: ignore[misc]
+                config_transaction.edited_nginx_conf(module, build, kept, needed)
+            )
         )
         assert len(warned) == 1
         assert warned[0].startswith(f"{kept.directory}/nginx.conf is damaged: {reason}")

@@ -72,7 +72,7 @@ def test_a_renewed_certificate_is_loaded_by_the_next_run_and_by_no_other(host: C
     assert host.reported == [str(host.certificate)]
     plan = host.transaction(host.after).plan
     assert (plan.is_needed, plan.takeover) == (True, Takeover.RELOAD)
-    assert plan.actions == [f"reloaded nginx, as {host.certificate} changed"]
+    assert plan.actions() == [f"reloaded nginx, as {host.certificate} changed"]
     host.deploy(host.after)
     assert (host.is_called_ok(host.after), host.reported) == (True, [])
     assert host.kept.last()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -278,3 +279,16 @@ def test_an_nginx_that_cannot_be_started_again_is_said_to_be_down_and_the_next_r
     assert host.kept.unfinished()
     host.deploy(host.after)
     assert host.is_called_ok(host.after)
+
+
+def test_what_a_deploy_would_do_is_said_in_the_words_of_what_it_does(host: Host) -> None:
+    plan = host.transaction(host.after).plan
+    removed = host.root / "nginx" / "old.conf"
+    done, would = plan.actions(), plan.actions(check_mode=True)
+    assert {f"wrote {host.conf}", f"removed {removed}", "reloaded nginx"} <= set(done)
+    changes = [("wrote", "would write"), ("removed", "would remove"), ("reloaded", "would reload")]
+    for past, conditional in changes:
+        done = [action.replace(past, conditional) for action in done]
+    assert would == done
+    stopped = replace(plan, before=replace(plan.before, master=None))
+    assert (stopped.actions()[-1], stopped.actions(check_mode=True)[-1]) == ("started nginx", "would start nginx")

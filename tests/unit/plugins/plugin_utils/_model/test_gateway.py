@@ -250,12 +250,12 @@ def test_a_proxied_url_is_looked_up_unless_it_is_an_upstream() -> None:
 
 def test_an_upstream_that_is_all_down_is_a_warning() -> None:
     model = sound([upstream(servers=[{"address": "a:1", "down": True}])], [site(allowed_origins="*")])
-    assert model["warnings"] == ["websockets_upstreams[0]: all servers of 'ws-backend' are down"]
+    assert model["warnings"] == ["websockets_upstreams[0] (ws-backend): all servers of this upstream are down"]
 
 
 def test_an_unused_upstream_is_a_warning() -> None:
     model = sound([UPSTREAM, upstream(name="spare")], [site(allowed_origins="*")])
-    assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
+    assert model["warnings"] == ["websockets_upstreams[1] (spare): no location uses this upstream"]
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:488", "[::1]:488", "127.0.0.2:80"])

@@ -235,8 +235,10 @@ def gateways() -> list[Gateway]:
     lists = [value for name, value in sorted(variables.items()) if "_sites" in name and isinstance(value, list)]
     server_name, listen = (_first(lists[0][0][key]) for key in ("server_name", "listen"))
     port = int(listen.split()[0].rpartition(":")[2])
-    configuration = variables.get("websockets_config_path", Gateway.configuration)
-    return [Gateway(name=name, server_name=server_name, port=port, configuration=configuration) for name in hosts]
+    usual = variables.get("websockets_config_path", Gateway.configuration)
+    # Beside sites of others the file may be elsewhere.
+    places = {name: (host or {}).get("configuration", usual) for name, host in hosts.items()}
+    return [Gateway(name=name, server_name=server_name, port=port, configuration=places[name]) for name in hosts]
 
 
 def _first(value: Any) -> str:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import textwrap
 import typing as t
 from pathlib import Path
 
@@ -19,7 +20,7 @@ INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
     Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"], "inventory"),
 )
-STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
+STATES = ("changed", "verified", "unchanged", "removed", "not started", "unreachable", "rolled back", "failed")
 
 
 class Run(t.NamedTuple):
@@ -41,10 +42,21 @@ class Run(t.NamedTuple):
         return {host: state for state, hosts in found for host in hosts.split(", ")}
 
     def message(self, host: str) -> str:
-        """What the task says that failed on a host."""
+        """Why a host failed: what the task says that failed or, of a deploy, the summary."""
+        for hosts, lines in re.findall(r"^ {8}(\S.*):\n((?: {10}.*\n)+)", self.output, re.MULTILINE):
+            if host in hosts.split(", "):
+                return textwrap.dedent(lines).rstrip()
         found = re.search(rf"^fatal: \[{host}\]: FAILED! => *\n((?: .*\n)+)", self.output, re.MULTILINE)
         assert found, self.output
-        return str(yaml.safe_load(found.group(1))["msg"])
+        message = str(yaml.safe_load(found.group(1))["msg"])
+        if not message.startswith("The summary above"):
+            return message
+        # A message of one line is all in the line of the state.
+        line = re.search(
+            rf"^ {{8}}(?:failed|rolled back) +(?:\S+, )*{host}(?:, \S+)*: (.*)$", self.output, re.MULTILINE
+        )
+        assert line, self.output
+        return line.group(1)
 
 
 def site(

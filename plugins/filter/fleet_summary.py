@@ -59,13 +59,20 @@ _value:
       description: The gateways of the batch that became unreachable.
       type: list
       elements: str
+    warnings:
+      description:
+        - What M(wsfleet.nginx.gateway_preflight_info) and M(wsfleet.nginx.config_transaction) returned as their
+          C(notices) on the gateways of the batch, with the names of these. Equal ones are one.
+      type: list
+      elements: str
+      version_added: 0.8.0
     text:
       description:
         - The summary. Empty if another batch follows.
         - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
-          C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
+          C(removed), C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
         - Then the names of these gateways, with what was done or why it failed and how many routes are not verified,
-          and a table of the routes.
+          a table of the routes, the warnings of all gateways, and the whole messages of failed deploys.
       type: str
 """
 
@@ -73,7 +80,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
-_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure")
+_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure", "__websockets_removed")
 
 
 def fleet_summary(

@@ -14,7 +14,7 @@ description:
   - Checks the variables of the role P(wsfleet.nginx.websockets#role), completes them, and returns what the role's
     template prints, what preflight checks on the gateway, and the probes of its routes.
   - It reads only its arguments, so that the same input gives the same model, without a connection to a host.
-positional: _input, groups, hostvars, upstreams, drained
+positional: _input, groups, hostvars, upstreams, drained, neighbours
 options:
   _input:
     description:
@@ -47,6 +47,12 @@ options:
     elements: str
     default: []
     version_added: 0.5.0
+  neighbours:
+    description:
+      - What the other sites of the host require, as M(wsfleet.nginx.gateway_preflight_info) returns it.
+    type: dict
+    default: {}
+    version_added: 0.8.0
 notes:
   - Invalid variables do not make the filter fail, as Ansible would print the error several times. All errors are
     returned at once.
@@ -101,6 +107,12 @@ _value:
     depends_on_openssl:
       description: Whether the lines differ for another version of OpenSSL.
       type: bool
+    path:
+      description:
+        - The file to write. It is C(websockets_config_path), or another one that nginx reads after other sites of the
+          host, so that these keep their default servers.
+      type: str
+      version_added: 0.8.0
     lines:
       description: The indented lines of the configuration, without the comment at the top.
       type: list
@@ -134,6 +146,11 @@ _value:
       description: The file of the certificate (C(path)) of each C(site) with TLS.
       type: list
       elements: dict
+      version_added: 0.8.0
+    compared:
+      description: What other sites of the host may have too, as option C(compared) of
+        M(wsfleet.nginx.gateway_preflight_info).
+      type: dict
       version_added: 0.8.0
     probes:
       description:
@@ -175,23 +192,25 @@ _value:
 
 import json
 import typing as t
+from types import MappingProxyType
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
 
 
-def gateway_model(
+def gateway_model(  # noqa: PLR0913, PLR0917
     variables: t.Mapping[str, t.Any],
     groups: t.Mapping[str, t.Sequence[str]],
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     upstreams: t.Mapping[str, t.Any] | str = "{}",
     drained: t.Collection[str] = (),
+    neighbours: t.Mapping[str, t.Any] = MappingProxyType({}),
 ) -> dict[str, t.Any]:
     errors = Errors()
     # ansible-core 2.18 converts a string that looks like a mapping.
     known = json.loads(upstreams) if isinstance(upstreams, str) else upstreams
-    model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), errors, drained)
+    model = gateway.gateway_model(variables, Inventory(groups, hostvars, known), errors, drained, neighbours)
     if variables.get("websockets_state") == "absent":
         # Where the gateway is removed, errors do not matter.
         errors = Errors()

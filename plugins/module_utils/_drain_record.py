@@ -20,9 +20,9 @@ _OF_0_6 = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
 _BY_DEPLOY = "deploy\n"
 
 
-def servers(kept: journal.Journal, configuration: Path) -> journal.Drained | None:
+def servers(kept: journal.Journal, configuration: Path, serves: t.Collection[str] = ()) -> journal.Drained | None:
     """The servers that were drained in the last deploy; None without a configuration."""
-    kept.take_over([configuration])
+    kept.take_over([configuration], serves)
     recorded = kept.deployed().drained
     return _of_0_6(configuration) if recorded is None else recorded
 

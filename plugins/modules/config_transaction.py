@@ -139,10 +139,30 @@ options:
         description: The variable that the file comes from, for messages.
         type: str
         default: ""
+  serves:
+    description:
+      - The sites of the configuration, each as C(HOST:PORT NAME). They are recorded. If neither O(live_address) nor
+        O(files[].path) is that of the last deploy, the state on the host is found by a site.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
+  loads:
+    description:
+      - Files of others that nginx reads when it loads the configuration, such as certificates and CAs that it names by
+        path. Symbolic links are followed.
+      - If one has changed since, as by a renewal, nginx is reloaded, even if nothing else has to change. A file that
+        changed before somebody else reloaded nginx is loaded.
+    type: list
+    elements: path
+    default: []
+    version_added: 0.8.0
   nginx_conf:
     description:
       - Directives of the main and events contexts, which only C(nginx.conf) itself can contain. The rest of that file
         stays as it is.
+      - They belong to all configurations of the host that were deployed with this module. Each directive gets the
+        largest value that one of them needs.
     type: dict
     version_added: 0.3.0
     suboptions:
@@ -162,7 +182,7 @@ options:
         description:
           - V(managed) sets them. The original file is kept as C(/var/lib/wsfleet-nginx/nginx.conf).
           - V(checked) only warns if a limit is lower.
-          - V(restored) restores the original values.
+          - V(restored) restores the original values, or those that the other configurations of the host need.
         type: str
         choices: [managed, checked, restored]
         default: managed
@@ -174,14 +194,23 @@ options:
     description:
       - The systemd drop-in of the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
         nginx is next started or stopped. Without systemd, it is not written.
+      - It lets nginx open as many files as it needs, gives open WebSockets half a minute to end when it is stopped, and
+        has systemd try again until nginx starts, as it does not while the name of a backend does not resolve.
+      - It belongs to all configurations of the host that were deployed with this module, and has the largest values
+        that one of them needs.
     type: dict
     version_added: 0.3.0
     suboptions:
-      content:
-        description: The whole content. Required with O(drop_in.state=present).
+      sockets:
+        description: How many open WebSockets nginx must support. Required with O(drop_in.state=present).
+        type: int
+        version_added: 0.8.0
+      shutdown_timeout:
+        description: C(worker_shutdown_timeout) of C(nginx.conf). Required with O(drop_in.state=present).
         type: str
+        version_added: 0.8.0
       state:
-        description: Whether the file exists.
+        description: With V(absent), the file is removed unless another configuration of the host needs it.
         type: str
         choices: [present, absent]
         default: present
@@ -219,7 +248,7 @@ options:
       - V(rollback) puts the earlier files back if the deploy caused the failure. It did if a route passed its probe
         before and fails now, or if a new route fails although a backend accepts the same handshake directly. The module
         fails either way.
-      - V(fail) fails and V(warn) warns. Both keep the new files, which nginx accepted.
+      - V(fail) fails and V(warn) only adds to RV(notices). Both keep the new files, which nginx accepted.
       - A route that is served but not verified, see O(probes[].strict=false), is a warning with each of these.
       - V(skip) makes no probes.
     type: str
@@ -230,7 +259,8 @@ options:
     description:
       - The address on which nginx returns the fingerprint to V(GET /), as V(HOST:PORT) or V([V6]:PORT). It should be a
         loopback address.
-      - State on the host is stored under this address. If the address changes, the state is found by O(files[].path).
+      - State on the host is stored under this address. If the address changes, the state is found by O(files[].path),
+        or by O(serves).
       - The fingerprint is a SHA-256 in hexadecimal digits. It must appear in the content of one of O(files) and differ
         in each version of it. The hash of the rest of the content is suitable.
     type: str
@@ -295,11 +325,29 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, in the order it was done. In check mode, what would be done.
+  description:
+    - What was done, in the order it was done. In check mode, what would be done, such as V(would reload nginx).
+  type: list
+  elements: str
+  returned: on success
+  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+notices:
+  description:
+    - The warnings of this host, such as of a certificate that expires soon. Ansible would show equal ones once, and
+      without the names of the hosts.
+    - The role P(wsfleet.nginx.websockets#role) shows them at the end of a run, with the names of the hosts.
   type: list
   elements: str
   returned: always
-  sample: [wrote /etc/nginx/conf.d/00-websockets.conf, reloaded nginx]
+  sample: ["websockets_capacity: worker_connections is 768, but 8704 are needed"]
+  version_added: 0.8.0
+others:
+  description: The files of the other configurations that were deployed to this host with this module.
+  type: list
+  elements: str
+  returned: on success
+  sample: [/etc/nginx/conf.d/api.conf]
+  version_added: 0.8.0
 rolled_back:
   description: Whether the deploy was rolled back because a probe failed.
   type: bool
@@ -328,7 +376,7 @@ probes:
       type: str
     unverified:
       description:
-        - Why the route is served but not verified, with what to set, or empty. The module warns about it.
+        - Why the route is served but not verified, with what to set, or empty. RV(notices) has it too.
         - Only with O(probes[].strict=false), when the backends may accept handshakes at another path or under other
           conditions. A route that passed its probe before the deploy counts as failed instead.
       type: str
@@ -340,7 +388,7 @@ probes:
     expires:
       description:
         - When the certificate of nginx expires; V(null) without TLS. Whether clients trust it is not checked.
-        - The module warns if it has expired or expires within 14 days.
+        - If it has expired or expires within 14 days, that is one of RV(notices).
       type: str
       sample: "2027-01-31T12:00:00Z"
       version_added: 0.4.0
@@ -354,10 +402,11 @@ import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
+    drop_in,
     nginx_conf,
     processes,
     service,
@@ -375,8 +424,16 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
-# What else is known of a configuration: the variables behind its addresses, its Unix sockets, and what is drained.
-Recorded = t.Tuple[t.Mapping[str, str], t.Sequence[str], t.Optional[journal.Drained]]
+# What else is known of a configuration: the variables behind its addresses, its Unix sockets, what is drained, the
+# files of others that nginx loads, what it needs of those of the host, and its sites.
+Recorded = t.Tuple[
+    t.Mapping[str, str],
+    t.Sequence[str],
+    t.Optional[journal.Drained],
+    t.Sequence[str],
+    t.Optional[journal.Wants],
+    t.Sequence[str],
+]
 
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
@@ -431,30 +488,57 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
     return found
 
 
-def recorded(module: AnsibleModule, previous: journal.Entry | None) -> Recorded:
+def recorded(module: AnsibleModule, kept: journal.Journal, previous: journal.Entry | None) -> Recorded:
     if previous:
-        return {}, previous.sockets, previous.drained
+        before = kept.deployed()
+        return {}, previous.sockets, previous.drained, list(before.loaded), previous.wants, before.serves
     listening = {item["address"]: item["at"] for item in module.params["listening"]}
     sockets = [address[len("unix:") :] for address in listening if address.startswith("unix:")]
-    return listening, sockets, module.params["drained"]
+    return listening, sockets, module.params["drained"], module.params["loads"], wants(module), module.params["serves"]
 
 
-def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> Wanted:
+def wants(module: AnsibleModule) -> journal.Wants:
+    """What this configuration needs of the files that belong to all configurations of the host."""
+    conf, unit = module.params["nginx_conf"], module.params["drop_in"]
+    is_managed, is_present = conf and conf["state"] == "managed", unit and unit["state"] == "present"
+    return {
+        "nginx_conf": {key: conf[key] for key in ("directives", "sockets")} if is_managed else None,
+        "drop_in": {key: unit[key] for key in ("sockets", "shutdown_timeout")} if is_present else None,
+    }
+
+
+def needed_by_all(kept: journal.Journal, own: journal.Wants, name: str) -> list[journal.Wants] | None:
+    """What this configuration and the others of the host need of a file; None if this one needs nothing, and another
+    one has not recorded what it needs: then the file stays.
+    """
+    others = kept.wanted_by_others(name)
+    return [own[name], *(others or ())] if own[name] else others
+
+
+def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journal, own: journal.Wants) -> Wanted:
     """The files of the host that the configuration needs changed."""
     wanted: Wanted = {}
-    drop_in = module.params["drop_in"]
-    edited = edited_nginx_conf(module, build, kept)
-    if edited:
-        wanted[build.configuration] = edited
-    if drop_in and service.has_systemd():
-        content = atomic_files.Content(drop_in["content"].encode(), 0o644) if drop_in["state"] == "present" else None
-        wanted[service.DROP_IN] = content
+    given, needed = module.params["nginx_conf"], needed_by_all(kept, own, "nginx_conf")
+    if given and given["state"] != "checked" and needed is not None:
+        edited = edited_nginx_conf(module, build, kept, needed)
+        if edited:
+            wanted[build.configuration] = edited
+    needed = needed_by_all(kept, own, "drop_in")
+    if module.params["drop_in"] and needed is not None and service.has_systemd():
+        wanted[service.DROP_IN] = unit_file(needed)
     return wanted
 
 
-def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: journal.Journal) -> atomic_files.Content | None:
-    given, now = module.params["nginx_conf"], atomic_files.read(build.configuration)
-    if not given or given["state"] == "checked" or not now:
+def unit_file(needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
+    return atomic_files.Content(drop_in.content(needed).encode(), 0o644) if needed else None
+
+
+def edited_nginx_conf(
+    module: AnsibleModule, build: binary.Build, kept: journal.Journal, needed: t.Sequence[journal.Wants]
+) -> atomic_files.Content | None:
+    """nginx.conf with the directives that are needed, or with the original ones if none are."""
+    now = atomic_files.read(build.configuration)
+    if not now:
         return None
     if build.configuration.is_symlink():
         module.warn(f"{build.configuration} is a symbolic link and was not changed")
@@ -463,11 +547,11 @@ def edited_nginx_conf(module: AnsibleModule, build: binary.Build, kept: journal.
     try:
         before = nginx_conf.values(text_of(original or now))
         directives = {name: before.get(name) for name in nginx_conf.DIRECTIVES} if original else {}
-        if given["state"] == "managed":
-            directives = capacity.raised(limits(given, given["directives"].get("worker_processes")), before)
+        if needed:
+            directives = capacity.raised(capacity.largest(needed), before)
         text = nginx_conf.edited(text_of(now), directives)
     except nginx_conf.MainContextError as error:
-        if given["state"] == "restored":
+        if not needed:
             module.warn(f"{build.configuration} was not changed: {error}")
             return None
         raise transaction.TransactionError(
@@ -536,6 +620,22 @@ def last_deploy(kept: journal.Journal) -> journal.Entry:
     return entry
 
 
+def for_others_too(
+    module: AnsibleModule, build: binary.Build, kept: journal.Journal, earlier: journal.Wants | None, beside: Wanted
+) -> Wanted:
+    """The files beside an earlier configuration, with what the other configurations of the host need."""
+    found = dict(beside)
+    for path, name in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
+        if path in beside and kept.wanted_by_others(name) != []:
+            needed = (needed_by_all(kept, earlier, name) if earlier else None) or []
+            content = unit_file(needed) if name == "drop_in" else edited_nginx_conf(module, build, kept, needed)
+            if needed and content:
+                found[path] = content
+            else:
+                del found[path]
+    return found
+
+
 def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
     own: Wanted = {}
@@ -552,6 +652,11 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
     if not any(own.values()):
         raise transaction.TransactionError(f"nothing to roll back to: the deploy of {entry.time} was the first one")
     return own, secrets, beside
+
+
+def other_files(kept: journal.Journal) -> list[str]:
+    """The files of the other configurations of the host."""
+    return [path for deployed in kept.others() for path in deployed.files]
 
 
 def hide_contents(module: AnsibleModule, contents: t.Iterable[atomic_files.Content | None]) -> None:
@@ -592,6 +697,8 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
         atomic_files.keep_log(Path(module.params["log"]))
     for message in deployment.test():
         module.warn(f"nginx: {message}")
+    for warning in deployment.warnings(check=module.check_mode):
+        module.warn(warning)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
@@ -600,19 +707,26 @@ def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[rout
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
+def show_only(module: AnsibleModule) -> None:
+    """Check mode on a host without nginx."""
+    module.warn("nginx is not installed yet, so it could not test the candidate")
+    own = own_files(module)
+    secrets = secret_files(module, own)
+    pending = atomic_files.pending({**own, **secrets})
+    diff = [shown(change, hidden=change.path in secrets) for change in pending]
+    actions = [f"would write {change.path}" for change in pending]
+    module.exit_json(changed=True, rolled_back=False, actions=actions, diff=diff)
+
+
 def run(module: AnsibleModule, scratch: Path) -> None:
     kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
-        module.warn("nginx is not installed yet, so it could not test the candidate")
-        own = own_files(module)
-        secrets = secret_files(module, own)
-        diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
-        module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+        show_only(module)
     build = binary.installed()
     if not previous:
-        kept.take_over(own_files(module))
+        kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
     hide_headers(module, kept.deployed().probes)
     entry = last_deploy(kept) if previous else None
@@ -620,20 +734,23 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         live_address = entry.live_address or live_address
         hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
+        beside = for_others_too(module, build, kept, entry.wants, beside)
         hide_contents(module, secrets.values())
         # A rollback of this would bring back what the operator wants to leave.
         wanted_probes, policy = entry.probes, "fail" if policy == "rollback" else policy
     else:
-        own, beside = own_files(module), files_beside(module, build, kept)
+        own, beside = own_files(module), files_beside(module, build, kept, wants(module))
         secrets = secret_files(module, own)
-    wanted = goal.Goal(own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, entry))
+    wanted = goal.Goal(
+        own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, kept, entry)
+    )
     deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deployment.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
-    result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff}
+    result = {"changed": deployment.plan.is_needed, "rolled_back": False, "diff": diff, "others": other_files(kept)}
     test(module, deployment)
     if module.check_mode:
-        module.exit_json(actions=deployment.plan.actions, **result)
+        module.exit_json(actions=deployment.plan.actions(check_mode=True), **result)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(out_of_rotation(module, deployment))
@@ -654,7 +771,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _notices.Module(
         argument_spec={
             "state": {"type": "str", "choices": ["present", "previous"], "default": "present"},
             "files": {
@@ -701,6 +818,8 @@ def main() -> None:
                     "at": {"type": "str", "default": ""},
                 },
             },
+            "serves": {"type": "list", "elements": "str", "default": []},
+            "loads": {"type": "list", "elements": "path", "default": []},
             "nginx_conf": {
                 "type": "dict",
                 "options": {
@@ -713,11 +832,12 @@ def main() -> None:
             "drop_in": {
                 "type": "dict",
                 "options": {
-                    "content": {"type": "str"},
+                    "sockets": {"type": "int"},
+                    "shutdown_timeout": {"type": "str"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
                 },
-                "required_if": [("state", "present", ("content",))],
+                "required_if": [("state", "present", ("sockets", "shutdown_timeout"))],
             },
             "log": {"type": "path"},
             "health": {

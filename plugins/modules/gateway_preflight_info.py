@@ -41,6 +41,14 @@ options:
         what was deployed. Needed with O(config_path).
     type: str
     version_added: 0.7.0
+  serves:
+    description:
+      - The sites of the configuration, as in O(wsfleet.nginx.config_transaction#module:serves), to find
+        what the host keeps if both O(live_address) and O(config_path) have changed.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.8.0
   names:
     description: The host names that nginx resolves when it loads its configuration.
     type: list
@@ -56,6 +64,7 @@ options:
         type: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
 seealso:
@@ -96,16 +105,55 @@ drained:
   returned: always
   sample: [server02]
   version_added: 0.5.0
+notices:
+  description: The warnings of this host, as M(wsfleet.nginx.config_transaction) returns them.
+  type: list
+  elements: str
+  returned: always
+  version_added: 0.8.0
+neighbours:
+  description: What the configuration has to do differently for the other sites of the host; empty without any.
+  type: dict
+  returned: always
+  version_added: 0.8.0
+  contains:
+    defaults:
+      description: The addresses of O(compared.servers) whose default server is another site's.
+      type: list
+      elements: str
+    hashes:
+      description: Those of O(compared.hashes) that the host has enough of.
+      type: list
+      elements: str
+    loopback:
+      description:
+        - Loopback addresses where another site responds, and not a server of O(compared.servers) that listens on all
+          addresses.
+      type: list
+      elements: str
+    options:
+      description: The addresses of O(compared.servers) whose sockets have options in another file.
+      type: list
+      elements: str
+    path:
+      description:
+        - The file to write in place of O(config_path), which nginx would read before a server that is the default one
+          of its address only because it comes first. V(null) if O(config_path) suits.
+      type: str
+      sample: /etc/nginx/sites-enabled/zz-websockets.conf
+    warnings:
+      description: What is allowed but usually a mistake.
+      type: list
+      elements: str
 """
 
 import os
 import typing as t
 from pathlib import Path
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, other_sites
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -124,11 +172,11 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
             yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
 
 
-def drained(live_address: str | None, config_path: str | None) -> list[str] | None:
+def drained(live_address: str | None, config_path: str | None, serves: t.Sequence[str]) -> list[str] | None:
     """The names by which servers are drained."""
     if live_address is None or config_path is None:
         return None
-    servers = _drain_record.servers(journal.Journal(live_address), Path(config_path))
+    servers = _drain_record.servers(journal.Journal(live_address), Path(config_path), serves)
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
@@ -144,8 +192,9 @@ def warn_about_port(module: AnsibleModule, live_address: str) -> None:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _notices.Module(
         argument_spec={
+            "compared": other_sites.SPEC,
             "listening": {
                 "type": "list",
                 "elements": "dict",
@@ -154,6 +203,7 @@ def main() -> None:
             },
             "config_path": {"type": "path"},
             "live_address": {"type": "str"},
+            "serves": {"type": "list", "elements": "str", "default": []},
             "names": {
                 "type": "list",
                 "elements": "dict",
@@ -162,13 +212,18 @@ def main() -> None:
             },
         },
         required_together=[("config_path", "live_address")],
+        required_by={"compared": ("config_path",)},
         supports_check_mode=True,
     )
     found = list(errors(module.params["listening"], module.params["names"]))
-    build, names = None, None
+    build, names, neighbours = None, None, {}
     try:
         build = binary.installed() if binary.find_binary() else None
-        names = None if found else drained(module.params["live_address"], module.params["config_path"])
+        if build and module.params["compared"]:
+            beside = other_sites.found(build, module.params)
+            neighbours = beside.as_dict()
+            found += beside.errors
+        names = None if found else drained(*(module.params[name] for name in ("live_address", "config_path", "serves")))
     except binary.NginxError as error:
         found.append(str(error))
     except OSError as error:
@@ -184,6 +239,7 @@ def main() -> None:
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
         drained=names,
+        neighbours=neighbours,
     )
 
 

@@ -199,7 +199,7 @@ connections:
   returned: with O(live_address)
 file:
   description:
-    - The state of the file at O(config_path).
+    - The state of the file that was deployed, at O(config_path) or where other sites of the host require it.
     - V(live) if nginx serves it, and it is as the last deploy left it. V(not_loaded) if nginx serves another
       configuration, as after a reload that failed, or an edit without a reload. V(edited) if nginx serves it, and it is
       not as the last deploy left it. V(missing) if it does not exist.
@@ -316,6 +316,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
     journal,
     live_config,
     lock,
+    other_sites,
 )
 
 
@@ -490,7 +491,8 @@ def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dic
     found.update(deploy_facts(kept, flag), certificates=certificate_facts(module.params["certificates"], results))
     if path:
         loaded_at = processes.loaded_at(build) if build else None
-        found.update(file_facts(path, kept, found["fingerprint"], loaded_at), **drain_facts(build, kept, path))
+        file = other_sites.deployed_file(kept, path)
+        found.update(file_facts(file, kept, found["fingerprint"], loaded_at), **drain_facts(build, kept, file))
     return found
 
 

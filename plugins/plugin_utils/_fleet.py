@@ -9,20 +9,23 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import abbreviated
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import probe_table
 
 # In the order they are printed: what needs attention comes last, at the end of the terminal's output.
-_STATES = ("changed", "verified", "unchanged", "not started", "unreachable", "rolled back", "failed")
-_IN_CHECK_MODE = {"changed": "would change"}
+_STATES = ("changed", "verified", "unchanged", "removed", "not started", "unreachable", "rolled back", "failed")
+_IN_CHECK_MODE = {"changed": "would change", "removed": "would remove"}
 
 Facts = t.Mapping[str, t.Any]
 
 
 class Outcome(t.NamedTuple):
-    """The state of a gateway after the run, with what was done or why it failed."""
+    """The state of a gateway after the run, with what was done or why it failed, in one line."""
 
     state: str
     words: str
+    # The whole message of a failure, if the line is not all of it and no task has shown it.
+    message: str = ""
 
 
 class Summary(t.TypedDict):
@@ -32,6 +35,8 @@ class Summary(t.TypedDict):
     stops: bool
     # The gateways of the batch that became unreachable.
     unreachable: list[str]
+    # The warnings of the hosts of the batch.
+    warnings: list[str]
     # Empty if another batch follows.
     text: str
 
@@ -47,39 +52,78 @@ def summary(
     """Sum up a batch and, after the last batch, all gateways with these names; last is the last gateway of that. A
     gateway that the run leaves out has no facts.
     """
-    states = {name: outcome(facts).state for name in batch if (facts := facts_of(name)) is not None}
+    gateways = {name: facts for name in batch if (facts := facts_of(name)) is not None}
+    states = {name: outcome(facts).state for name, facts in gateways.items()}
     # If all gateways of a batch became unreachable, nothing in it was verified.
     stops = bool({"failed", "rolled back"} & set(states.values())) or set(states.values()) == {"unreachable"}
     return Summary(
         stops=stops,
         unreachable=[name for name, state in states.items() if state == "unreachable"],
+        warnings=_warnings(gateways),
         text=_text(facts_of, names, check_mode) if stops or last in batch else "",
     )
 
 
 def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], check_mode: bool) -> str:
     gateways = {name: facts for name in names if (facts := facts_of(name)) is not None}
-    outcomes = {name: outcome(facts) for name, facts in gateways.items()}
+    outcomes = {name: outcome(facts, check_mode=check_mode) for name, facts in gateways.items()}
     probes = {name: _result(facts).get("probes") or () for name, facts in gateways.items()}
     table = probe_table({name: results for name, results in probes.items() if results})
-    parts = [_counted(outcomes, check_mode), "\n".join(_lines(outcomes, check_mode)), table]
+    warnings = _warnings(gateways)
+    parts = [
+        _counted(outcomes, check_mode),
+        "\n".join(_lines(outcomes, check_mode)),
+        table,
+        "\n- ".join(["Warnings:", *map(_indented, warnings)]) if warnings else "",
+        *_messages(outcomes),
+    ]
     return "\n\n".join(part for part in parts if part)
 
 
-def outcome(facts: Facts) -> Outcome:
+def outcome(facts: Facts, *, check_mode: bool = False) -> Outcome:
     """The state of one gateway after the run."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
-        return Outcome("rolled back" if failure.get("rolled_back") else "failed", _reason(failure))
+        # The task that failed has shown its message.
+        return Outcome(_failed(failure), _reason(failure))
     for found in (result, facts.get("__websockets_preflight", {})):
         if found.get("unreachable"):
             return Outcome("unreachable", _reason(found))
     if "__websockets_result" not in facts:
         return Outcome("not started", "")
+    if "msg" in result:
+        reason, message = _reason(result), _said(result)
+        return Outcome(_failed(result), reason, message if "\n" in message else "")
+    return _done(facts, check_mode)
+
+
+def _done(facts: Facts, check_mode: bool) -> Outcome:
+    result, removed = _result(facts), facts.get("__websockets_removed")
+    if removed is not None:
+        words = _removed(removed, result.get("actions", ()), check_mode)
+        return Outcome("removed" if words else "unchanged", words)
     unverified = _unverified(result)
     if result.get("changed"):
-        return Outcome("changed", ", ".join([*result.get("actions", ()), *unverified]))
+        # Only in check mode is nginx still not installed.
+        first = ["would install nginx"] if facts["__websockets_preflight"].get("nginx_version", "") is None else []
+        return Outcome("changed", ", ".join([*first, *result.get("actions", ()), *unverified]))
     return Outcome("verified" if result.get("probes") else "unchanged", ", ".join(unverified))
+
+
+def _removed(removed: Facts, actions: t.Sequence[str], check_mode: bool) -> str:
+    done = ("would remove", "would stop", "would purge") if check_mode else ("removed", "stopped", "purged")
+    remove, stop, purge = done
+    words = [*actions, *(f"{remove} {path}" for path in removed["files"])]
+    if removed["packages"]:
+        packages = ", ".join(removed["packages"])
+        words += [f"{stop} nginx", f"{purge} {packages} with /etc/nginx and /var/log/nginx"]
+    elif words and removed["kept_for"]:
+        words.append(f"nginx is kept for {abbreviated(removed['kept_for'])}")
+    return ", ".join(words)
+
+
+def _failed(result: Facts) -> str:
+    return "rolled back" if result.get("rolled_back") else "failed"
 
 
 def _unverified(result: Facts) -> list[str]:
@@ -108,8 +152,6 @@ _REMEDIES = (
 
 def _reason(result: Facts) -> str:
     """Why a task failed, in one line."""
-    # Without Ansible's own prefix.
-    said = str(result.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
     # Set if a module printed no result. Ansible's own message then is "Module result deserialization failed".
     printed = "\n".join(str(result.get(stream) or "") for stream in ("module_stderr", "module_stdout"))
     # "Shared connection" is from ssh, at the end.
@@ -118,7 +160,26 @@ def _reason(result: Facts) -> str:
         for line in lines:
             if known.search(line):
                 return f"{line}; {remedy}"
-    return lines[-1] if lines else said
+    return lines[-1] if lines else _first_cause(_said(result).split("\n"))
+
+
+def _said(result: Facts) -> str:
+    """The message of a result, without Ansible's own prefix."""
+    return str(result.get("msg", "")).strip().removeprefix("Task failed: ")
+
+
+_REST = re.compile(r"and (\d+) more: ")
+
+
+def _first_cause(lines: t.Sequence[str]) -> str:
+    """What a message says that a line above it only introduces."""
+    causes = [line[2:] for line in lines if line.startswith("- ")]
+    if causes:
+        # The last one of many only counts the rest.
+        left = _REST.match(causes[-1])
+        more = len(causes) - 1 + (int(left.group(1)) - 1 if left else 0)
+        return f"{causes[0]}, and {more:,} more" if more else causes[0]
+    return lines[1].strip() if lines[0].endswith(":") and lines[1:] else lines[0]
 
 
 def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:
@@ -134,6 +195,29 @@ def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[st
     for found in sorted(groups, key=lambda found: _STATES.index(found.state)):
         words = f": {found.words}" if found.words else ""
         yield f"{_shown(found.state, check_mode).ljust(width)}  {', '.join(groups[found])}{words}"
+
+
+def _warnings(gateways: t.Mapping[str, Facts]) -> list[str]:
+    """What modules noticed on the hosts."""
+    found = (
+        (str(notice), name)
+        for name, facts in gateways.items()
+        for result in (facts.get("__websockets_preflight", {}), facts.get("__websockets_failure") or _result(facts))
+        for notice in result.get("notices", ())
+    )
+    return [f"{', '.join(names)}: {warning}" for names, warning in _grouped(dict.fromkeys(found))]
+
+
+def _messages(outcomes: t.Mapping[str, Outcome]) -> t.Iterator[str]:
+    """The whole message of each failure, once for all gateways that have it."""
+    for message, names in _by_value((found.message, name) for name, found in outcomes.items()).items():
+        if message:
+            yield _indented(f"{', '.join(names)}:\n{message}")
+
+
+def _indented(text: str) -> str:
+    """All lines but the first one are indented."""
+    return text.replace("\n", "\n  ")
 
 
 def _shown(state: str, check_mode: bool) -> str:
@@ -154,14 +238,25 @@ def check(models: t.Mapping[str, Facts]) -> Check:
         "\n- ".join([f"Invalid variables for {', '.join(names)}:", *found])
         for found, names in _by_value((found, name) for name, found in errors.items() if found).items()
     ]
+    found = [(warning, name) for name, model in models.items() for warning in model.get("warnings", ())]
     # A warning that applies to all gateways does not name them.
     warnings = [
-        warning if len(names) == len(models) else f"{', '.join(names)}: {warning}"
-        for warning, names in _by_value(
-            (warning, name) for name, model in models.items() for warning in model.get("warnings", ())
-        ).items()
+        warning if len(names) == len(models) else f"{', '.join(names)}: {warning}" for names, warning in _grouped(found)
     ]
     return Check(errors="\n".join([*paragraphs, *_serial_differs(models)]), warnings=warnings)
+
+
+def _grouped(warnings: t.Iterable[tuple[str, str]]) -> t.Iterator[tuple[t.Sequence[str], str]]:
+    """Pairs of a warning and the name of a gateway: each warning with the names of all its gateways. Those that say the
+    same of several subjects, such as "websockets_sites[0]: ...", are one.
+    """
+    groups: dict[tuple[tuple[str, ...], str], list[str]] = {}
+    for warning, names in _by_value(warnings).items():
+        subject, colon, text = warning.partition(": ")
+        # Without a subject, the warning is a group of its own.
+        groups.setdefault((tuple(names), text if colon else warning), []).append(subject if colon else "")
+    for (of, text), subjects in groups.items():
+        yield of, f"{abbreviated(subjects)}: {text}" if subjects[0] else text
 
 
 def _serial_differs(models: t.Mapping[str, Facts]) -> t.Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import typing as t
+from types import MappingProxyType
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
@@ -139,7 +140,11 @@ def _location(section: list[str]) -> LocationBlock:
 
 
 def check(
-    upstreams: t.Any, sites: t.Any, status: t.Any = STATUS["address"], **others: t.Any
+    upstreams: t.Any,
+    sites: t.Any,
+    status: t.Any = STATUS["address"],
+    neighbours: t.Mapping[str, t.Any] = MappingProxyType({}),
+    **others: t.Any,
 ) -> tuple[Model | None, list[str]]:
     errors = Errors()
     variables = {
@@ -148,7 +153,7 @@ def check(
         "websockets_status_listen": status,
         **others,
     }
-    model = gateway.gateway_model(variables, INVENTORY, errors)
+    model = gateway.gateway_model(variables, INVENTORY, errors, (), neighbours)
     return None if model is None else read(model), errors.lines
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +26,8 @@ MOST_LINES = 10
 THEIRS = "/etc/nginx/conf.d/zz-theirs.conf"
 
 
-def deploy(bookworm: Gateway, variables: dict[str, Any], **options: Any) -> Run:
-    return site(variables, arguments=["--limit", bookworm.name], **options)
+def deploy(bookworm: Gateway, variables: dict[str, Any], *, check: bool = False, **options: Any) -> Run:
+    return site(variables, arguments=["--limit", bookworm.name, *(["--check"] if check else [])], **options)
 
 
 def with_new(*locations: dict[str, Any]) -> dict[str, Any]:
@@ -114,14 +114,20 @@ def test_a_stop_gives_open_sockets_half_a_minute(bookworm: Gateway) -> None:
 
 
 def test_a_master_that_was_killed_is_replaced_and_sockets_stay_where_workers_do(gateway: Gateway) -> None:
-    """systemd ends the workers of a dead master; without it they go on, hold the ports, and nobody reloads them."""
+    """systemd ends the workers of a dead master and starts nginx again; without it they go on, hold the ports, and
+    nobody reloads them.
+    """
     with gateway.websocket("/a/") as connection:
         assert echoes(connection)
         gateway.run("kill -KILL $(cat /run/nginx.pid)")
-        again = deploy(gateway, {})
-        assert not again.failed, again.output
-        assert "started nginx" in again.output
-        if not gateway.has_systemd:
+        if gateway.has_systemd:
+            # In cgroups of version 1 systemd does not see by itself that the last process has ended.
+            gateway.run("systemctl daemon-reload")
+            wait_until(lambda: gateway.listens(gateway.port), "systemd has started nginx again")
+        else:
+            again = deploy(gateway, {})
+            assert not again.failed, again.output
+            assert "started nginx" in again.output
             assert echoes(connection)
     assert gateway.echoes()
     assert deploy(gateway, {}).changed(gateway.name) == 0
@@ -140,8 +146,15 @@ def theirs(bookworm: Gateway) -> Iterator[Gateway]:
 def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_one(
     bookworm: Gateway, theirs: Gateway
 ) -> None:
+    would = deploy(bookworm, {"websockets_state": "absent"}, check=True)
+    assert f"would remove  {bookworm.name}: would write {NGINX_CONF}, " in would.output
+    assert (
+        f"would reload nginx, would remove /var/log/nginx/websockets.log, nginx is kept for {THEIRS}\n" in would.output
+    )
     run = deploy(bookworm, {"websockets_state": "absent"})
     assert not run.failed, run.output
+    assert run.states == {bookworm.name: "removed"}
+    assert f"nginx is kept for {THEIRS}. WebSockets that are open end by themselves" in " ".join(run.output.split())
     # As the package brought it.
     recorded = bookworm.run(f"dpkg-query --show --showformat='${{Conffiles}}\\n' nginx-common | grep ' {NGINX_CONF} '")
     assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
@@ -166,6 +179,25 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
     assert bookworm.echoes()
 
 
+def test_the_last_site_goes_with_nginx_and_open_sockets_may_end_first(bookworm: Gateway) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        with bookworm.websocket("/a/") as connection:
+            removal = pool.submit(deploy, bookworm, {"websockets_state": "absent"})
+            # Debian's own site, which is there until nginx is told to quit.
+            wait_until(lambda: not bookworm.listens(80), "nginx lets nobody in")
+            assert echoes(connection)
+        run = removal.result()
+    assert not run.failed, run.output
+    assert run.states == {bookworm.name: "removed"}
+    assert "stopped nginx, purged nginx" in run.output
+    assert not bookworm.path("/etc/nginx").exists()
+    would = deploy(bookworm, {}, check=True)
+    assert f"would change  {bookworm.name}: would install nginx, would write {bookworm.configuration}" in would.output
+    again = deploy(bookworm, {})
+    assert not again.failed, again.output
+    assert bookworm.echoes()
+
+
 def test_a_stop_waits_for_open_sockets_no_longer_than_it_has_to(bookworm: Gateway) -> None:
     shorter = deploy(bookworm, {"websockets_worker_shutdown_timeout": "3s"})
     assert not shorter.failed, shorter.output
@@ -175,6 +207,59 @@ def test_a_stop_waits_for_open_sockets_no_longer_than_it_has_to(bookworm: Gatewa
         stop.result()
         assert not patience_ran_out(bookworm)
         assert bookworm.run("systemctl show nginx --property Result").strip() == "Result=success"
+
+
+@pytest.fixture
+def server01(bookworm: Gateway) -> Iterator[Callable[[bool], None]]:
+    """Has the name of a backend resolve on the gateway, or not."""
+    path = bookworm.path("/etc/hosts")
+    hosts = path.read_text()
+    without = "".join(line for line in hosts.splitlines(keepends=True) if "server01" not in line)
+    # Without the network's name server, too.
+    resolver = bookworm.path("/etc/resolv.conf").read_text()
+    bookworm.path("/etc/resolv.conf").write_text("nameserver 127.0.0.77\n")
+
+    def resolve(is_known: bool) -> None:
+        path.write_text(hosts if is_known else without)
+
+    yield resolve
+    resolve(True)
+    bookworm.path("/etc/resolv.conf").write_text(resolver)
+    bookworm.run("systemctl restart nginx")
+
+
+def test_nginx_starts_by_itself_as_soon_as_the_name_of_a_backend_resolves(
+    bookworm: Gateway, server01: Callable[[bool], None]
+) -> None:
+    """As at boot, where the name server may respond later. systemd's own limit is five starts in ten seconds."""
+    server01(False)
+    assert bookworm.console.run("systemctl restart nginx").rc != 0
+    restarts = "systemctl show nginx --property NRestarts --value"
+    wait_until(lambda: int(bookworm.run(restarts)) >= 2, "systemd tries again")
+    assert bookworm.run("systemctl show nginx --property ActiveState").strip() == "ActiveState=activating"
+    server01(True)
+    wait_until(lambda: bookworm.listens(bookworm.port), "nginx has started")
+    assert bookworm.echoes()
+
+
+def test_a_deploy_that_cannot_start_nginx_leaves_it_stopped(bookworm: Gateway) -> None:
+    """Not to systemd, which would start it later with other files."""
+    bookworm.run("systemctl stop nginx")
+    bookworm.path(THEIRS).write_text("server { listen 8088; }")
+    # Its port is taken, which `nginx -t` does not notice.
+    bookworm.run("systemd-run --unit taken python3 -m http.server 8088")
+    wait_until(lambda: bookworm.listens(8088), "the port is taken")
+    try:
+        failed = deploy(bookworm, {"websockets_capacity": 5000})
+        assert failed.failed, failed.output
+        assert "8088 failed (98: Address already in use)" in failed.message(bookworm.name)
+        live = "Live now: the earlier files are back; nginx does not run, as before."
+        assert failed.message(bookworm.name).endswith(live)
+        assert bookworm.run("systemctl show nginx --property ActiveState").strip() == "ActiveState=inactive"
+    finally:
+        bookworm.run("systemctl stop taken")
+        bookworm.path(THEIRS).unlink()
+        bookworm.run("systemctl start nginx")
 
 
 def test_nginx_that_was_stopped_by_hand_is_started(bookworm: Gateway) -> None:

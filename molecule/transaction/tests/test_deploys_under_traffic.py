@@ -184,7 +184,9 @@ def test_a_limit_that_is_too_low_is_warned_of_where_nginx_conf_is_not_ours(deplo
     )
     assert [gateway.path(NGINX_CONF).read_bytes() for gateway in GATEWAYS] == before
     now, needed = connections(GATEWAYS[0], 4096), connections(GATEWAYS[0], 8000)
-    assert f"[WARNING]: websockets_capacity: worker_connections is {now}, but {needed} are needed" in run.output
+    assert (
+        f"{GATEWAYS[-1].name}: websockets_capacity: worker_connections is {now}, but {needed} are needed" in run.output
+    )
     assert f"a worker of the running nginx may open {now + 512} files, but {needed + 512} are needed" in run.output
 
 
@@ -218,7 +220,7 @@ def test_the_policy_says_what_follows_where_a_route_is_not_verified(deploys: Dep
         return {"websockets_sites": [{**SITE, "locations": locations}], "websockets_probe_policy": policy}
 
     warned = deploys.change(leading_nowhere(2, "warn"))
-    assert "[WARNING]: 1 of 4 routes failed its probe." in warned.output
+    assert f"{GATEWAYS[-1].name}: 1 of 4 routes failed its probe." in warned.output
     assert "- websockets_sites[0].locations[2] (ws.example /b/): returned 502 Bad Gateway" in warned.output
     failed = deploys.change(leading_nowhere(3, "fail"), fails=True)
     for gateway in GATEWAYS:

@@ -11,6 +11,8 @@ import os
 import typing as t
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import times
+
 _LIMITS = ("worker_connections", "worker_rlimit_nofile")
 # https://nginx.org/en/docs/ngx_core_module.html#worker_connections
 _DEFAULT_CONNECTIONS = 512
@@ -40,6 +42,23 @@ def workers(worker_processes: str | None) -> int:
     if worker_processes is None:
         return 1
     return max(_number(worker_processes) or (os.cpu_count() or 1), 1)
+
+
+def patience(shutdown_timeout: str) -> float:
+    """How long a worker_shutdown_timeout lasts: 0 is for ever."""
+    return times.seconds_of(shutdown_timeout) or math.inf
+
+
+def largest(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, str]:
+    """The directives that are enough for each of these: directives of nginx.conf, and a number of sockets or None."""
+    processes = [item["directives"].get("worker_processes") for item in wanted]
+    most = max(processes, key=workers, default=None)
+    found: dict[str, str] = {}
+    for item in wanted:
+        own = limits(item["sockets"], workers(most)) if item["sockets"] else {}
+        for name, value in {**item["directives"], **own}.items():
+            found[name] = max(found.get(name, value), value, key=_SIZES.get(name, _number))
+    return found
 
 
 def raised(wanted: Directives, original: t.Mapping[str, str]) -> dict[str, str | None]:
@@ -83,3 +102,10 @@ def open_files(pid: int) -> int | None:
 
 def _number(value: str | None) -> int:
     return int(value) if value and value.isdigit() else 0
+
+
+# What makes the value of a directive the larger one; by default, its number.
+_SIZES: t.Mapping[str, t.Callable[[str], float]] = {
+    "worker_processes": workers,
+    "worker_shutdown_timeout": patience,
+}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sets a few directives of the main and events contexts in nginx.conf; every other byte stays as it is."""
+"""Reads nginx's configuration, and sets a few directives of its main and events contexts; other bytes stay."""
 
 from __future__ import annotations
 
@@ -26,6 +26,9 @@ _TOKEN = re.compile(
     """,
     re.DOTALL | re.VERBOSE,
 )
+# What nginx drops the backslash of.
+_ESCAPED = re.compile(r"""\\(["'\\trn])""")
+_MEANING = {"t": "\t", "r": "\r", "n": "\n"}
 _REST_OF_LINE = re.compile(r"[ \t\r]*(?:#[^\n]*)?\n")
 _BLANK_REST_OF_LINE = re.compile(r"[ \t\r]*(?:\n|\Z)")
 _END_OF_BLOCK = re.compile(r"[ \t]*\}")
@@ -35,7 +38,7 @@ class MainContextError(Exception):
     """nginx.conf could not be parsed."""
 
 
-class _Directive(t.NamedTuple):
+class Directive(t.NamedTuple):
     """A directive: its name after those of the blocks around it, and its position in the text."""
 
     path: tuple[str, ...]
@@ -87,7 +90,7 @@ def _inserted(text: str, name: str, statement: str) -> str:
     return text[:at] + _indentation(text, directives[0]) + statement + _newline(text) + text[at:]
 
 
-def _inserted_after(text: str, directive: _Directive, indentation: str, statement: str) -> str:
+def _inserted_after(text: str, directive: Directive, indentation: str, statement: str) -> str:
     rest = _REST_OF_LINE.match(text, directive.end)
     if rest:
         return text[: rest.end()] + indentation + statement + _newline(text) + text[rest.end() :]
@@ -96,7 +99,7 @@ def _inserted_after(text: str, directive: _Directive, indentation: str, statemen
     return f"{text[: directive.end]} {statement}{space}{text[directive.end :]}"
 
 
-def _without(text: str, directive: _Directive) -> str:
+def _without(text: str, directive: Directive) -> str:
     start_of_line = _start_of_line(text, directive)
     blank = _BLANK_REST_OF_LINE.match(text, directive.end)
     if blank and not text[start_of_line : directive.start].strip(" \t"):
@@ -110,11 +113,11 @@ def _without(text: str, directive: _Directive) -> str:
     return before + (after[1:] if after.startswith(" ") else after)
 
 
-def _start_of_line(text: str, directive: _Directive) -> int:
+def _start_of_line(text: str, directive: Directive) -> int:
     return text.rfind("\n", 0, directive.start) + 1
 
 
-def _indentation(text: str, directive: _Directive) -> str:
+def _indentation(text: str, directive: Directive) -> str:
     line = text[_start_of_line(text, directive) : directive.start]
     return line[: len(line) - len(line.lstrip(" \t"))]
 
@@ -127,7 +130,7 @@ def _path(name: str) -> tuple[str, ...]:
     return (*_EVENTS, name) if name == "worker_connections" else (name,)
 
 
-def _settings(text: str) -> dict[str, _Directive]:
+def _settings(text: str) -> dict[str, Directive]:
     directives = _directives(text)
     settings = {name: _only(text, directives, _path(name)) for name in DIRECTIVES}
     for name, found in settings.items():
@@ -136,7 +139,7 @@ def _settings(text: str) -> dict[str, _Directive]:
     return {name: found for name, found in settings.items() if found}
 
 
-def _events(text: str) -> _Directive:
+def _events(text: str) -> Directive:
     events = _only(text, _directives(text), _EVENTS)
     if not events or events.mark != "{":
         raise MainContextError(
@@ -146,7 +149,7 @@ def _events(text: str) -> _Directive:
     return events
 
 
-def _only(text: str, directives: list[_Directive], path: tuple[str, ...]) -> _Directive | None:
+def _only(text: str, directives: list[Directive], path: tuple[str, ...]) -> Directive | None:
     found = [directive for directive in directives if directive.path == path]
     if len(found) > 1:
         lines = f"lines {_line(text, found[0].start)} and {_line(text, found[1].start)}"
@@ -154,10 +157,13 @@ def _only(text: str, directives: list[_Directive], path: tuple[str, ...]) -> _Di
     return found[0] if found else None
 
 
-def _directives(text: str) -> list[_Directive]:
+def _directives(text: str) -> list[Directive]:
+    return list(parsed(text))
+
+
+def parsed(text: str) -> t.Iterator[Directive]:
     """All directives on all levels, in the order of the text."""
-    directives: list[_Directive] = []
-    blocks: list[_Directive] = []
+    blocks: list[Directive] = []
     words: list[re.Match[str]] = []
     for token in _TOKEN.finditer(text):
         mark = token["mark"]
@@ -168,22 +174,32 @@ def _directives(text: str) -> list[_Directive]:
         elif mark == "}":
             blocks.pop()
         elif mark:
-            directives.append(_directive(words, token, blocks[-1].path if blocks else ()))
-            blocks += directives[-1:] if mark == "{" else []
+            directive = _directive(words, token, blocks[-1].path if blocks else ())
+            blocks += [directive] if mark == "{" else []
             words = []
+            yield directive
     if words:
         raise MainContextError(f"line {_line(text, words[0].start())}: {words[0][0]} has no ';' at its end")
     if blocks:
         raise MainContextError(f"line {_line(text, blocks[-1].start)}: the block {blocks[-1].path[-1]} is not closed")
-    return directives
 
 
-def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str, ...]) -> _Directive:
+def arguments(text: str, directive: Directive) -> list[str]:
+    """What follows the name of a directive, as nginx takes it."""
+    words = (token["word"] for token in _TOKEN.finditer(text, directive.value.start, directive.end))
+    return [_ESCAPED.sub(_meant, word[1:-1] if word[0] in "\"'" else word) for word in words if word]
+
+
+def _meant(escaped: re.Match[str]) -> str:
+    return _MEANING.get(escaped[1], escaped[1])
+
+
+def _directive(words: list[re.Match[str]], mark: re.Match[str], block: tuple[str, ...]) -> Directive:
     name, *arguments = words
     # nginx accepts a quoted name, too.
     path = (*block, name[0].strip("\"'"))
     value = slice(arguments[0].start() if arguments else name.end(), words[-1].end())
-    return _Directive(path, name.start(), value, mark.end(), mark[0])
+    return Directive(path, name.start(), value, mark.end(), mark[0])
 
 
 def _error(found: str) -> str:

@@ -44,12 +44,25 @@ def is_enabled() -> bool | None:
 def start(build: binary.Build) -> None:
     if has_systemd():
         # With cgroups v1, systemd may have missed the end of a killed nginx and wait for it. This makes it look again.
+        was_retrying = is_retrying()
         reload_units()
-        _run(["systemctl", "start", "nginx.service"])
+        try:
+            _run(["systemctl", "start", "nginx.service"])
+        except (ServiceError, binary.NginxError):
+            # By the drop-in, systemd would go on trying, with whatever files are there by then.
+            if not was_retrying:
+                binary.run(["systemctl", "stop", "nginx.service"])
+            raise
     elif _INIT_SCRIPT.is_file():
         _run([str(_INIT_SCRIPT), "start"])
     else:
         _run([build.binary])
+
+
+def is_retrying() -> bool:
+    """Whether systemd starts nginx again and again until it succeeds."""
+    state = ["systemctl", "show", "--property=ActiveState", "nginx.service"]
+    return has_systemd() and binary.run(state).stdout.strip() == "ActiveState=activating"
 
 
 def reload(master: int) -> None:

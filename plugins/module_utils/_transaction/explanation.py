@@ -22,6 +22,7 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
     for path, content in goal.own.items():
         text = content.data.decode("utf-8", "replace") if content else ""
         found = source_map.explained(found, path, text, goal.source(path))
+        found = source_map.repeated(found, path, text, goal.source(path))
     found = source_map.bound(found, goal.listening)
     for path in goal.secrets:
         found = source_map.named(found, path, goal.source(path))

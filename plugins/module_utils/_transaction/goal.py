@@ -36,6 +36,10 @@ class Goal:
     # See journal.Deployed.
     sockets: t.Sequence[str] = ()
     drained: journal.Drained | None = None
+    # Files of others that nginx reads when it loads the configuration.
+    loads: t.Sequence[str] = ()
+    wants: journal.Wants | None = None
+    serves: t.Sequence[str] = ()
 
     @cached_property
     def files(self) -> Files:

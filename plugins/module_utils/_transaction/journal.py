@@ -29,6 +29,8 @@ _PROBES = "proofs"
 Probes = t.List[t.Dict[str, t.Any]]
 # The drained servers, each with its name and address.
 Drained = t.List[t.Dict[str, str]]
+# By the names of the options nginx_conf and drop_in; None for what is not managed.
+Wants = t.Mapping[str, t.Any]
 
 
 class Deployed(t.NamedTuple):
@@ -46,11 +48,27 @@ class Deployed(t.NamedTuple):
     drained: Drained | None = None
     # The Unix sockets that it listens on.
     sockets: t.Sequence[str] = ()
+    # The files of others that nginx has loaded, such as certificates named by path, each with its digest.
+    loaded: t.Mapping[str, str] = MappingProxyType({})
+    # What it needs of the files that belong to all configurations of the host: see wanted_by_others().
+    wants: Wants | None = None
+    # Each of its sites, as an address with a name: nginx serves it for one configuration of the host alone.
+    serves: t.Sequence[str] = ()
+    # Its files as the deploy left them, but for secrets.
+    left: t.Mapping[str, Content | None] = MappingProxyType({})
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
         still = set(listed)
         return [path for path in map(Path, (*self.files, *self.secrets)) if path not in still]
+
+
+class Shared(t.NamedTuple):
+    """What a deploy left in the files that belong to all configurations of a host."""
+
+    # The values of nginx.conf that deploys set, by their directives.
+    nginx_conf: t.Mapping[str, str] = MappingProxyType({})
+    drop_in: Content | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,7 @@ class Entry:
     live_address: str = ""
     drained: Drained | None = None
     sockets: t.Sequence[str] = ()
+    wants: Wants | None = None
 
     def file(self, path: Path) -> FileEntry | None:
         return next((file for file in self.files if file.path == path), None)
@@ -125,22 +144,26 @@ class Journal:
         return self._own / "deployed"
 
     @property
+    def _shared(self) -> Path:
+        return self.directory / "shared"
+
+    @property
     def live_address(self) -> str:
         """Where the configuration that was deployed last returns its fingerprint."""
         return self.deployed().live_address or self._own.name
 
-    def take_over(self, listed: t.Collection[Path]) -> None:
-        """If there is no state for this live address, use that of the configuration with one of these files: its
-        address has changed.
+    def take_over(self, listed: t.Collection[Path], serves: t.Collection[str] = ()) -> None:
+        """If there is no state for this live address, use that of the configuration with one of these files, as its
+        address has changed; or else of the one that serves one of these sites, as its file has changed too.
         """
-        if self._own.is_dir() or not self.directory.is_dir():
+        if not self.directory.is_dir() or (self._own.is_dir() and any(self._own.iterdir())):
             return
-        paths = set(listed)
-        for found in sorted(path for path in self.directory.iterdir() if path.is_dir()):
-            others = Journal(found.name, self.directory).deployed().files
-            if any(Path(path) in paths for path in others):
-                self._own = found
-                return
+        paths, names = set(map(str, listed)), sorted(path.name for path in self.directory.iterdir() if path.is_dir())
+        records = {name: Journal(name, self.directory).deployed() for name in names}
+        with_file = [name for name, record in records.items() if paths & set(record.files)]
+        with_site = [name for name, record in records.items() if set(serves) & set(record.serves)]
+        if with_file or len(with_site) == 1:
+            self._own = self.directory / (with_file or with_site)[0]
 
     def unfinished(self) -> Entry | None:
         """The deploy that was begun and not completed."""
@@ -168,7 +191,7 @@ class Journal:
         ]
         self._make()
         before = self.deployed()
-        recorded = self.live_address, before.drained, before.sockets
+        recorded = self.live_address, before.drained, before.sockets, before.wants
         _write(self._journal, _plain(Entry(files, _now(), list(probes), list(passed), *recorded)))
 
     def commit(self) -> None:
@@ -202,7 +225,16 @@ class Journal:
             # Releases before 0.4.0 recorded neither secrets nor files.
             secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
             address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
-            found = Deployed(plain[_PROBES], plain["passed"], secrets, own, address, plain.get("drained"), sockets)
+            found = Deployed(
+                plain[_PROBES],
+                plain["passed"],
+                secrets,
+                own,
+                address,
+                plain.get("drained"),
+                sockets,
+                **_recorded_since_0_8(plain),
+            )
             whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
             whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
         except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -214,7 +246,42 @@ class Journal:
             self._make()
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
-            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets)})
+            plain["left"] = {path: _plain_content(file) for path, file in deployed.left.items()}
+            _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
+
+    def shared(self) -> Shared:
+        """How the last deploy of any configuration left the files that belong to all."""
+        try:
+            plain = json.loads(self._shared.read_text(encoding="utf-8"))
+            return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]))
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return Shared()
+
+    def set_shared(self, shared: Shared) -> None:
+        if shared != self.shared():
+            plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
+            _write(self._shared, plain)
+
+    def others(self) -> list[Deployed]:
+        """The other configurations on this host, unless their files were removed by hand."""
+        if not self.directory.is_dir():
+            return []
+        names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
+        found = [Journal(name, self.directory).deployed() for name in names]
+        return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+
+    def all_unfinished(self) -> list[Entry]:
+        """The deploys of all configurations on this host that were begun and not completed."""
+        directories = [path for path in self.directory.iterdir() if path.is_dir()] if self.directory.is_dir() else []
+        found = [Journal(path.name, self.directory).unfinished() for path in directories]
+        return [entry for entry in found if entry]
+
+    def wanted_by_others(self, name: str) -> list[Wants] | None:
+        """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
+        releases before 0.8.0 did not.
+        """
+        wants = [deployed.wants for deployed in self.others()]
+        return None if None in wants else [found[name] for found in wants if found and found[name]]
 
     def original(self, path: Path) -> Content | None:
         """A file as it was before the first deploy, if it was kept."""
@@ -226,13 +293,16 @@ class Journal:
             atomic_files.write(self.directory / path.name, content)
 
     def remove(self, *, originals: bool) -> None:
-        """Remove the state of this configuration and, with originals, the rest if no other configuration needs it."""
+        """Remove the state of this configuration and, with originals, those if no other configuration needs them."""
         with suppress(FileNotFoundError):
             shutil.rmtree(self._own)
         with suppress(FileNotFoundError):
-            left = list(self.directory.iterdir())
-            if not left or (originals and not any(entry.is_dir() for entry in left)):
-                shutil.rmtree(self.directory)
+            is_alone, are_needed = not self.others(), not originals or self.wanted_by_others("nginx_conf") != []
+            for path in [path for path in self.directory.iterdir() if not path.is_dir()]:
+                if is_alone if path == self._shared else not are_needed:
+                    path.unlink()
+            if not any(self.directory.iterdir()):
+                self.directory.rmdir()
 
     def _make(self) -> None:
         # May contain secrets, so only root can read each directory from the start.
@@ -278,6 +348,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
         "live_address": entry.live_address,
         "drained": entry.drained,
         "sockets": list(entry.sockets),
+        "wants": entry.wants,
     }
 
 
@@ -303,10 +374,26 @@ def _entry(path: Path) -> Entry | None:
             live_address=str(plain.get("live_address", "")),
             drained=plain.get("drained"),
             sockets=plain.get("sockets", ()),
+            wants=_wants(plain.get("wants")),
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         # There is none, or it is not readable.
         return None
+
+
+def _recorded_since_0_8(plain: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    # Before, the sites are known from their probes.
+    of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
+    return {
+        "loaded": dict(plain.get("loaded", {})),
+        "wants": _wants(plain.get("wants")),
+        "serves": tuple(plain.get("serves", of_probes)),
+        "left": {path: _content(file) for path, file in plain.get("left", {}).items()},
+    }
+
+
+def _wants(plain: t.Any) -> Wants | None:
+    return None if plain is None else {name: plain[name] and dict(plain[name]) for name in ("nginx_conf", "drop_in")}
 
 
 def _content(plain: dict[str, t.Any] | None) -> Content | None:

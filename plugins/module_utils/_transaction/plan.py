@@ -47,11 +47,11 @@ class Plan:
 
     @cached_property
     def is_loaded(self) -> bool:
-        """Whether nginx serves the goal already. Secrets can change while the fingerprint stays the same, so theirs are
-        compared with the digests of the last deploy.
+        """Whether nginx serves the goal already. Certificates can change while the fingerprint stays the same, so they
+        are compared with the digests of the last deploy.
         """
         is_there = self.goal.live_address == self.before.live_address and self.goal.has(self.before.fingerprint)
-        return is_there and self.before.deployed.secrets == self.goal.digests
+        return is_there and self.before.deployed.secrets == self.goal.digests and not self.before.not_loaded
 
     @property
     def is_needed(self) -> bool:
@@ -67,13 +67,15 @@ class Plan:
         is_reload = is_read_by_nginx or not self.is_loaded or self.before.unfinished is not None
         return Takeover.RELOAD if is_reload else Takeover.NOTHING
 
-    @property
-    def actions(self) -> list[str]:
+    def actions(self, *, check_mode: bool = False) -> list[str]:
         """The actions of this plan, as the operator reads them."""
         if not self.is_needed:
             return []
-        done = [f"{'wrote' if change.after else 'removed'} {change.path}" for change in self.pending]
-        reached = {Takeover.NOTHING: [], Takeover.RELOAD: ["reloaded nginx"], Takeover.START: ["started nginx"]}
+        write, remove = ("would write", "would remove") if check_mode else ("wrote", "removed")
+        load, start = ("would reload", "would start") if check_mode else ("reloaded", "started")
+        done = [f"{write if change.after else remove} {change.path}" for change in self.pending]
+        why = f", as {', '.join(self.before.not_loaded)} changed" if self.before.not_loaded else ""
+        reached = {Takeover.NOTHING: [], Takeover.RELOAD: [f"{load} nginx{why}"], Takeover.START: [f"{start} nginx"]}
         return done + reached[self.takeover]
 
     @property

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import enum
+import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, live_config
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, live_config, loaded_files
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Files
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Entry, Journal
@@ -40,6 +41,9 @@ class Snapshot:
     running: Running
     master: int | None
     orphans: frozenset[int]
+    # The digests of the files of others that nginx loads, and those that it has not loaded as they are.
+    digests: t.Mapping[str, str]
+    not_loaded: t.Sequence[str]
     # A deploy that was killed before its end.
     unfinished: Entry | None
 
@@ -56,6 +60,7 @@ def take(build: binary.Build, goal: Goal, kept: Journal) -> Snapshot:
     fingerprint = live_config.fingerprint(kept.live_address)
     master = processes.master_pid(build)
     orphans = processes.orphans() if fingerprint and not master else set()
+    deployed, digests = kept.deployed(), loaded_files.digests(goal.loads)
     running = Running.NOTHING
     if master:
         running = Running.MASTER
@@ -65,11 +70,13 @@ def take(build: binary.Build, goal: Goal, kept: Journal) -> Snapshot:
         running = Running.UNKNOWN
     return Snapshot(
         files={path: atomic_files.read(path) for path in goal.files},
-        deployed=kept.deployed(),
+        deployed=deployed,
         live_address=kept.live_address,
         fingerprint=fingerprint,
         running=running,
         master=master,
         orphans=frozenset(orphans),
+        digests=digests,
+        not_loaded=loaded_files.changed(build, deployed.loaded, {path: digests.get(path) for path in goal.loads}),
         unfinished=kept.unfinished(),
     )

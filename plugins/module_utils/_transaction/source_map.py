@@ -29,6 +29,11 @@ class Source(t.NamedTuple):
 
 
 _POSITION = re.compile(r" in (/\S+):(\d+)$")
+# What another file has too: a name or a directive in quotes, or an address.
+_TWICE = re.compile(r"\bduplicate\b|\balready (?:bound|declared)\b|\bconflicts with\b")
+_SUBJECT = re.compile(
+    r'"(?P<name>[^"\s]+)"(?! name| directive is)|"(?P<directive>[^"]+)" directive is| for (?P<address>\S+) in '
+)
 _BIND = re.compile(r" bind\(\) to (?:0\.0\.0\.0:)?(\S+) failed ")
 
 
@@ -45,6 +50,35 @@ def explained(messages: t.Sequence[str], path: Path, text: str, source: Source) 
             at = source.of_line(len(lines) - number + 1)
             found.append(f"That is {lines[number - 1].strip()!r}{f', from {at}' if at else ''}.")
     return found
+
+
+def repeated(messages: t.Sequence[str], path: Path, text: str, source: Source) -> list[str]:
+    """nginx's messages; one that blames another file for what this one has too is followed by the line here."""
+    lines = text.split("\n")
+    found = []
+    for message in messages:
+        found.append(message)
+        position, subject = _POSITION.search(message), _SUBJECT.search(message)
+        if not (position and subject and _TWICE.search(message)) or position.group(1) == str(path):
+            continue
+        pattern = _line_about(subject)
+        for number, line in enumerate(lines):
+            if pattern.match(line):
+                at = source.of_line(len(lines) - number - text.endswith("\n"))
+                found.append(f"{path} has it too: {line.strip()!r}{f', from {at}' if at else ''}.")
+                break
+    return found
+
+
+def _line_about(subject: re.Match[str]) -> re.Pattern[str]:
+    """The first line that says the same, and is not a comment."""
+    if subject["directive"]:
+        return re.compile(rf"\s*{re.escape(subject['directive'])}\s")
+    if subject["address"]:
+        host, _colon, port = subject["address"].rpartition(":")
+        any_host = r"(?:(?:0\.0\.0\.0|\*):)?" if host == "0.0.0.0" else re.escape(f"{host}:")
+        return re.compile(rf"\s*listen {any_host}{re.escape(port)} \S")
+    return re.compile(rf"[^#]*[\s=:\"']{re.escape(subject['name'])}[\s;:\"']")
 
 
 def bound(messages: t.Sequence[str], listening: t.Mapping[str, str]) -> list[str]:

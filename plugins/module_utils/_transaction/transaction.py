@@ -19,13 +19,14 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
     atomic_files,
     candidate,
     live_config,
+    other_hands,
     plan,
     snapshot,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.activation import Activation, Outcome
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.explanation import explained
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Journal
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Journal, Shared
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Takeover
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.snapshot import Running
 
@@ -63,12 +64,16 @@ class Transaction:
         self.plan = self.plan.in_order(self._ordered())
         return verdict.messages
 
+    def warnings(self, *, check: bool) -> list[str]:
+        """What this deploy replaces that somebody else has changed."""
+        return other_hands.warnings(self.plan, self._journal, self._build.configuration, check=check)
+
     def apply(self, passed: t.Sequence[str]) -> list[str]:
         """Change the files and have nginx serve them; returns the actions, as the operator reads them.
 
         Passed are the routes that pass now, for the next run if this one is killed.
         """
-        actions = self.plan.actions
+        actions = self.plan.actions()
         # This changes no live file. A kill leaves staged files, which the next run uses or removes.
         self._make_ready(passed)
         try:
@@ -83,6 +88,8 @@ class Transaction:
     def settle(self, passed: Deployed) -> None:
         """Keep what is live. docs/architecture.md explains the order: each step needs what the later ones remove."""
         try:
+            if self._goal.is_present or self._journal.others():
+                self._record_shared()
             if self._goal.is_present:
                 self._settle_present(passed)
             else:
@@ -207,11 +214,13 @@ class Transaction:
             service.reload_units()
 
     def _activate(self) -> None:
-        activation = Activation(self._build, self.before.master)
         if self.plan.takeover is Takeover.NOTHING:
             return
-        if self.plan.takeover is Takeover.RELOAD and self.before.master:
-            activation.reload(self.before.master)
+        # systemd may have started it since the snapshot.
+        master = self.before.master or processes.master_pid(self._build)
+        activation = Activation(self._build, master)
+        if master:
+            activation.reload(master)
         else:
             try:
                 activation.start(self.before.orphans, map(Path, self._goal.sockets))
@@ -230,6 +239,12 @@ class Transaction:
 
     # The steps of settle() and roll_back().
 
+    def _record_shared(self) -> None:
+        wanted, configuration, before = self._goal.beside, self._build.configuration, self._journal.shared()
+        if wanted:
+            values = other_hands.values_of(wanted[configuration]) if configuration in wanted else before.nginx_conf
+            self._journal.set_shared(Shared(values, wanted.get(service.DROP_IN, before.drop_in)))
+
     def _settle_present(self, passed: Deployed) -> None:
         own = tuple(str(path) for path, content in self._goal.own.items() if content)
         # As long as the journal exists, a kill after this leaves an unfinished deploy, which the next run repeats.
@@ -241,6 +256,11 @@ class Transaction:
                 live_address=goal.live_address,
                 drained=goal.drained,
                 sockets=tuple(goal.sockets),
+                # As they were before nginx loaded them: if one has changed meanwhile, the next run has it loaded.
+                loaded=self.before.digests,
+                wants=goal.wants,
+                serves=tuple(goal.serves),
+                left={str(path): content for path, content in goal.own.items() if content},
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.
@@ -256,7 +276,8 @@ class Transaction:
         master = processes.master_pid(self._build)
         if master is None:
             as_before = "" if self.before.master else ", as before"
-            return f"the earlier files are back; nginx does not run{as_before}."
+            again = ", but systemd tries again and again to start it" if service.is_retrying() else ""
+            return f"the earlier files are back; nginx does not run{as_before}{again}."
         if processes.is_stopping(master):
             return "the earlier files are back; nginx is being stopped."
         activation = Activation(self._build, master)

@@ -100,10 +100,16 @@ class Lines:
 
 
 def complete(
-    *, directives: t.Sequence[str], http: t.Sequence[str], maps: t.Sequence[t.Sequence[str]], blocks: t.Sequence[Block]
+    *,
+    comment: t.Sequence[str] = (),
+    directives: t.Sequence[str],
+    http: t.Sequence[str],
+    maps: t.Sequence[t.Sequence[str]],
+    blocks: t.Sequence[Block],
 ) -> Lines:
     """The lines of a gateway, but for the server that returns their digest."""
     file = Lines()
+    file.section("", comment)
     file.section("websockets_directives", directives)
     file.section("", http)
     for own in _HANDSHAKE:

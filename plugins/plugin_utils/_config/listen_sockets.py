@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.tls import is_of_an_address
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen
@@ -18,12 +18,26 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema im
 _KEEPALIVE = "so_keepalive=60s:10s:6"
 
 
-def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Listen]]:
+@dataclass(frozen=True)
+class Neighbours:
+    """What gateway_preflight_info returns of other sites of the host; addresses are as the gateway has them."""
+
+    defaults: t.Collection[str] = ()
+    options: t.Collection[str] = ()
+    hashes: t.Collection[str] = ()
+    loopback: t.Collection[str] = ()
+    path: str | None = None
+    warnings: t.Sequence[str] = ()
+
+
+def shared(
+    sites: t.Sequence[Site], nginx: Version, neighbours: Neighbours = Neighbours()
+) -> tuple[list[Site], list[Listen]]:
     """The sites with the options of their sockets completed and those that they are the default server of, and the
     listens of a server that refuses unknown names.
 
-    That server comes before the sites, so that nginx takes it for the default one of these addresses. It has no
-    default_server of its own, for another file of the host may have one, as Debian's does on port 80.
+    That server comes before the sites, so that nginx takes it for the default one of these addresses. It leaves out
+    those whose default server is in another file of the host, as Debian's is on port 80.
     """
     refusing: list[Listen] = []
     changed: dict[tuple[str, Address], Listen] = {}
@@ -31,7 +45,14 @@ def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Li
     for address, group in _by_address(sites).items():
         any_name = [at for at, listen, names in group if "_" in names or listen.default_server]
         at, listen, _names = next((member for member in group if member[1].options), group[0])
-        if not any_name and not listen.options:
+        has_default, has_options = (
+            any(str(member.address) in texts for _at, member, _names in group)
+            for texts in (neighbours.defaults, neighbours.options)
+        )
+        if has_default:
+            if not has_options:
+                changed[at, address] = _completed_options(listen, nginx)
+        elif not any_name and not listen.options:
             refusing.append(
                 _completed_options(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol), nginx)
             )
@@ -41,7 +62,7 @@ def shared(sites: t.Sequence[Site], nginx: Version) -> tuple[list[Site], list[Li
                 refusing.append(Listen(listen.address, ssl=listen.ssl, proxy_protocol=listen.proxy_protocol))
         # nginx's own default is the first site, and no address has two.
         said = [at for at, listen, _names in group if listen.default_server]
-        if any_name and not said and any_name[0] != group[0][0]:
+        if any_name and not said and (has_default or any_name[0] != group[0][0]):
             flagged = next(listen for at, listen, _names in group if at == any_name[0])
             flagged = changed.get((any_name[0], address), flagged)
             changed[any_name[0], address] = replace(flagged, default_server=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import replace
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import request_headers, tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.access_control import CLIENT, Admission
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.locations import (
@@ -35,7 +36,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
     METHODS_WITHOUT_BACKUP,
     Server,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import bytes_of, is_size, seconds_of
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import bytes_of, is_size
 
 # https://nginx.org/en/docs/hash.html: up to here nginx's default of 512 is enough.
 _NAMES_OF_DEFAULT_HASH = 200
@@ -100,9 +101,11 @@ class Tls(t.NamedTuple):
     sessions: list[str]
 
 
-def http_lines(sites: t.Sequence[Site], directives: t.Sequence[str], label: str, maps: int) -> list[str]:
-    """Given how many maps the gateway has beyond those that all have."""
-    return [*_hash_lines(sites, directives, maps), *_log_lines(sites, label)]
+def http_lines(
+    sites: t.Sequence[Site], directives: t.Sequence[str], label: str, hashes: t.Mapping[str, int]
+) -> list[str]:
+    sizes = [f"{name} {size};" for name, size in hashes.items()]
+    return [*raw_directives.defaults(sizes, directives), *_log_lines(sites, label)]
 
 
 def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
@@ -118,23 +121,25 @@ def map_blocks(sites: t.Sequence[Site], label: str) -> list[list[str]]:
     ]
 
 
-def _hash_lines(sites: t.Iterable[Site], directives: t.Sequence[str], maps: int) -> list[str]:
-    """What many or long names need; few and short ones need nothing."""
+def hashes(sites: t.Iterable[Site], maps: int) -> dict[str, int]:
+    """What many or long names need; few and short ones need nothing. Given how many maps the gateway has beyond those
+    that all have.
+    """
     names = {name for site in sites for name in site["server_name"] if not name.startswith("~")}
     origins = {
         origin for site in sites for block in (site, *site["locations"]) for origin in block["allowed_origins"] or ()
     }
-    lines = []
+    found = {}
     if len(names) > _NAMES_OF_DEFAULT_HASH:
-        lines.append(f"server_names_hash_max_size {4 << (len(names) - 1).bit_length()};")
+        found["server_names_hash_max_size"] = 4 << (len(names) - 1).bit_length()
     for hash_name, strings in (("server_names", names), ("map", origins)):
         # A bucket holds a string, its length and two pointers, in whole words of 8 bytes (src/core/ngx_hash.c).
         needed = 16 + max((-(-(len(string) + 2) // 8) * 8 for string in strings), default=0)
         if needed > _BUCKETS[0]:
-            lines.append(f"{hash_name}_hash_bucket_size {next(size for size in _BUCKETS if size >= needed)};")
+            found[f"{hash_name}_hash_bucket_size"] = next(size for size in _BUCKETS if size >= needed)
     if maps > _MAPS_OF_DEFAULT_HASH:
-        lines.append("variables_hash_bucket_size 128;")
-    return raw_directives.defaults(lines, directives)
+        found["variables_hash_bucket_size"] = 128
+    return found
 
 
 def _log_lines(sites: t.Iterable[Site], label: str) -> list[str]:

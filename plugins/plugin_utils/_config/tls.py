@@ -71,6 +71,21 @@ def is_of_an_address(site: Site) -> bool:
     return any(not is_name(name) for name in names)
 
 
+def warnings_beside(site: Site, defaults: t.Collection[str]) -> t.Iterator[str]:
+    """Of addresses whose default server is in another file of the host."""
+    there = [str(listen.address) for listen in site["listen"] if listen.ssl and str(listen.address) in defaults]
+    if there and site["ssl_policy"] == "modern":
+        yield (
+            f"{site['at']}.ssl_policy: before 1.29.2 nginx accepts the versions of TLS of the default server, which "
+            f"for {', '.join(there)} is in another file"
+        )
+    if there and is_of_an_address(site):
+        yield (
+            f"{site['at']}.server_name: clients send no SNI for an IP address, and get the certificate of the default "
+            f"server of {', '.join(there)}, which is in another file"
+        )
+
+
 def hsts_lines(site: Site) -> list[str]:
     """RFC 6797. A block with headers of its own does not inherit those of the server, so each of them has it."""
     return [f"add_header Strict-Transport-Security {quoted(site['hsts'])} always;"] if site["hsts"] else []

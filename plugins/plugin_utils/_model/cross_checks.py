@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import tls
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     addresses,
@@ -268,12 +269,12 @@ def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site], status: A
         yield f"{site['at']}: proxy_protocol without set_real_ip_from: the client address is ignored"
         for location in site["locations"]:
             if location["upstream"] in sticky:
-                yield f"{location['at']}: ip_hash of '{location['upstream']}' sees the load balancer's address only"
+                yield f"{location['at']}: ip_hash of its upstream sees the load balancer's address only"
 
 
 def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, errors: Errors) -> None:
     if path is None:
-        if wait and values.seconds_of(wait):
+        if wait and seconds_of(wait):
             errors.add("websockets_health_wait", "requires websockets_health_path")
         return
     for location in (location for site in sites for location in site.get("locations", ())):

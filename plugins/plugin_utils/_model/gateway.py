@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import typing as t
+from types import MappingProxyType
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
     configuration,
@@ -17,18 +19,17 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     request_headers,
     server_blocks,
     tls,
-    worker_limits,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     addresses,
     nginx_versions,
+    raw_directives,
     schema,
     upstream_servers,
-    values,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, Listen
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
 
@@ -42,6 +43,10 @@ if t.TYPE_CHECKING:
 GROUP = "ws_gateways"
 UNREACHABLE = "__websockets_unreachable"
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
+_AFTER_OTHERS = [
+    "# nginx takes the first server that it reads as the default one of an address. This file comes after those of",
+    "# other sites on the host, so that their default servers stay what they are.",
+]
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 
 
@@ -84,6 +89,14 @@ class Drained(t.TypedDict):
     address: str
 
 
+class Compared(t.TypedDict):
+    """What is compared with other sites of the host: option compared of gateway_preflight_info."""
+
+    servers: list[dict[str, t.Any]]
+    upstreams: list[dict[str, str]]
+    hashes: dict[str, int]
+
+
 class Drain(t.TypedDict):
     """What an operator takes out and brings back in this run."""
 
@@ -105,6 +118,8 @@ class Model(t.TypedDict):
     suits_since: str | None
     # Whether another version of OpenSSL takes another text.
     depends_on_openssl: bool
+    # Where the file is: at websockets_config_path, if no other site of the host requires another place.
+    path: str
     # The lines of the file below its head, and where they come from, in runs that end with the last line.
     lines: list[str]
     sources: list[configuration.Source]
@@ -114,6 +129,11 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
+    # Each site by its first address and name, which tell the gateway from others on its host.
+    serves: list[str]
+    # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
+    loads: list[str]
+    compared: Compared
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -122,9 +142,8 @@ class Model(t.TypedDict):
     certificates: list[Certificate]
     probes: list[probes.Probe]
     routes: list[routes.Route]
-    # The directives of nginx.conf, and the drop-in of the service.
+    # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
-    drop_in: str
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
@@ -162,17 +181,22 @@ class _Checked(t.NamedTuple):
     shutdown_timeout: str
     openssl: tuple[int, int] | None
     openssl_version: str | None
+    neighbours: listen_sockets.Neighbours
     # What has no place in the file alone: all variables, checked.
     given: t.Mapping[str, t.Any]
 
 
 def gateway_model(
-    variables: t.Mapping[str, t.Any], inventory: Inventory, errors: Errors, drained: t.Collection[str] = ()
+    variables: t.Mapping[str, t.Any],
+    inventory: Inventory,
+    errors: Errors,
+    drained: t.Collection[str] = (),
+    neighbours: t.Mapping[str, t.Any] = MappingProxyType({}),
 ) -> Model | None:
     """Check and complete the variables of the role: the model, or None after errors were noted. Drained are the names
-    by which servers were taken out before.
+    by which servers were taken out before, neighbours what preflight found of other sites.
     """
-    checked = _checked(variables, inventory, errors, drained)
+    checked = _checked(variables, inventory, errors, drained, listen_sockets.Neighbours(**neighbours))
     return None if checked is None else _model(checked)
 
 
@@ -190,7 +214,11 @@ def basics(variables: t.Mapping[str, t.Any]) -> Basics:
 
 
 def _checked(
-    variables: t.Mapping[str, t.Any], inventory: Inventory, errors: Errors, drained: t.Collection[str]
+    variables: t.Mapping[str, t.Any],
+    inventory: Inventory,
+    errors: Errors,
+    drained: t.Collection[str],
+    neighbours: listen_sockets.Neighbours,
 ) -> _Checked | None:
     given = schema.variables(variables, errors)
     out, back = sorted({*drained, *(given["websockets_drain"] or ())}), given["websockets_undrain"] or ()
@@ -223,7 +251,7 @@ def _checked(
     capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
     openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
     return _Checked(
-        *(upstreams, completed, servers, status, nginx, needs, capacity, timeout, openssl, text),
+        *(upstreams, completed, servers, status, nginx, needs, capacity, timeout, openssl, text, neighbours),
         given,
     )
 
@@ -253,7 +281,10 @@ def _model(checked: _Checked) -> Model:
     all_locations = [location for site in sites for location in site["locations"]]
     by_name = {upstream["name"].lower(): servers[upstream["at"]] for upstream in upstreams}
     label = _label(checked.status)
-    file = _file(checked, label)
+    admitted = access_control.admissions(sites, checked.capacity, label)
+    maps = [*server_blocks.map_blocks(sites, label), *admitted.blocks]
+    hashes = server_blocks.hashes(sites, len(maps))
+    file = _file(checked, label, admitted, maps, hashes)
     digest = file.digest
     file.block(configuration.status_block(digest, checked.given[_STATUS], _STATUS))
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
@@ -262,6 +293,7 @@ def _model(checked: _Checked) -> Model:
         openssl_version=checked.openssl_version,
         suits_since=None if checked.needs else nginx_versions.suits_since(upstreams, sites),
         depends_on_openssl=any(map(schema.has_tls, sites)),
+        path=checked.neighbours.path or checked.given[_CONFIG_PATH],
         lines=file.lines,
         sources=file.sources,
         digest=digest,
@@ -272,15 +304,19 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        serves=sorted({probes.served(site) for site in sites}),
+        loads=_loads(sites, all_locations),
+        compared=_compared(checked, hashes),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
-        probes=[probe for site in sites for probe in probes.probes(site, by_name)],
+        probes=[
+            probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
+        ],
         routes=[route for site in sites for route in routes.routes(site, names)],
-        nginx_conf=worker_limits.directives(checked.shutdown_timeout),
-        drop_in=worker_limits.drop_in(checked.capacity, checked.shutdown_timeout),
+        nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         health_flag=_health_flag(checked),
-        health_wait=values.seconds_of(checked.given["websockets_health_wait"]),
+        health_wait=seconds_of(checked.given["websockets_health_wait"]),
         verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
         warnings=[
@@ -289,6 +325,8 @@ def _model(checked: _Checked) -> Model:
             *_down(upstreams, servers),
             *(warning for site in sites for warning in probes.unprobed(site)),
             *cross_checks.warnings(upstreams, sites, checked.status),
+            *checked.neighbours.warnings,
+            *(warning for site in sites for warning in tls.warnings_beside(site, checked.neighbours.defaults)),
         ],
     )
 
@@ -304,13 +342,19 @@ def _label(status: Address | None) -> str:
     return "" if status in (None, _default_status()) else f"_{status.port}"
 
 
-def _file(checked: _Checked, label: str) -> configuration.Lines:
-    admitted = access_control.admissions(checked.sites, checked.capacity, label)
-    maps, directives = server_blocks.map_blocks(checked.sites, label), checked.given["websockets_directives"]
-    maps += admitted.blocks
+def _file(
+    checked: _Checked,
+    label: str,
+    admitted: access_control.Admissions,
+    maps: t.Sequence[t.Sequence[str]],
+    hashes: t.Mapping[str, int],
+) -> configuration.Lines:
+    directives = checked.given["websockets_directives"]
+    missing = {name: size for name, size in hashes.items() if name not in checked.neighbours.hashes}
     return configuration.complete(
+        comment=_AFTER_OTHERS if checked.neighbours.path else [],
         directives=directives,
-        http=server_blocks.http_lines(checked.sites, directives, label, len(maps)),
+        http=server_blocks.http_lines(checked.sites, directives, label, missing),
         maps=maps,
         blocks=[*_upstream_blocks(checked), *_server_blocks(checked, admitted, label)],
     )
@@ -325,7 +369,7 @@ def _upstream_blocks(checked: _Checked) -> t.Iterator[Block]:
 def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> t.Iterator[Block]:
     """The servers of the file, in their order."""
     redirects = tls.redirects(checked.sites)
-    completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx)
+    completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx, checked.neighbours)
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
     secure = server_blocks.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
@@ -370,7 +414,7 @@ def _drain(checked: _Checked) -> Drain:
         back=list(back),
         here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
-        seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+        seconds=seconds_of(checked.given["websockets_drain_timeout"]),
     )
 
 
@@ -402,6 +446,43 @@ def _certificates(sites: t.Sequence[Site], config_path: str) -> list[Certificate
     return [Certificate(site=site, path=path) for site, path in paths.items() if "$" not in path]
 
 
+def _compared(checked: _Checked, hashes: t.Mapping[str, int]) -> Compared:
+    given = checked.given["websockets_directives"]
+    status = {"at": _STATUS, "names": [], "listens": [_plain_listen(Listen(checked.status))]}
+    return Compared(
+        servers=[*map(_plain_server, [*checked.sites, *tls.redirects(checked.sites)]), status],
+        upstreams=[
+            {
+                "at": upstream["at"],
+                "name": upstream["name"],
+                "zone": (upstream["zone"] and upstream["zone"].name) or upstream["name"],
+            }
+            for upstream in checked.upstreams
+        ],
+        hashes={name: size for name, size in hashes.items() if not raw_directives.has(given, name)},
+    )
+
+
+def _plain_server(site: Site) -> dict[str, t.Any]:
+    names = list(site["server_name"])
+    listens = [
+        _plain_listen(listen, is_default="_" in names, http2=listen.ssl and schema.has_http2(site))
+        for listen in site["listen"]
+    ]
+    return {"at": site["at"], "names": names, "listens": listens}
+
+
+def _plain_listen(listen: Listen, *, is_default: bool = False, http2: bool = False) -> dict[str, t.Any]:
+    return {
+        "address": str(listen.address),
+        "default": is_default or listen.default_server,
+        "http2": http2,
+        "options": list(listen.options),
+        "proxy_protocol": listen.proxy_protocol,
+        "ssl": listen.ssl,
+    }
+
+
 def _names(
     servers: t.Iterable[tuple[Server, ...]], proxied: t.Sequence[Location], upstreams: t.Collection[str]
 ) -> list[Name]:
@@ -417,12 +498,20 @@ def _names(
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
 
 
+def _loads(sites: t.Sequence[Site], proxied: t.Sequence[Location]) -> list[str]:
+    given = [site[key] for site in sites for key in ("ssl_certificate", "ssl_certificate_key")]
+    paths = [certificate.path for certificate in given if certificate]
+    paths += [site["ssl_client_certificate"] for site in sites]
+    paths += [location["proxy_ssl_trusted_certificate"] for location in proxied]
+    return sorted({path for path in paths if path})
+
+
 def _unused(upstreams: t.Sequence[Upstream], proxied: t.Sequence[Location]) -> t.Iterator[str]:
     used = {location["upstream"].lower() for location in proxied if location["upstream"]}
     used |= {location["proxy_pass"].address.host.lower() for location in proxied if location["proxy_pass"]}
     for upstream in upstreams:
         if upstream["name"].lower() not in used:
-            yield f"{upstream['at']}: no location uses the upstream '{upstream['name']}'"
+            yield f"{upstream['at']} ({upstream['name']}): no location uses this upstream"
 
 
 def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
@@ -435,4 +524,4 @@ def _drained(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, .
 def _down(upstreams: t.Sequence[Upstream], servers: dict[str, tuple[Server, ...]]) -> t.Iterator[str]:
     for upstream in upstreams:
         if all(server.is_down for server in servers[upstream["at"]]):
-            yield f"{upstream['at']}: all servers of '{upstream['name']}' are down"
+            yield f"{upstream['at']} ({upstream['name']}): all servers of this upstream are down"

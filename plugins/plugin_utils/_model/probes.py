@@ -128,6 +128,11 @@ def _passed_on(
     return passed
 
 
+def served(site: Site) -> str:
+    """Where the site is probed, and its name."""
+    return f"{_reachable(site['listen'][0].address)} {site['server_name'][0]}"
+
+
 def unprobed(site: Site) -> list[str]:
     """The locations that are to be verified, and cannot be."""
     return [
@@ -144,7 +149,7 @@ def _is_verified(site: Site, location: Location) -> bool:
 def _obstacle(site: Site, location: Location) -> str:
     """Why nothing could be asked that tells whether the route works."""
     if not any(not name.startswith("~") for name in site["server_name"]):
-        return f"{site['at']}.server_name has only regular expressions; add a name that they match"
+        return "server_name of its site has only regular expressions; add a name that they match"
     if not _path(location):
         return "the regular expression requires probe.path"
     shows_none = site["listen"][0].ssl and not _options(location).get("ssl_certificate")
@@ -186,6 +191,14 @@ def _probe(site: Site, location: Location, upstreams: Upstreams) -> Probe:
         if any(s.parameters.get("resolve") for s in upstreams.get(_upstream(location), ()))
         else 0,
     )
+
+
+def past(probe: Probe, loopback: t.Collection[str]) -> Probe:
+    """The probe, to another loopback address than one that only other sites of the host listen on."""
+    if probe["connect_to"] not in loopback:
+        return probe
+    # There is no second one of IPv6.
+    return {**probe, "connect_to": probe["connect_to"].replace("127.0.0.1:", "127.0.0.2:")}
 
 
 def _origin(site: Site, location: Location) -> str | None:

@@ -47,6 +47,9 @@ nav a { display: inline-block; padding: .4rem .8rem .4rem 0; }
 .tag { font-size: .8rem; padding: .1rem .4rem; border-radius: 3px; background: var(--soft); color: var(--muted); }
 .error .tag { background: var(--bad-paper); color: var(--bad); }
 .warning .tag { background: var(--warn-paper); color: var(--warn); }
+.search input { width: min(24rem, 90%); height: auto; padding: .3rem .5rem; font: inherit; vertical-align: middle; }
+.all { margin: .25rem 0; font-size: .9rem; }
+.unfound { display: none; }
 .names, .legend, .hidden-rows { color: var(--muted); font-size: .9rem; }
 .legend span { margin-left: .6rem; white-space: nowrap; }
 .legend .down { color: var(--bad); }
@@ -54,6 +57,7 @@ nav a { display: inline-block; padding: .4rem .8rem .4rem 0; }
 summary { cursor: pointer; }
 .none { color: var(--good); }
 figure { margin: .5rem 0 1.5rem; }
+figure .box { max-height: none; }
 .box { overflow: auto; max-width: 100%; max-height: 85vh; margin: .25rem 0 1rem; border: 1px solid var(--line); }
 .box:focus-visible, a:focus-visible, summary:focus-visible, input:focus-visible { outline: 3px solid var(--link); }
 svg { display: block; margin: .5rem; font: 13px ui-monospace, "Liberation Mono", monospace; }
@@ -87,15 +91,30 @@ td[colspan] { white-space: normal; min-width: 20rem; }
 .unknown { color: var(--muted); }
 small { display: block; max-width: 16rem; white-space: normal; font-size: .8rem; }
 .hidden-rows { display: none; }
-:root:has(#only-wrong:checked) tr.quiet, :root:has(#only-wrong:checked) .box.quiet { display: none; }
-:root:has(#only-wrong:checked) .hidden-rows { display: inline; }
+/* What is searched for is found among all rows. */
+:root:not(.finding):has(#only-wrong:checked) :is(tr, .box).quiet { display: none; }
+:root:not(.finding):has(#only-wrong:checked) .hidden-rows { display: inline; }
 input { width: 1.1rem; height: 1.1rem; vertical-align: text-bottom; accent-color: var(--link); }
 @media print {
+  @page { size: A4 landscape; margin: 1cm; }
   :root { color-scheme: light; }
-  body { max-width: none; }
+  body { max-width: none; padding: 0; font-size: .8rem; print-color-adjust: exact; }
+  header { margin: 0; }
   .box { overflow: visible; max-height: none; border: 0; }
-  nav, .filter { display: none; }
-  thead th, th:first-child { position: static; }
-  svg { max-width: 100%; height: auto; }
+  nav, .search, .filter label, .all { display: none; }
+  .filter .hidden-rows::before { content: "Only gateways with findings "; }
+  /* Nobody can unfold paper. */
+  details::details-content { content-visibility: visible; display: block; }
+  /* No wider than the paper, however many columns there are. */
+  table, small, .names { font-size: .65rem; }
+  th, td, thead th, th:first-child {
+    position: static; min-width: 0; max-width: none; padding: .15rem .25rem; white-space: normal;
+  }
+  thead th:not(.fact), tbody th, small { overflow-wrap: anywhere; }
+  tbody th:first-child { min-width: 10em; }
+  td[colspan] { min-width: 0; }
+  tr { break-inside: avoid; }
+  h2, h3 { break-after: avoid; }
+  svg { max-width: 100%; height: auto; max-height: 18cm; }
 }
 """

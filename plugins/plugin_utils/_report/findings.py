@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import NO_BACKEND
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import condition
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     SEVERITIES,
@@ -32,11 +33,12 @@ _LIVE = ("up", "partial", "not_probed")
 def findings(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], now: datetime) -> list[Finding]:
     """All findings, the errors first."""
     reached = [gateway for gateway in gateways if gateway["state"] != "unreachable"]
+    others, explained = _explained(gateways, topologies)
     found = [
         *_unreachable(gateways),
-        *_routes(gateways),
+        *_routes(others),
+        *_servers(topologies, explained),
         *_unverified(gateways),
-        *_servers(topologies),
         *condition.findings(reached, now),
         *_versions(reached),
         *_drained(topologies, reached),
@@ -145,36 +147,85 @@ def _reason(route: Route) -> tuple[str, str, str]:
     return next((source, found["failure"], found["hint"]) for source, found in results if found and found["failure"])
 
 
+class _Failing(t.NamedTuple):
+    """A route that fails on a gateway as its upstream has no live server."""
+
+    gateway: str
+    route: str
+    failure: str
+
+
+# By the index of a topology and the name of an upstream.
+_Explained = t.Dict[t.Tuple[int, str], t.List[_Failing]]
+
+
+def _explained(
+    gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]
+) -> tuple[t.Sequence[Gateway], _Explained]:
+    """The gateways without the routes that fail for an upstream without a live server, and these routes."""
+    dead = {
+        (number, upstream["name"])
+        for number, topology in enumerate(topologies)
+        for upstream in topology["upstreams"]
+        if _is_dead(upstream)
+    }
+    if not dead:
+        return gateways, {}
+    others: list[Gateway] = []
+    explained: _Explained = {}
+    for gateway in gateways:
+        left = []
+        for route in gateway["routes"]:
+            key, own = (gateway["topology"], route["upstream"] or route["target"]), route["gateway"]
+            if key in dead and own and own["failure"] and own["status"] in NO_BACKEND:
+                explained.setdefault(key, []).append(_Failing(gateway["name"], route_name(route), own["failure"]))
+            else:
+                left.append(route)
+        others.append(t.cast("Gateway", {**gateway, "routes": left}))
+    return others, explained
+
+
+def _is_dead(upstream: Upstream) -> bool:
+    return bool(upstream["servers"]) and not any(server["state"] in _LIVE for server in upstream["servers"])
+
+
 class _Member(t.NamedTuple):
-    """A server with its upstream and its topology."""
+    """A server with its upstream, and the index of its topology."""
 
     upstream: Upstream
     server: Server
-    topology: Topology
+    topology: int
 
 
-def _servers(topologies: t.Sequence[Topology]) -> t.Iterator[Finding]:
-    """Upstreams without a live server, and then the servers of others, by their failure."""
-    routes = {id(topology): _routes_by_upstream(topology) for topology in topologies}
-    dead: dict[tuple[str, ...], list[tuple[Upstream, Topology]]] = {}
-    down: dict[tuple[str, str], _Member] = {}
-    for topology in topologies:
+def _servers(topologies: t.Sequence[Topology], explained: _Explained) -> t.Iterator[Finding]:
+    """Upstreams without a live server, those first whose routes fail, and then the servers of others, by failure."""
+    routes = [_routes_by_upstream(topology) for topology in topologies]
+    dead: dict[tuple[str, ...], list[tuple[int, Upstream]]] = {}
+    down: dict[tuple[str, str], list[_Member]] = {}
+    for number, topology in enumerate(topologies):
         for upstream in topology["upstreams"]:
-            if upstream["servers"] and not any(server["state"] in _LIVE for server in upstream["servers"]):
+            if _is_dead(upstream):
                 key = (upstream["name"], *(server["address"] for server in upstream["servers"]))
-                dead.setdefault(key, []).append((upstream, topology))
+                dead.setdefault(key, []).append((number, upstream))
                 continue
             for server in upstream["servers"]:
                 if server["state"] in ("down", "partial"):
-                    down.setdefault((upstream["name"], server["address"]), _Member(upstream, server, topology))
-    for upstreams in dead.values():
-        yield _dead(upstreams, routes)
-    grouped: dict[tuple[str, str, str], list[_Member]] = {}
-    for found in down.values():
-        grouped.setdefault((found.server["state"], _failure(found.server), found.upstream["name"]), []).append(found)
-    for members in grouped.values():
+                    down.setdefault((upstream["name"], server["address"]), []).append(_Member(upstream, server, number))
+    yield from sorted(
+        (_dead(upstreams, routes, explained) for upstreams in dead.values()),
+        key=lambda finding: finding["severity"] != "error",
+    )
+    grouped: dict[tuple[str, str, str], list[list[_Member]]] = {}
+    for members in down.values():
         first = members[0]
-        yield _down(members, routes[id(first.topology)].get(first.upstream["name"], []))
+        key_of_group = (first.server["state"], _failure(first.server), first.upstream["name"])
+        grouped.setdefault(key_of_group, []).append(members)
+    for servers in grouped.values():
+        name, numbers = servers[0][0].upstream["name"], {member.topology for group in servers for member in group}
+        yield _down(
+            [members[0] for members in servers],
+            dict.fromkeys(route for number in sorted(numbers) for route in routes[number].get(name, ())),
+        )
 
 
 def _failure(server: Server) -> str:
@@ -182,23 +233,38 @@ def _failure(server: Server) -> str:
 
 
 def _dead(
-    upstreams: t.Sequence[tuple[Upstream, Topology]], routes: t.Mapping[int, t.Mapping[str, t.Sequence[str]]]
+    upstreams: t.Sequence[tuple[int, Upstream]],
+    routes: t.Sequence[t.Mapping[str, t.Sequence[str]]],
+    explained: _Explained,
 ) -> Finding:
-    upstream = upstreams[0][0]
+    upstream = upstreams[0][1]
+    failing = [found for number, _upstream in upstreams for found in explained.get((number, upstream["name"]), ())]
+    title = f"The upstream {upstream['name']} has no live server"
+    text = f"None of its {counted(len(upstream['servers']), 'server')} accepts connections."
+    if failing:
+        on, names = list(dict.fromkeys(found.gateway for found in failing)), dict.fromkeys(f.route for f in failing)
+        verb = "fails its probe" if len(names) == 1 else "fail their probes"
+        title += f": {_names(list(names))} {verb} on {abbreviated(on)}"
+        text += f" nginx {' or '.join(dict.fromkeys(found.failure for found in failing))}."
+    else:
+        # It is down for those that have probed it directly.
+        probes = (probe for _number, found in upstreams for server in found["servers"] for probe in server["probes"])
+        on = list(dict.fromkeys(probe["gateway"] for probe in probes if probe["failure"]))
+        names = dict.fromkeys(
+            route for number, _upstream in upstreams for route in routes[number].get(upstream["name"], ())
+        )
     return finding(
-        "warning",
+        "error" if failing else "warning",
         "upstream",
-        f"The upstream {upstream['name']} has no live server",
-        f"None of its {counted(len(upstream['servers']), 'server')} accepts connections.",
+        title,
+        text,
         details=[_line(server) for server in upstream["servers"]],
-        gateways=[name for _upstream, topology in upstreams for name in topology["gateways"]],
-        routes=dict.fromkeys(
-            route for _upstream, topology in upstreams for route in routes[id(topology)].get(upstream["name"], ())
-        ),
+        gateways=on,
+        routes=names,
     )
 
 
-def _down(members: t.Sequence[_Member], routes: t.Sequence[str]) -> Finding:
+def _down(members: t.Sequence[_Member], routes: t.Collection[str]) -> Finding:
     """Servers of one upstream with the same failure."""
     addresses = [member.server["address"] for member in members]
     first, upstream = members[0].server, members[0].upstream

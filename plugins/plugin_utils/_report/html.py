@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The report as one page. It loads nothing, runs nothing, and escapes all text."""
+"""The report as one page. It loads nothing, runs nothing but its search field, and escapes all text."""
 
 from __future__ import annotations
 
@@ -23,20 +23,31 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     abbreviated,
     clean,
     counted,
+    provenance,
     short,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import MARKS, described, picture, upstream_state
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.script import DIGEST, SCRIPT
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.svg import (
+    MARKS,
+    described,
+    is_whole,
+    picture,
+    route_target,
+    upstream_state,
+)
 
 # How many are shown; the others are folded.
-_FINDINGS, _DETAILS, _PICTURES = 20, 5, 6
+_FINDINGS, _DETAILS = 20, 5
+# Topologies with a picture, and of those that are not ok.
+_PICTURES, _PICTURES_OF_FAILURES = 6, 30
 # Routes with a column of their own; of more routes, those that are ok are only counted.
 _ROUTES = 16
 # With more gateways, the rows of those without findings are hidden at first.
 _MANY = 25
 _FILES = {"not_loaded": "the file is not loaded", "edited": "the file was edited", "missing": "the file is missing"}
 _STATES = ("unreachable", "failed", "ok")
-# The page needs no resources, so none are allowed, whatever text it contains.
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+# The page needs no resources and one script, so nothing else is allowed, whatever text it contains.
+_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{DIGEST}'"
 
 
 def page(report: Report) -> str:
@@ -61,6 +72,7 @@ def page(report: Report) -> str:
             *_topologies(report),
             *_matrices(report),
             "</main>",
+            f"<script>{SCRIPT}</script>",
             "</body>",
             "</html>",
             "",
@@ -84,7 +96,10 @@ def _header(report: Report) -> t.Iterator[str]:
     mark = {"ok": "\u2713", "warnings": "!", "errors": "\u2715"}[report["state"]]
     yield f'<header class="{report["state"]}">'
     yield f'<h1><span class="mark" aria-hidden="true">{mark}</span> {_escaped(report["summary"])}</h1>'
-    yield f"<p>{_escaped('; '.join([*wrong, verified]))}. Probed at {_time(report['time'])}.</p>"
+    yield f"<p>{_escaped('; '.join([*wrong, verified]))}.</p>"
+    yield f"<p>Probed at {_time(report['time'])}; {_escaped(provenance(report))}.</p>"
+    yield '<p class="search" hidden><label>Find a gateway, site or server: <input type="search" id="find"></label> '
+    yield '<span id="found" role="status"></span></p>'
     yield '<nav aria-label="Sections"><a href="#findings">Findings</a> <a href="#topology">Topology</a> '
     yield '<a href="#routes">Routes</a></nav>'
     yield "</header>"
@@ -157,26 +172,42 @@ def _topologies(report: Report) -> t.Iterator[str]:
         names = {route_name(route) for route in gateway["routes"] if route["state"] == "failed"}
         failed.setdefault(gateway["topology"], Counter()).update(names)
 
-    def rank(number: int) -> tuple[bool, int]:
-        topology = report["topologies"][number]
-        is_well = not failed[number] and all(upstream_state(upstream) == "up" for upstream in topology["upstreams"])
-        return is_well, -len(topology["gateways"])
+    def is_ok(number: int) -> bool:
+        upstreams = report["topologies"][number]["upstreams"]
+        return not failed[number] and all(upstream_state(upstream) == "up" for upstream in upstreams)
 
-    ordered = sorted(range(len(report["topologies"])), key=rank)
+    numbers = range(len(report["topologies"]))
+    ordered = sorted(numbers, key=lambda number: (is_ok(number), -len(report["topologies"][number]["gateways"])))
+    wrong = sum(not is_ok(number) for number in numbers)
+    drawn = max(_PICTURES, min(wrong, _PICTURES_OF_FAILURES))
     yield '<section id="topology"><h2>Topology</h2>'
     marks = {"down": "down", "partial": "partly down", "drained": "drained", "disabled": "disabled in the inventory"}
     legend = " ".join(f'<span class="{state}">{MARKS[state]} {words}</span>' for state, words in marks.items())
     yield f'<p class="legend">Sites, paths, upstreams, servers. {legend}</p>'
-    for number in ordered[:_PICTURES]:
+    for number in ordered[:drawn]:
         yield _figure(report["topologies"][number], failed[number], f"topology-{number}")
-    if ordered[_PICTURES:]:
-        yield f"<details><summary>{len(ordered) - _PICTURES:,} more topologies, in words</summary><ul>"
-        for number in ordered[_PICTURES:]:
+    if ordered[drawn:]:
+        yield f"<details><summary>{len(ordered) - drawn:,} more topologies, in words</summary><ul>"
+        for number in ordered[drawn:]:
             topology = report["topologies"][number]
             words = f"{abbreviated(topology['gateways'])}: {described(topology, failed[number])}"
-            yield f"<li>{_escaped(words)}</li>"
+            yield f"<li>{_escaped(words)}{_all(topology)}</li>"
         yield "</ul></details>"
     yield "</section>"
+
+
+def _all(topology: Topology) -> str:
+    """Every route and server, where they can be found: a picture and words only count most of many."""
+    routes = [f"{route_name(route)}: {route_target(route) or 'nginx itself'}" for route in topology["routes"]]
+    servers = [
+        f"{server['address']} of {upstream['name']}: {server['state'].replace('_', ' ')}"
+        for upstream in topology["upstreams"]
+        for server in upstream["servers"]
+    ]
+    return (
+        f'<details class="all"><summary>{counted(len(routes), "route")} and {counted(len(servers), "server")}, one by '
+        f"one</summary><ul>{''.join(f'<li>{_escaped(item)}</li>' for item in routes + servers)}</ul></details>"
+    )
 
 
 def _figure(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
@@ -185,7 +216,8 @@ def _figure(topology: Topology, failed: t.Mapping[str, int], name: str) -> str:
     caption = _named(counted(len(gateways), "gateway").capitalize(), gateways)
     return (
         f'<figure><figcaption>{caption}</figcaption><div class="box" tabindex="0" role="region" '
-        f'aria-label="Topology of {label}">{picture(topology, failed, name)}</div></figure>'
+        f'aria-label="Topology of {label}">{picture(topology, failed, name)}</div>'
+        f"{'' if is_whole(topology) else _all(topology)}</figure>"
     )
 
 
@@ -245,7 +277,7 @@ def _matrix(gateways: t.Sequence[Gateway], topology: Topology, flagged: _Flagged
     yield '<th scope="col">gateway</th>'
     yield from (_column(topology, number) for number in first)
     for name in ("configuration", "nginx", "certificate until", "connections"):
-        yield f'<th scope="col">{name}</th>'
+        yield f'<th scope="col" class="fact">{name}</th>'
     yield from (_column(topology, number) for number in second)
     if more:
         yield f'<th scope="col">{len(more):,} {"more " if first else ""}routes</th>'

@@ -27,7 +27,7 @@ def junit(report: Report, fail_on: str = "errors") -> str:
     root = ElementTree.Element("testsuites", name="wsfleet.nginx.verify")
     _add_findings(root, report, fail_on)
     for gateway in report["gateways"]:
-        _add_suite(root, gateway, report["time"].rstrip("Z"))
+        _add_suite(root, gateway, report)
     for count in ("tests", "failures", "errors", "skipped"):
         root.set(count, str(sum(int(suite.attrib[count]) for suite in root)))
     root.set("time", f"{sum(float(suite.attrib['time']) for suite in root):.3f}")
@@ -35,8 +35,15 @@ def junit(report: Report, fail_on: str = "errors") -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _add_suite(root: ElementTree.Element, gateway: Gateway, time: str) -> None:
+def _add_suite(root: ElementTree.Element, gateway: Gateway, report: Report) -> None:
+    time = report["time"].rstrip("Z")
     suite = ElementTree.SubElement(root, "testsuite", name=clean(gateway["name"]), timestamp=time)
+    properties = ElementTree.SubElement(suite, "properties")
+    for name, value in (
+        ("inventory", ", ".join(report["inventory"])),
+        ("wsfleet.nginx", report["collection_version"]),
+    ):
+        ElementTree.SubElement(properties, "property", name=name, value=clean(value))
     for route in gateway["routes"]:
         _add_route(suite, gateway, route)
     if gateway["state"] == "unreachable" and not gateway["routes"]:
@@ -72,10 +79,10 @@ def _gateways(finding: Finding) -> str:
 
 
 def _count(suite: ElementTree.Element) -> None:
-    suite.set("tests", str(len(suite)))
+    suite.set("tests", str(len(suite.findall("testcase"))))
     for count, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(count, str(len(suite.findall(f"testcase/{tag}"))))
-    suite.set("time", f"{sum(float(case.attrib['time']) for case in suite):.3f}")
+    suite.set("time", f"{sum(float(case.attrib['time']) for case in suite.findall('testcase')):.3f}")
 
 
 def _case(suite: ElementTree.Element, classname: str, name: str, milliseconds: float | None) -> ElementTree.Element:

@@ -162,7 +162,7 @@ class Topology(t.TypedDict):
 
 
 class Finding(t.TypedDict):
-    """One thing to look at, with all gateways and routes that it concerns."""
+    """One cause, with all gateways and routes that it concerns."""
 
     # error, warning, or note.
     severity: str
@@ -218,6 +218,11 @@ def short(fingerprint: str | None) -> str:
 
 def counted(number: int, word: str) -> str:
     return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def provenance(report: Report) -> str:
+    """From which inventory a report comes, and what has made it."""
+    return f"inventory {', '.join(report['inventory'])}; wsfleet.nginx {report['collection_version']}"
 
 
 def clean(text: object) -> str:

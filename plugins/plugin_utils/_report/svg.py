@@ -25,9 +25,12 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 _ROW, _NODE, _CHARACTER, _MARGIN = 34, 26, 7.4, 8
 _COLUMNS = {"site": (0, 200), "path": (240, 150), "upstream": (440, 170), "server": (660, 260)}
 _WIDTH = 920
-# With more of them, those that are ok are only counted.
+# With more of them, those that are ok are only counted, but for a few examples.
 _ROUTES, _SERVERS = 24, 8
+_EXAMPLES = 8
 _WRONG = 16
+# With more routes that are not ok, each upstream has so many of them, and the number of the others.
+_WRONG_OF_UPSTREAM = 2
 # Beside the colour, for those who do not see it.
 MARKS = {
     "down": "\u2715",
@@ -107,6 +110,16 @@ def route_name(route: Link) -> str:
     return f"{route['site']} {route['path']}"
 
 
+def route_target(route: Link) -> str:
+    return route["upstream"] or route["target"]
+
+
+def is_whole(topology: Topology) -> bool:
+    """Whether the picture has all routes and servers."""
+    servers = max((len(upstream["servers"]) for upstream in topology["upstreams"]), default=0)
+    return len(topology["routes"]) <= _ROUTES and servers <= _SERVERS
+
+
 class _Drawing:
     """Nodes with their positions, and the lines between them."""
 
@@ -115,31 +128,48 @@ class _Drawing:
         self._upstreams = {upstream["name"]: upstream for upstream in topology["upstreams"]}
         self.nodes: list[_Node] = []
         self.edges: list[str] = []
-        routes, more = self._shown(topology["routes"])
-        names = dict.fromkeys(self._target(route) for route in routes)
+        routes, wrong, more = self._shown(topology["routes"])
+        names = dict.fromkeys(route_target(route) for route in routes)
         upstreams = [self._upstreams.get(name) or Upstream(name=name, servers=[]) for name in names]
         servers = {upstream["name"]: _servers(upstream) for upstream in upstreams}
-        rows = max(len(routes) + bool(more), sum(max(1, len(nodes)) for nodes in servers.values()), 1)
+        left = len(routes) + len(wrong) + bool(more)
+        rows = max(left, sum(max(1, len(nodes)) for nodes in servers.values()), 1)
         self.height = rows * _ROW + 2 * _MARGIN
         targets = self._place_upstreams(upstreams, servers)
-        self._place_routes(routes, targets, more)
-
-    def _target(self, route: Link) -> str:
-        return route["upstream"] or route["target"]
+        y = self._place_routes(routes, targets, (self.height - left * _ROW) / 2 + _ROW / 2)
+        for name, others in wrong.items():
+            self._place_others(others, targets[name], y)
+            y += _ROW
+        if more:
+            self._place_others(more, None, y)
 
     def _is_wrong(self, route: Link) -> bool:
-        upstream = self._upstreams.get(self._target(route))
-        return route_name(route) in self._failed or bool(upstream and upstream_state(upstream) == "down")
+        """Whether it fails, or a server is down that it may be passed to."""
+        upstream = self._upstreams.get(route_target(route))
+        return route_name(route) in self._failed or bool(upstream and upstream_state(upstream) != "up")
 
-    def _shown(self, routes: t.Sequence[Link]) -> tuple[list[Link], list[Link]]:
-        """Those that are drawn, and those that are counted."""
+    def _shown(self, routes: t.Sequence[Link]) -> tuple[list[Link], dict[str, list[Link]], list[Link]]:
+        """Those that are drawn; of those that are not ok, the number of the others by their targets; and the number of
+        the others that are ok.
+        """
         if len(routes) <= _ROUTES:
-            return list(routes), []
-        wrong = [number for number, route in enumerate(routes) if self._is_wrong(route)][:_WRONG]
-        # A few of the others as examples.
-        shown = sorted({*wrong, *range(_ROUTES - _WRONG)})
-        left = set(shown)
-        return [routes[number] for number in shown], [r for number, r in enumerate(routes) if number not in left]
+            return list(routes), {}, []
+        wrong: dict[str, list[Link]] = {}
+        for route in routes:
+            if self._is_wrong(route):
+                wrong.setdefault(route_target(route), []).append(route)
+        most = _WRONG if sum(map(len, wrong.values())) <= _WRONG else _WRONG_OF_UPSTREAM
+        # Those that fail, first.
+        ordered = {
+            name: sorted(found, key=lambda route: route_name(route) not in self._failed)
+            for name, found in wrong.items()
+        }
+        fine = [route for route in routes if not self._is_wrong(route)]
+        return (
+            [*(route for found in ordered.values() for route in found[:most]), *fine[:_EXAMPLES]],
+            {name: found[most:] for name, found in ordered.items() if found[most:]},
+            fine[_EXAMPLES:],
+        )
 
     def _place_upstreams(
         self, upstreams: t.Sequence[Upstream], servers: t.Mapping[str, t.Sequence[_Node]]
@@ -160,18 +190,15 @@ class _Drawing:
             placed[upstream["name"]] = node, state == "down"
         return placed
 
-    def _place_routes(
-        self, routes: t.Sequence[Link], targets: t.Mapping[str, tuple[_Node, bool]], more: t.Sequence[Link]
-    ) -> None:
-        """The left half: a site is beside the middle of its paths."""
-        y = (self.height - (len(routes) + bool(more)) * _ROW) / 2 + _ROW / 2
+    def _place_routes(self, routes: t.Sequence[Link], targets: t.Mapping[str, tuple[_Node, bool]], y: float) -> float:
+        """The left half, from the top: a site is beside the middle of its paths. Returns where the next one goes."""
         sites: dict[str, list[_Node]] = {}
         for route in routes:
             failed = self._failed.get(route_name(route), 0)
             words = f" {failed}/{self._gateways}" if failed and self._gateways > 1 else ""
             title = f"{route['path']}: failed on {failed} of {self._gateways}" if failed else ""
             path = _Node("path", f"{route['path']}{words}", "failed" if failed else "up", title, y)
-            target, is_down = targets[self._target(route)]
+            target, is_down = targets[route_target(route)]
             self._connect(path, target, "down" if failed or is_down else "up")
             sites.setdefault(route["site"], []).append(path)
             y += _ROW
@@ -181,14 +208,22 @@ class _Drawing:
             for path in paths:
                 self._connect(site, path, "down" if path.state == "failed" else "up")
             self.nodes += [site, *paths]
-        if more:
-            wrong = sum(self._is_wrong(route) for route in more)
-            words = f"{len(more):,} more routes" + (f", {wrong:,} of them down" if wrong else ", all ok")
-            others = {route["site"] for route in more}
-            self.nodes.append(
-                _Node("site", f"{counted(len(others), 'more site')}", "down" if wrong else "up", words, y)
-            )
-            self.nodes.append(_Node("path", f"{len(more):,} routes", "down" if wrong else "up", words, y))
+        return y
+
+    def _place_others(self, routes: t.Sequence[Link], target: tuple[_Node, bool] | None, y: float) -> None:
+        """The number of routes that are not drawn; those to a target are not ok, the others are."""
+        failed = sum(route_name(route) in self._failed for route in routes)
+        words = f"{failed:,} of them failed" if failed else "their upstream has a server that is down"
+        title = f"{counted(len(routes), 'more route')}, {words if target else 'all ok'}"
+        state = "failed" if failed else "up"
+        sites = len({route["site"] for route in routes})
+        site = _Node("site", counted(sites, "site") if target else counted(sites, "more site"), state, title, y)
+        path = _Node("path", f"{len(routes):,} more" if target else f"{len(routes):,} routes, ok", state, title, y)
+        self.nodes += [site, path]
+        if target:
+            node, is_down = target
+            self._connect(site, path, "down" if failed else "up")
+            self._connect(path, node, "down" if failed or is_down else "up")
 
     def _connect(self, one: _Node, other: _Node, state: str) -> None:
         middle = (one.right + other.left) / 2
@@ -212,6 +247,7 @@ def _servers(upstream: Upstream) -> list[_Node]:
     if len(servers) <= _SERVERS:
         return [_server(server) for server in servers]
     wrong = [server for server in servers if server["state"] not in ("up", "not_probed")]
+    wrong.sort(key=lambda server: server["state"] not in ("down", "partial"))
     nodes = [_server(server) for server in wrong[:_WRONG]]
     if wrong[_WRONG:]:
         states = Counter(server["state"] for server in wrong[_WRONG:])

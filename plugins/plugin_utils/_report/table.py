@@ -12,6 +12,8 @@ _HEADER = ("gateway", "site", "path", "status", "verified", "ms")
 _NUMBERS = ("status", "ms")
 # With more of them a table of each is too long to read.
 _MOST_ROWS = 50
+# Then so many of those that are verified are examples.
+_VERIFIED = 20
 
 
 def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> str:
@@ -20,8 +22,22 @@ def probe_table(probes: t.Mapping[str, t.Sequence[t.Mapping[str, t.Any]]]) -> st
     With many of them, one line for all gateways where a route has the same result, with the slowest of them.
     """
     known = [(gateway, probe) for gateway, results in probes.items() for probe in results]
-    rows = [_row(*member) for member in (known if len(known) <= _MOST_ROWS else _grouped(known))]
-    return "\n".join(aligned(_HEADER, rows, _NUMBERS)) if rows else ""
+    members = known if len(known) <= _MOST_ROWS else list(_grouped(known))
+    if not members:
+        return ""
+    shown = len(members)
+    if shown > _MOST_ROWS:
+        # Those that need a look are not among those that are left out.
+        members.sort(key=lambda member: bool(member[1]["verified"]))
+        unverified = sum(not probe["verified"] for _gateway, probe in members)
+        shown = max(_VERIFIED, min(unverified, _MOST_ROWS))
+    rows = [_row(*member) for member in members[:shown]]
+    left = members[shown:]
+    if left:
+        unverified = sum(not probe["verified"] for _gateway, probe in left)
+        words = f"{unverified:,} not verified" if unverified else "all verified"
+        rows.append(("", f"and {len(left):,} more", "", "", words, ""))
+    return "\n".join(aligned(_HEADER, rows, _NUMBERS))
 
 
 _Member = t.Tuple[str, t.Mapping[str, t.Any]]

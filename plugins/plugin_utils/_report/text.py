@@ -16,6 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     Report,
     Route,
     abbreviated,
+    provenance,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.table import aligned
 
@@ -31,7 +32,7 @@ _NUMBERS = ("status", "ms", "ms from here")
 def summary(report: Report) -> str:
     """The text at the end of the run."""
     findings = report["findings"]
-    lines = [f"{report['summary']}."]
+    lines = [f"{report['summary']}.", f"Probed at {report['time']}; {provenance(report)}."]
     for finding in findings[:_FINDINGS]:
         lines += ["", *_lines(finding)]
     if findings[_FINDINGS:]:
@@ -59,7 +60,7 @@ def failure(report: Report, fail_on: str = "errors") -> str:
 
 
 def _lines(finding: Finding) -> t.Iterator[str]:
-    yield f"- {finding['title']}"
+    yield f"- {finding['severity']}: {finding['title']}"
     if finding["text"]:
         yield f"  {finding['text']}"
     for detail in finding["details"][:_DETAILS]:

@@ -35,7 +35,8 @@ VARIABLES = {
     "websockets_state": Key(
         values.one_of(*values.STATES),
         "Whether the host is a gateway. V(absent) removes the configuration and its log, and nginx too if this role "
-        "installed it and no other site uses it.",
+        "installed it and no other site uses it. Open WebSockets have half a minute to end before nginx is "
+        "uninstalled; if nginx stays, they stay open as after a reload.",
         default="present",
         unprinted=_RUN,
         type="str",
@@ -174,8 +175,8 @@ VARIABLES = {
     "websockets_manage_service": Key(
         values.boolean,
         "V(false) leaves the service's unit to others.\n"
-        "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, and gives open "
-        "WebSockets half a minute to end when it is stopped.",
+        "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, gives open "
+        "WebSockets half a minute to end when it is stopped, and starts it again after it failed.",
         default=True,
         unprinted=_RUN,
         version_added="0.3.0",
@@ -190,9 +191,11 @@ VARIABLES = {
     ),
     "websockets_config_path": Key(
         values.absolute_path,
-        "The file that is written. nginx must include it.",
+        "The file that is written, unless other sites of the host require one that nginx reads later. nginx must\n"
+        "include it.",
         default="/etc/nginx/conf.d/00-websockets.conf",
         type="path",
+        see="Other sites of the host",
     ),
     "websockets_nginx_version": Key(
         nginx_versions.given,

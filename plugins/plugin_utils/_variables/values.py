@@ -24,7 +24,6 @@ HOST_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 # https://nginx.org/en/docs/syntax.html: a time that nginx counts in seconds, and one that it counts in milliseconds.
 SECONDS = re.compile(r"(?=[0-9])" + "".join(rf"(?:[0-9]{{1,9}}{unit} ?)?" for unit in ("w", "d", "h", "m", "s?")))
 _MILLISECONDS = re.compile(rf"(?=[0-9])(?:{SECONDS.pattern})?(?:[0-9]{{1,9}}ms)?")
-_UNITS = {"w": 604_800, "d": 86_400, "h": 3600, "m": 60, "s": 1, "": 1, "ms": 0.001}
 _SIZE = re.compile(r"[1-9][0-9]{0,5}[kKmM]?")
 _LARGE_SIZE = re.compile(r"[0-9]{1,9}[kKmMgG]?")
 
@@ -479,12 +478,6 @@ def milliseconds(value: object, path: str, errors: Errors) -> str | None:
 def seconds(value: object, path: str, errors: Errors) -> str | None:
     """A time of a directive that takes whole seconds only."""
     return _time(SECONDS, "90, 90s, 30m, 1h30m", value, path, errors)
-
-
-def seconds_of(given: str) -> float:
-    """The seconds of a time that was checked."""
-    parts = re.findall(r"([0-9]+)(ms|[wdhms]?)", given)
-    return sum(int(number) * _UNITS[unit] for number, unit in parts)
 
 
 def size(value: object, path: str, errors: Errors) -> str | None:

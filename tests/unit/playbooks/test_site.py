@@ -26,7 +26,13 @@ esac
 printf '%s' "$module" >>{directory}/"$step-{name}"
 cat {directory}/"$step-{name}.json"
 """
-PREFLIGHT = {"changed": False, "nginx_version": "1.26.3", "openssl_version": "3.0.15", "drained": None}
+PREFLIGHT = {
+    "changed": False,
+    "nginx_version": "1.26.3",
+    "openssl_version": "3.0.15",
+    "drained": None,
+    "neighbours": {},
+}
 DEPLOYED = {"changed": True, "rolled_back": False, "actions": ["reloaded nginx"], "probes": []}
 SITE = {"server_name": "a.example", "listen": 3000, "allowed_origins": "*"}
 VARIABLES: dict[str, t.Any] = {
@@ -42,15 +48,15 @@ class Fleet:
     """Gateways of an inventory, in their order."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self._hosts: dict[str, Variables] = {}
 
     def add(self, name: str, preflight: Variables | None = None, deploy: Variables | None = None, **own: t.Any) -> None:
-        interpreter = self._directory / f"python-{name}"
-        interpreter.write_text(INTERPRETER.format(directory=self._directory, name=name))
+        interpreter = self.directory / f"python-{name}"
+        interpreter.write_text(INTERPRETER.format(directory=self.directory, name=name))
         interpreter.chmod(0o755)
         for step, result in (("preflight", preflight or PREFLIGHT), ("transaction", deploy or DEPLOYED)):
-            (self._directory / f"{step}-{name}.json").write_text(json.dumps(result))
+            (self.directory / f"{step}-{name}.json").write_text(json.dumps(result))
         self._hosts[name] = {
             "ansible_connection": "local",
             "ansible_python_interpreter": str(interpreter),
@@ -60,18 +66,24 @@ class Fleet:
     def add_unreachable(self, name: str) -> None:
         self._hosts[name] = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
 
+    def play_own(self, plays: list[Variables]) -> tuple[int, str]:
+        """The same for a playbook of the operator's own."""
+        (self.directory / "own.yml").write_text(yaml.safe_dump(plays))
+        return self.play("own.yml")
+
     def play(self, playbook: str, *arguments: str, **variables: t.Any) -> tuple[int, str]:
         """How the playbook ends, and all that it says, in one line."""
-        inventory = self._directory / "inventory"
+        inventory = self.directory / "inventory"
         inventory.mkdir(exist_ok=True)
         groups = {"ws_gateways": {"hosts": self._hosts, "vars": {**VARIABLES, **variables}}}
         (inventory / "hosts.yml").write_text(yaml.safe_dump(groups, sort_keys=False))
-        code, output = run(self._directory, f"wsfleet.nginx.{playbook}", *arguments)
+        name = playbook if "." in playbook else f"wsfleet.nginx.{playbook}"
+        code, output = run(self.directory, name, *arguments)
         return code, " ".join(output.split())
 
     def ran(self, step: str, name: str) -> str:
         """The modules of a step that ran on a gateway, with their options; nothing where none did."""
-        kept = self._directory / f"{step}-{name}"
+        kept = self.directory / f"{step}-{name}"
         return kept.read_text() if kept.exists() else ""
 
 
@@ -110,6 +122,8 @@ def test_a_failure_stops_the_run_after_its_batch(fleet: Fleet, playbook: str) ->
     assert code == 2
     assert "3 gateways: 1 changed, 1 not started, 1 rolled back" in output
     assert "rolled back two: Rolled back: 1 of 1 routes failed." in output
+    assert "The summary above says why, and what is live. Fix that, and run the playbook again." in output
+    assert output.count("1 of 1 routes failed") == 1
     assert not fleet.ran("transaction", "three")
 
 
@@ -169,6 +183,22 @@ def test_a_new_nginx_and_what_is_drained_elsewhere_change_the_model_before_anyth
         assert "10.0.0.2:3000 down; # drained: 10.0.0.2" in fleet.ran("transaction", name)
 
 
+def test_other_sites_of_a_host_change_its_model_and_the_place_of_its_file_alone(fleet: Fleet) -> None:
+    path = "/etc/nginx/sites-enabled/zz-websockets.conf"
+    found = {"defaults": ["3000"], "options": ["3000"], "path": path, "warnings": ["3000 is shared"]}
+    fleet.add("shared", preflight={**PREFLIGHT, "neighbours": found})
+    fleet.add("alone")
+    code, output = fleet.play("site")
+    assert code == 0, output
+    assert output.count("3000 is shared") == 1
+    assert '"names": ["a.example"]' in fleet.ran("preflight", "alone")
+    for name, is_shared in (("shared", True), ("alone", False)):
+        deployed = fleet.ran("transaction", name)
+        assert (f'"path": "{path}"' in deployed) is is_shared
+        assert ('"state": "absent"' in deployed) is is_shared
+        assert ("return 421;" in deployed) is not is_shared
+
+
 def test_what_the_detected_nginx_cannot_do_is_one_error_for_all_gateways(fleet: Fleet) -> None:
     fleet.add("one")
     fleet.add("two")
@@ -180,13 +210,56 @@ def test_what_the_detected_nginx_cannot_do_is_one_error_for_all_gateways(fleet: 
     assert not fleet.ran("transaction", "one")
 
 
+ROLE: list[Variables] = [{"hosts": "ws_gateways", "gather_facts": False, "roles": ["wsfleet.nginx.websockets"]}]
+
+
+def test_what_was_noticed_on_hosts_is_shown_by_playbooks_and_by_the_role_alone(fleet: Fleet) -> None:
+    for name in ("one", "two", "three"):
+        notices = ["websockets_capacity: too low"] if name != "three" else []
+        fleet.add(name, deploy={**DEPLOYED, "notices": notices})
+    code, output = fleet.play("site", websockets_serial=1)
+    assert code == 0, output
+    assert output.count("Warnings: - one, two: websockets_capacity: too low") == 1
+    code, output = fleet.play_own(ROLE)
+    assert code == 0, output
+    assert output.count("one, two: websockets_capacity: too low") == 1
+
+
+def test_a_failure_of_the_role_alone_is_one_of_its_task(fleet: Fleet) -> None:
+    fleet.add("one", deploy={"failed": True, "msg": "nginx rejects it"})
+    code, output = fleet.play_own(ROLE)
+    assert code == 2
+    assert re.search(r"fatal: \[one\]: FAILED! => .*msg: nginx rejects it", output), output
+
+
+@pytest.mark.parametrize("shows_lines", [True, False])
+def test_the_summary_has_lines_whatever_the_format_of_results(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, shows_lines: bool
+) -> None:
+    monkeypatch.setenv("ANSIBLE_CALLBACK_RESULT_FORMAT", "yaml" if shows_lines else "json")
+    fleet.add("one")
+    _code, output = fleet.play("site")
+    assert ("msg: |- 1 gateway: 1 changed changed one:" in output) is shows_lines
+    assert ('"1 gateway: 1 changed", "", "changed one:' in output) is not shows_lines
+
+
+def test_a_module_that_dies_in_a_deploy_is_failed_by_what_it_printed(fleet: Fleet) -> None:
+    fleet.add("one")
+    (fleet.directory / "transaction-one.json").write_text("")
+    with (fleet.directory / "python-one").open("a") as interpreter:
+        interpreter.write("echo Killed >&2\n")
+    code, output = fleet.play("site")
+    assert code == 2
+    assert "1 gateway: 1 failed failed one: Killed" in output
+
+
 def test_warnings_are_shown_once(fleet: Fleet) -> None:
     fleet.add("one")
     fleet.add("two")
     spare = [*VARIABLES["websockets_upstreams"], {"name": "spare", "servers": ["10.0.0.1:3000"]}]
     code, output = fleet.play("site", websockets_upstreams=spare)
     assert code == 0, output
-    assert output.count("no location uses the upstream") == 1
+    assert output.count("no location uses this upstream") == 1
 
 
 def tasks(items: t.Any) -> t.Iterator[Variables]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 import strategies
 from ansible_collections.wsfleet.nginx.plugins.filter.gateway_model import gateway_model
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import seconds_of
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from parsing import Directive, parse

@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, goal, journal, transaction
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
@@ -65,6 +67,38 @@ def test_the_content_of_a_secret_is_in_no_result_and_no_log_and_its_path_is(tmp_
     assert len(result["said"]) == 1
 
 
+def test_warnings_are_part_of_every_result_and_not_ansibles_own(tmp_path: Path) -> None:
+    program = PROGRAM.replace("    secrets =", "    module.warn('look')\n    module.{end}\n    secrets =", 1)
+    for end in ("exit_json(changed=True)", "fail_json(msg='why')"):
+        done = run(tmp_path, ["-c", program.replace("{end}", end)], {"live_address": "127.0.0.1:488", "files": []})
+        result = json.loads(done.stdout)
+        assert result["notices"] == ["look"]
+        assert "warnings" not in result
+
+
+def test_check_mode_says_what_it_would_write_where_nginx_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binary, "find_binary", lambda: None)
+    ended: dict[str, Any] = {}
+
+    class Ended(Exception):
+        pass
+
+    def exit_json(**result: Any) -> None:
+        ended.update(result)
+        raise Ended
+
+    listed = {"path": str(tmp_path / "a.conf"), "content": "# a\n", "state": "present", "mode": "0644"}
+    params = {"files": [listed], "secrets": [], "live_address": "127.0.0.1:1", "probes": [], "policy": "rollback"}
+    module: Any = SimpleNamespace(
+        params={**params, "state": "present"}, check_mode=True, exit_json=exit_json, warn=lambda message: None
+    )
+    with pytest.raises(Ended):
+        config_transaction.run(module, tmp_path)
+    assert ended["actions"] == [f"would write {tmp_path / 'a.conf'}"]
+
+
 def test_a_file_that_is_listed_as_a_secret_too_is_refused(tmp_path: Path) -> None:
     own = [{"path": str(PEM), "content": "# a\n"}]
     secret = {"path": f"{CONF.parent}/../conf.d/{PEM.name}", "content": KEY}
@@ -100,10 +134,16 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     """The sockets too: where nginx was killed, a rollback has to start it."""
     listening = [{"address": "80", "at": "a"}, {"address": "unix:/run/a.sock", "at": "b"}]
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
-    given: Any = SimpleNamespace(params={"listening": listening, "drained": drained})
-    recorded = config_transaction.recorded(given, None)
-    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained)
+    atomic_files.write(tmp_path / "a.pem", content(KEY))
+    loads = [str(tmp_path / "a.pem")]
+    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "shutdown_timeout": "1h"}}
+    of_host = {"nginx_conf": {"state": "checked"}, "drop_in": {**wants["drop_in"], "state": "present", "at": "a"}}
+    serves = ("127.0.0.1:80 a.example",)
+    params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, **of_host}
+    given: Any = SimpleNamespace(params=params)
     kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
+    recorded: tuple[Any, ...] = config_transaction.recorded(given, kept, None)
+    assert recorded == ({"80": "a", "unix:/run/a.sock": "b"}, ["/run/a.sock"], drained, loads, wants, serves)
     build = replace(BUILD, configuration=tmp_path / "nginx.conf")
     own = {tmp_path / "a.conf": content("# a\n")}
     atomic_files.write(tmp_path / "a.conf", content("# a\n"))
@@ -112,4 +152,113 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     assert (kept.deployed().drained, kept.deployed().sockets) == (drained, ("/run/a.sock",))
     kept.begin([])
     kept.commit()
-    assert config_transaction.recorded(given, kept.last()) == ({}, ["/run/a.sock"], drained)
+    earlier: tuple[Any, ...] = config_transaction.recorded(given, kept, kept.last())
+    assert earlier == ({}, ["/run/a.sock"], drained, loads, wants, serves)
+
+
+ORIGINAL = "worker_processes auto;\nevents { worker_connections 768; }\n"
+
+
+class Shared:
+    """nginx.conf and the drop-in of a host with several gateways."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.build = root, replace(BUILD, configuration=root / "nginx.conf")
+        self.build.configuration.write_text(ORIGINAL)
+        monkeypatch.setattr(service, "has_systemd", lambda: True)
+        monkeypatch.setattr(service, "DROP_IN", root / "drop-in.conf")
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)
+
+    def kept(self, port: int) -> journal.Journal:
+        return journal.Journal(f"127.0.0.1:{port}", self.root / "kept")
+
+    def params(self, sockets: int | None, *, absent: bool = False) -> dict[str, Any]:
+        """Of a gateway with a capacity; without one, it leaves the files to others."""
+        if absent:
+            return {"nginx_conf": {"state": "restored"}, "drop_in": {"state": "absent"}}
+        if sockets is None:
+            return {"nginx_conf": {"state": "checked"}, "drop_in": None}
+        return {
+            "nginx_conf": {"state": "managed", "sockets": sockets, "directives": {"worker_processes": "auto"}},
+            "drop_in": {"state": "present", "sockets": sockets, "shutdown_timeout": "1h"},
+        }
+
+    def deploy(self, port: int, sockets: int | None, *, absent: bool = False) -> bool:
+        """As far as these files go; whether one has changed."""
+        module: Any = SimpleNamespace(params=self.params(sockets, absent=absent), warn=pytest.fail)
+        kept, own = self.kept(port), config_transaction.wants(module)
+        beside = config_transaction.files_beside(module, self.build, kept, own)
+        changes = atomic_files.pending(beside)
+        if self.build.configuration in beside:
+            kept.keep_original(self.build.configuration, content(ORIGINAL))
+        for change in changes:
+            if change.after:
+                atomic_files.write(change.path, replace(change.after, owner=(os.getuid(), os.getgid())))
+            else:
+                change.path.unlink()
+        if absent:
+            kept.remove(originals=self.build.configuration in beside)
+        else:
+            file = self.root / str(port)
+            file.touch()
+            kept.set_deployed(journal.Deployed([], [], files=(str(file),), wants=own))
+        return any(change.now is None or not change.after or change.now.data != change.after.data for change in changes)
+
+    @property
+    def limits(self) -> tuple[str, str]:
+        text = self.build.configuration.read_text()
+        unit = service.DROP_IN.read_text() if service.DROP_IN.exists() else "LimitNOFILE=none:"
+        return text.partition("worker_connections ")[2].partition(";")[0], unit.partition("NOFILE=")[2].split(":")[0]
+
+
+@pytest.fixture
+def shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shared:
+    return Shared(tmp_path, monkeypatch)
+
+
+def test_gateways_of_a_host_share_the_largest_limits_and_none_takes_them_from_another(shared: Shared) -> None:
+    assert shared.deploy(1, 4096)
+    assert shared.deploy(2, 6000)
+    assert shared.limits == ("12512", "13024")
+    assert [shared.deploy(1, 4096), shared.deploy(2, 6000), shared.deploy(1, 4096)] == [False, False, False]
+    # It needs nothing, and takes nothing away.
+    assert not shared.deploy(3, None)
+    assert not shared.deploy(1, None, absent=True)
+    assert shared.limits == ("12512", "13024")
+    assert shared.deploy(2, 100)
+    assert shared.limits == ("768", "1224")
+    assert shared.deploy(2, None, absent=True)
+    assert (shared.build.configuration.read_text(), shared.limits) == (ORIGINAL, ("768", "none"))
+    assert shared.kept(3).original(shared.build.configuration) is None
+
+
+def test_a_gateway_that_leaves_takes_nothing_from_one_that_an_earlier_release_deployed(shared: Shared) -> None:
+    """Which did not record what it needs."""
+    shared.deploy(1, 4096)
+    shared.deploy(2, 6000)
+    shared.kept(2).set_deployed(shared.kept(2).deployed()._replace(wants=None))
+    assert not shared.deploy(1, None, absent=True)
+    assert shared.limits == ("12512", "13024")
+
+
+def test_a_rollback_of_one_gateway_leaves_the_others_what_they_need(shared: Shared) -> None:
+    """The file before its last deploy may be from before the other one's first."""
+    shared.deploy(1, 100)
+    before = atomic_files.read(shared.build.configuration)
+    shared.deploy(1, 6000)
+    module: Any = SimpleNamespace(warn=pytest.fail)
+    beside: dict[Path, Any] = {shared.build.configuration: before, service.DROP_IN: None}
+
+    def rolled_back(earlier: int | None) -> dict[Path, Any]:
+        given: Any = SimpleNamespace(params=shared.params(earlier))
+        wants = config_transaction.wants(given) if earlier else None
+        return config_transaction.for_others_too(module, shared.build, shared.kept(1), wants, beside)
+
+    # Byte for byte where no other is there.
+    assert rolled_back(100) == beside
+    shared.deploy(2, 4096)
+    found = rolled_back(100)
+    assert b"worker_connections 8704;" in found[shared.build.configuration].data
+    assert b"LimitNOFILE=9216:" in found[service.DROP_IN].data
+    # An entry of an earlier release does not say what it needed.
+    assert rolled_back(None) == {}

@@ -119,3 +119,72 @@ def test_a_live_address_that_any_user_of_this_host_can_take_is_a_warning(
 
 def test_the_kernel_says_which_port_is_the_first_that_any_user_may_take() -> None:
     assert 0 <= _host.lowest_unprivileged_port() <= 65536
+
+
+def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_both_changed(tmp_path: Path) -> None:
+    kept = tmp_path / "kept/127.0.0.1:6455/deployed"
+    kept.parent.mkdir(parents=True)
+    # As release 0.7.0 recorded it.
+    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+    drained = [{"name": "b", "address": "b:2"}]
+    kept.write_text(json.dumps({"proofs": [probe], "passed": [], "files": ["/etc/nginx/a.conf"], "drained": drained}))
+    moved = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
+    assert run_module(tmp_path, **moved, serves=["127.0.0.1:80 a.example"])["drained"] == ["b"]
+    assert run_module(tmp_path, **moved, serves=["127.0.0.1:81 a.example"])["drained"] is None
+
+
+def beside(tmp_path: Path, **files: str) -> dict[str, t.Any]:
+    """What the module returns for a site on port 3000, on a host with these files of others in sites-enabled."""
+    root = tmp_path / "etc"
+    for folder in (root / "conf.d", root / "sites-enabled"):
+        folder.mkdir(parents=True, exist_ok=True)
+    (root / "nginx.conf").write_text("http { include conf.d/*.conf; include sites-enabled/*; }")
+    for name, text in files.items():
+        (root / "sites-enabled" / name).write_text(text)
+    install(
+        tmp_path,
+        f"#!/bin/sh\necho 'nginx version: nginx/1.26.3\nconfigure arguments: --conf-path={root}/nginx.conf' >&2\n",
+    )
+    site = {"at": "websockets_sites[0]", "names": ["ws.example"], "listens": [{"address": "3000"}]}
+    path = str(root / "conf.d/00-websockets.conf")
+    return run_module(tmp_path, config_path=path, live_address="127.0.0.1:488", compared={"servers": [site]})
+
+
+APP = "server { listen 3000; server_name app.example; }"
+
+
+def record(tmp_path: Path, address: str, file: str) -> None:
+    kept = tmp_path / f"kept/{address}/deployed"
+    kept.parent.mkdir(parents=True)
+    files = [str(tmp_path / "etc/sites-enabled" / file)]
+    kept.write_text(json.dumps({"proofs": [], "passed": [], "files": files, "live_address": address}))
+
+
+def test_a_host_without_other_sites_requires_nothing(tmp_path: Path) -> None:
+    assert beside(tmp_path)["neighbours"] == {}
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_the_file_comes_after_those_of_others_and_is_none_of_them_itself(tmp_path: Path, *, is_recorded: bool) -> None:
+    for files in ({"app": APP}, {"zz-websockets.conf": "server { listen 3000; server_name ws.example; }"}):
+        found = beside(tmp_path, **files)["neighbours"]
+        assert found["path"] == str(tmp_path / "etc/sites-enabled/zz-websockets.conf")
+        assert found["defaults"] == ["3000"]
+        if is_recorded and "app" in files:
+            record(tmp_path, "127.0.0.1:488", "zz-websockets.conf")
+
+
+def test_a_conflict_with_another_site_is_told_with_its_place(tmp_path: Path) -> None:
+    message = beside(tmp_path, app=APP.replace("app.example", "ws.example"))["msg"]
+    place = tmp_path / "etc/sites-enabled/app"
+    assert (
+        message
+        == f"{HEAD}websockets_sites[0]: 'ws.example' on 3000 is already served by {place}:1; remove it there or here"
+    )
+
+
+def test_another_gateway_on_the_same_port_is_told_as_one(tmp_path: Path) -> None:
+    record(tmp_path, "127.0.0.1:489", "zz-websockets.conf")
+    message = beside(tmp_path, **{"zz-websockets.conf": APP})["msg"]
+    assert "3000 is already used by another gateway of this host" in message
+    assert "zz-websockets.conf:1 (websockets_status_listen: 127.0.0.1:489)" in message

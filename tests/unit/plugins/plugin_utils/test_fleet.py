@@ -83,6 +83,121 @@ def test_check_mode_says_what_would_be() -> None:
     assert first == "1 gateway: 1 would change"
 
 
+def test_check_mode_says_that_nginx_would_be_installed() -> None:
+    facts = deployed(changed=True, actions=["would write /a"])
+    new = {**facts, "__websockets_preflight": {"nginx_version": None}}
+    text = of({"g1": new, "g2": facts}, ["g2"], check_mode=True)["text"]
+    assert "would change  g1: would install nginx, would write /a\nwould change  g2: would write /a\n" in text
+
+
+def test_a_removed_gateway_is_in_the_summary_with_all_that_went() -> None:
+    actions = ["removed /etc/nginx/conf.d/a.conf", "reloaded nginx"]
+    removed = {
+        "files": ["/var/log/nginx/a.log"],
+        "packages": [],
+        "kept_for": [f"/etc/nginx/{n}.conf" for n in range(4)],
+    }
+    last = {**removed, "packages": ["nginx", "nginx-common"], "kept_for": []}
+    none = {**removed, "files": []}
+    done = "removed /etc/nginx/conf.d/a.conf, reloaded nginx, removed /var/log/nginx/a.log"
+    gateways = {
+        "g1": {**deployed(changed=True, actions=actions), "__websockets_removed": removed},
+        "g2": {**deployed(changed=True, actions=actions), "__websockets_removed": last},
+        # nginx was not there, or nothing of the gateway.
+        "g3": {**ASKED, "__websockets_result": {"skipped": True}, "__websockets_removed": none},
+    }
+    assert of(gateways, ["g3"])["text"].splitlines()[:5] == [
+        "3 gateways: 1 unchanged, 2 removed",
+        "",
+        "unchanged  g3",
+        f"removed    g1: {done}, nginx is kept for /etc/nginx/0.conf, /etc/nginx/1.conf, /etc/nginx/2.conf and 1 more",
+        f"removed    g2: {done}, stopped nginx, purged nginx, nginx-common with /etc/nginx and /var/log/nginx",
+    ]
+    would = of({"g2": gateways["g2"]}, ["g2"], check_mode=True)["text"]
+    assert "would remove  g2: " in would
+    assert "would stop nginx, would purge nginx, nginx-common with" in would
+
+
+REJECTED = """nginx rejects the new configuration; nothing was changed:
+[emerg] unknown directive "gzip_foo" in /etc/nginx/conf.d/00-websockets.conf:4
+That is 'gzip_foo on;', from websockets_directives."""
+ROLLED_BACK = """Rolled back: 2 of 4 routes failed their probes.
+Live now: the earlier files are back, and nginx serves them.
+What to fix:
+- websockets_sites[0].locations[0] (a.example /): returned 502 Bad Gateway, but passed before this deploy
+  probed directly: server01:3000 refused the connection: nothing listens there
+- websockets_sites[0].locations[1] (a.example /b): returned 502 Bad Gateway, but passed before this deploy"""
+
+
+def test_a_failed_deploy_has_its_cause_in_one_line_and_its_whole_message_once_at_the_end() -> None:
+    rejected = {**ASKED, "__websockets_result": {"msg": REJECTED, "failed": False}}
+    rolled_back = {**ASKED, "__websockets_result": {"msg": ROLLED_BACK, "rolled_back": True, "failed": False}}
+    short = {**ASKED, "__websockets_result": {"msg": "another deploy runs; nothing was changed"}}
+    found = of({"g1": rejected, "g2": rolled_back, "g3": rejected, "g4": short}, ["g1", "g2", "g3", "g4"])
+    assert found["stops"]
+    assert found["text"].splitlines() == [
+        "4 gateways: 1 rolled back, 3 failed",
+        "",
+        "rolled back  g2: websockets_sites[0].locations[0] (a.example /): returned 502 Bad Gateway, but passed before "
+        "this deploy, and 1 more",
+        'failed       g1, g3: [emerg] unknown directive "gzip_foo" in /etc/nginx/conf.d/00-websockets.conf:4',
+        "failed       g4: another deploy runs; nothing was changed",
+        "",
+        "g1, g3:",
+        *(f"  {line}" for line in REJECTED.splitlines()),
+        "",
+        "g2:",
+        *(f"  {line}" for line in ROLLED_BACK.splitlines()),
+    ]
+
+
+def test_all_causes_are_counted_where_the_message_does_not_list_all() -> None:
+    message = f"{ROLLED_BACK}\n- and 498 more: websockets_sites[2].locations[0] and 497 more"
+    found = outcome({**ASKED, "__websockets_result": {"msg": message, "rolled_back": True}})
+    assert found.words.endswith("but passed before this deploy, and 499 more")
+
+
+def test_a_message_that_a_task_has_shown_is_one_line_with_its_cause() -> None:
+    shown = {**ASKED, "__websockets_failure": {"msg": REJECTED}}
+    text = of({"g1": shown}, ["g1"])["text"]
+    assert text.splitlines()[1:] == ["", f"failed  g1: {REJECTED.splitlines()[1]}"]
+
+
+def test_what_was_noticed_on_hosts_is_shown_once_with_their_names() -> None:
+    unverified = "not verified: the backend returns 404 at /"
+    failure = {"msg": "any", "notices": ["it is out", "1 of 2 routes\nLive now: it"]}
+    gateways = {
+        "g1": deployed(notices=["websockets_capacity: too low", *(f"at[{n}]: {unverified}" for n in range(5))]),
+        "g2": {
+            **deployed(notices=["websockets_capacity: too low"]),
+            "__websockets_preflight": {"notices": ["any user can", "websockets_capacity: too low"]},
+        },
+        "g3": {**ASKED, "__websockets_failure": failure},
+    }
+    found = of(gateways, ["g2", "g3"])
+    assert found["text"].split("\n\n")[-1].splitlines() == [
+        "Warnings:",
+        "- g1, g2: websockets_capacity: too low",
+        f"- g1: at[0], at[1], at[2] and 2 more: {unverified}",
+        "- g2: any user can",
+        "- g3: it is out",
+        "- g3: 1 of 2 routes",
+        "  Live now: it",
+    ]
+    assert found["warnings"][:2] == ["g2: any user can", "g2: websockets_capacity: too low"]
+
+
+def test_500_routes_are_a_short_table_with_those_first_that_need_a_look() -> None:
+    probes = [{**PROBE, "path": f"/{n}"} for n in range(500)]
+    probes[400] = {**probes[400], "verified": "", "unverified": "any"}
+    lines = of({"g1": deployed(probes=probes)}, ["g1"])["text"].splitlines()
+    assert lines[5].split() == ["g1", "a", "/400", "101", "not", "verified", "1.0"]
+    assert lines[-1].split() == ["and", "480", "more", "all", "verified"]
+    assert len(lines) == 5 + 20 + 1
+    unverified = [{**probe, "verified": "", "unverified": "any"} for probe in probes]
+    assert of({"g1": deployed(probes=unverified)}, ["g1"])["text"].endswith("450 not verified")
+
+
 def test_a_failure_in_the_batch_stops_the_run() -> None:
     for failure in (UNDONE, FAILED):
         found = of({"g1": VERIFIED, "g2": failure, "g3": ASKED}, ["g1", "g2"])
@@ -93,7 +208,7 @@ def test_a_failure_in_the_batch_stops_the_run() -> None:
 def test_one_that_is_lost_stops_nobody_unless_it_is_the_whole_batch() -> None:
     gateways = {"g1": VERIFIED, "g2": LOST, "g3": ASKED}
     some = of(gateways, ["g1", "g2"])
-    assert some == {"stops": False, "text": "", "unreachable": ["g2"]}
+    assert some == {"stops": False, "text": "", "unreachable": ["g2"], "warnings": []}
     assert of(gateways, ["g2"])["stops"]
 
 
@@ -132,7 +247,8 @@ SUDO = "connect as root and set ansible_become: false, or set ansible_become_met
 )
 def test_a_module_that_could_not_run_is_failed_by_what_the_host_printed(stderr: str, stdout: str, reason: str) -> None:
     failure = {"msg": NO_RESULT, "module_stderr": stderr, "module_stdout": stdout, "rc": 127}
-    assert outcome({**ASKED, "__websockets_failure": failure}) == ("failed", reason)
+    assert outcome({**ASKED, "__websockets_failure": failure})[:2] == ("failed", reason)
+    assert outcome(deployed(**failure))[:2] == ("failed", reason)
 
 
 def model(errors: t.Sequence[str] = (), warnings: t.Sequence[str] = (), serial: t.Any = (1,)) -> dict[str, t.Any]:
@@ -153,6 +269,20 @@ def test_the_errors_of_all_gateways_are_one_message() -> None:
 def test_a_warning_names_who_it_is_for_unless_it_is_for_all() -> None:
     models = {"g1": model(warnings=["w", "v"]), "g2": model(warnings=["w"])}
     assert check(models)["warnings"] == ["w", "g1: v"]
+
+
+def test_a_warning_about_many_subjects_is_one_line() -> None:
+    many = [f"websockets_sites[{number}]: any web page can" for number in range(500)]
+    drained = [f"websockets_upstreams[{number}]: s1 is drained until" for number in range(500)]
+    models = {name: model(warnings=[*many, *drained, "no path", "no subject"]) for name in ("g1", "g2")}
+    models["g2"]["warnings"].append("websockets_upstreams[0] (x): s1 is drained until")
+    assert check(models)["warnings"] == [
+        "websockets_sites[0], websockets_sites[1], websockets_sites[2] and 497 more: any web page can",
+        "websockets_upstreams[0], websockets_upstreams[1], websockets_upstreams[2] and 497 more: s1 is drained until",
+        "no path",
+        "no subject",
+        "g2: websockets_upstreams[0] (x): s1 is drained until",
+    ]
 
 
 def test_sizes_of_batches_that_differ_are_an_error_that_names_them() -> None:

@@ -123,3 +123,43 @@ def test_the_limit_of_no_process_is_unknown() -> None:
     with subprocess.Popen(["true"]) as process:
         process.wait()
     assert capacity.open_files(process.pid) is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "largest"),
+    [
+        ([], {}),
+        ([({"worker_processes": "2"}, None)], {"worker_processes": "2"}),
+        (
+            [({"worker_processes": "2"}, 4096), ({"worker_shutdown_timeout": "1h"}, 100)],
+            {
+                "worker_processes": "2",
+                "worker_shutdown_timeout": "1h",
+                "worker_connections": "5632",
+                "worker_rlimit_nofile": "6144",
+            },
+        ),
+        (
+            [({"worker_shutdown_timeout": "90m"}, None), ({"worker_shutdown_timeout": "1h"}, None)],
+            {"worker_shutdown_timeout": "90m"},
+        ),
+        # 0 is for ever.
+        (
+            [({"worker_shutdown_timeout": "0"}, None), ({"worker_shutdown_timeout": "1w"}, None)],
+            {"worker_shutdown_timeout": "0"},
+        ),
+        (
+            [({"worker_processes": "1"}, None), ({"worker_processes": "3"}, None)],
+            {"worker_processes": "3"},
+        ),
+        (
+            [({"worker_connections": "9000"}, None), ({}, 100)],
+            {"worker_connections": "9000", "worker_rlimit_nofile": "1224"},
+        ),
+    ],
+)
+def test_all_gateways_of_a_host_get_the_largest_values_in_any_order(
+    wanted: list[tuple[dict[str, str], int | None]], largest: dict[str, str]
+) -> None:
+    given = [{"directives": directives, "sockets": sockets} for directives, sockets in wanted]
+    assert capacity.largest(given) == capacity.largest(given[::-1]) == largest

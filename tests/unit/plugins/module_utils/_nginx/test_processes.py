@@ -8,12 +8,13 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from waiting import wait_until
 
 
@@ -55,3 +56,20 @@ def test_a_master_is_being_stopped_where_all_its_workers_are_shutting_down(
     with master("worker process"), master("worker process is shutting down"), master(*workers) as pid:
         assert len(processes.accepting_workers(pid)) == accepting
         assert processes.is_stopping(pid) == is_stopping
+
+
+def test_the_configuration_was_loaded_before_the_oldest_worker_that_accepts_connections_was_started(
+    tmp_path: Path,
+) -> None:
+    """A worker that crashed was started again later, without the master having read a file."""
+    (tmp_path / "before").touch()
+    # The start of a process is counted in ticks.
+    time.sleep(0.1)
+    with master("worker process is shutting down", "worker process", "worker process") as pid:
+        (tmp_path / "nginx.pid").write_text(str(pid))
+        build = binary.Build("nginx", "1.22.1", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
+        loaded = processes.loaded_at(build)
+        (tmp_path / "after").touch()
+        assert loaded
+        assert (tmp_path / "before").stat().st_ctime < loaded < (tmp_path / "after").stat().st_ctime
+    assert processes.loaded_at(build) is None

@@ -27,6 +27,9 @@ CONFIGURATION = Path("/etc/nginx/nginx.conf")
 
 
 NOTHING = journal.Deployed([], [])
+# What gateways need of the files that belong to all of a host.
+NEEDS = {"nginx_conf": {"directives": {}, "sockets": 100}, "drop_in": None}
+NEEDS_NOTHING = {"nginx_conf": None, "drop_in": None}
 PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
 
 
@@ -103,17 +106,18 @@ def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_p
 
 def test_what_is_recorded_of_a_configuration_comes_back_with_it(kept: journal.Journal) -> None:
     """Else a rollback would leave servers out that the earlier configuration has, or forget those that it has not."""
-    told = journal.Deployed([], [], drained=[{"name": "chat1", "address": "10.0.0.1:80"}], sockets=("/run/a.sock",))
+    drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
+    told = journal.Deployed([], [], drained=drained, sockets=("/run/a.sock",), wants=NEEDS)
     kept.set_deployed(told)
     assert kept.deployed() == told
     deployed(kept, 1)
-    kept.set_deployed(told._replace(drained=[], sockets=()))
+    kept.set_deployed(told._replace(drained=[], sockets=(), wants=NEEDS_NOTHING))
     deployed(kept, 2)
     entries = [kept.last()]
     kept.discard_last()
     entries.append(kept.last())
-    found = [(entry.drained, tuple(entry.sockets)) for entry in entries if entry]
-    assert found == [([], ()), (told.drained, told.sockets)]
+    found = [(entry.drained, tuple(entry.sockets), entry.wants) for entry in entries if entry]
+    assert found == [([], (), NEEDS_NOTHING), (told.drained, told.sockets, NEEDS)]
 
 
 def test_a_deploy_that_is_done_can_be_rolled_back(kept: journal.Journal) -> None:
@@ -302,10 +306,10 @@ def test_what_is_not_listed_any_more_is_given_up() -> None:
     assert NOTHING.given_up([]) == []
 
 
-def moved(kept: journal.Journal, *listed: Path) -> journal.Journal:
-    """The state that a configuration with these files and another live address goes on with."""
+def moved(kept: journal.Journal, *listed: Path, serves: t.Collection[str] = ()) -> journal.Journal:
+    """The state that a configuration with these files and sites and another live address goes on with."""
     found = journal.Journal("127.0.0.1:7000", kept.directory)
-    found.take_over(listed)
+    found.take_over(listed, serves)
     return found
 
 
@@ -324,6 +328,46 @@ def test_a_configuration_whose_live_address_has_changed_keeps_its_deploys(kept: 
     new.commit()
     again = moved(kept, GATEWAY)
     assert (again.live_address, numbers(again)) == ("127.0.0.1:7000", [2, 1])
+
+
+SITES = ["127.0.0.1:443 a.example", "127.0.0.1:443 b.example"]
+
+
+def test_a_configuration_whose_files_and_live_address_have_changed_is_found_by_a_site(kept: journal.Journal) -> None:
+    deployed(kept, 1)
+    record = NOTHING._replace(files=(str(GATEWAY),), live_address=NAME, serves=tuple(SITES))
+    kept.set_deployed(record)
+    other = journal.Journal("127.0.0.1:8098", kept.directory)
+    other.set_deployed(NOTHING._replace(files=(str(OTHER),), serves=("127.0.0.1:444 a.example",)))
+    new = moved(kept, KEY, serves=[SITES[1], "127.0.0.1:80 c.example"])
+    assert (new.deployed(), new.live_address, number_of(new.last())) == (record, NAME, 1)
+    # A new gateway of that host is none of them.
+    assert moved(kept, KEY, serves=["127.0.0.1:80 a.example"]).deployed() == NOTHING
+    # A file is what tells them apart first.
+    assert moved(kept, OTHER, serves=SITES).deployed() == other.deployed()
+    # What cannot be told apart is left alone.
+    other.set_deployed(other.deployed()._replace(serves=(SITES[0],)))
+    assert moved(kept, KEY, serves=SITES).deployed() == NOTHING
+
+
+def test_a_site_that_an_earlier_release_has_deployed_is_known_from_its_probe(kept: journal.Journal) -> None:
+    kept.set_deployed(NOTHING._replace(probes=[PROBE], files=(str(GATEWAY),)))
+    path = kept.directory / NAME / "deployed"
+    plain = json.loads(path.read_text())
+    del plain["serves"]
+    path.write_text(json.dumps(plain))
+    assert moved(kept, KEY, serves=["127.0.0.1:80 a.example"]).deployed().files == (str(GATEWAY),)
+
+
+def test_what_a_failed_first_deploy_left_is_no_state(kept: journal.Journal) -> None:
+    kept.set_deployed(NOTHING._replace(files=(str(GATEWAY),)))
+    failed = journal.Journal("127.0.0.1:7000", kept.directory)
+    failed.begin([])
+    failed.discard()
+    new = moved(kept, GATEWAY)
+    assert new.deployed().files == (str(GATEWAY),)
+    begin(new, 2)
+    assert [path.name for path in kept.directory.iterdir()] == ["127.0.0.1:7000"]
 
 
 def test_a_configuration_without_a_deploy_takes_over_none_of_other_files(kept: journal.Journal) -> None:
@@ -384,7 +428,8 @@ def test_what_release_0_6_0_left_on_a_host_is_read(kept: journal.Journal, tmp_pa
     files = [{"path": str(GATEWAY), "before": before, "after": ["digest"], "secret": False}]
     entry = {"files": files, "time": "2026-11-25T00:00:00Z", "proofs": [probe], "passed": [], "live_address": NAME}
     (own / "000001").write_text(json.dumps(entry))
-    assert kept.deployed() == journal.Deployed([probe], ["a.example /"], {}, (str(GATEWAY),), NAME)
+    serves = ("127.0.0.1:80 a.example",)
+    assert kept.deployed() == journal.Deployed([probe], ["a.example /"], {}, (str(GATEWAY),), NAME, serves=serves)
     last = kept.last()
     assert last is not None
     assert (last.probes, last.files[0].before) == ([probe], content(b"# before"))
@@ -426,8 +471,13 @@ def test_each_configuration_has_its_own_deploys(kept: journal.Journal) -> None:
     assert (number_of(kept.last()), number_of(other.last())) == (1, 2)
 
 
-def test_what_another_configuration_needs_stays(kept: journal.Journal) -> None:
+@pytest.mark.parametrize("wants", [NEEDS, None])
+def test_what_another_configuration_needs_stays(
+    kept: journal.Journal, tmp_path: Path, wants: journal.Wants | None
+) -> None:
     other = journal.Journal("127.0.0.1:8098", kept.directory)
+    (tmp_path / "other.conf").touch()
+    other.set_deployed(NOTHING._replace(files=(str(tmp_path / "other.conf"),), wants=wants))
     original = content(b"original")
     kept.keep_original(CONFIGURATION, original)
     deployed(kept, 1)
@@ -438,6 +488,43 @@ def test_what_another_configuration_needs_stays(kept: journal.Journal) -> None:
     other.remove(originals=True)
     assert not kept.directory.exists()
     other.remove(originals=True)
+
+
+def test_what_no_other_configuration_needs_goes(kept: journal.Journal, tmp_path: Path) -> None:
+    """It would be restored when it is no longer what was there before the first deploy."""
+    other = journal.Journal("127.0.0.1:8098", kept.directory)
+    (tmp_path / "other.conf").touch()
+    other.set_deployed(NOTHING._replace(files=(str(tmp_path / "other.conf"),), wants=NEEDS_NOTHING))
+    kept.keep_original(CONFIGURATION, content(b"original"))
+    deployed(kept, 1)
+    shared = journal.Shared({"worker_connections": "1024"}, content(b"[Service]\n"))
+    kept.set_shared(shared)
+    kept.remove(originals=True)
+    assert (other.original(CONFIGURATION), len(other.deployed().files)) == (None, 1)
+    # The drop-in may be the other's.
+    assert other.shared() == shared
+    other.remove(originals=False)
+    assert not kept.directory.exists()
+
+
+def test_the_other_configurations_of_a_host_are_those_whose_files_are_there(
+    kept: journal.Journal, tmp_path: Path
+) -> None:
+    """Not one whose first deploy failed, and not one that was removed by hand."""
+    assert (kept.others(), kept.wanted_by_others("nginx_conf")) == ([], [])
+    file = tmp_path / "other.conf"
+    others = [NOTHING._replace(files=(str(file),), wants=wants) for wants in (NEEDS, NEEDS_NOTHING)]
+    for number, record in enumerate((NOTHING, *others)):
+        journal.Journal(f"127.0.0.1:{number}", kept.directory).set_deployed(record)
+    journal.Journal("127.0.0.1:4", kept.directory).begin([])
+    deployed(kept, 1)
+    assert kept.others() == []
+    file.touch()
+    assert kept.others() == others
+    assert kept.wanted_by_others("nginx_conf") == [NEEDS["nginx_conf"]]
+    assert kept.wanted_by_others("drop_in") == []
+    journal.Journal("127.0.0.1:5", kept.directory).set_deployed(others[0]._replace(wants=None))
+    assert kept.wanted_by_others("nginx_conf") is None
 
 
 @contextmanager

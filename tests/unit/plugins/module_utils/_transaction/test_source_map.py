@@ -157,6 +157,63 @@ def test_a_message_about_something_else_is_left_alone(message: str) -> None:
     assert explained(message) == []
 
 
+SHARED = """\
+# chat is shared; 80 too
+log_format main "x";
+limit_req_zone $uri zone=one:1m rate=1r/s;
+map_hash_bucket_size 128;
+
+upstream chat {
+    zone chat 64k;
+}
+
+server {
+    listen 80;
+    listen *:80 backlog=9;
+    listen [::]:443 ssl;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "line", "origin"),
+    [
+        ('"map_hash_bucket_size" directive is duplicate', "map_hash_bucket_size 128;", "directives"),
+        ('duplicate upstream "chat"', "upstream chat {", "upstreams[0]"),
+        ('duplicate "log_format" name "main"', 'log_format main "x";', "directives"),
+        (
+            'limit_req_zone "one" is already bound to key "x"',
+            "limit_req_zone $uri zone=one:1m rate=1r/s;",
+            "directives",
+        ),
+        ('the shared memory zone "chat" is already declared for a different use', "upstream chat {", "upstreams[0]"),
+        ("duplicate listen options for 0.0.0.0:80", "listen *:80 backlog=9;", "sites[0]"),
+        ("a duplicate default server for [::]:443", "listen [::]:443 ssl;", "sites[0]"),
+    ],
+)
+def test_what_another_file_is_blamed_for_is_followed_by_the_same_here(message: str, line: str, origin: str) -> None:
+    source = source_map.Source("", [("directives", 5), ("upstreams[0]", 4), ("sites[0]", 5)])
+    whole = f"[emerg] {message} in /etc/nginx/sites-enabled/app:3"
+    assert source_map.repeated([whole], FILE, SHARED, source) == [
+        whole,
+        f"{FILE} has it too: {line!r}, from {origin}.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        f'duplicate upstream "chat" in {FILE}:7',
+        'duplicate upstream "other" in /etc/nginx/sites-enabled/app:3',
+        'unknown directive "chat" in /etc/nginx/sites-enabled/app:3',
+        'duplicate upstream "chat"',
+        "duplicate listen options for 0.0.0.0:8 in /etc/nginx/sites-enabled/app:3",
+    ],
+)
+def test_what_is_here_alone_or_not_here_is_left_alone(message: str) -> None:
+    assert source_map.repeated([message], FILE, SHARED, source_map.Source()) == [message]
+
+
 def test_each_message_is_followed_by_its_line() -> None:
     messages = [f"[warn] a in {FILE}:2", "[emerg] b", f"[emerg] c in {FILE}:{line_number('    least_conn;')}"]
     assert source_map.explained(messages, FILE, TEXT, SOURCE) == [

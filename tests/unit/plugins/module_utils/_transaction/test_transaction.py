@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import typing as t
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _host as prog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import activation, journal, live_config
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import TransactionError
-from transacting import Host, stand_in
+from transacting import MASTER, Host, stand_in
 
 LIVE = "Live now: the earlier files are back, and nginx serves them."
 
@@ -142,6 +143,32 @@ def test_an_nginx_that_does_not_react_is_rolled_back_with_where_to_look(
     assert_nothing_is_left(host)
 
 
+def test_an_nginx_that_systemd_has_started_meanwhile_is_reloaded(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """systemd tries again after a start that failed, so with the earlier files."""
+    found = iter([None])
+    monkeypatch.setattr(processes, "master_pid", lambda _build: next(found, MASTER))
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", lambda _build: pytest.fail("it runs"))
+    deal = host.transaction(host.after)
+    deal.test()
+    assert "started nginx" in deal.apply([])
+
+
+@pytest.mark.parametrize("is_retrying", [True, False])
+def test_where_nginx_does_not_run_it_says_whether_systemd_tries_to_start_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch, is_retrying: bool
+) -> None:
+    monkeypatch.setattr(processes, "master_pid", lambda _build: None)
+    host.loaded = {}
+    monkeypatch.setattr(service, "start", failing(service.ServiceError("Job failed.")))
+    monkeypatch.setattr(service, "is_retrying", lambda: is_retrying)
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after)
+    again = ", but systemd tries again and again to start it" if is_retrying else ""
+    assert str(raised.value).endswith(f"the earlier files are back; nginx does not run, as before{again}.")
+    assert_nothing_is_left(host)
+
+
 @pytest.mark.parametrize(
     ("found", "words"),
     [
@@ -195,3 +222,16 @@ def test_a_thousand_secrets_are_looked_up_by_their_paths(host: Host) -> None:
     assert entry.left_behind(list(paths)) == {}
     assert journal.Deployed([], [], {str(path): "" for path in paths}).given_up(paths) == []
     assert Counted.compared < 10_000
+
+
+def test_what_a_deploy_would_do_is_said_in_the_words_of_what_it_does(host: Host) -> None:
+    plan = host.transaction(host.after).plan
+    removed = host.root / "nginx" / "old.conf"
+    done, would = plan.actions(), plan.actions(check_mode=True)
+    assert {f"wrote {host.conf}", f"removed {removed}", "reloaded nginx"} <= set(done)
+    changes = [("wrote", "would write"), ("removed", "would remove"), ("reloaded", "would reload")]
+    for past, conditional in changes:
+        done = [action.replace(past, conditional) for action in done]
+    assert would == done
+    stopped = replace(plan, before=replace(plan.before, master=None))
+    assert (stopped.actions()[-1], stopped.actions(check_mode=True)[-1]) == ("started nginx", "would start nginx")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import UPSTREAM, errors_of, secure, server_of, site, sound
+from modelling import UPSTREAM, errors_of, refusing, secure, server_of, site, sound
 
 
 @pytest.mark.parametrize(
@@ -147,4 +147,99 @@ def test_the_refusing_server_comes_first_and_has_a_block_of_its_own() -> None:
     assert sound([UPSTREAM], [site(server_name="_")])["blocks"][1:] == [
         "websockets_sites[0]",
         "websockets_status_listen",
+    ]
+
+
+def neighbours(**found: t.Any) -> dict[str, t.Any]:
+    return {"neighbours": found}
+
+
+def listens_of(model: t.Any, number: int) -> list[str]:
+    return [line for line in server_of(model, number) if line.startswith("listen ")]
+
+
+def test_where_others_have_the_default_server_nothing_is_refused() -> None:
+    sites = [site(listen=[80, 3000]), site(listen="*:80", server_name="b.example")]
+    model = sound([UPSTREAM], sites, **neighbours(defaults=["80"]))
+    assert [line for line in refusing(model) if line.startswith("listen ")] == ["listen 3000 so_keepalive=60s:10s:6;"]
+    assert listens_of(model, 0) == ["listen 80 so_keepalive=60s:10s:6;", "listen 3000;"]
+    assert listens_of(model, 1) == ["listen *:80;"]
+
+
+def test_where_others_have_all_default_servers_there_is_no_refusing_server() -> None:
+    model = sound([UPSTREAM], [secure(redirect_http=True)], **neighbours(defaults=["443", "80"]))
+    assert model["blocks"] == ["websockets_upstreams[0]", *places(), "websockets_status_listen"]
+    assert "ssl_reject_handshake" not in "".join(model["lines"])
+
+
+def places() -> list[str]:
+    return ["websockets_sites[0]", "websockets_sites[0].redirect_http"]
+
+
+def test_options_of_a_socket_are_left_to_others_that_have_some() -> None:
+    found = neighbours(defaults=["80", "81"], options=["80"])
+    assert listens_of(sound([UPSTREAM], [site(listen=[80, 81])], **found), 0) == [
+        "listen 80;",
+        "listen 81 so_keepalive=60s:10s:6;",
+    ]
+
+
+def test_a_site_for_any_name_becomes_the_default_server_where_others_do_not_say_that_they_are() -> None:
+    found = neighbours(defaults=["80"])
+    assert listens_of(sound([UPSTREAM], [site(server_name="_", listen=80)], **found), 0) == [
+        "listen 80 default_server so_keepalive=60s:10s:6;"
+    ]
+    assert listens_of(sound([UPSTREAM], [site(listen="80 default_server")], **found), 0) == [
+        "listen 80 default_server so_keepalive=60s:10s:6;"
+    ]
+
+
+def test_a_file_that_comes_after_others_says_why() -> None:
+    path = "/etc/nginx/sites-enabled/zz-websockets.conf"
+    model = sound([UPSTREAM], [site(listen=80)], **neighbours(defaults=["80"], path=path, warnings=["a", "b"]))
+    assert model["path"] == path
+    assert model["lines"][0].startswith("# nginx takes the first server")
+    assert model["warnings"][-2:] == ["a", "b"]
+
+
+def test_preflight_compares_servers_redirects_and_names_with_others() -> None:
+    sites = [secure(redirect_http=True, listen="443 ssl backlog=9", http2="on", server_name=["a.example", "_"])]
+    servers = sound([UPSTREAM], sites)["compared"]["servers"]
+    assert [(server["at"], server["names"]) for server in servers] == [
+        *[(at, ["a.example", "_"]) for at in places()],
+        ("websockets_status_listen", []),
+    ]
+    plain = {"default": True, "http2": False, "options": [], "proxy_protocol": False, "ssl": False}
+    assert servers[0]["listens"] == [{**plain, "address": "443", "http2": True, "options": ["backlog=9"], "ssl": True}]
+    assert servers[1]["listens"] == [{**plain, "address": "80"}]
+
+
+def test_hashes_that_others_set_are_left_out() -> None:
+    name = f"{'a' * 60}.example"
+    needed = {"server_names_hash_bucket_size": 128}
+    model = sound([UPSTREAM], [site(server_name=name)])
+    assert model["compared"]["hashes"] == needed
+    assert "server_names_hash_bucket_size 128;" in model["lines"]
+    model = sound([UPSTREAM], [site(server_name=name)], **neighbours(hashes=list(needed)))
+    assert "server_names_hash_bucket_size 128;" not in model["lines"]
+    # The operator's own line is nobody else's matter.
+    own = sound([UPSTREAM], [site(server_name=name)], websockets_directives="server_names_hash_bucket_size 256;")
+    assert own["compared"]["hashes"] == {}
+
+
+def test_probes_go_past_a_loopback_address_of_others() -> None:
+    sites = [site(listen=80), site(listen="127.0.0.1:81", server_name="b.example"), site(listen=82, server_name="c")]
+    model = sound([UPSTREAM], sites, **neighbours(loopback=["127.0.0.1:80", "[::1]:82"]))
+    assert [probe["connect_to"] for probe in model["probes"]] == ["127.0.0.2:80", "127.0.0.1:81", "127.0.0.1:82"]
+
+
+def test_what_the_default_server_of_others_decides_for_tls_is_a_warning() -> None:
+    sites = [secure(ssl_policy="modern", server_name=["a.example", "192.0.2.1"], listen=["443 ssl", "444 ssl"])]
+    before = sound([UPSTREAM], sites)["warnings"]
+    assert sound([UPSTREAM], sites, **neighbours(defaults=["443"]))["warnings"] == [
+        *before,
+        "websockets_sites[0].ssl_policy: before 1.29.2 nginx accepts the versions of TLS of the default server, which "
+        "for 443 is in another file",
+        "websockets_sites[0].server_name: clients send no SNI for an IP address, and get the certificate of the "
+        "default server of 443, which is in another file",
     ]

@@ -277,8 +277,8 @@ def test_addresses_that_nothing_goes_by_are_a_warning() -> None:
     sites = [{**each, "allowed_origins": "*"} for each in sites]
     assert sound([UPSTREAM], sites)["warnings"] == [
         "websockets_sites[0]: proxy_protocol without set_real_ip_from: the client address is ignored",
-        "websockets_sites[0].locations[0]: ip_hash of 'ws-backend' sees the load balancer's address only",
-        "websockets_sites[0].locations[1]: ip_hash of 'ws-backend' sees the load balancer's address only",
+        "websockets_sites[0].locations[0]: ip_hash of its upstream sees the load balancer's address only",
+        "websockets_sites[0].locations[1]: ip_hash of its upstream sees the load balancer's address only",
     ]
     assert len(sound([upstream(balance="least_conn")], sites)["warnings"]) == 1
 

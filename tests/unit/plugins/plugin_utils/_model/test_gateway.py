@@ -9,7 +9,6 @@ import re
 import typing as t
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import worker_limits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from modelling import SHARED, SITE, STATUS, UPSTREAM, blocks_of, check, location, secure, site, sound, upstream
@@ -156,21 +155,63 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "serves": [],
+        "loads": [],
         "mode": "0644",
         "log": None,
         "probes": [],
         "routes": [],
         "blocks": ["websockets_status_listen"],
-        "nginx_conf": worker_limits.directives("1h"),
-        "drop_in": worker_limits.drop_in(4096, "1h"),
+        "nginx_conf": {"worker_processes": "auto", "worker_shutdown_timeout": "1h"},
         "health_flag": None,
         "health_wait": 0,
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
         "warnings": [],
+        "path": "/etc/nginx/conf.d/00-websockets.conf",
+        "compared": {
+            "servers": [
+                {
+                    "at": "websockets_status_listen",
+                    "names": [],
+                    "listens": [
+                        {
+                            "address": "127.0.0.1:488",
+                            "default": False,
+                            "http2": False,
+                            "options": [],
+                            "proxy_protocol": False,
+                            "ssl": False,
+                        }
+                    ],
+                }
+            ],
+            "upstreams": [],
+            "hashes": {},
+        },
     }
     model = sound([], [])
     lines = {"lines": model["lines"], "sources": model["sources"], "digest": model["digest"]}
     assert model == {**nothing, **lines}
+
+
+def test_a_gateway_is_told_from_others_of_its_host_by_its_sites_as_their_probes_have_them() -> None:
+    """Release 0.7.0 recorded only the probes."""
+    sites = [site(), site(server_name=["b.example", "c.example"], listen=["[::]:80", 81]), site(listen="unix:/run/a")]
+    model = sound([upstream()], sites)
+    assert model["serves"] == sorted(f"{probe['connect_to']} {probe['site']}" for probe in model["probes"])
+    unprobed = sound([upstream()], [site(locations=[location(probe=False)])])
+    assert unprobed["serves"] == ["127.0.0.1:3000 ws.serverlab.ca"]
+
+
+KINDS = (("", "CERTIFICATE"), ("_key", "PRIVATE KEY"))
+
+
+def test_certificates_and_cas_by_path_are_loaded_with_the_configuration_and_delivered_ones_are_its_own() -> None:
+    by_https = {"path": "/", "proxy_pass": "https://b.example", "proxy_ssl_trusted_certificate": "/etc/ssl/b.pem"}
+    by_path = secure(ssl_client_certificate="/etc/ssl/clients.pem", locations=[by_https])
+    pem = {f"ssl_certificate{which}": f"-----BEGIN {what}-----\nA\n-----END {what}-----\n" for which, what in KINDS}
+    model = sound([upstream()], [by_path, secure(server_name="b.example", **pem)])
+    assert model["loads"] == ["/etc/ssl/b.pem", "/etc/ssl/clients.pem", "/etc/ssl/ws.key", "/etc/ssl/ws.pem"]
 
 
 def test_a_name_that_nginx_resolves_at_run_time_is_not_looked_up_before() -> None:
@@ -209,12 +250,12 @@ def test_a_proxied_url_is_looked_up_unless_it_is_an_upstream() -> None:
 
 def test_an_upstream_that_is_all_down_is_a_warning() -> None:
     model = sound([upstream(servers=[{"address": "a:1", "down": True}])], [site(allowed_origins="*")])
-    assert model["warnings"] == ["websockets_upstreams[0]: all servers of 'ws-backend' are down"]
+    assert model["warnings"] == ["websockets_upstreams[0] (ws-backend): all servers of this upstream are down"]
 
 
 def test_an_unused_upstream_is_a_warning() -> None:
     model = sound([UPSTREAM, upstream(name="spare")], [site(allowed_origins="*")])
-    assert model["warnings"] == ["websockets_upstreams[1]: no location uses the upstream 'spare'"]
+    assert model["warnings"] == ["websockets_upstreams[1] (spare): no location uses this upstream"]
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:488", "[::1]:488", "127.0.0.2:80"])

@@ -363,8 +363,8 @@ def test_what_cannot_be_verified_is_a_warning() -> None:
     assert model["probes"] == []
     assert model["warnings"] == [
         "websockets_sites[0].locations[0]: cannot be verified: the regular expression requires probe.path",
-        "websockets_sites[1].locations[0]: cannot be verified: websockets_sites[1].server_name has only regular"
-        " expressions; add a name that they match",
+        "websockets_sites[1].locations[0]: cannot be verified: server_name of its site has only regular "
+        "expressions; add a name that they match",
     ]
     for probe in (False, {"path": "/rooms/1"}):
         assert sound([UPSTREAM], [site(locations=[{**regex, "probe": probe}], allowed_origins="*")])["warnings"] == []

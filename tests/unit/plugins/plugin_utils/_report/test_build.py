@@ -104,6 +104,7 @@ def test_routes_that_fail_for_one_reason_on_the_same_gateways_are_one_finding() 
     other = changed(FLEET[3], 1, status=None, failure="timed out after 5 s", milliseconds=None)
     first, second = findings(reported(*broken, other), "route")
     assert first["title"] == "a.example /, a.example /feed/ fail their probes on g1, g2, g3"
+    assert f"- error: {first['title']}" in text.summary(reported(*broken, other)).splitlines()
     assert first["text"] == f"Returned 502 Bad Gateway. Probed directly: server01:3000 {REFUSED}."
     assert (first["severity"], first["gateways"], first["routes"]) == (
         *("error", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
@@ -224,6 +225,38 @@ def test_an_upstream_without_a_live_server_is_one_finding() -> None:
     assert finding["title"] == "The upstream chat has no live server"
     assert (len(finding["details"]), finding["routes"]) == (3, ["a.example /"])
     assert findings(report, "server") == []
+
+
+DEAD = {"s1:80": "refused", "s2:80": "timeout", "s3:80": "refused"}
+
+
+def test_a_dead_upstream_and_its_failing_routes_are_one_finding_with_those_that_it_concerns() -> None:
+    fleet = probed([changed(FLEET[0], 0, **BAD_GATEWAY), changed(FLEET[1], 0, **BAD_GATEWAY), FLEET[2]], DEAD)
+    report = reported(*fleet)
+    (finding,) = report["findings"]
+    assert finding["title"] == "The upstream chat has no live server: a.example / fails its probe on g1, g2"
+    assert finding["text"] == "None of its 3 servers accepts connections. nginx returned 502 Bad Gateway."
+    assert (finding["severity"], finding["kind"]) == ("error", "upstream")
+    assert (finding["gateways"], finding["routes"]) == (["g1", "g2"], ["a.example /"])
+    assert len(finding["details"]) == 3
+
+
+def test_a_route_that_fails_for_another_reason_than_its_dead_upstream_is_a_finding_of_its_own() -> None:
+    refused = {"status": None, "failure": "refused the connection"}
+    report = reported(*probed([changed(FLEET[0], 0, **refused), *FLEET[1:]], DEAD))
+    assert [finding["kind"] for finding in report["findings"]] == ["route", "upstream"]
+
+
+def test_a_dead_upstream_whose_routes_pass_concerns_those_that_have_probed_it() -> None:
+    many = [replace(FLEET[0], name=f"g{number:03}") for number in range(500)]
+    finding = only(reported(*probed(many, DEAD)), "upstream")
+    assert (finding["severity"], len(finding["gateways"])) == ("warning", 3 * 3)
+
+
+def test_a_server_that_is_down_concerns_the_routes_of_all_configurations_that_have_it() -> None:
+    other = model(UPSTREAMS, [{**SITES[0], "server_name": "z.example"}])
+    fleet = probed([*FLEET, healthy("z1", other)], {"s2:80": "refused"})
+    assert only(reported(*fleet), "server")["routes"] == ["a.example /", "z.example /"]
 
 
 def test_servers_that_all_reject_a_direct_probe_are_not_down() -> None:

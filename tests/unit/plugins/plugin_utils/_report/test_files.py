@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import typing as t
 from collections import Counter
 from dataclasses import replace
@@ -18,6 +19,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.html import page
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.junit import junit
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import Report, clean
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.text import summary
 from fleets import changed, from_controller, healthy, model, probed, reported, troubled, unreachable, wide, with_nginx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -172,7 +174,9 @@ def test_the_counts_of_junit_are_those_of_its_elements_and_of_the_report(fleet: 
 # What the schema of Jenkins' xUnit plugin allows, and GitLab and GitHub's actions read.
 SCHEMA = {
     "testsuites": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testsuite"}),
-    "testsuite": ({"name", "timestamp", "tests", "failures", "errors", "skipped", "time"}, {"testcase"}),
+    "testsuite": ({"name", "timestamp", "tests", "failures", "errors", "skipped", "time"}, {"properties", "testcase"}),
+    "properties": (set(), {"property"}),
+    "property": ({"name", "value"}, set()),
     "testcase": ({"classname", "name", "time"}, {"failure", "error", "skipped", "system-out"}),
     "system-out": (set(), set()),
     "failure": ({"type", "message"}, set()),
@@ -185,7 +189,7 @@ def check_schema(root: ElementTree.Element) -> None:
     assert root.tag == "testsuites"
     for element in root.iter():
         attributes, children = SCHEMA[element.tag]
-        assert element.keys() and set(element.keys()) == attributes
+        assert set(element.keys()) == attributes
         assert {child.tag for child in element} <= children
         if element.tag == "testcase":
             assert len(element) <= 1
@@ -198,18 +202,30 @@ def test_text_of_gateways_and_peers_is_escaped(fleet: list[Found]) -> None:
     text = page(reported(*fleet))
     text.encode()
     found = Page(text)
-    assert not {"script", "link", "img", "iframe", "object", "base", "form"} & found.tags.keys()
+    assert not {"link", "img", "iframe", "object", "base", "form"} & found.tags.keys()
     names = {name for name, _value in found.attributes}
     assert not {name for name in names if name.startswith("on")} | ({"src", "action", "style"} & names)
     assert all(value and value.startswith("#") for name, value in found.attributes if name == "href")
     # One element of each kind for what has one, whatever the texts hold.
-    assert [found.tags[tag] for tag in ("html", "body", "h1", "style")] == [1, 1, 1, 1]
+    assert [found.tags[tag] for tag in ("html", "body", "h1", "style", "script")] == [1] * 5
+
+
+def test_every_file_and_the_terminal_name_the_inventory_the_time_and_the_version() -> None:
+    report = reported(healthy("g1", wide()))
+    assert (report["inventory"], report["collection_version"]) == (["/fleet/production"], "0.8.0")
+    suite = ElementTree.fromstring(junit(report).encode())[0]
+    assert suite.get("timestamp") == "2026-01-31T03:00:00"
+    properties = {item.get("name"): item.get("value") for item in suite.iterfind("properties/property")}
+    assert properties == {"inventory": "/fleet/production", "wsfleet.nginx": "0.8.0"}
+    said = "inventory /fleet/production; wsfleet.nginx 0.8.0."
+    assert said in page(report)
+    assert summary(report).splitlines()[1] == f"Probed at 2026-01-31T03:00:00Z; {said}"
 
 
 def test_text_that_was_made_to_break_out_is_shown_as_it_is() -> None:
     fleet = [changed(healthy(HOSTILE, wide()), 0, status=None, failure=HOSTILE, hint=HOSTILE)]
     text = page(reported(*fleet))
-    assert "<script>" not in text
+    assert text.count("<script>") == 1
     assert "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;&#x27;&lt;/td&gt;\ufffd\ufffd[2J\ufffd]]&gt;" in text
 
 
@@ -233,7 +249,9 @@ def test_a_large_fleet_makes_a_page_of_less_than_a_megabyte() -> None:
 
 
 def test_a_thousand_healthy_sites_take_no_more_room_than_a_few() -> None:
+    """But in the list of all names, where they are found."""
     large, small = (page(reported(healthy("g", wide(number, 1, 1)))) for number in (1000, 30))
+    large, small = (re.sub('<details class="all">.*?</details>', "", text) for text in (large, small))
     assert len(large) < len(small) + 200
 
 

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a gateway needs to hold its sockets: limits of nginx, and how its service is stopped."""
+"""The drop-in of nginx's systemd unit: how many files it may open, how it is stopped, and when it is started again."""
 
 from __future__ import annotations
 
 import math
+import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.capacity import limits
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import seconds_of
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import capacity, times
 
 # systemd's own default. With a lower one a reload could not raise the limit of the workers later.
 _HARD_LIMIT = 524_288
@@ -17,21 +17,23 @@ _HARD_LIMIT = 524_288
 _STOP_SECONDS = 30
 
 
-def directives(shutdown_timeout: str) -> dict[str, str]:
-    """The directives of nginx.conf that do not depend on the host's processors."""
-    return {"worker_processes": "auto", "worker_shutdown_timeout": shutdown_timeout}
-
-
-def drop_in(capacity: int, shutdown_timeout: str) -> str:
-    """The drop-in of nginx's systemd unit."""
-    seconds = seconds_of(shutdown_timeout)
+def content(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    """The drop-in that has enough for each of these: sockets, and a shutdown_timeout as in nginx.conf."""
+    sockets = max(item["sockets"] for item in wanted)
+    seconds = times.seconds_of(max((item["shutdown_timeout"] for item in wanted), key=capacity.patience))
     stop = f"{math.ceil(seconds) + _STOP_SECONDS}s" if seconds else "infinity"
     # One worker that holds all is the most that the host's processors can ask for.
-    files = int(limits(capacity, workers=1)["worker_rlimit_nofile"])
+    files = int(capacity.limits(sockets, workers=1)["worker_rlimit_nofile"])
     return f"""\
 # By the role wsfleet.nginx.websockets, from websockets_capacity and websockets_worker_shutdown_timeout.
+[Unit]
+StartLimitIntervalSec=0
+
 [Service]
 LimitNOFILE={files}:{max(files, _HARD_LIMIT)}
+# nginx does not start while the name of a backend does not resolve, as at boot: try until it does.
+Restart=on-failure
+RestartSec=5s
 # What is open when nginx is stopped has half a minute to end: no client gets in meanwhile.
 ExecStop=
 ExecStop=-/bin/sh -c 'kill -s QUIT $MAINPID'

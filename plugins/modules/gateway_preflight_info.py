@@ -180,7 +180,7 @@ def drained(live_address: str | None, config_path: str | None, serves: t.Sequenc
     return None if servers is None else sorted({server["name"] for server in servers})
 
 
-def warn_about_port(module: AnsibleModule, live_address: str) -> None:
+def warn_about_port(module: _notices.Module, live_address: str) -> None:
     """Warn of a live address that this host, unlike others, lets any user take; the model warns of the others."""
     port, lowest = int(live_address.rpartition(":")[2]), _host.lowest_unprivileged_port()
     if lowest <= port < 1024:

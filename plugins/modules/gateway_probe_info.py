@@ -72,6 +72,7 @@ options:
         elements: str
         required: true
 extends_documentation_fragment:
+  - wsfleet.nginx.other_sites
   - wsfleet.nginx.attributes
   - wsfleet.nginx.attributes.linux
   - wsfleet.nginx.probes
@@ -308,7 +309,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, condition, processes, sharing
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, certificate, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
@@ -391,6 +392,14 @@ def other_program(address: str, *, has_orphans: bool) -> str | None:
     if programs is None or (not programs and has_orphans):
         return None
     return ", ".join(map(str, programs)) or _host.UNSEEN
+
+
+def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What other sites of the host require; conflicts with them are for the next deploy to report."""
+    try:
+        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
+    except (binary.NginxError, OSError):
+        return {}
 
 
 def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:
@@ -477,7 +486,9 @@ def is_ip(name: str) -> bool:
     return True
 
 
-def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dict[str, t.Any]:
+def host_facts(
+    module: AnsibleModule, results: t.Sequence[routes.Result], neighbours: t.Mapping[str, t.Any]
+) -> dict[str, t.Any]:
     names = ("config_path", "health_flag")
     path, flag = (Path(module.params[name]) if module.params[name] else None for name in names)
     try:
@@ -493,6 +504,7 @@ def host_facts(module: AnsibleModule, results: t.Sequence[routes.Result]) -> dic
         loaded_at = processes.loaded_at(build) if build else None
         file = other_sites.deployed_file(kept, path)
         found.update(file_facts(file, kept, found["fingerprint"], loaded_at), **drain_facts(build, kept, file))
+        found["preflight"]["neighbours"] = neighbours
     return found
 
 
@@ -501,6 +513,7 @@ def main() -> None:
         argument_spec={
             "live_address": {"type": "str"},
             "config_path": {"type": "path"},
+            "compared": other_sites.SPEC,
             "health_flag": {"type": "path"},
             "certificates": {
                 "type": "list",
@@ -521,10 +534,16 @@ def main() -> None:
                 },
             },
         },
-        required_by=dict.fromkeys(("config_path", "health_flag", "sockets"), "live_address"),
+        required_by={
+            **dict.fromkeys(("config_path", "health_flag", "sockets"), "live_address"),
+            "compared": ("config_path", "live_address"),
+        },
         supports_check_mode=True,
     )
     probes, live_address = module.params["probes"], module.params["live_address"]
+    neighbours = other_sites_of(module.params)
+    for probe in probes:
+        probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
     results = probe_routes(probes, live_address)
     result: dict[str, t.Any] = {
         "probes": [as_returned(found, live_address) for found in results],
@@ -532,7 +551,7 @@ def main() -> None:
     }
     if live_address:
         try:
-            result.update(host_facts(module, results))
+            result.update(host_facts(module, results, neighbours))
         except OSError as error:
             module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
     module.exit_json(changed=False, **result)

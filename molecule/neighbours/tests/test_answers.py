@@ -44,6 +44,13 @@ def test_the_gateway_answers_beside_them(gateway: Gateway) -> None:
     assert gateway.site("unknown.example").request("GET", "/").status == 421
 
 
+def test_the_gateway_is_verified_beside_them() -> None:
+    """On one host another site has 127.0.0.1:443, where a probe would go."""
+    run = site({}, playbook="wsfleet.nginx.verify", arguments=["--verbose"])
+    assert not run.failed, run.output
+    assert "missing" not in run.output
+
+
 @pytest.mark.usefixtures("deployed")
 def test_a_deploy_a_rollback_and_a_removal_leave_their_answers_as_they_were() -> None:
     """The neighbours' files, too."""

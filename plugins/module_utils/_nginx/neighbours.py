@@ -26,6 +26,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import nginx_
 
 HASHES = (
     "map_hash_bucket_size",
+    "map_hash_max_size",
     "server_names_hash_bucket_size",
     "server_names_hash_max_size",
     "variables_hash_bucket_size",
@@ -41,6 +42,7 @@ _SERVERS = frozenset({("http", "server"), ("stream", "server"), ("mail", "server
 # Their content may be large, and is not directives.
 _DATA = frozenset({"charset_map", "geo", "map", "split_clients", "types"})
 _PASSES = frozenset({"fastcgi_pass", "grpc_pass", "memcached_pass", "proxy_pass", "scgi_pass", "uwsgi_pass"})
+_BEFORE_MAPS = frozenset({"map_hash_bucket_size", "map_hash_max_size"})
 _ZONES = frozenset({"limit_conn_zone", "limit_req_zone"})
 # As for the candidate, a larger file is not configuration.
 _LARGEST = 1024 * 1024
@@ -123,6 +125,8 @@ class Neighbours:
         self.passes: dict[str, Place] = {}
         self.hashes: dict[str, tuple[int, Place]] = {}
         self.first_map: Place | None = None
+        # Directives that nginx accepts before the first map only.
+        self.before_maps: list[Place] = []
         self.files: set[str] = set()
         self._own = {os.path.realpath(path) for path in own}
         self._open: list[str] = []
@@ -183,19 +187,25 @@ class Neighbours:
             self._include(arguments[0], block)
         elif block in _SERVERS and self.servers:
             self._take_of_server(self.servers[-1], name, arguments, place)
-        elif path == ("http", "upstream"):
-            self.upstreams.setdefault(arguments[0].lower(), place)
+        elif block == ("http",):
+            self._take_of_http(name, arguments, place)
         elif path == ("http", "upstream", "zone"):
             self.zones.setdefault(arguments[0], place)
-        elif block == ("http",) and name in _ZONES:
-            for argument in arguments:
-                if argument.startswith("zone="):
-                    self.zones.setdefault(argument[len("zone=") :].partition(":")[0], place)
-        elif block == ("http",) and name in HASHES and arguments[0].isdigit():
-            self.hashes.setdefault(name, (int(arguments[0]), place))
         elif name in _PASSES:
             host = arguments[0].rpartition("://")[2].partition("/")[0]
             self.passes.setdefault(host.lower(), place)
+
+    def _take_of_http(self, name: str, arguments: list[str], place: Place) -> None:
+        if name == "upstream":
+            self.upstreams.setdefault(arguments[0].lower(), place)
+        elif name in _ZONES:
+            for argument in arguments:
+                if argument.startswith("zone="):
+                    self.zones.setdefault(argument[len("zone=") :].partition(":")[0], place)
+        elif name in HASHES and arguments[0].isdigit():
+            self.hashes.setdefault(name, (int(arguments[0]), place))
+            if name in _BEFORE_MAPS and self.first_map is None:
+                self.before_maps.append(place)
 
     def _take_of_server(self, server: Server, name: str, arguments: list[str], place: Place) -> None:
         if name == "server_name":

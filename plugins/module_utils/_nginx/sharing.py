@@ -19,6 +19,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.neighbours im
     addresses,
 )
 
+_NO_PLACE = "no include of the http block can read the gateway's file after it"
 _STATUS = "websockets_status_listen"
 _ANY = ("0.0.0.0", "[::]")
 # Since then http2 is a matter of each server, and not of an address.
@@ -263,28 +264,37 @@ def _check_shared_names(neighbours: Neighbours, wanted: Wanted, sharing: Sharing
             sharing.errors.append(f"{at}: '{upstream['zone']}' is already a zone at {place}; set another zone or name")
 
 
+def reached(address: str, loopback: t.Collection[str]) -> str:
+    """Where a probe reaches the gateway that would go to an address of which others may have the loopback one."""
+    # There is no second one of IPv6.
+    return address.replace("127.0.0.1:", "127.0.0.2:") if address in loopback else address
+
+
 def moved_name(usual: Path) -> str:
     """The name of a file that is to come late, without what follows its last dot; that of the default is shorter."""
     return f"zz-{'websockets' if usual.name == '00-websockets.conf' else usual.stem}"
 
 
 def _place(neighbours: Neighbours, usual: Path, implicit: t.Mapping[str, Place], sharing: Sharing) -> None:
-    """A file after the servers that are the default ones only because nginx reads them first."""
-    last = max(implicit.values(), key=lambda place: place.order, default=None)
-    now = neighbours.order_of(usual)
-    if last is None or now is None or now >= last.order:
+    """A file after what nginx has to read before the gateway's."""
+    name, now = moved_name(usual), neighbours.order_of(usual)
+    reasons = {
+        place: f"the server at {place} is the default one of {address} only because it comes first, and {_NO_PLACE}: "
+        f"add default_server to its listen {address}, or move it to a file of its own"
+        for address, place in implicit.items()
+    }
+    for place in neighbours.before_maps:
+        why = f"nginx accepts what {place} sets before the first map only, and {_NO_PLACE}"
+        reasons[place] = f"{why}: move it up, before the includes"
+    late = [] if now is None else [place for place in reasons if place.order > now]
+    if not late:
         return
-    found = neighbours.place_after(last.order, moved_name(usual))
-    if found:
-        sharing.path = str(found)
-        return
-    for address, place in implicit.items():
-        if place.order > now and not neighbours.place_after(place.order, moved_name(usual)):
-            sharing.errors.append(
-                f"websockets_sites: the server at {place} is the default one of {address} only because it comes first, "
-                "and no include of the http block can read the gateway's file after it: add default_server to its "
-                f"listen {address}, or move it to a file of its own"
-            )
+    path = neighbours.place_after(max(place.order for place in late), name)
+    sharing.path = str(path) if path else None
+    if path is None:
+        sharing.errors += [
+            f"websockets_sites: {reasons[place]}" for place in late if not neighbours.place_after(place.order, name)
+        ]
 
 
 def _check_hashes(neighbours: Neighbours, wanted: Wanted, sharing: Sharing) -> None:

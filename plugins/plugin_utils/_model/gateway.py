@@ -10,6 +10,7 @@ import functools
 import typing as t
 from types import MappingProxyType
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import sharing
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.times import seconds_of
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     access_control,
@@ -44,8 +45,8 @@ GROUP = "ws_gateways"
 UNREACHABLE = "__websockets_unreachable"
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _AFTER_OTHERS = [
-    "# nginx takes the first server that it reads as the default one of an address. This file comes after those of",
-    "# other sites on the host, so that their default servers stay what they are.",
+    "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",
+    "# the first map only. This file comes after those of other sites on the host, so that theirs stay what they are.",
 ]
 _REFUSES = "Refuses names that no site here has; nginx would take them to the first one."
 
@@ -311,7 +312,9 @@ def _model(checked: _Checked) -> Model:
         log=server_blocks.log_path(sites, label),
         certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
         probes=[
-            probes.past(probe, checked.neighbours.loopback) for site in sites for probe in probes.probes(site, by_name)
+            {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
+            for site in sites
+            for probe in probes.probes(site, by_name)
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},

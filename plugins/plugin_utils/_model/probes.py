@@ -193,14 +193,6 @@ def _probe(site: Site, location: Location, upstreams: Upstreams) -> Probe:
     )
 
 
-def past(probe: Probe, loopback: t.Collection[str]) -> Probe:
-    """The probe, to another loopback address than one that only other sites of the host listen on."""
-    if probe["connect_to"] not in loopback:
-        return probe
-    # There is no second one of IPv6.
-    return {**probe, "connect_to": probe["connect_to"].replace("127.0.0.1:", "127.0.0.2:")}
-
-
 def _origin(site: Site, location: Location) -> str | None:
     """An origin that may open WebSockets, where one has to be told."""
     origins, _at = access_control.given(site, location, "allowed_origins")

@@ -100,6 +100,14 @@ def test_a_default_server_that_nothing_can_come_after_is_an_error(host: Host, mo
     ]
 
 
+def test_a_size_of_maps_in_a_file_of_others_comes_before_the_maps_of_the_gateway(host: Host) -> None:
+    late = str(host.root / "sites-enabled/zz-websockets.conf")
+    assert host.beside("map_hash_max_size 4096;\nmap $uri $x { }", "80").path == late
+    # It is too late already, or early enough.
+    assert host.beside("map $uri $x { }\nmap_hash_max_size 4096;", "80").path is None
+    assert host.beside("", "80", http="map_hash_bucket_size 128;").path is None
+
+
 def test_options_of_a_socket_are_left_to_the_file_that_has_some(host: Host) -> None:
     sharing = host.beside("server { listen 80 backlog=9; listen 81; }", "80", "81")
     assert (sharing.errors, sharing.options) == ([], ["80"])

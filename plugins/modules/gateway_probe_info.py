@@ -242,6 +242,9 @@ nginx:
     master:
       description: The process id of its master, or V(null) if none runs.
       type: int
+    is_recorded:
+      description: Whether the pid file names it.
+      type: bool
     version:
       description: The version that runs, or V(null) if none does.
       type: str

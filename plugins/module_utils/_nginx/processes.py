@@ -16,6 +16,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import
 
 def master_pid(build: Build) -> int | None:
     """The process id of the running master, or None."""
+    return recorded_pid(build)
+
+
+def recorded_pid(build: Build) -> int | None:
+    """The process id of the running master, if it is in the pid file."""
     return _read_pid(build.pid_file) if build.pid_file else None
 
 

@@ -104,11 +104,10 @@ def probe_body(request: Request, size: int) -> str:
     """GET the url and return the start of the body, of this many bytes at most; empty without a whole response."""
     raise_errors(request_errors(request, ("http",)))
     target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
-    body = ""
     with _recorded(outcome), connected(request, target, deadline) as connection:
         _exchange(connection, request, target, {"Connection": "close"}, outcome)
-        body = connection.read_body(size).decode("ascii", "replace")
-    return body
+        return connection.read_body(size).decode("ascii", "replace")
+    return ""
 
 
 def _new_key() -> str:

@@ -171,8 +171,8 @@ _RULES = (
         "error",
         "nginx",
         "nginx runs, but its pid file does not name its master on {}",
-        "Its service and the rotation of its logs cannot signal it. Write the process id of `nginx: master process` to the "
-        "file that `pid` in nginx.conf names.",
+        "Its service and the rotation of its logs cannot signal it. Write the process id of `nginx: master process` to "
+        "the file that `pid` in nginx.conf names.",
     ),
     _Rule(
         _nginx(lambda nginx: nginx["earlier_master"]),

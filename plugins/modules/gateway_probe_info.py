@@ -242,6 +242,9 @@ nginx:
     master:
       description: The process id of its master, or V(null) if none runs.
       type: int
+    is_recorded:
+      description: Whether the pid file names it.
+      type: bool
     version:
       description: The version that runs, or V(null) if none does.
       type: str
@@ -418,6 +421,14 @@ def other_program(address: str, *, has_orphans: bool) -> str | None:
     if programs is None or (not programs and has_orphans):
         return None
     return ", ".join(map(str, programs)) or _host.UNSEEN
+
+
+def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What other sites of the host require; conflicts with them are for the next deploy to report."""
+    try:
+        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
+    except (binary.NginxError, OSError):
+        return {}
 
 
 def file_facts(path: Path, kept: journal.Journal, fingerprint: str | None, loaded_at: float | None) -> dict[str, t.Any]:

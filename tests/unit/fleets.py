@@ -30,6 +30,7 @@ BAD_GATEWAY = {
 
 NGINX: dict[str, t.Any] = {
     "master": 4711,
+    "is_recorded": True,
     "version": "1.26.3",
     "is_replaced": False,
     "earlier_master": None,

@@ -21,7 +21,7 @@ GATEWAYS = gateways()
 FIRST, SECOND = GATEWAYS
 ADDRESS = str(ipaddress.ip_address(FIRST.address) + 100)
 (SITE,) = group_variables()["websockets_sites"]
-FLOATING: dict[str, Any] = {"websockets_sites": [{**SITE, "listen": f"{ADDRESS}:3000"}]}
+FLOATING: dict[str, Any] = {"websockets_sites": [{**SITE, "listen": f"{ADDRESS}:3001"}]}
 
 
 def inside(gateway: Gateway, *command: str, check: bool = True) -> None:
@@ -63,7 +63,7 @@ def test_a_floating_address_is_verified_on_the_gateway_that_has_it(tmp_path: Pat
     for holder, other in ((SECOND, FIRST), (FIRST, SECOND)):
         give(holder)
         # The other one would have its answer, for the asking.
-        inside(other, "bash", "-c", f"exec 3<>/dev/tcp/{ADDRESS}/3000")
+        inside(other, "bash", "-c", f"exec 3<>/dev/tcp/{ADDRESS}/3001")
         run, report = verify(GATEWAYS, tmp_path, **FLOATING)
         assert not run.failed, run.output
         states = {gateway["name"]: gateway["routes"][0]["state"] for gateway in report["gateways"]}

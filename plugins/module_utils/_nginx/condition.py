@@ -35,6 +35,8 @@ class Condition(t.TypedDict):
 
     # The master's process id; None if none runs.
     master: int | None
+    # Whether the pid file names it.
+    is_recorded: bool
     version: str | None
     # Whether another file is in the place of the running binary.
     is_replaced: bool
@@ -61,6 +63,7 @@ def condition(
     version, is_replaced = _running(build, master) if master else (None, False)
     return Condition(
         master=master,
+        is_recorded=processes.recorded_pid(build) is not None,
         version=version,
         is_replaced=is_replaced,
         earlier_master=processes.earlier_master(build),

@@ -166,13 +166,13 @@ _RULES = (
     ),
     _Rule(
         lambda gateway: (
-            gateway["fingerprint"] and _nginx(lambda nginx: nginx["master"] is None and not nginx["orphans"])(gateway)
+            gateway["fingerprint"] and _nginx(lambda nginx: not nginx["is_recorded"] and not nginx["orphans"])(gateway)
         ),
         "error",
         "nginx",
         "nginx runs, but its pid file does not name its master on {}",
-        "Neither a deploy nor its service can reload it. Write the process id of `nginx: master process` to the file "
-        "that `pid` in nginx.conf names.",
+        "Its service and the rotation of its logs cannot signal it. Write the process id of `nginx: master process` to "
+        "the file that `pid` in nginx.conf names.",
     ),
     _Rule(
         _nginx(lambda nginx: nginx["earlier_master"]),

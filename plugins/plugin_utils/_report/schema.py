@@ -61,6 +61,7 @@ class Nginx(t.TypedDict):
     """The condition of the running nginx, as the module gateway_probe_info returns it."""
 
     master: int | None
+    is_recorded: bool
     version: str | None
     is_replaced: bool
     earlier_master: int | None

@@ -56,6 +56,7 @@ def test_a_sound_nginx_has_nothing_to_report(build: Build) -> None:
         result = found(build)
         loaded_at = processes.loaded_at(build)
     assert (result["master"], result["version"], result["is_replaced"]) == (master, "1.26.3", False)
+    assert result["is_recorded"]
     assert (result["earlier_master"], result["shortfalls"], result["is_enabled"]) == (None, [], None)
     assert loaded_at is not None
     assert loaded_at <= before
@@ -64,6 +65,7 @@ def test_a_sound_nginx_has_nothing_to_report(build: Build) -> None:
 def test_nothing_runs(build: Build) -> None:
     result = found(build, 4096)
     assert (result["master"], result["version"], result["shortfalls"]) == (None, None, [])
+    assert not result["is_recorded"]
 
 
 def test_a_binary_that_was_replaced_is_noticed(build: Build) -> None:

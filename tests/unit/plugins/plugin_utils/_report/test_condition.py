@@ -82,11 +82,11 @@ ERRORS: dict[str, tuple[Found, str, str, str]] = {
         *("nginx", "Workers of before an upgrade of nginx's binary still serve on g2", "QUIT"),
     ),
     "killed master": (
-        with_nginx(BROKEN, master=None, version=None, orphans=2),
+        with_nginx(BROKEN, master=None, is_recorded=False, version=None, orphans=2),
         *("nginx", "Workers of nginx whose master was killed still serve on g2", f"{SITE} starts nginx"),
     ),
     "lost pid file": (
-        with_nginx(BROKEN, master=None, version=None),
+        with_nginx(BROKEN, is_recorded=False),
         *("nginx", "nginx runs, but its pid file does not name its master on g2", "Write the process id"),
     ),
     "low limits": (
@@ -94,7 +94,7 @@ ERRORS: dict[str, tuple[Found, str, str, str]] = {
         *("nginx", "The limits of nginx are too low for websockets_capacity on g2", SITE),
     ),
     "nothing runs": (
-        with_nginx(changed(BROKEN, fingerprint=None, file=None), master=None, version=None),
+        with_nginx(changed(BROKEN, fingerprint=None, file=None), master=None, is_recorded=False, version=None),
         *("nginx", "nginx does not run on g2", f"{SITE} starts it"),
     ),
     "not installed": (

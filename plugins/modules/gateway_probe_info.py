@@ -406,14 +406,6 @@ def nginx_facts(
     }
 
 
-def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What other sites of the host require; conflicts with them are for the next deploy to report."""
-    try:
-        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
-    except (binary.NginxError, OSError):
-        return {}
-
-
 def other_program(address: str, *, has_orphans: bool) -> str | None:
     """The program that listens at an address instead of nginx."""
     programs = _host.blockers(address)

@@ -454,8 +454,8 @@ TOO_BIG = "[error] upstream sent too big header while reading response header fr
         (
             failed(FORBIDDEN, {ONE: GOOD}),
             ["[error] access forbidden by rule"],
-            "nginx's error log: [error] access forbidden by rule: remove the deny in directives, or allow the gateway's "
-            "own addresses",
+            "nginx's error log: [error] access forbidden by rule: remove the deny in directives, or allow the "
+            "gateway's own addresses",
         ),
         # One of a backend, where probes of the backends say less.
         (failed(BAD_GATEWAY, {ONE: GOOD}), [TOO_BIG], f"nginx's error log: {TOO_BIG}: raise proxy_buffer_size"),

@@ -105,7 +105,9 @@ probes:
       type: str
       version_added: 0.6.0
     hint:
-      description: How its backends respond when they are probed directly, and what to do about it.
+      description:
+        - What nginx has logged of the request, or else how the backends respond when they are probed directly, and what
+          to do about it.
       type: str
     milliseconds:
       description: Milliseconds from the start of the connection to the response.
@@ -195,19 +197,22 @@ def probe_routes(
     probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None
 ) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
-    logged = log_of(Path(path)).about if live_address and path and binary.find_binary() else None
+    logged = log_since(Path(path)) if live_address and path else None
     return [
         {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
         for result in diagnosis.probe_routes(probes, passed, logged)
     ]
 
 
-def log_of(path: Path) -> error_log.ErrorLog:
-    """What nginx logs from now on."""
+def log_since(path: Path) -> t.Callable[[str, str], list[str]] | None:
+    """What nginx logs of a request from now on."""
     text = ""
     with contextlib.suppress(OSError):
         text = path.read_text(encoding="utf-8", errors="replace")
-    return error_log.ErrorLog(binary.installed(), [text])
+    try:
+        return error_log.ErrorLog(binary.installed(), [text]).about
+    except binary.NginxError:
+        return None
 
 
 def passed_before(live_address: str) -> list[str]:

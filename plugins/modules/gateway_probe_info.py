@@ -134,7 +134,9 @@ probes:
       type: str
       version_added: 0.6.0
     hint:
-      description: How its backends respond when they are probed directly, and what to do about it.
+      description:
+        - What nginx has logged of the request, or else how the backends respond when they are probed directly, and what
+          to do about it.
       type: str
     milliseconds:
       description: Milliseconds from the start of the connection to the response.
@@ -333,7 +335,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None) -> list[routes.Result]:
     passed = passed_before(live_address) if live_address else ()
-    logged = log_of(live_address, Path(path)).about if live_address and path and binary.find_binary() else None
+    logged = log_since(live_address, Path(path)) if live_address and path else None
     return diagnosis.probe_routes(probes, passed, logged, on_gateway=bool(live_address))
 
 
@@ -341,14 +343,16 @@ def as_returned(result: routes.Result, live_address: str | None) -> dict[str, t.
     return {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
 
 
-def log_of(live_address: str, path: Path) -> error_log.ErrorLog:
-    """What nginx logs from now on."""
+def log_since(live_address: str, path: Path) -> t.Callable[[str, str], list[str]] | None:
+    """What nginx logs of a request from now on."""
     text = ""
     with contextlib.suppress(OSError):
-        text = other_sites.deployed_file(journal.Journal(live_address), path).read_text(
-            encoding="utf-8", errors="replace"
-        )
-    return error_log.ErrorLog(binary.installed(), [text])
+        file = other_sites.deployed_file(journal.Journal(live_address), path)
+        text = file.read_text(encoding="utf-8", errors="replace")
+    try:
+        return error_log.ErrorLog(binary.installed(), [text]).about
+    except binary.NginxError:
+        return None
 
 
 def passed_before(live_address: str) -> list[str]:

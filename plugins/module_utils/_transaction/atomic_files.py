@@ -144,7 +144,7 @@ def described(error: OSError, at: str = "") -> str:
 
 def reason(error: OSError) -> str:
     """Why a file cannot be read or written."""
-    path = Path(error.filename)
+    path = Path(error.filename or "/")
     if error.errno == errno.EISDIR:
         return "it is a directory; move it away"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
@@ -152,7 +152,7 @@ def reason(error: OSError) -> str:
         if in_the_way:
             return f"{in_the_way[-1]} is not a directory; move it away"
     if error.errno == errno.EROFS:
-        directory = Path(os.path.realpath(error.filename))
+        directory = Path(os.path.realpath(path))
         while not directory.is_dir() or (directory != directory.parent and _is_read_only(directory.parent)):
             directory = directory.parent
         return f"{directory} is read-only"

@@ -279,3 +279,37 @@ def test_routes_are_probed_past_the_loopback_address_of_another_site(tmp_path: P
         result = json.loads(run(tmp_path, ["-c", program], options).stdout)
         assert result["preflight"]["neighbours"]["loopback"] == [f"127.0.0.1:{port}"]
         assert result["probes"][0]["failure"].endswith(f"127.0.0.2:{port}")
+
+
+@pytest.mark.parametrize("program", ["echo nginx version: nginx/1.22.1 >&2", "exit 127"])
+def test_the_hint_is_what_nginx_has_logged_of_the_request_where_it_says_so(tmp_path: Path, program: str) -> None:
+    log, configuration, nginx = tmp_path / "own.log", tmp_path / "gateway.conf", tmp_path / "nginx"
+    log.write_text("")
+    configuration.write_text(f"server {{\n    error_log {log};\n}}\n")
+    nginx.write_text(f"#!/bin/sh\n{program}\n")
+    nginx.chmod(0o755)
+
+    def answer(connection: ServerConnection, request: Request) -> Response:
+        with log.open("a") as file:
+            file.write(
+                "2026/11/26 04:00:00 [error] 12#12: *7 access forbidden by rule, client: 127.0.0.1, server: a.example, "
+                f'request: "GET {request.path} HTTP/1.1", host: "{request.headers["Host"]}"\n'
+            )
+        return connection.respond(http.HTTPStatus.FORBIDDEN, "")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        given = [{**probe("denied", port), "url": "ws://a.example/denied?token=sesame"}]
+        options = {"live_address": f"127.0.0.1:{closed_port()}", "config_path": str(configuration), "probes": given}
+        own = PROGRAM.replace(
+            "gateway_probe_info.main",
+            f"gateway_probe_info.binary._SEARCH_PATH = {str(tmp_path)!r}\ngateway_probe_info.main",
+        )
+        done = run(tmp_path, ["-c", own], options)
+        server.shutdown()
+        thread.join()
+    hint = json.loads(done.stdout)["probes"][0]["hint"]
+    assert hint.startswith("nginx's error log: [error] access forbidden by rule: ") == ("version" in program)
+    assert "sesame" not in hint

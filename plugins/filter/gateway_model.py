@@ -75,7 +75,9 @@ _value:
       type: list
       elements: str
     files:
-      description: The files of a gateway beside its configuration, the C(log), and the C(flag) by which it is drained.
+      description:
+        - The files of a gateway beside its configuration, the C(log), and the C(flag) by which it is drained.
+        - C(former_flag) is the name of the flag in releases up to 0.7.0.
       type: dict
       version_added: 0.7.0
     serial:

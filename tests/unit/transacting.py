@@ -41,7 +41,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
     # Its candidates are staged outside of what is cut here, and each time anew.
     def tested(_build: binary.Build, files: t.Iterable[Path], _directory: Path) -> binary.Verdict:
-        return binary.Verdict(True, [], [str(path) for path in files])
+        return binary.Verdict(True, [], [str(path) for path in files if not path.name.startswith(".")])
 
     monkeypatch.setattr(candidate, "test", tested)
     monkeypatch.setattr(processes, "master_pid", lambda _build: MASTER)

@@ -34,7 +34,7 @@ VISITORS = 60
 VARIABLES = group_variables()
 (SITE,) = VARIABLES["websockets_sites"]
 BALANCER = Gateway("balancer", SITE["server_name"], SITE["listen"])
-FLAG = "/etc/nginx/conf.d/00-websockets.out"
+FLAG = "/etc/nginx/conf.d/.00-websockets.out"
 ALL = ["gateway1", "gateway2", "gateway3"]
 # Longer than the balancer takes to notice.
 LEAVE = "4s"

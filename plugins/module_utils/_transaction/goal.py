@@ -36,6 +36,8 @@ class Goal:
     # See journal.Deployed.
     sockets: t.Sequence[str] = ()
     drained: journal.Drained | None = None
+    # Files that are no configuration, in a directory that nginx may include: empty in candidates.
+    flags: t.Sequence[Path] = ()
 
     @cached_property
     def files(self) -> Files:

@@ -127,6 +127,8 @@ class Files(t.TypedDict):
     """Those that a gateway has beside its configuration."""
 
     flag: str
+    # The flag's name in releases up to 0.7.0. Until 1.0.
+    former_flag: str
     log: str
 
 
@@ -173,7 +175,11 @@ def basics(variables: t.Mapping[str, t.Any]) -> Basics:
     status, path, serial = read(_STATUS), read(_CONFIG_PATH), read("websockets_serial")
     path = path or VARIABLES[_CONFIG_PATH].default
     return Basics(
-        files=Files(flag=_flag(path), log=server_blocks.log_file(_label(status))),
+        files=Files(
+            flag=_flag(path),
+            former_flag=f"{path.removesuffix('.conf')}.out",
+            log=server_blocks.log_file(_label(status)),
+        ),
         serial=None if serial is None else list(serial),
     )
 
@@ -340,12 +346,12 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
 
 
 def _health_flag(checked: _Checked) -> str | None:
-    """Beside the configuration, under a name that nginx does not include, and where it outlives a restart."""
+    """Beside the configuration, where it outlives a restart."""
     return None if checked.given["websockets_health_path"] is None else _flag(checked.given[_CONFIG_PATH])
 
 
 def _flag(config_path: str) -> str:
-    return f"{config_path.removesuffix('.conf')}.out"
+    return tls.hidden_path(config_path, "out")
 
 
 def _drain(checked: _Checked) -> Drain:

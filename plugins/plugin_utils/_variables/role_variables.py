@@ -104,8 +104,8 @@ VARIABLES = {
     "websockets_health_path": Key(
         values.health_path,
         "A path, such as V(/healthz), where load balancers ask whether new clients may come.\n"
-        "Every server of the gateway responds V(200) there, or V(503) while the file is there that has the name of "
-        "O(websockets_config_path) with C(.out) in place of C(.conf).",
+        "Every server of the gateway responds V(200) there, or V(503) while there is a file beside "
+        "O(websockets_config_path) that has its name with a leading dot, and C(.out) in place of C(.conf).",
         default=None,
         type="str",
         version_added="0.5.0",

@@ -135,7 +135,7 @@ def test_a_rollback_goes_in_batches_out_of_the_balancers_and_without_the_sites(f
     for name in ("one", "two"):
         options = fleet.ran("transaction", name)
         assert '"state": "previous"' in options
-        assert '"health": {"flag": "/etc/nginx/conf.d/00-websockets.out", "wait": 10}' in options
+        assert '"health": {"flag": "/etc/nginx/conf.d/.00-websockets.out", "wait": 10}' in options
 
 
 def test_a_rollback_without_a_health_path_waits_for_nothing(fleet: Fleet) -> None:

@@ -353,7 +353,7 @@ def test_balancers_can_ask_every_server_of_the_file() -> None:
     for block in model["sites"]:
         (asked,) = (place for place in block["locations"] if place["path"] == "= /up")
         assert asked["lines"][2:] == [
-            "if (-f /etc/nginx/conf.d/00-websockets.out) {",
+            "if (-f /etc/nginx/conf.d/.00-websockets.out) {",
             '    return 503 "out\\n";',
             "}",
             'return 200 "in\\n";',
@@ -362,7 +362,7 @@ def test_balancers_can_ask_every_server_of_the_file() -> None:
         assert not any(line.startswith("return") for line in block["lines"])
     answers = [block["locations"][0]["lines"][-1] for block in model["sites"] if len(block["locations"]) == 2]
     assert answers == ["return 421;", "return 301 https://$host$request_uri;"]
-    assert model["health_flag"] == "/etc/nginx/conf.d/00-websockets.out"
+    assert model["health_flag"] == "/etc/nginx/conf.d/.00-websockets.out"
     assert model["health_wait"] == 10
 
 

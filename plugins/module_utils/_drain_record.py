@@ -17,8 +17,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 
 # Releases up to 0.6.0 recorded this in comments of the configuration.
 _OF_0_6 = re.compile(r"^\s*server (\S+) .*; # drained: (\S+)$", re.MULTILINE)
-# The content of the flag: of one that an operator set, and while a deploy has taken the gateway out of rotation. Both are
-# comments to nginx, as the name of the flag in earlier releases may be one that it includes.
+# The content of the flag that an operator set, and while a deploy has taken the gateway out of rotation. Both are
+# comments to nginx, which may include the name that the flag had in earlier releases.
 _BY_OPERATOR, _BY_DEPLOY = "# drained\n", "# deploy\n"
 
 

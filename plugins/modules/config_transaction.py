@@ -208,8 +208,8 @@ options:
           - The file that exists while the gateway is out of rotation. The health check of the configuration tests for
             it. A file that an operator put there is not removed.
           - Its name must begin with a dot, and no C(include) of nginx may cover it.
-          - Until release 1.0.0, a configuration that was deployed by release 0.7.0 or earlier may test for the same name
-            without the dot, and so both count.
+          - Until release 1.0.0, the same name without the dot counts too, for which configurations of release 0.7.0 and
+            earlier test.
         type: path
         required: true
       wait:

@@ -132,6 +132,18 @@ _value:
       description: Each host C(name) that the gateway has to resolve, and the path of its variable, C(at).
       type: list
       elements: dict
+    certificates:
+      description:
+        - Each certificate that has to be on the gateway, the C(path) of its file, that of its C(key), or V(null) for
+          CAs, and the path of its variable, C(at).
+      type: list
+      elements: dict
+      version_added: 0.8.0
+    directories:
+      description: The C(path) of each directory that has to be on the gateway, and the path of its variable, C(at).
+      type: list
+      elements: dict
+      version_added: 0.8.0
     probes:
       description:
         - The probe of each route, as option C(probes) of M(wsfleet.nginx.config_transaction), without the headers,

@@ -47,8 +47,9 @@ def _lookup_failure(name: str) -> str:
     return ""
 
 
-def blockers(address: str) -> list[Program] | None:
-    """The programs other than nginx that keep nginx from listening on an address; None if the address is free.
+def blockers(address: str, is_own: t.Callable[[int], bool]) -> list[Program] | None:
+    """The programs other than the gateway's own nginx that keep it from listening on an address; None if the address is
+    free.
 
     The address is PORT, HOST:PORT or [V6]:PORT. The list is empty if the program cannot be seen, as in a container
     that shares the network of the host.
@@ -59,7 +60,7 @@ def blockers(address: str) -> list[Program] | None:
     programs = []
     for program in listening(int(port)):
         # On a running gateway it is nginx, and the thousands of descriptors of its workers need not be read.
-        if program.name == "nginx":
+        if is_own(program.pid):
             return None
         programs.append(program)
     return programs

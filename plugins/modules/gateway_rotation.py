@@ -28,6 +28,11 @@ options:
   config_path:
     description: The configuration file. Required with O(state=out).
     type: path
+  live_address:
+    description:
+      - The address of the option of the same name of M(wsfleet.nginx.config_transaction), under which the host keeps
+        which other files the configuration has. Required with O(state=out).
+    type: str
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return whether something would change.
@@ -46,6 +51,7 @@ EXAMPLES = r"""
     state: out
     flag: /etc/nginx/conf.d/.00-websockets.out
     config_path: /etc/nginx/conf.d/00-websockets.conf
+    live_address: 127.0.0.1:488
 """
 
 RETURN = r""" # """
@@ -54,7 +60,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal
 
 
 def rotate(module: AnsibleModule, flag: Path) -> bool:
@@ -64,9 +70,10 @@ def rotate(module: AnsibleModule, flag: Path) -> bool:
         if not module.check_mode:
             _drain_record.bring_back(there)
         return bool(there)
-    configuration = Path(module.params["config_path"])
-    content = atomic_files.read(configuration)
-    tested = _drain_record.tested(flag, content.data) if content else []
+    configuration, kept = Path(module.params["config_path"]), journal.Journal(module.params["live_address"])
+    kept.take_over([configuration])
+    contents = [atomic_files.read(path) for path in {configuration, *map(Path, kept.deployed().files)}]
+    tested = _drain_record.tested(flag, b"".join(content.data for content in contents if content))
     if not tested:
         module.fail_json(
             msg=f"{configuration} does not test for {flag}, so load balancers would not see that this gateway is "
@@ -84,8 +91,9 @@ def main() -> None:
             "state": {"type": "str", "choices": ["out", "in"], "required": True},
             "flag": {"type": "path", "required": True},
             "config_path": {"type": "path"},
+            "live_address": {"type": "str"},
         },
-        required_if=[("state", "out", ("config_path",))],
+        required_if=[("state", "out", ("config_path", "live_address"))],
         supports_check_mode=True,
     )
     try:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 from pathlib import Path
 
@@ -21,6 +22,37 @@ def master_pid(build: Build) -> int | None:
     except (OSError, ValueError):
         return None
     return pid if _command_line(pid).startswith("nginx: master") else None
+
+
+def masters() -> dict[int, str]:
+    """The masters on this host, by their process ids, each with its binary."""
+    pids = sorted(int(process.name) for process in Path("/proc").glob("[0-9]*"))
+    found = {pid: _binary(pid) for pid in pids if _command_line(pid).startswith("nginx: master")}
+    return {pid: binary for pid, binary in found.items() if binary and _is_on_this_host(pid)}
+
+
+def is_of(build: Build | None, pid: int) -> bool:
+    """Whether a process is one of the installed nginx. nginx.org's package has a second binary, nginx-debug."""
+    if build is None or not _is_on_this_host(pid):
+        return False
+    return _binary(pid) == os.path.realpath(build.binary) or pid == master_pid(build)
+
+
+def _binary(pid: int) -> str | None:
+    try:
+        path = os.readlink(f"/proc/{pid}/exe")
+    except OSError:  # The process has ended.
+        return None
+    # After the upgrade of a package.
+    return path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path
+
+
+def _is_on_this_host(pid: int) -> bool:
+    """Whether a process has the root directory of this one. Those of containers can be seen from their host."""
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:
+        return False
 
 
 def accepting_workers(master: int) -> set[int]:

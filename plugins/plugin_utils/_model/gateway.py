@@ -70,6 +70,21 @@ class Name(t.TypedDict):
     at: str
 
 
+class Certificate(t.TypedDict):
+    """A certificate on the gateway with its key, or CAs, and the place in the variables that says so."""
+
+    path: str
+    key: str | None
+    at: str
+
+
+class Directory(t.TypedDict):
+    """A directory of the gateway in which nginx creates a file, and the place in the variables that says so."""
+
+    path: str
+    at: str
+
+
 class Drained(t.TypedDict):
     """A server that is taken out of its upstreams, and the name by which it was."""
 
@@ -107,6 +122,8 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
+    certificates: list[Certificate]
+    directories: list[Directory]
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
@@ -267,6 +284,8 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        certificates=_certificates(sites),
+        directories=_directories(sites),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         probes=[probe for site in sites for probe in probes.probes(site, by_name)],
@@ -384,6 +403,40 @@ def _listening(sites: t.Sequence[Site], status: Address) -> list[Listening]:
         for listen in site["listen"]:
             places.setdefault(str(listen.address), f"{site['at']}.listen")
     return [Listening(address=address, at=at) for address, at in places.items()]
+
+
+def _certificates(sites: t.Sequence[Site]) -> list[Certificate]:
+    """Those that are there before the deploy, once each."""
+    found: dict[tuple[str, str | None], str] = {}
+
+    def add(at: str, path: str | None, key: str | None = None) -> None:
+        if path:
+            found.setdefault((path, key), at)
+
+    for site in sites:
+        certificate, key = site["ssl_certificate"], site["ssl_certificate_key"]
+        if certificate and key:
+            add(f"{site['at']}.ssl_certificate", certificate.path, key.path)
+        add(f"{site['at']}.ssl_client_certificate", site["ssl_client_certificate"])
+        for location in site["locations"]:
+            add(f"{location['at']}.proxy_ssl_trusted_certificate", locations.trusted_certificate(location))
+            probe = location["probe"]
+            if not isinstance(probe, bool):
+                path = probe.get("ssl_certificate")
+                add(f"{location['at']}.probe.ssl_certificate", path, probe.get("ssl_certificate_key"))
+    return [Certificate(path=path, key=key, at=at) for (path, key), at in found.items()]
+
+
+def _directories(sites: t.Sequence[Site]) -> list[Directory]:
+    """Those of logs and Unix sockets."""
+    found: dict[str, str] = {}
+    for site in sites:
+        log = (site["access_log"] or ("",))[0]
+        files = {listen.address.unix: "listen" for listen in site["listen"] if listen.address.unix}
+        files.update({log: "access_log"} if log.startswith("/") else {})
+        for path, key in files.items():
+            found.setdefault(path.rpartition("/")[0] or "/", f"{site['at']}.{key}")
+    return [Directory(path=path, at=at) for path, at in found.items()]
 
 
 def _names(

@@ -18,6 +18,7 @@ KNOWS = {
     "module_utils._nginx": set(),
     "module_utils._probe": set(),
     "module_utils._host": set(),
+    "module_utils._certificates": set(),
     "module_utils._drain_record": {"module_utils._transaction"},
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
     "plugin_utils._variables": set(),
@@ -31,6 +32,7 @@ KNOWS = {
         "module_utils._nginx",
         "module_utils._probe",
         "module_utils._host",
+        "module_utils._certificates",
         "module_utils._drain_record",
     },
     "filter": {

@@ -16,6 +16,10 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 
 
+def blockers(address: str, own: t.Collection[int] = ()) -> list[_host.Program] | None:
+    return _host.blockers(address, own.__contains__)
+
+
 @contextmanager
 def listener(address: str, family: socket.AddressFamily = socket.AF_INET) -> t.Iterator[int]:
     with socket.socket(family, socket.SOCK_STREAM) as listening:
@@ -27,15 +31,20 @@ def listener(address: str, family: socket.AddressFamily = socket.AF_INET) -> t.I
 def test_an_address_that_is_free_is_not_held() -> None:
     with listener("127.0.0.1") as port:
         pass
-    assert _host.blockers(f"127.0.0.1:{port}") is None
+    assert blockers(f"127.0.0.1:{port}") is None
 
 
 @pytest.mark.parametrize("address", ["{}", "*:{}", "0.0.0.0:{}", "127.0.0.1:{}"])
 def test_the_program_that_holds_an_address_is_named(address: str) -> None:
     with listener("127.0.0.1") as port:
-        (program,) = _host.blockers(address.format(port)) or []
+        (program,) = blockers(address.format(port)) or []
     assert program.pid == os.getpid()
     assert program.name
+
+
+def test_the_nginx_of_the_gateway_holds_nothing() -> None:
+    with listener("127.0.0.1") as port:
+        assert blockers(f"127.0.0.1:{port}", [os.getpid()]) is None
 
 
 def test_a_program_whose_name_is_not_utf_8_is_named() -> None:
@@ -44,7 +53,7 @@ def test_a_program_whose_name_is_not_utf_8_is_named() -> None:
     with listener("127.0.0.1") as port:
         comm.write_bytes(b"caf\xe9")
         try:
-            (program,) = _host.blockers(f"127.0.0.1:{port}") or []
+            (program,) = blockers(f"127.0.0.1:{port}") or []
         finally:
             comm.write_bytes(before.strip())
     assert program == (os.getpid(), "caf\ufffd")
@@ -55,7 +64,7 @@ def test_an_address_of_a_family_that_the_kernel_does_not_have_has_no_blocker(mon
         raise OSError(errno.EAFNOSUPPORT, os.strerror(errno.EAFNOSUPPORT))
 
     monkeypatch.setattr(socket, "socket", without_ipv6)
-    assert _host.blockers("[::]:80") is None
+    assert blockers("[::]:80") is None
 
 
 @pytest.mark.parametrize("name", ["a..example", f"{'a' * 64}.example"])
@@ -65,13 +74,13 @@ def test_a_name_that_no_resolver_takes_does_not_resolve(name: str) -> None:
 
 def test_another_address_of_the_same_port_is_free() -> None:
     with listener("127.0.0.2") as port:
-        assert _host.blockers(f"127.0.0.1:{port}") is None
+        assert blockers(f"127.0.0.1:{port}") is None
 
 
 def test_an_ipv6_address_is_held_apart_from_ipv4() -> None:
     with listener("::1", socket.AF_INET6) as port:
-        assert _host.blockers(f"[::]:{port}")
-        assert _host.blockers(f"{port}") is None
+        assert blockers(f"[::]:{port}")
+        assert blockers(f"{port}") is None
 
 
 def test_a_connection_that_waits_to_end_holds_nothing() -> None:
@@ -84,7 +93,7 @@ def test_a_connection_that_waits_to_end_holds_nothing() -> None:
         server, _peer = listening.accept()
         server.close()
         client.close()
-    assert _host.blockers(f"127.0.0.1:{port}") is None
+    assert blockers(f"127.0.0.1:{port}") is None
 
 
 def test_names_that_do_not_resolve_are_told_apart_from_those_that_do() -> None:

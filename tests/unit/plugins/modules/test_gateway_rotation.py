@@ -10,9 +10,20 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from running import run
 
-MODULE = "ansible_collections.wsfleet.nginx.plugins.modules.gateway_rotation"
+# The module with what deploys keep in the folder that is given first.
+PROGRAM = """
+import sys
+from pathlib import Path
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_rotation
+
+journal.Journal.__init__.__defaults__ = (Path(sys.argv.pop(1)),)
+gateway_rotation.main()
+"""
+ADDRESS = "127.0.0.1:488"
 
 
 class Gateway:
@@ -20,14 +31,15 @@ class Gateway:
 
     def __init__(self, directory: Path) -> None:
         self.directory, self.configuration = directory, directory / "ws.conf"
-        self.flag, self.former = directory / ".ws.out", directory / "ws.out"
+        self.flag, self.former, self.kept = directory / ".ws.out", directory / "ws.out", directory / "kept"
 
     def tests_for(self, flag: Path) -> None:
         self.configuration.write_text(f"if (-f {flag}) {{\n    return 503;\n}}\n")
 
     def run(self, state: str, *, check_mode: bool = False) -> dict[str, t.Any]:
         options = {"state": state, "flag": str(self.flag), "config_path": str(self.configuration)}
-        done = run(self.directory, ["-m", MODULE], {**options, "_ansible_check_mode": check_mode})
+        options["live_address"] = ADDRESS
+        done = run(self.directory, ["-c", PROGRAM, str(self.kept)], {**options, "_ansible_check_mode": check_mode})
         found: dict[str, t.Any] = json.loads(done.stdout)
         return found
 
@@ -92,3 +104,13 @@ def test_one_without_a_health_check_is_refused(gateway: Gateway, text: str | Non
     assert f"{gateway.configuration} does not test for {gateway.flag}" in result["msg"]
     assert "nothing was changed. Deploy websockets_health_path with the playbook site first." in result["msg"]
     assert gateway.flags == []
+
+
+def test_another_file_of_the_configuration_may_test_for_the_flag(gateway: Gateway) -> None:
+    gateway.configuration = gateway.directory / "zz-ws.conf"
+    gateway.tests_for(gateway.flag)
+    kept = journal.Journal(ADDRESS, gateway.kept)
+    kept.set_deployed(journal.Deployed([], [], files=(str(gateway.configuration),), live_address=ADDRESS))
+    gateway.configuration = gateway.directory / "ws.conf"
+    assert gateway.run("out")["changed"]
+    assert gateway.flags == [".ws.out"]

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
 
 
@@ -55,3 +57,37 @@ def test_a_master_is_being_stopped_where_all_its_workers_are_shutting_down(
     with master("worker process"), master("worker process is shutting down"), master(*workers) as pid:
         assert len(processes.accepting_workers(pid)) == accepting
         assert processes.is_stopping(pid) == is_stopping
+
+
+def test_a_master_is_of_the_nginx_whose_binary_it_runs(tmp_path: Path) -> None:
+    def build(binary: str | Path, pid_file: Path | None = None) -> Build:
+        return Build(str(binary), "1.26.3", None, tmp_path / "nginx.conf", pid_file, None)
+
+    link, elsewhere, pid_file = tmp_path / "nginx", tmp_path / "other", tmp_path / "nginx.pid"
+    with master("worker process") as pid:
+        binary = os.readlink(f"/proc/{pid}/exe")
+        link.symlink_to(binary)
+        elsewhere.touch()
+        pid_file.write_text(str(pid))
+        assert processes.masters()[pid] == binary
+        assert processes.is_of(build(link), pid)
+        assert not processes.is_of(build(elsewhere), pid)
+        assert not processes.is_of(None, pid)
+        # The second binary of a package.
+        assert processes.is_of(build(elsewhere, pid_file), pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the root directory takes root rights")
+def test_a_master_in_a_container_is_none_of_this_host(tmp_path: Path) -> None:
+    """It has another root directory, whatever else it shares with the host."""
+    program = f"import os, time; os.chroot({str(tmp_path)!r}); print(1, flush=True); time.sleep(60)"
+    command = ["bash", "-c", f"exec -a 'nginx: master process' {sys.executable} -c \"{program}\""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            assert process.pid not in processes.masters()
+            own = Build(os.readlink(f"/proc/{process.pid}/exe"), "1.26.3", None, tmp_path / "nginx.conf", None, None)
+            assert not processes.is_of(own, process.pid)
+        finally:
+            process.kill()

@@ -156,6 +156,8 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "certificates": [],
+        "directories": [],
         "mode": "0644",
         "log": None,
         "probes": [],
@@ -381,3 +383,38 @@ def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
         "websockets_upstreams[0]: b is drained until the drain playbook runs with websockets_undrain=b"
         in model["warnings"]
     )
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n"
+
+
+def test_the_certificates_and_directories_that_a_gateway_needs_are_told_with_their_variables() -> None:
+    """Once each, and without those that come with the deploy."""
+    pair = {"ssl_certificate": "/tls/a.pem", "ssl_certificate_key": "/tls/a.key"}
+    backend = "https://b.example"
+    locations = [
+        {"path": "/a", "proxy_pass": backend, "proxy_ssl_trusted_certificate": "/tls/own.pem"},
+        {"path": "/b", "proxy_pass": backend},
+        {"path": "/c", "proxy_pass": backend, "proxy_ssl_verify": False},
+        location(path="/d", probe=pair),
+    ]
+    text = {"ssl_certificate": CERTIFICATE, "ssl_certificate_key": KEY}
+    sites = [
+        secure(**pair, access_log="/logs/a.log", ssl_client_certificate="/tls/ca.pem"),
+        secure(server_name="b", **pair, access_log="/logs/b.log", locations=locations),
+        secure(server_name="c", **text, access_log=False),
+        site(server_name="d", listen="unix:/run/ws/d.sock", access_log="syslog:server=[::1]"),
+    ]
+    model = sound([UPSTREAM], sites)
+    trusted = "proxy_ssl_trusted_certificate"
+    assert [(given["at"], given["path"], given["key"]) for given in model["certificates"]] == [
+        ("websockets_sites[0].ssl_certificate", "/tls/a.pem", "/tls/a.key"),
+        ("websockets_sites[0].ssl_client_certificate", "/tls/ca.pem", None),
+        (f"websockets_sites[1].locations[0].{trusted}", "/tls/own.pem", None),
+        (f"websockets_sites[1].locations[1].{trusted}", "/etc/ssl/certs/ca-certificates.crt", None),
+    ]
+    assert [(given["at"], given["path"]) for given in model["directories"]] == [
+        ("websockets_sites[0].access_log", "/logs"),
+        ("websockets_sites[3].listen", "/run/ws"),
+    ]

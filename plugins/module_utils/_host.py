@@ -2,25 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a gateway needs of its host: names that resolve, addresses that no other program listens on, and the number of
-open connections.
-"""
+"""What a gateway needs of its host: names that resolve, and addresses that no other program listens on."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
-import os
 import socket
 import stat
-import sys
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
+
 _LOOKUPS_AT_ONCE = 32
-# States in /proc/net: an established TCP connection, a listening socket, and a connected Unix socket.
-_ESTABLISHED, _LISTEN, _CONNECTED = "01", "0A", "03"
 
 
 class Program(t.NamedTuple):
@@ -101,10 +96,10 @@ def _in_use(host: str, port: int) -> bool:
 
 def listening(port: int) -> t.Iterator[Program]:
     """The programs that listen on a port, in the order of their process ids, so that a master precedes its workers."""
-    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
+    sockets = {inode for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
-            if any(link in sockets for link in _descriptors(process)):
+            if any(inode in sockets for inode in _sockets.inodes(int(process.name))):
                 yield Program(pid=int(process.name), name=_name(process))
         except OSError:  # The process has ended, or may not be read.
             continue
@@ -115,70 +110,7 @@ def _name(process: Path) -> str:
     return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
 
 
-def _descriptors(process: Path) -> t.Iterator[str]:
-    for descriptor in (process / "fd").iterdir():
-        try:
-            yield os.readlink(descriptor)
-        except FileNotFoundError:  # It was closed meanwhile.
-            continue
-
-
-def connections(peers: t.Sequence[str], listening: t.Sequence[str]) -> t.Callable[[], int]:
-    """A function that counts the open connections to peers, and those of clients to listening ports.
-
-    Both are HOST:PORT or [V6]:PORT, listening ports also PORT, and peers also unix:/PATH. Names are resolved now.
-    """
-    sockets = {peer[len("unix:") :] for peer in peers if peer.startswith("unix:")}
-    remote = {found for peer in peers if not peer.startswith("unix:") for found in _resolved(peer)}
-    ports = {int(address.rpartition(":")[2]) for address in listening}
-
-    def count() -> int:
-        return _open_unix(sockets) + sum(
-            _port(row[1]) in ports or (_ip(row[2]), _port(row[2])) in remote
-            for table in ("tcp", "tcp6")
-            for row in _rows(table)
-            if row[3] == _ESTABLISHED
-        )
-
-    return count
-
-
-def _resolved(address: str) -> set[tuple[str, int]]:
-    name, _colon, port = address.rpartition(":")
-    found = socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    return {(str(ipaddress.ip_address(entry[4][0])), int(port)) for entry in found}
-
-
-def _open_unix(paths: set[str]) -> int:
-    """Rows of /proc/net/unix: number, references, protocol, flags, type, state, inode and, on the listening end,
-    the path.
-    """
-    return sum(row[5] == _CONNECTED and row[7] in paths for row in _rows("unix") if len(row) > 7) if paths else 0
-
-
 def _listening_inodes(table: str, port: int) -> t.Iterator[str]:
-    for row in _rows(table):
-        if row[3] == _LISTEN and _port(row[1]) == port:
+    for row in _sockets.rows(table):
+        if row[3] == _sockets.LISTEN and _sockets.port(row[1]) == port:
             yield row[9]
-
-
-def _rows(table: str) -> t.Iterator[list[str]]:
-    """The rows of a table of /proc/net (proc(5)). Of tcp: number, local address:port, remote, state, ..., inode."""
-    try:
-        rows = Path(f"/proc/net/{table}").read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-    except OSError:
-        return
-    for row in rows:
-        yield row.split()
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2], 16)
-
-
-def _ip(address: str) -> str:
-    """/proc/net has words in the byte order of the machine, and an IPv4 address may be mapped to IPv6."""
-    words = address.partition(":")[0]
-    data = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
-    ip = ipaddress.ip_address(data)
-    return str(getattr(ip, "ipv4_mapped", None) or ip)

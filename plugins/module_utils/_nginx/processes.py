@@ -7,9 +7,12 @@
 from __future__ import annotations
 
 import os
+import re
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 
 
@@ -70,6 +73,31 @@ def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
     return {worker for worker, parent in workers if not _command_line(parent).startswith("nginx: master")}
+
+
+def sockets(build: Build | None) -> tuple[set[str], set[str]]:
+    """The inodes of the sockets of all workers, of those too that are shutting down. A container may not show the files
+    of other users: instead of them, the users of these workers.
+    """
+    own = {pid for pid in masters() if is_of(build, pid)}
+    inodes: set[str] = set()
+    users: set[str] = set()
+    for accepting in (True, False):
+        for worker, parent in _workers(accepting=accepting):
+            if parent not in own and not is_of(build, worker):
+                continue
+            with suppress(FileNotFoundError):  # It has ended.
+                try:
+                    inodes.update(_sockets.inodes(worker))
+                except PermissionError:
+                    users.add(str(_user(worker)))
+    return inodes, users
+
+
+def _user(pid: int) -> int:
+    """The owner of its directory may be root instead (proc(5), /proc/sys/fs/suid_dumpable)."""
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    return int(re.findall(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)[0])
 
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:

@@ -15,9 +15,11 @@ COLLECTION = "ansible_collections.wsfleet.nginx.plugins."
 
 # Which packages a package may import from, beside itself. docs/architecture.md has the same as a picture.
 KNOWS = {
-    "module_utils._nginx": set(),
+    "module_utils._nginx": {"module_utils._sockets"},
     "module_utils._probe": set(),
-    "module_utils._host": set(),
+    "module_utils._host": {"module_utils._sockets"},
+    "module_utils._sockets": set(),
+    "module_utils._connections": {"module_utils._sockets"},
     "module_utils._certificates": set(),
     "module_utils._drain_record": {"module_utils._transaction"},
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
@@ -33,6 +35,7 @@ KNOWS = {
         "module_utils._probe",
         "module_utils._host",
         "module_utils._certificates",
+        "module_utils._connections",
         "module_utils._drain_record",
     },
     "filter": {

@@ -54,7 +54,12 @@ EXAMPLES = r"""
     live_address: 127.0.0.1:488
 """
 
-RETURN = r""" # """
+RETURN = r"""
+state:
+  description: The option O(state).
+  type: str
+  returned: success
+"""
 
 from pathlib import Path
 
@@ -97,9 +102,10 @@ def main() -> None:
         supports_check_mode=True,
     )
     try:
-        module.exit_json(changed=rotate(module, Path(module.params["flag"])))
+        changed = rotate(module, Path(module.params["flag"]))
     except OSError as error:
         module.fail_json(msg=f"{atomic_files.described(error)}; nothing was changed")
+    module.exit_json(changed=changed, state=module.params["state"])
 
 
 if __name__ == "__main__":

@@ -138,11 +138,21 @@ VARIABLES = {
     ),
     "websockets_drain_timeout": Key(
         values.seconds,
-        "How long it waits for the connections of what it took out.",
+        "How long it waits for the connections of what it took out. The run fails if some are left.",
         default="10m",
         unprinted=_RUN,
         type="str",
         version_added="0.5.0",
+    ),
+    "websockets_drain_force": Key(
+        values.boolean,
+        "V(true) closes the connections that are left after O(websockets_drain_timeout), without a close frame.\n"
+        "Only those of nginx to the drained servers, and those of clients to a drained gateway at ports that no other "
+        "site of its nginx has.",
+        default=False,
+        unprinted=_RUN,
+        version_added="0.8.0",
+        see="Draining",
     ),
     "websockets_capacity": Key(
         values.capacity,

@@ -28,7 +28,9 @@ KNOWS = {
     "plugin_utils._model": {"plugin_utils._variables", "plugin_utils._config"},
     "plugin_utils._report": {"plugin_utils._variables", "plugin_utils._config", "module_utils._probe"},
     "plugin_utils._fleet": {"plugin_utils._report"},
+    "plugin_utils._drain": {"plugin_utils._fleet"},
     "plugin_utils._apt": set(),
+    "action": {"plugin_utils._drain"},
     "modules": {
         "module_utils._transaction",
         "module_utils._nginx",
@@ -44,6 +46,7 @@ KNOWS = {
         "plugin_utils._report",
         "plugin_utils._config",
         "plugin_utils._fleet",
+        "plugin_utils._drain",
         "plugin_utils._apt",
     },
 }

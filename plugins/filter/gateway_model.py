@@ -159,7 +159,8 @@ _value:
     drain:
       description:
         - The names to drain (C(out)) and to bring C(back), those of them that servers of this gateway have (C(here)),
-          the C(addresses) of the drained servers, and for how many C(seconds) to wait for their connections.
+          the C(addresses) of the drained servers, for how many C(seconds) to wait for their connections, and whether to
+          close what is left (C(force)).
       type: dict
     routes:
       description:

@@ -102,6 +102,8 @@ class Drain(t.TypedDict):
     here: list[str]
     addresses: list[str]
     seconds: float
+    # Whether what is left after that is closed.
+    force: bool
 
 
 class Model(t.TypedDict):
@@ -384,6 +386,7 @@ def _drain(checked: _Checked) -> Drain:
         here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
         seconds=values.seconds_of(checked.given["websockets_drain_timeout"]),
+        force=checked.given["websockets_drain_force"],
     )
 
 

@@ -124,7 +124,8 @@ VARIABLES = {
         values.machines,
         "The servers and gateways that the playbook C(wsfleet.nginx.drain) takes out, a list, or a string with "
         "commas.\n"
-        "A server is a host of an upstream's group, or the host of an address, with its port or without.",
+        "A server is a host of an upstream's group, or the host of an address, with its port or without.\n"
+        "It gets nginx's parameter C(down). nginx's own parameter C(drain) is something else.",
         default=[],
         version_added="0.5.0",
         see="Draining",
@@ -145,7 +146,7 @@ VARIABLES = {
         version_added="0.5.0",
     ),
     "websockets_drain_force": Key(
-        values.boolean,
+        values.boolean_or_text,
         "V(true) closes the connections that are left after O(websockets_drain_timeout), without a close frame.\n"
         "Only those of nginx to the drained servers, and those of clients to a drained gateway at ports that no other "
         "site of its nginx has.",

@@ -167,7 +167,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "drop_in": worker_limits.drop_in(4096, "1h"),
         "health_flag": None,
         "health_wait": 0,
-        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
+        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600, "force": False},
         "warnings": [],
     }
     model = sound([], [])
@@ -378,11 +378,23 @@ def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
         "here": ["b", "b:1", "c"],
         "addresses": ["b:1"],
         "seconds": 600,
+        "force": False,
     }
     assert (
         "websockets_upstreams[0]: b is drained until the drain playbook runs with websockets_undrain=b"
         in model["warnings"]
     )
+
+
+@pytest.mark.parametrize("given", [True, "true", "True"])
+def test_what_is_left_may_be_closed_on_the_command_line_too(given: t.Any) -> None:
+    assert sound([UPSTREAM], [SITE], websockets_drain_force=given)["drain"]["force"] is True
+    assert sound([UPSTREAM], [SITE], websockets_drain_force="false")["drain"]["force"] is False
+
+
+def test_how_to_close_what_is_left_is_a_boolean() -> None:
+    _model, errors = check([UPSTREAM], [SITE], websockets_drain_force="yes please")
+    assert errors == ["websockets_drain_force: must be true or false, not a string ('yes please')"]
 
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"

@@ -41,7 +41,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             now = time.monotonic()
             if is_last or not result.get("open"):
                 break
-            if result["left"] != shown or now - shown_at >= _SHOWN_AGAIN:
+            if end > now and (result["left"] != shown or now - shown_at >= _SHOWN_AGAIN):
                 shown, shown_at = result["left"], now
                 Display().display(_drain.progress(variables["inventory_hostname"], shown, end - now))
         return {**result, "seconds": round(now - start, 1)} if "open" in result else result

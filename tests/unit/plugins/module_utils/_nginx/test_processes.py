@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import typing as t
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
@@ -91,3 +93,36 @@ def test_a_master_in_a_container_is_none_of_this_host(tmp_path: Path) -> None:
             assert not processes.is_of(own, process.pid)
         finally:
             process.kill()
+
+
+def test_the_sockets_of_all_workers_are_known_whether_they_accept_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = ["worker process", "worker process is shutting down"]
+    with master(*workers) as pid, master("worker process"), socket.socket() as other:
+        build = Build(os.readlink(f"/proc/{pid}/exe"), "1.26.3", None, Path("/x"), None, None)
+        elsewhere = Build("/nowhere", "1.26.3", None, Path("/x"), None, None)
+        assert processes.sockets(elsewhere) == (set(), set())
+        inodes, users = processes.sockets(build)
+        assert users == set()
+        assert os.readlink(f"/proc/self/fd/{other.fileno()}")[len("socket:[") : -1] not in inodes
+
+        def hidden(_pid: int) -> t.Iterator[str]:
+            raise PermissionError
+
+        monkeypatch.setattr(_sockets, "inodes", hidden)
+        assert processes.sockets(build) == (set(), {str(os.geteuid())})
+
+
+def test_the_sockets_of_a_worker_are_found() -> None:
+    program = "import signal, socket; s = socket.socket(); print(s.fileno(), flush=True); signal.pause()"
+    worker = f"exec -a 'nginx: worker process' {sys.executable} -c '{program}'"
+    command = ["bash", "-c", f'exec -a "nginx: master process" bash -c "{worker} & wait"']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout
+            number = int(process.stdout.readline())
+            (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            inode = os.readlink(f"/proc/{child}/fd/{number}")[len("socket:[") : -1]
+            build = Build(os.readlink(f"/proc/{process.pid}/exe"), "1.26.3", None, Path("/x"), None, None)
+            assert inode in processes.sockets(build)[0]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -39,7 +39,7 @@ def result(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str]) ->
         state = facts.get("__websockets_rotation", {}).get("state")
         if state and name not in failures:
             rotations.setdefault(state, []).append(name)
-    waited = [facts["__websockets_left"] for facts in gateways.values() if "__websockets_left" in facts]
+    waited = any("open" in _left(facts) for facts in gateways.values())
     lines = [
         f"{'Out of' if state == 'out' else 'Back in'} their load balancers: {', '.join(found)}."
         for state, found in sorted(rotations.items())

@@ -57,7 +57,9 @@ def fleet_drain(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterab
     def facts(name: str) -> dict[str, t.Any] | None:
         variables = hostvars[name]
         found = {f"__websockets_{fact}": variables.get(f"__websockets_{fact}") for fact in _FACTS}
-        return {fact: value for fact, value in found.items() if value is not None} if found["__websockets_model"] else None
+        return (
+            {fact: value for fact, value in found.items() if value is not None} if found["__websockets_model"] else None
+        )
 
     return dict(_drain.result(facts, names))
 

@@ -97,19 +97,33 @@ def connections_to_two_servers(gateway: Gateway, stack: ExitStack) -> dict[str, 
     raise AssertionError
 
 
-# Opens a connection of its own, and tells when it is closed.
-NEIGHBOUR = (
-    'import socket; c = socket.create_connection(("{}", 3000)); open("/run/neighbour", "w").write("open"); c.recv(1);'
-    ' open("/run/neighbour", "w").write("closed")'
-)
+# Opens a WebSocket of its own, responds to pings, and tells when it is closed.
+NEIGHBOUR = """
+import socket
+from pathlib import Path
+
+state = Path("/run/neighbour")
+connection = socket.create_connection(("BACKEND", 3000))
+key = "Sec-WebSocket-Version: 13\\r\\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+head = f"GET / HTTP/1.1\\r\\nHost: a\\r\\nUpgrade: websocket\\r\\nConnection: Upgrade\\r\\n{key}\\r\\n\\r\\n"
+connection.sendall(head.encode())
+state.write_text("open")
+try:
+    while data := connection.recv(4096):
+        if data[0] == 0x89:
+            connection.sendall(bytes([0x8A, 0x80 | data[1], 0, 0, 0, 0]) + data[2 : 2 + data[1]])
+finally:
+    state.write_text("closed")
+"""
 
 
 def test_what_is_left_is_closed_by_force_and_nothing_else() -> None:
     first = gateways()[0]
     with ExitStack() as stack:
         (backend, closed), (_other, kept) = connections_to_two_servers(first, stack).items()
-        first.run(f"systemd-run --unit=neighbour python3 -c '{NEIGHBOUR.format(backend)}'")
-        stack.callback(first.run, "systemctl stop neighbour; rm /run/neighbour")
+        first.path("/run/neighbour.py").write_text(NEIGHBOUR.replace("BACKEND", backend))
+        first.run("systemd-run --unit=neighbour python3 /run/neighbour.py")
+        stack.callback(first.run, "systemctl stop neighbour; rm /run/neighbour*")
         out = drain(drain=backend, drain_timeout="1s", drain_force="true")
         assert not out.failed, out.output
         assert "No connection is left." in out.output

@@ -77,8 +77,11 @@ def gateway(flag: Path, seconds: float, now: bytes, after: bytes) -> t.Iterator[
     and after are the configurations before and after the deploy.
     """
     flags = {flag, *tested(flag, now), *tested(flag, after)}
+    if former(flag).exists():
+        # nginx may read it when it reloads.
+        former(flag).write_text(_BY_OPERATOR if is_by_operator(former(flag)) else _BY_DEPLOY, encoding="utf-8")
     if is_out(flag):
-        with _still_out(flag, flags):
+        with _still_out(flags):
             yield
         # Not before the new configuration is live: the earlier one may not test for the other flag.
         if flag in tested(flag, after):
@@ -95,11 +98,10 @@ def gateway(flag: Path, seconds: float, now: bytes, after: bytes) -> t.Iterator[
 
 
 @contextlib.contextmanager
-def _still_out(flag: Path, flags: t.Iterable[Path]) -> t.Iterator[None]:
+def _still_out(flags: t.Iterable[Path]) -> t.Iterator[None]:
     """Have a gateway that is out be out by all of these flags, unless the deploy fails."""
     added = [path for path in flags if not is_by_operator(path)]
-    # nginx may read it, which then has to be a comment.
-    take_out([*added, *(path for path in (former(flag),) if path.exists())])
+    take_out(added)
     try:
         yield
     except BaseException:

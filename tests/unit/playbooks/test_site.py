@@ -354,3 +354,13 @@ def test_connections_that_cannot_be_counted_fail_the_run(drains: Drains) -> None
     code, output = drains.drain()
     assert code == 2, output
     assert "The drain is not done on this gateway: cannot count the connections: 'b' does not resolve" in output
+
+
+def test_an_unreachable_gateway_that_is_to_go_out_holds_up_nobody(drains: Drains) -> None:
+    drains.add_unreachable("one")
+    drains.add("two")
+    code, output = drains.drain("one,two")
+    assert code == 2, output
+    assert "Out of their load balancers: two. No connection is left. Not done on one: see below." in output
+    assert "This gateway was unreachable, so its configuration may differ from the inventory." in output
+    assert output.count("UNREACHABLE!") == 1

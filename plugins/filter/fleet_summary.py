@@ -13,7 +13,7 @@ author:
 description:
   - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) did in this run on all gateways.
   - It reads the results of all gateways only after the last batch. A batch with a failure is the last one.
-positional: _input, names, batch, last, check_mode
+positional: _input, names, batch, last, check_mode, continues
 options:
   _input:
     description: The variables of every host, as Ansible's variable C(hostvars).
@@ -37,6 +37,13 @@ options:
     description: Whether the run is in check mode.
     type: bool
     default: false
+  continues:
+    description:
+      - Whether the playbook continues without the gateways that fail, as a drain does. A deploy that was rolled back
+        stops it nevertheless, as the change itself failed.
+    type: bool
+    default: false
+    version_added: 0.8.0
 """
 
 EXAMPLES = """
@@ -66,6 +73,11 @@ _value:
       type: list
       elements: str
       version_added: 0.8.0
+    failed:
+      description: The gateways of the batch that failed, if the run continues without them.
+      type: list
+      elements: str
+      version_added: 0.8.0
     text:
       description:
         - The summary. Empty if another batch follows.
@@ -83,12 +95,13 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 _FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure", "__websockets_removed")
 
 
-def fleet_summary(
+def fleet_summary(  # noqa: PLR0913, PLR0917
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     names: t.Iterable[str],
     batch: t.Sequence[str],
     last: str,
     check_mode: bool = False,
+    continues: bool = False,
 ) -> dict[str, t.Any]:
     def facts(name: str) -> dict[str, t.Any] | None:
         variables = hostvars[name]
@@ -96,7 +109,7 @@ def fleet_summary(
             return None
         return {fact: variables[fact] for fact in _FACTS if fact in variables}
 
-    return dict(_fleet.summary(facts, names, batch, last, check_mode=check_mode))
+    return dict(_fleet.summary(facts, names, batch, last, check_mode=check_mode, continues=continues))
 
 
 class FilterModule:

@@ -81,7 +81,9 @@ _value:
       type: list
       elements: str
     files:
-      description: The files of a gateway beside its configuration, the C(log), and the C(flag) by which it is drained.
+      description:
+        - The files of a gateway beside its configuration, the C(log), and the C(flag) by which it is drained.
+        - C(former_flag) is the name of the flag in releases up to 0.7.0.
       type: dict
       version_added: 0.7.0
     serial:
@@ -147,8 +149,20 @@ _value:
         M(wsfleet.nginx.gateway_preflight_info).
       type: dict
       version_added: 0.8.0
+    presented:
+      description: The C(path) of the certificate that nginx presents for each C(site) with TLS.
+      type: list
+      elements: dict
+      version_added: 0.8.0
     certificates:
-      description: The file of the certificate (C(path)) of each C(site) with TLS.
+      description:
+        - Each certificate that has to be on the gateway, the C(path) of its file, that of its C(key), or V(null) for
+          CAs, and the path of its variable, C(at).
+      type: list
+      elements: dict
+      version_added: 0.8.0
+    directories:
+      description: The C(path) of each directory that has to be on the gateway, and the path of its variable, C(at).
       type: list
       elements: dict
       version_added: 0.8.0
@@ -171,7 +185,8 @@ _value:
     drain:
       description:
         - The names to drain (C(out)) and to bring C(back), those of them that servers of this gateway have (C(here)),
-          the C(addresses) of the drained servers, and for how many C(seconds) to wait for their connections.
+          the C(addresses) of the drained servers, for how many C(seconds) to wait for their connections, and whether to
+          close what is left (C(force)).
       type: dict
     routes:
       description:

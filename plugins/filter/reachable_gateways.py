@@ -40,7 +40,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gatewa
 
 
 def reachable_gateways(groups: t.Mapping[str, t.Sequence[str]]) -> list[str]:
-    return [gateway.GROUP, *(f"!{name}" for name in (gateway.UNREACHABLE,) if name in groups)]
+    return [gateway.GROUP, *(f"!{name}" for name in (gateway.UNREACHABLE, gateway.FAILED) if name in groups)]
 
 
 class FilterModule:

@@ -2,26 +2,21 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a gateway needs of its host: names that resolve, addresses that no other program listens on, and the number of
-open connections.
-"""
+"""What a gateway needs of its host: names that resolve, and addresses that no other program listens on."""
 
 from __future__ import annotations
 
 import errno
-import ipaddress
-import os
 import pwd
 import socket
 import stat
-import sys
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
+
 _LOOKUPS_AT_ONCE = 32
-# States in /proc/net: an established TCP connection, a listening socket, and a connected Unix socket.
-_ESTABLISHED, _LISTEN, _CONNECTED = "01", "0A", "03"
 
 
 # In a container that shares the network of the host, say.
@@ -56,8 +51,9 @@ def _lookup_failure(name: str) -> str:
     return ""
 
 
-def blockers(address: str) -> list[Program] | None:
-    """The programs other than nginx that keep nginx from listening on an address; None if the address is free.
+def blockers(address: str, is_own: t.Callable[[int], bool]) -> list[Program] | None:
+    """The programs other than the gateway's own nginx that keep it from listening on an address; None if the address is
+    free.
 
     The address is PORT, HOST:PORT or [V6]:PORT. The list is empty if the program cannot be seen, as in a container
     that shares the network of the host.
@@ -68,7 +64,7 @@ def blockers(address: str) -> list[Program] | None:
     programs = []
     for program in listening(int(port)):
         # On a running gateway it is nginx, and the thousands of descriptors of its workers need not be read.
-        if program.name == "nginx":
+        if is_own(program.pid):
             return None
         programs.append(program)
     return programs
@@ -119,10 +115,10 @@ def _in_use(host: str, port: int) -> bool:
 
 def listening(port: int) -> t.Iterator[Program]:
     """The programs that listen on a port, in the order of their process ids, so that a master precedes its workers."""
-    sockets = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
+    sockets = {inode for table in ("tcp", "tcp6") for inode in _listening_inodes(table, port)}
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
-            if any(link in sockets for link in _descriptors(process)):
+            if any(inode in sockets for inode in _sockets.inodes(int(process.name))):
                 yield Program(pid=int(process.name), name=_name(process), user=_user(process))
         except OSError:  # The process has ended, or may not be read.
             continue
@@ -133,13 +129,13 @@ def connections_of(pids: t.Collection[int]) -> int | None:
     found: set[str] = set()
     for pid in pids:
         try:
-            found.update(_descriptors(Path(f"/proc/{pid}")))
+            found.update(_sockets.inodes(pid))
         except FileNotFoundError:  # It has ended.
             continue
         except OSError:
             return None
-    rows = (row for table in ("tcp", "tcp6") for row in _rows(table))
-    return sum(row[3] == _ESTABLISHED and f"socket:[{row[9]}]" in found for row in rows)
+    rows = (row for table in ("tcp", "tcp6") for row in _sockets.rows(table))
+    return sum(row[3] == _sockets.ESTABLISHED and row[9] in found for row in rows)
 
 
 def _name(process: Path) -> str:
@@ -155,70 +151,7 @@ def _user(process: Path) -> str:
         return str(number)
 
 
-def _descriptors(process: Path) -> t.Iterator[str]:
-    for descriptor in (process / "fd").iterdir():
-        try:
-            yield os.readlink(descriptor)
-        except FileNotFoundError:  # It was closed meanwhile.
-            continue
-
-
-def connections(peers: t.Sequence[str], listening: t.Sequence[str]) -> t.Callable[[], int]:
-    """A function that counts the open connections to peers, and those of clients to listening ports.
-
-    Both are HOST:PORT or [V6]:PORT, listening ports also PORT, and peers also unix:/PATH. Names are resolved now.
-    """
-    sockets = {peer[len("unix:") :] for peer in peers if peer.startswith("unix:")}
-    remote = {found for peer in peers if not peer.startswith("unix:") for found in _resolved(peer)}
-    ports = {int(address.rpartition(":")[2]) for address in listening}
-
-    def count() -> int:
-        return _open_unix(sockets) + sum(
-            _port(row[1]) in ports or (_ip(row[2]), _port(row[2])) in remote
-            for table in ("tcp", "tcp6")
-            for row in _rows(table)
-            if row[3] == _ESTABLISHED
-        )
-
-    return count
-
-
-def _resolved(address: str) -> set[tuple[str, int]]:
-    name, _colon, port = address.rpartition(":")
-    found = socket.getaddrinfo(name.strip("[]"), int(port), type=socket.SOCK_STREAM)
-    return {(str(ipaddress.ip_address(entry[4][0])), int(port)) for entry in found}
-
-
-def _open_unix(paths: set[str]) -> int:
-    """Rows of /proc/net/unix: number, references, protocol, flags, type, state, inode and, on the listening end,
-    the path.
-    """
-    return sum(row[5] == _CONNECTED and row[7] in paths for row in _rows("unix") if len(row) > 7) if paths else 0
-
-
 def _listening_inodes(table: str, port: int) -> t.Iterator[str]:
-    for row in _rows(table):
-        if row[3] == _LISTEN and _port(row[1]) == port:
+    for row in _sockets.rows(table):
+        if row[3] == _sockets.LISTEN and _sockets.port(row[1]) == port:
             yield row[9]
-
-
-def _rows(table: str) -> t.Iterator[list[str]]:
-    """The rows of a table of /proc/net (proc(5)). Of tcp: number, local address:port, remote, state, ..., inode."""
-    try:
-        rows = Path(f"/proc/net/{table}").read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-    except OSError:
-        return
-    for row in rows:
-        yield row.split()
-
-
-def _port(address: str) -> int:
-    return int(address.rpartition(":")[2], 16)
-
-
-def _ip(address: str) -> str:
-    """/proc/net has words in the byte order of the machine, and an IPv4 address may be mapped to IPv6."""
-    words = address.partition(":")[0]
-    data = b"".join(int(words[at : at + 8], 16).to_bytes(4, sys.byteorder) for at in range(0, len(words), 8))
-    ip = ipaddress.ip_address(data)
-    return str(getattr(ip, "ipv4_mapped", None) or ip)

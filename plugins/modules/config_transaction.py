@@ -119,7 +119,7 @@ options:
       - Files of the transaction that contain secrets, such as a certificate with its key. They are owned by root, with
         mode C(0600).
       - The configuration must name them relative to nginx's directory, such as
-        C(ssl_certificate conf.d/00-websockets.a.example.pem), so that the candidate is tested with the new file.
+        C(ssl_certificate conf.d/.00-websockets.a.example.pem), so that the candidate is tested with the new file.
       - Their content never appears in a diff, result, log or message. A change takes effect once nginx has replaced its
         workers.
     type: list
@@ -236,6 +236,9 @@ options:
         description:
           - The file that exists while the gateway is out of rotation. The health check of the configuration tests for
             it. A file that an operator put there is not removed.
+          - Its name must begin with a dot, and no C(include) of nginx may cover it.
+          - Until release 1.0.0, the same name without the dot counts too, for which configurations of release 0.7.0 and
+            earlier test.
         type: path
         required: true
       wait:
@@ -303,10 +306,10 @@ EXAMPLES = r"""
   wsfleet.nginx.config_transaction:
     files:
       - path: /etc/nginx/conf.d/00-websockets.conf
-        # It contains: ssl_certificate conf.d/00-websockets.pem; ssl_certificate_key conf.d/00-websockets.pem;
+        # It contains: ssl_certificate conf.d/.00-websockets.pem; ssl_certificate_key conf.d/.00-websockets.pem;
         content: "{{ lookup('ansible.builtin.template', 'websockets.conf.j2') }}"
     secrets:
-      - path: /etc/nginx/conf.d/00-websockets.pem
+      - path: /etc/nginx/conf.d/.00-websockets.pem
         content: "{{ vaulted_certificate_chain }}{{ vaulted_key }}"
     live_address: 127.0.0.1:488
 
@@ -739,17 +742,27 @@ def hide_headers(module: AnsibleModule, made: journal.Probes) -> None:
             module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
+def flags_of(module: AnsibleModule) -> list[Path]:
+    flag = Path(module.params["health"]["flag"]) if module.params["health"] else None
+    return [flag, _drain_record.former(flag)] if flag else []
+
+
 def out_of_rotation(module: AnsibleModule, deployment: transaction.Transaction) -> t.ContextManager[None]:
     health = module.params["health"]
     if not health:
         return contextlib.nullcontext()
-    flag = Path(health["flag"])
+    flag, plan = Path(health["flag"]), deployment.plan
     if _drain_record.is_out(flag):
         module.warn("this gateway is out of its load balancers; run the playbook drain to bring it back")
-    seconds = health["wait"] if deployment.plan.is_needed and deployment.plan.has_earlier else 0
+    own = [change for change in plan.changes if change.path in plan.goal.own]
+    now = b"".join(change.now.data for change in own if change.now)
+    after = b"".join(change.after.data for change in own if change.after)
+    seconds = health["wait"] if plan.is_needed and plan.has_earlier else 0
     return _drain_record.gateway(
         flag,
         seconds,
+        now,
+        after,
         lambda error: module.warn(
             f"this gateway stays out of its load balancers until {flag} is removed, as the next run does: "
             f"{atomic_files.reason(error)}"
@@ -809,9 +822,9 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     else:
         own, beside = own_files(module), files_beside(module, build, kept, wants(module))
         secrets = secret_files(module, own)
-    wanted = goal.Goal(
-        own, beside, live_address, secrets, sources(module, build), previous, *recorded(module, kept, entry)
-    )
+    known = recorded(module, kept, entry)
+    given = sources(module, build)
+    wanted = goal.Goal(own, beside, live_address, secrets, given, previous, *known, flags_of(module))
     deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deployment.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
@@ -825,8 +838,8 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         except OSError as error:
             raise transaction.TransactionError(f"{atomic_files.described(error)}; nothing was changed") from error
         report = deploy.run(deployment, wanted_probes, policy)
-    if report.rolled_back:
-        module.fail_json(msg=report.failure, changed=False, rolled_back=True)
+        if report.rolled_back:
+            module.fail_json(msg=report.failure, changed=False, rolled_back=True)
     warn_about_limits(module, build)
     warn_about_certificates(module, report.results)
     warn_about_unverified_routes(module, report.results)

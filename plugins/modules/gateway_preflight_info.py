@@ -13,10 +13,52 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Checks a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
-  - The reasons are missing root rights, an nginx that does not start or is too old, an address that another program
-    listens on, and names of backends that the host cannot resolve. With any of them nginx would not start, or would
-    keep serving the earlier configuration.
+  - The reasons are missing root rights, an nginx that does not start or is too old, or another nginx in the place of
+    it, an address that another program listens on, names of backends that the host cannot resolve, certificates that do
+    not exist or do not fit their keys, and missing directories. With any of them nginx would not start, or would keep
+    serving the earlier configuration.
 options:
+  state:
+    description: Whether the host is to become a gateway, which V(absent) needs none of the checks for.
+    type: str
+    choices: [present, absent]
+    default: present
+    version_added: 0.8.0
+  certificates:
+    description: The certificates on the host that the configuration names.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.8.0
+    suboptions:
+      path:
+        description: The file of a certificate or, without O(certificates[].key), of CAs.
+        type: str
+        required: true
+      key:
+        description: The file of its key.
+        type: str
+      at:
+        description:
+          - The path of its variable, such as V(websockets_sites[0].ssl_certificate), for the message. The variable of
+            the key ends with C(_key).
+        type: str
+        required: true
+  directories:
+    description: The directories that nginx does not start without, as it creates logs or Unix sockets in them.
+    type: list
+    elements: dict
+    default: []
+    version_added: 0.8.0
+    suboptions:
+      path:
+        description: The directory.
+        type: str
+        required: true
+      at:
+        description: The path of the variable, such as V(websockets_sites[0].access_log), for the message.
+        type: str
+        required: true
   listening:
     description: The addresses that nginx will listen on.
     type: list
@@ -151,17 +193,24 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host, _notices
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates, _drain_record, _host, _notices
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
+# The package creates it.
+_LOGS = "/var/log/nginx"
 
-def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
+
+def errors(listening: list[dict[str, str]], names: list[dict[str, str]], build: binary.Build | None) -> t.Iterator[str]:
     if os.geteuid() != 0:
         yield "root rights are required to install and configure nginx: connect as root, or set become: true"
         return
+
+    def is_own(pid: int) -> bool:
+        return processes.is_of(build, pid)
+
     for item in listening:
-        programs = None if item["address"].startswith("unix:") else _host.blockers(item["address"])
+        programs = None if item["address"].startswith("unix:") else _host.blockers(item["address"], is_own)
         # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
         if programs or (programs is not None and not processes.orphans()):
             holders = ", ".join(map(str, programs)) or _host.UNSEEN
@@ -170,6 +219,33 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
     for item in names:
         if item["name"] in reasons:
             yield f"{item['at']}: '{item['name']}' does not resolve on this host ({reasons[item['name']]})"
+
+
+def missing(params: t.Mapping[str, t.Any], build: binary.Build | None) -> t.Iterator[str]:
+    """The nginx and the files that are missing on the host."""
+    if params["state"] == "absent" or os.geteuid() != 0:
+        return
+    if build is None and not binary.can_be_installed():
+        yield "nginx is not installed, and this role installs it with apt only: install nginx yourself, and run again"
+    yield from others(build, params["live_address"])
+    yield from _certificates.errors(_certificates.Certificate(**item) for item in params["certificates"])
+    for item in params["directories"]:
+        if not Path(item["path"]).is_dir() and (build or item["path"] != _LOGS):
+            yield f"{item['at']}: the directory {item['path']} does not exist"
+
+
+def others(build: binary.Build | None, live_address: str | None) -> t.Iterator[str]:
+    """An nginx that runs in the place of the one that this role manages. Beside one that works it is a neighbour."""
+    masters = processes.masters()
+    if any(processes.is_of(build, pid) for pid in masters):
+        return
+    if build and live_address and journal.Journal(live_address).deployed().files:
+        # It works otherwise: a deploy starts it again.
+        return
+    for pid, path in masters.items():
+        own = f"{build.binary}, which this role manages, does not run" if build else "this role would install another"
+        choice = f"start {build.binary}, if the two share no ports" if build else "have it on the PATH"
+        yield f"nginx runs from {path} (pid {pid}), and {own}: stop that one and disable it, or {choice}"
 
 
 def drained(live_address: str | None, config_path: str | None, serves: t.Sequence[str]) -> list[str] | None:
@@ -195,6 +271,23 @@ def main() -> None:
     module = _notices.Module(
         argument_spec={
             "compared": other_sites.SPEC,
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "certificates": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {
+                    "path": {"type": "str", "required": True},
+                    "key": {"type": "str"},
+                    "at": {"type": "str", "required": True},
+                },
+            },
+            "directories": {
+                "type": "list",
+                "elements": "dict",
+                "default": [],
+                "options": {"path": {"type": "str", "required": True}, "at": {"type": "str", "required": True}},
+            },
             "listening": {
                 "type": "list",
                 "elements": "dict",
@@ -215,10 +308,11 @@ def main() -> None:
         required_by={"compared": ("config_path",)},
         supports_check_mode=True,
     )
-    found = list(errors(module.params["listening"], module.params["names"]))
+    found: list[str] = []
     build, names, neighbours = None, None, {}
     try:
         build = binary.installed() if binary.find_binary() else None
+        found += missing(module.params, build)
         if build and module.params["compared"]:
             beside = other_sites.found(build, module.params)
             neighbours = beside.as_dict()
@@ -228,6 +322,7 @@ def main() -> None:
         found.append(str(error))
     except OSError as error:
         found.append(f"cannot read {error.filename}: {atomic_files.reason(error)}")
+    found = [*errors(module.params["listening"], module.params["names"], build), *found]
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:

@@ -399,7 +399,7 @@ def nginx_facts(
         else None
     )
     # What another program says there says nothing of nginx.
-    holder = other_program(kept.live_address, has_orphans=bool(found and found["orphans"]))
+    holder = other_program(kept.live_address, build, has_orphans=bool(found and found["orphans"]))
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
@@ -410,9 +410,9 @@ def nginx_facts(
     }
 
 
-def other_program(address: str, *, has_orphans: bool) -> str | None:
+def other_program(address: str, build: binary.Build | None, *, has_orphans: bool) -> str | None:
     """The program that listens at an address instead of nginx."""
-    programs = _host.blockers(address)
+    programs = _host.blockers(address, lambda pid: processes.is_of(build, pid))
     # The files of workers whose master was killed cannot be seen everywhere.
     if programs is None or (not programs and has_orphans):
         return None

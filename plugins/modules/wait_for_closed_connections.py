@@ -12,8 +12,10 @@ version_added: 0.5.0
 author:
   - The wsfleet maintainers (@wsfleet)
 description:
-  - Counts the open TCP connections of a host, to other hosts and from its own clients, until there are none or the
-    timeout is reached. It closes no connection, and does not fail if some remain.
+  - Counts the open connections of nginx, to servers and from its own clients, until there are none or the timeout is
+    reached. Those of other programs are not counted.
+  - It shows how many are left every now and then. It closes no connection without O(force), and does not fail if some
+    remain.
 options:
   peers:
     description:
@@ -24,10 +26,27 @@ options:
     default: []
   listening:
     description:
-      - The addresses that clients connected to, as V(PORT), V(HOST:PORT) or V([V6]:PORT). Only the port counts.
+      - The addresses that clients connected to, as V(PORT), V(HOST:PORT) or V([V6]:PORT).
     type: list
     elements: str
     default: []
+  force:
+    description:
+      - Whether to close the connections that remain, as C(ss --kill) does. The clients and servers notice at once, and
+        do not get a close frame. Some 500 are closed in a second.
+      - This needs root rights with C(CAP_NET_ADMIN), and a kernel with C(CONFIG_INET_DIAG_DESTROY). Connections to Unix
+        sockets cannot be closed.
+      - Clients at a port where nginx has a C(listen) in a file that is not of the configuration at O(live_address) stay
+        open, as they may be those of other sites.
+    type: bool
+    default: false
+    version_added: 0.8.0
+  live_address:
+    description:
+      - The option of the same name of M(wsfleet.nginx.config_transaction), under which the host keeps which files the
+        configuration has. Required with O(force) and O(listening).
+    type: str
+    version_added: 0.8.0
   timeout:
     description: The seconds to wait. With V(0) the connections are counted once.
     type: float
@@ -40,7 +59,7 @@ attributes:
     description: Can run in C(check_mode) and return what it would return without.
     support: full
     details:
-      - The module changes nothing. In check mode it counts the connections once, and does not wait.
+      - In check mode it counts the connections once, does not wait, and closes none.
 seealso:
   - module: wsfleet.nginx.config_transaction
 """
@@ -63,6 +82,23 @@ open:
   type: int
   returned: always
   sample: 0
+left:
+  description:
+    - How many of them there are to each of O(peers), and from clients at each C(port PORT).
+  type: dict
+  returned: always
+  sample: {"server02:3000": 12, "port 443": 3}
+  version_added: 0.8.0
+closed:
+  description: How many were closed with O(force).
+  type: int
+  returned: always
+  version_added: 0.8.0
+reason:
+  description: Why O(force) did not close all of them, or empty.
+  type: str
+  returned: always
+  version_added: 0.8.0
 seconds:
   description: The seconds that the module waited.
   type: float
@@ -71,12 +107,65 @@ seconds:
 """
 
 import time
+import typing as t
+from collections import Counter
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _connections
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
-# 10,000 sockets take some 20 milliseconds to count.
-_POLL_SECONDS = 0.5
+# 10,000 sockets take some 100 milliseconds to count.
+_POLL_SECONDS = 1.0
+# nginx closes the other end of a tunnel within this time.
+_CLOSE_SECONDS = 10.0
+
+
+class Waiting:
+    """Waits for the connections of one nginx."""
+
+    def __init__(self, params: t.Mapping[str, t.Any]) -> None:
+        self._build = binary.installed() if binary.find_binary() else None
+        self._connections = _connections.Connections(params["peers"], params["listening"])
+        self._live_address = params["live_address"]
+        self._listening = bool(params["listening"])
+
+    def open(self) -> list[_connections.Connection]:
+        return self._connections.open(_connections.Owned(*processes.sockets(self._build)))
+
+    def until(self, deadline: float, among: t.Collection[_connections.Connection] | None = None) -> list[t.Any]:
+        """Those that are open when the time is up, or none before that; all of them, or those among some."""
+        while True:
+            left = [connection for connection in self.open() if among is None or connection in among]
+            remaining = deadline - time.monotonic()
+            if not left or remaining <= 0:
+                return left
+            time.sleep(min(_POLL_SECONDS, remaining))
+
+    def close(self, left: t.Sequence[_connections.Connection]) -> tuple[list[_connections.Connection], str]:
+        """Close these; those that stay open, and why. New clients do not count: a gateway may have some at any time."""
+        shared = self._shared_ports()
+        closable = [connection for connection in left if connection.local and connection.where not in shared]
+        reason = _connections.close(closable)
+        closing = set(closable)
+        still = self.until(time.monotonic() + (0 if reason else _CLOSE_SECONDS), closing)
+        kept = [connection for connection in left if connection not in closing]
+        reasons = [reason or "the kernel did not close them"] if still else []
+        reasons += [f"{where} is also a port of {path}" for where, path in shared.items() if _has(kept, where)]
+        reasons += ["a connection to a Unix socket cannot be closed"] if any(not one.local for one in kept) else []
+        return [*still, *kept], "; ".join(reasons)
+
+    def _shared_ports(self) -> dict[str, str]:
+        """The ports at which nginx may have clients of other sites, each with a file that says so."""
+        if not self._listening or self._build is None:
+            return {}
+        own = {str(path) for path in journal.Journal(self._live_address).deployed().files}
+        listens = binary.listens(self._build)
+        return {f"port {port}": path for path, ports in listens.items() if path not in own for port in ports}
+
+
+def _has(connections: t.Iterable[_connections.Connection], where: str) -> bool:
+    return any(connection.where == where for connection in connections)
 
 
 def main() -> None:
@@ -85,20 +174,32 @@ def main() -> None:
             "peers": {"type": "list", "elements": "str", "default": []},
             "listening": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 0},
+            "force": {"type": "bool", "default": False},
+            "live_address": {"type": "str"},
         },
         supports_check_mode=True,
     )
-    start = time.monotonic()
-    deadline = start + (0 if module.check_mode else module.params["timeout"])
+    params, start = module.params, time.monotonic()
+    if params["force"] and params["listening"] and not params["live_address"]:
+        module.fail_json(msg="force requires live_address with listening")
+    closed, reason = 0, ""
     try:
-        count = _host.connections(module.params["peers"], module.params["listening"])
-        left = count()
-        while left and time.monotonic() < deadline:
-            time.sleep(_POLL_SECONDS)
-            left = count()
-    except (OSError, ValueError) as error:
+        waiting = Waiting(params)
+        left = waiting.until(start + (0 if module.check_mode else params["timeout"]))
+        if left and params["force"] and not module.check_mode:
+            before = len(left)
+            left, reason = waiting.close(left)
+            closed = before - len(left)
+    except (OSError, ValueError, binary.NginxError) as error:
         module.fail_json(msg=f"cannot count the connections: {error}")
-    module.exit_json(changed=False, open=left, seconds=round(time.monotonic() - start, 1))
+    module.exit_json(
+        changed=closed > 0,
+        open=len(left),
+        left=Counter(connection.where for connection in left),
+        closed=closed,
+        reason=reason,
+        seconds=round(time.monotonic() - start, 1),
+    )
 
 
 if __name__ == "__main__":

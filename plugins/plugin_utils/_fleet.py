@@ -37,28 +37,36 @@ class Summary(t.TypedDict):
     unreachable: list[str]
     # The warnings of the hosts of the batch.
     warnings: list[str]
+    # Those that failed, if the run continues without them.
+    failed: list[str]
     # Empty if another batch follows.
     text: str
 
 
-def summary(
+def summary(  # noqa: PLR0913
     facts_of: t.Callable[[str], Facts | None],
     names: t.Iterable[str],
     batch: t.Sequence[str],
     last: str,
     *,
     check_mode: bool = False,
+    continues: bool = False,
 ) -> Summary:
     """Sum up a batch and, after the last batch, all gateways with these names; last is the last gateway of that. A
     gateway that the run leaves out has no facts.
+
+    A run that continues after failures stops where a deploy was rolled back: the change itself failed.
     """
     gateways = {name: facts for name in batch if (facts := facts_of(name)) is not None}
     states = {name: outcome(facts).state for name, facts in gateways.items()}
-    # If all gateways of a batch became unreachable, nothing in it was verified.
-    stops = bool({"failed", "rolled back"} & set(states.values())) or set(states.values()) == {"unreachable"}
+    stops = "rolled back" in states.values()
+    if not continues:
+        # If all gateways of a batch became unreachable, nothing in it was verified.
+        stops = stops or "failed" in states.values() or set(states.values()) == {"unreachable"}
     return Summary(
         stops=stops,
         unreachable=[name for name, state in states.items() if state == "unreachable"],
+        failed=[name for name, state in states.items() if state == "failed" and continues],
         warnings=_warnings(gateways),
         text=_text(facts_of, names, check_mode) if stops or last in batch else "",
     )

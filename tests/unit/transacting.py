@@ -41,7 +41,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
     # Its candidates are staged outside of what is cut here, and each time anew.
     def tested(_build: binary.Build, files: t.Iterable[Path], _directory: Path) -> binary.Verdict:
-        return binary.Verdict(True, [], [str(path) for path in files])
+        return binary.Verdict(True, [], [str(path) for path in files if not path.name.startswith(".")])
 
     monkeypatch.setattr(candidate, "test", tested)
     monkeypatch.setattr(processes, "master_pid", lambda _build: MASTER)
@@ -118,9 +118,9 @@ class Host:
     def now(self) -> Files:
         return {path: atomic_files.read(path) for path in {**self.before, **self.elsewhere}}
 
-    def deploy(self, wanted: Files) -> None:
+    def deploy(self, wanted: Files, flags: t.Sequence[Path] = ()) -> None:
         """A transaction that is kept."""
-        deal = self.transaction(wanted)
+        deal = self.transaction(wanted, flags=flags)
         deal.test()
         if deal.plan.is_needed:
             deal.apply([])
@@ -173,12 +173,13 @@ class Host:
         """All files as they are where nothing but these is deployed."""
         return {path: listed.get(path) for path in self.now}
 
-    def transaction(self, wanted: Files, *, is_previous: bool = False) -> Transaction:
+    def transaction(self, wanted: Files, *, is_previous: bool = False, flags: t.Sequence[Path] = ()) -> Transaction:
         of_host = (service.DROP_IN, self.main)
         beside = {path: wanted[path] for path in of_host if path in wanted}
         secrets = {path: given for path, given in wanted.items() if path.suffix == ".pem"}
         own = {path: given for path, given in wanted.items() if path not in (*beside, *secrets)}
-        goal = Goal(own, {path: beside[path] for path in wanted if path in beside}, ADDRESS, secrets, {}, is_previous)
+        ordered = {path: beside[path] for path in wanted if path in beside}
+        goal = Goal(own, ordered, ADDRESS, secrets, {}, is_previous, flags=flags)
         build = binary.Build("nginx", "1.22.1", None, self.main, None, None)
         return Transaction(build, goal.with_leftovers(self.kept, of_host), self.kept, self.root)
 

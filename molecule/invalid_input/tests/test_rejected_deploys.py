@@ -102,6 +102,22 @@ def test_a_configuration_that_was_broken_before_is_told_apart() -> None:
 
 
 @pytest.fixture
+def broad_include(serving: Gateway) -> t.Iterator[None]:
+    serving.run("echo 'include /etc/nginx/conf.d/.0*;' >/etc/nginx/conf.d/theirs.conf && systemctl reload nginx")
+    yield
+    serving.run("rm /etc/nginx/conf.d/theirs.conf && systemctl reload nginx")
+
+
+@pytest.mark.usefixtures("broad_include", "kept")
+def test_an_include_that_covers_the_hidden_files_of_a_gateway_is_refused() -> None:
+    """nginx would not start any more, once the gateway is drained."""
+    run = deploy({**SERVED, "websockets_health_path": "/healthz"})
+    assert run.failed
+    assert "covers /etc/nginx/conf.d/.00-websockets.out, /etc/nginx/conf.d/.00-websockets.conf.new" in run.output
+    assert "have it match no hidden files; nothing was changed" in run.output
+
+
+@pytest.fixture
 def lost_process_id(serving: Gateway) -> t.Iterator[None]:
     serving.run("mv /run/nginx.pid /root")
     yield

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from gateway import Gateway
 from playbook import Run, site
+from waiting import wait_until
 
 UPSTREAM = {"name": "ws-backend", "servers": ["127.0.0.1:9000"]}
 LOCATION = {"path": "/", "upstream": "ws-backend"}
@@ -45,6 +46,74 @@ def test_a_user_without_root_rights_is_told() -> None:
     run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE], **user})
     assert run.failed
     assert "root rights are required to install and configure nginx" in run.output
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_certificates_and_directories_that_are_missing_are_named_before_any_gateway_changes(serving: Gateway) -> None:
+    before = serving.run("find /etc/nginx /var/lib/wsfleet-nginx -printf '%p %s %T@\\n' 2>/dev/null | sort; true")
+    pair = {"ssl_certificate": "/etc/ssl/no.pem", "ssl_certificate_key": "/etc/ssl/no.key"}
+    secure = {**SITE, **pair, "listen": "3000 ssl", "access_log": "/var/log/none/a.log"}
+    # The first gateway has them.
+    given = {"websockets_upstreams": [UPSTREAM], "websockets_serial": 1}
+    sites = "{{ [secure] if inventory_hostname == 'gateway-bare' else [plain] }}"
+    run = site({**given, "websockets_sites": sites, "secure": secure, "plain": SITE})
+    assert run.failed
+    for key in ("ssl_certificate: /etc/ssl/no.pem", "ssl_certificate_key: /etc/ssl/no.key"):
+        assert f"websockets_sites[0].{key} cannot be read (No such file or directory)" in run.output
+    assert "websockets_sites[0].access_log: the directory /var/log/none does not exist" in run.output
+    after = serving.run("find /etc/nginx /var/lib/wsfleet-nginx -printf '%p %s %T@\\n' 2>/dev/null | sort; true")
+    assert after == before
+
+
+@pytest.fixture
+def no_apt(bare: Gateway) -> t.Iterator[None]:
+    bare.run("mv /usr/bin/apt-get /usr/bin/apt-get.away")
+    yield
+    bare.run("mv /usr/bin/apt-get.away /usr/bin/apt-get")
+
+
+@pytest.mark.usefixtures("unchanged", "no_apt")
+def test_a_host_without_apt_and_nginx_is_told_what_to_do() -> None:
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
+    assert run.failed
+    assert "nginx is not installed, and this role installs it with apt only: install nginx yourself" in run.output
+
+
+OTHER = """
+events {}
+pid /run/other.pid;
+error_log /opt/other/error.log;
+http {
+    access_log off;
+    client_body_temp_path /opt/other/1;
+    proxy_temp_path /opt/other/2;
+    fastcgi_temp_path /opt/other/3;
+    uwsgi_temp_path /opt/other/4;
+    scgi_temp_path /opt/other/5;
+    server { listen 80; }
+}
+"""
+
+
+@pytest.fixture
+def other_nginx(bare: Gateway) -> t.Iterator[None]:
+    """Debian's, but where no package puts one."""
+    bare.run("mkdir --parents /opt/other && apt-get update && cd /opt/other && apt-get download nginx")
+    bare.run("dpkg --extract /opt/other/nginx_*.deb /opt/other")
+    bare.path("/opt/other/nginx.conf").write_text(OTHER)
+    bare.run("/opt/other/usr/sbin/nginx -c /opt/other/nginx.conf")
+    yield
+    bare.run("kill $(cat /run/other.pid)")
+    wait_until(lambda: not bare.listens(80), "the other nginx has ended")
+    bare.run("rm -r /opt/other")
+
+
+@pytest.mark.usefixtures("unchanged", "other_nginx")
+def test_another_nginx_in_the_place_of_the_package_is_named() -> None:
+    run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
+    assert run.failed
+    assert "nginx runs from /opt/other/usr/sbin/nginx (pid " in run.output
+    assert "and this role would install another: stop that one and disable it, or have it on the PATH" in run.output
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from secure import CERTIFICATES, ECHOED, EPHEMERAL, messages, secured, site_of, 
 SITES = group_variables()["websockets_sites"]
 VAULTED = [*INVENTORIES, EPHEMERAL / "inventory"]
 CONF_D = "/etc/nginx/conf.d"
-DELIVERED = f"{CONF_D}/00-websockets.delivered.example.pem"
-MEMBERS = f"{CONF_D}/00-websockets.members.example.pem"
+DELIVERED = f"{CONF_D}/.00-websockets.delivered.example.pem"
+MEMBERS = f"{CONF_D}/.00-websockets.members.example.pem"
 # Of Ansible's modules and of nginx.
 LOGS = "journalctl --no-pager --output=export; cat /var/log/syslog /var/log/messages /var/log/nginx/*"
 

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,6 +62,10 @@ _VERSION = re.compile(r"nginx version: \S*?/(\d+(?:\.\d+)+)")
 def find_binary() -> str | None:
     # A file that is not executable counts too: installing nginx again would not help.
     return shutil.which("nginx", path=_SEARCH_PATH) or shutil.which("nginx", os.F_OK, _SEARCH_PATH)
+
+
+def can_be_installed() -> bool:
+    return shutil.which("apt-get", path=_SEARCH_PATH) is not None
 
 
 def installed() -> Build:
@@ -133,6 +138,24 @@ def test(build: Build, configuration: Path) -> Verdict:
     result = run([build.binary, "-T", "-q", "-c", str(configuration)])
     files = re.findall(r"^# configuration file (.+):$", result.stdout, re.MULTILINE)
     return Verdict(accepted=result.returncode == 0, messages=messages(result.stderr), files=files)
+
+
+def listens(build: Build) -> dict[str, set[int]]:
+    """The ports of the listen directives in each file of the live configuration."""
+    result = run([build.binary, "-T", "-q"])
+    if result.returncode != 0:
+        raise NginxError(f"nginx rejects its configuration: {'; '.join(messages(result.stderr)) or result.stderr}")
+    _head, *parts = re.split(r"^# configuration file (.+):$", result.stdout, flags=re.MULTILINE)
+    return {path: set(_ports(text)) for path, text in zip(parts[::2], parts[1::2])}
+
+
+def _ports(text: str) -> t.Iterator[int]:
+    for address in re.findall(r"(?:^|[;{}])\s*listen\s+[\"']?([^\s;\"']+)", text, re.MULTILINE):
+        port = address.rpartition("]")[2].rpartition(":")[2]
+        if not address.startswith("unix:"):
+            first, _dash, last = port.partition("-")
+            # Without a port it is 80.
+            yield from range(int(first), int(last or first) + 1) if first.isdigit() else (80,)
 
 
 def messages(text: str) -> list[str]:

@@ -10,8 +10,10 @@ import os
 import re
 import time
 import typing as t
+from contextlib import suppress
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 
 _MASTER = "nginx: master"
@@ -44,19 +46,42 @@ def is_master(pid: int) -> bool:
 
 def _unrecorded_pid(build: Build) -> int | None:
     """The master whose pid file is lost: the only one that runs this binary with the configuration that is built in."""
-    pids = [int(directory.name) for directory in Path("/proc").glob("[0-9]*")]
-    found = [pid for pid in pids if is_master(pid) and _is_of(build, pid)]
+    own = os.path.realpath(build.binary)
+    found = [pid for pid, path in masters().items() if path == own and not _has_other_configuration(pid)]
     return found[0] if len(found) == 1 else None
 
 
-def _is_of(build: Build, pid: int) -> bool:
-    if any(map(_OTHER_CONFIGURATION.match, _command_line(pid).split())):
+def _has_other_configuration(pid: int) -> bool:
+    return any(map(_OTHER_CONFIGURATION.match, _command_line(pid).split()))
+
+
+def masters() -> dict[int, str]:
+    """The masters on this host, by their process ids, each with its binary."""
+    pids = sorted(int(process.name) for process in Path("/proc").glob("[0-9]*"))
+    found = {pid: _binary(pid) for pid in pids if is_master(pid)}
+    return {pid: binary for pid, binary in found.items() if binary and _is_on_this_host(pid)}
+
+
+def is_of(build: Build | None, pid: int) -> bool:
+    """Whether a process is one of the installed nginx. nginx.org's package has a second binary, nginx-debug."""
+    if build is None or not _is_on_this_host(pid):
         return False
-    process = Path(f"/proc/{pid}")
+    return _binary(pid) == os.path.realpath(build.binary) or pid == master_pid(build)
+
+
+def _binary(pid: int) -> str | None:
     try:
-        # After an upgrade of the package " (deleted)" follows. Those of a container have a root of their own.
-        is_same = os.readlink(process / "exe").split(" ")[0] == os.path.realpath(build.binary)
-        return is_same and (process / "root").samefile("/")
+        path = os.readlink(f"/proc/{pid}/exe")
+    except OSError:  # The process has ended.
+        return None
+    # After the upgrade of a package.
+    return path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path
+
+
+def _is_on_this_host(pid: int) -> bool:
+    """Whether a process has the root directory of this one. Those of containers can be seen from their host."""
+    try:
+        return Path(f"/proc/{pid}/root").samefile("/")
     except OSError:
         return False
 
@@ -111,6 +136,31 @@ def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
     return {worker for worker, parent in workers if not is_master(parent)}
+
+
+def sockets(build: Build | None) -> tuple[set[str], set[str]]:
+    """The inodes of the sockets of all workers, of those too that are shutting down. A container may not show the files
+    of other users: instead of them, the users of these workers.
+    """
+    own = {pid for pid in masters() if is_of(build, pid)}
+    inodes: set[str] = set()
+    users: set[str] = set()
+    for accepting in (True, False):
+        for worker, parent in _workers(accepting=accepting):
+            if parent not in own and not is_of(build, worker):
+                continue
+            with suppress(FileNotFoundError):  # It has ended.
+                try:
+                    inodes.update(_sockets.inodes(worker))
+                except PermissionError:
+                    users.add(str(_user(worker)))
+    return inodes, users
+
+
+def _user(pid: int) -> int:
+    """The owner of its directory may be root instead (proc(5), /proc/sys/fs/suid_dumpable)."""
+    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
+    return int(re.findall(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)[0])
 
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:

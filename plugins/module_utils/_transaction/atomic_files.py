@@ -83,7 +83,7 @@ def write(path: Path, content: Content) -> None:
     """Write atomically: whoever opens the file finds the old bytes or the new, also after a power cut."""
     with _naming(path):
         _stage(path, content)
-        _rename(_new(path), path)
+        _rename(staged(path), path)
 
 
 def prepare(changes: t.Sequence[Change]) -> None:
@@ -105,7 +105,7 @@ def swap(changes: t.Sequence[Change]) -> None:
             remove(change.path)
         else:
             with _naming(change.path):
-                _rename(_new(change.path), change.path)
+                _rename(staged(change.path), change.path)
 
 
 def restore(changes: t.Sequence[Change]) -> None:
@@ -125,7 +125,7 @@ def restore(changes: t.Sequence[Change]) -> None:
 
 def clean(paths: t.Iterable[Path]) -> None:
     """Remove what was staged beside the given files."""
-    ready = [name for path in paths for name in (_new(path), _old(path)) if os.path.lexists(name)]
+    ready = [name for path in paths for name in (staged(path), _old(path)) if os.path.lexists(name)]
     for name in ready:
         name.unlink()
     for directory in dict.fromkeys(name.parent for name in ready):
@@ -187,7 +187,7 @@ def _naming(path: Path) -> t.Iterator[None]:
 
 
 # The leading dot keeps both out of nginx's include patterns.
-def _new(path: Path) -> Path:
+def staged(path: Path) -> Path:
     return path.parent / f".{path.name}.new"
 
 
@@ -221,8 +221,8 @@ def _keep(change: Change) -> None:
 
 def _stage(path: Path, content: Content) -> None:
     make_directory(path.parent, 0o755)
-    _discard(_new(path))
-    _create(_new(path), content)
+    _discard(staged(path))
+    _create(staged(path), content)
 
 
 def _create(path: Path, content: Content) -> None:

@@ -26,6 +26,8 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
     found = source_map.bound(found, goal.listening)
     for path in goal.secrets:
         found = source_map.named(found, path, goal.source(path))
+        if any(f" in {path}:" in message for message in messages):
+            found.append(f"An include directive covers {path}, a certificate: have it match no hidden files.")
     if build.configuration in goal.beside and any(map(_DUPLICATE.search, messages)):
         found.append(
             f"This deploy sets it in {build.configuration}: remove it from the other file, or set "

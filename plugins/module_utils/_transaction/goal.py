@@ -40,6 +40,8 @@ class Goal:
     loads: t.Sequence[str] = ()
     wants: journal.Wants | None = None
     serves: t.Sequence[str] = ()
+    # Files that are no configuration, in a directory that nginx may include: empty in candidates.
+    flags: t.Sequence[Path] = ()
 
     @cached_property
     def files(self) -> Files:

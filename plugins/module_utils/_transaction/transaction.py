@@ -167,7 +167,9 @@ class Transaction:
 
     def _candidate(self, wanted: atomic_files.Files) -> binary.Verdict:
         root = self._build.root
-        contents = {path: file.data if file else None for path, file in wanted.items() if root in path.parents}
+        contents: dict[Path, bytes | None] = dict.fromkeys(self._unread, b"")
+        contents.update({path: file.data if file else None for path, file in wanted.items()})
+        contents = {path: data for path, data in contents.items() if root in path.parents}
         try:
             return candidate.test(self._build, contents, self._scratch)
         except OSError as error:
@@ -183,8 +185,20 @@ class Transaction:
             words = verdict.messages
         return TransactionError("\n".join([head, *words]))
 
+    @property
+    def _unread(self) -> list[Path]:
+        """Files that nginx must not read as configuration, beside those that it must."""
+        return [*self._goal.flags, *map(atomic_files.staged, self._goal.own)]
+
     def _check_is_included(self, verdict: binary.Verdict) -> None:
         read = set(verdict.files)
+        # Only hidden ones: releases up to 0.7.0 had a flag that an include may cover. Until 1.0.
+        covered = [str(path) for path in self._unread if path.name.startswith(".") and str(path) in read]
+        if covered:
+            raise TransactionError(
+                f"an include directive in {self._build.configuration} or the files that it includes covers "
+                f"{', '.join(covered)}, which nginx must not read: have it match no hidden files; nothing was changed"
+            )
         unread = [str(path) for path, content in self._goal.own.items() if content and str(path) not in read]
         if unread:
             raise TransactionError(

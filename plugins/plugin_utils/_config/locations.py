@@ -253,22 +253,29 @@ def _pass_lines(location: Location, number: int) -> list[str]:
 
 
 def _ssl_lines(location: Location) -> list[str]:
-    url = location["proxy_pass"]
+    url, trusted = location["proxy_pass"], trusted_certificate(location)
     if not url or url.scheme != "https":
         return []
     lines = ["proxy_ssl_server_name on;"]
     if location["proxy_ssl_name"]:
         lines.append(line("proxy_ssl_name", location["proxy_ssl_name"]))
-    if location["proxy_ssl_verify"] == "off":
+    if trusted is None:
         return lines
     # nginx itself takes any certificate, so whoever gets in between could be the backend.
-    trusted = location["proxy_ssl_trusted_certificate"] or _TRUSTED
     return [
         *lines,
         "proxy_ssl_verify on;",
         f"proxy_ssl_verify_depth {_CHAIN};",
         line("proxy_ssl_trusted_certificate", trusted),
     ]
+
+
+def trusted_certificate(location: Location) -> str | None:
+    """The CAs of backends; None for a location that checks no certificate."""
+    url = location["proxy_pass"]
+    if not url or url.scheme != "https" or location["proxy_ssl_verify"] == "off":
+        return None
+    return location["proxy_ssl_trusted_certificate"] or _TRUSTED
 
 
 def _with_defaults(site: Site, location: Location) -> Location:

@@ -94,11 +94,15 @@ def hsts_lines(site: Site) -> list[str]:
 def delivered_path(site: Site, config_path: str) -> str:
     """The file for a site's certificate and key.
 
-    It is one file for both, for two could not be renewed at once. It stands beside that of the configuration, under a
-    name that nginx does not include.
+    It is one file for both, for two could not be renewed at once.
     """
-    name = _NOT_IN_A_FILE_NAME.sub("_", site["server_name"][0])
-    return f"{config_path.removesuffix('.conf')}.{name}.pem"
+    return hidden_path(config_path, f"{_NOT_IN_A_FILE_NAME.sub('_', site['server_name'][0])}.pem")
+
+
+def hidden_path(config_path: str, ending: str) -> str:
+    """A file beside that of the configuration: no include with a "*" covers a name with a leading dot (glob(7))."""
+    directory, _slash, name = config_path.rpartition("/")
+    return f"{directory}/.{name.removesuffix('.conf')}.{ending}"
 
 
 def delivered(sites: t.Sequence[t.Mapping[str, t.Any]], config_path: str) -> list[dict[str, str]]:

@@ -40,9 +40,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory, Server
 
 
-# The groups of the inventory: all gateways, and those that are unreachable in this run.
+# The groups of the inventory: all gateways, those that are unreachable in this run, and those that it goes on without.
 GROUP = "ws_gateways"
 UNREACHABLE = "__websockets_unreachable"
+FAILED = "__websockets_failed"
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _AFTER_OTHERS = [
     "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",
@@ -76,11 +77,26 @@ class Name(t.TypedDict):
     at: str
 
 
-class Certificate(t.TypedDict):
+class Presented(t.TypedDict):
     """The file of the certificate that nginx presents for a site."""
 
     site: str
     path: str
+
+
+class Certificate(t.TypedDict):
+    """A certificate on the gateway with its key, or CAs, and the place in the variables that says so."""
+
+    path: str
+    key: str | None
+    at: str
+
+
+class Directory(t.TypedDict):
+    """A directory of the gateway in which nginx creates a file, and the place in the variables that says so."""
+
+    path: str
+    at: str
 
 
 class Drained(t.TypedDict):
@@ -107,6 +123,8 @@ class Drain(t.TypedDict):
     here: list[str]
     addresses: list[str]
     seconds: float
+    # Whether what is left after that is closed.
+    force: bool
 
 
 class Model(t.TypedDict):
@@ -135,12 +153,14 @@ class Model(t.TypedDict):
     # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
     loads: list[str]
     compared: Compared
+    certificates: list[Certificate]
+    directories: list[Directory]
     # Headers may be secret, so not everybody may read a file that has some.
     mode: str
     # What nginx logs to by default, or none where no site does.
     log: str | None
     # Of each site with TLS. A path with a variable is another file for each client.
-    certificates: list[Certificate]
+    presented: list[Presented]
     probes: list[probes.Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
@@ -158,6 +178,8 @@ class Files(t.TypedDict):
     """Those that a gateway has beside its configuration."""
 
     flag: str
+    # The flag's name in releases up to 0.7.0. Until 1.0.
+    former_flag: str
     log: str
 
 
@@ -209,7 +231,11 @@ def basics(variables: t.Mapping[str, t.Any]) -> Basics:
     status, path, serial = read(_STATUS), read(_CONFIG_PATH), read("websockets_serial")
     path = path or VARIABLES[_CONFIG_PATH].default
     return Basics(
-        files=Files(flag=_flag(path), log=server_blocks.log_file(_label(status))),
+        files=Files(
+            flag=_flag(path),
+            former_flag=f"{path.removesuffix('.conf')}.out",
+            log=server_blocks.log_file(_label(status)),
+        ),
         serial=None if serial is None else list(serial),
     )
 
@@ -308,9 +334,11 @@ def _model(checked: _Checked) -> Model:
         serves=sorted({probes.served(site) for site in sites}),
         loads=_loads(sites, all_locations),
         compared=_compared(checked, hashes),
+        certificates=_certificates(sites),
+        directories=_directories(sites),
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
-        certificates=_certificates(sites, checked.given[_CONFIG_PATH]),
+        presented=_presented(sites, checked.given[_CONFIG_PATH]),
         probes=[
             {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
             for site in sites
@@ -400,12 +428,12 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
 
 
 def _health_flag(checked: _Checked) -> str | None:
-    """Beside the configuration, under a name that nginx does not include, and where it outlives a restart."""
+    """Beside the configuration, where it outlives a restart."""
     return None if checked.given["websockets_health_path"] is None else _flag(checked.given[_CONFIG_PATH])
 
 
 def _flag(config_path: str) -> str:
-    return f"{config_path.removesuffix('.conf')}.out"
+    return tls.hidden_path(config_path, "out")
 
 
 def _drain(checked: _Checked) -> Drain:
@@ -418,6 +446,7 @@ def _drain(checked: _Checked) -> Drain:
         here=[name for name in (*out, *back) if name in called],
         addresses=list(dict.fromkeys(str(server.address) for server in servers if server.drained in out)),
         seconds=seconds_of(checked.given["websockets_drain_timeout"]),
+        force=checked.given["websockets_drain_force"],
     )
 
 
@@ -477,13 +506,47 @@ def _plain_listen(listen: Listen, *, is_default: bool = False, http2: bool = Fal
     }
 
 
-def _certificates(sites: t.Sequence[Site], config_path: str) -> list[Certificate]:
+def _presented(sites: t.Sequence[Site], config_path: str) -> list[Presented]:
     paths = {
         site["server_name"][0]: tls.certificate_path(site, config_path)
         for site in sites
         if any(listen.ssl for listen in site["listen"])
     }
-    return [Certificate(site=site, path=path) for site, path in paths.items() if "$" not in path]
+    return [Presented(site=site, path=path) for site, path in paths.items() if "$" not in path]
+
+
+def _certificates(sites: t.Sequence[Site]) -> list[Certificate]:
+    """Those that are there before the deploy, once each."""
+    found: dict[tuple[str, str | None], str] = {}
+
+    def add(at: str, path: str | None, key: str | None = None) -> None:
+        if path:
+            found.setdefault((path, key), at)
+
+    for site in sites:
+        certificate, key = site["ssl_certificate"], site["ssl_certificate_key"]
+        if certificate and key:
+            add(f"{site['at']}.ssl_certificate", certificate.path, key.path)
+        add(f"{site['at']}.ssl_client_certificate", site["ssl_client_certificate"])
+        for location in site["locations"]:
+            add(f"{location['at']}.proxy_ssl_trusted_certificate", locations.trusted_certificate(location))
+            probe = location["probe"]
+            if not isinstance(probe, bool):
+                path = probe.get("ssl_certificate")
+                add(f"{location['at']}.probe.ssl_certificate", path, probe.get("ssl_certificate_key"))
+    return [Certificate(path=path, key=key, at=at) for (path, key), at in found.items()]
+
+
+def _directories(sites: t.Sequence[Site]) -> list[Directory]:
+    """Those of logs and Unix sockets."""
+    found: dict[str, str] = {}
+    for site in sites:
+        log = (site["access_log"] or ("",))[0]
+        files = {listen.address.unix: "listen" for listen in site["listen"] if listen.address.unix}
+        files.update({log: "access_log"} if log.startswith("/") else {})
+        for path, key in files.items():
+            found.setdefault(path.rpartition("/")[0] or "/", f"{site['at']}.{key}")
+    return [Directory(path=path, at=at) for path, at in found.items()]
 
 
 def _names(

@@ -105,8 +105,8 @@ VARIABLES = {
     "websockets_health_path": Key(
         values.health_path,
         "A path, such as V(/healthz), where load balancers ask whether new clients may come.\n"
-        "Every server of the gateway responds V(200) there, or V(503) while the file is there that has the name of "
-        "O(websockets_config_path) with C(.out) in place of C(.conf).",
+        "Every server of the gateway responds V(200) there, or V(503) while there is a file beside "
+        "O(websockets_config_path) that has its name with a leading dot, and C(.out) in place of C(.conf).",
         default=None,
         type="str",
         version_added="0.5.0",
@@ -125,7 +125,8 @@ VARIABLES = {
         values.machines,
         "The servers and gateways that the playbook C(wsfleet.nginx.drain) takes out, a list, or a string with "
         "commas.\n"
-        "A server is a host of an upstream's group, or the host of an address, with its port or without.",
+        "A server is a host of an upstream's group, or the host of an address, with its port or without.\n"
+        "It gets nginx's parameter C(down). nginx's own parameter C(drain) is something else.",
         default=[],
         version_added="0.5.0",
         see="Draining",
@@ -139,11 +140,21 @@ VARIABLES = {
     ),
     "websockets_drain_timeout": Key(
         values.seconds,
-        "How long it waits for the connections of what it took out.",
+        "How long it waits for the connections of what it took out. The run fails if some are left.",
         default="10m",
         unprinted=_RUN,
         type="str",
         version_added="0.5.0",
+    ),
+    "websockets_drain_force": Key(
+        values.boolean_or_text,
+        "V(true) closes the connections that are left after O(websockets_drain_timeout), without a close frame.\n"
+        "Only those of nginx to the drained servers, and those of clients to a drained gateway at ports that no other "
+        "site of its nginx has.",
+        default=False,
+        unprinted=_RUN,
+        version_added="0.8.0",
+        see="Draining",
     ),
     "websockets_capacity": Key(
         values.capacity,

@@ -407,6 +407,12 @@ def boolean(value: object, path: str, errors: Errors) -> bool | None:
     return None
 
 
+def boolean_or_text(value: object, path: str, errors: Errors) -> bool | None:
+    """A boolean of a command line, where -e NAME=true gives a string."""
+    texts = {"true": True, "false": False}
+    return boolean(texts.get(str(value).lower(), value) if isinstance(value, str) else value, path, errors)
+
+
 def on_off(value: object, path: str, errors: Errors) -> str | None:
     """nginx's on and off, which YAML may have read as booleans."""
     if isinstance(value, bool):

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of site.yml and rollback.yml over gateways whose modules are answered for by a script. Real gateways are for
-scenarios of Molecule."""
+"""The way of site.yml, rollback.yml and drain.yml over gateways whose modules are answered for by a script. Real
+gateways are for scenarios of Molecule."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ INTERPRETER = """#!/bin/sh
 module=$(cat)
 case $module in
     *gateway_preflight_info*) step=preflight ;;
+    *gateway_rotation*) step=rotation ;;
+    *wait_for_closed_connections*) step=left ;;
     *) step=transaction ;;
 esac
 printf '%s' "$module" >>{directory}/"$step-{name}"
@@ -107,7 +109,7 @@ def test_sizes_of_batches_that_differ_are_one_error_before_any_host_is_touched(f
     fleet.add("gateway2", websockets_serial="25%")
     for playbook in ("site", "rollback"):
         code, output = fleet.play(playbook)
-        assert code == 2
+        assert code == 2, output
         assert "websockets_serial differs: gateway1 1, gateway2 25%" in output
         assert output.count("fatal: ") == 1
         assert not fleet.ran("preflight", "gateway1")
@@ -119,7 +121,7 @@ def test_a_failure_stops_the_run_after_its_batch(fleet: Fleet, playbook: str) ->
     fleet.add("two", deploy={"failed": True, "rolled_back": True, "msg": "Rolled back: 1 of 1 routes failed."})
     fleet.add("three")
     code, output = fleet.play(playbook, websockets_serial=1)
-    assert code == 2
+    assert code == 2, output
     assert "3 gateways: 1 changed, 1 not started, 1 rolled back" in output
     assert "rolled back two: Rolled back: 1 of 1 routes failed." in output
     assert "The summary above says why, and what is live. Fix that, and run the playbook again." in output
@@ -133,7 +135,7 @@ def test_an_unreachable_gateway_holds_up_nobody_and_fails_the_run_at_its_end(fle
     fleet.add("two")
     fleet.add("three")
     code, output = fleet.play(playbook)
-    assert code == 2
+    assert code == 2, output
     assert "3 gateways: 2 changed, 1 unreachable" in output
     assert "This gateway was unreachable, so its configuration may differ from the inventory." in output
     assert output.count("fatal: [one]") == 2
@@ -149,7 +151,7 @@ def test_a_rollback_goes_in_batches_out_of_the_balancers_and_without_the_sites(f
     for name in ("one", "two"):
         options = fleet.ran("transaction", name)
         assert '"state": "previous"' in options
-        assert '"health": {"flag": "/etc/nginx/conf.d/00-websockets.out", "wait": 10}' in options
+        assert '"health": {"flag": "/etc/nginx/conf.d/.00-websockets.out", "wait": 10}' in options
 
 
 def test_a_rollback_without_a_health_path_waits_for_nothing(fleet: Fleet) -> None:
@@ -162,7 +164,7 @@ def test_a_host_without_python_is_failed_by_its_reason_and_nothing_is_changed(fl
     fleet.add("one")
     fleet.add("two", ansible_python_interpreter="/nowhere/python3")
     code, output = fleet.play("site")
-    assert code == 2
+    assert code == 2, output
     assert "2 gateways: 1 not started, 1 failed" in output
     assert re.search(
         r"failed two: \S*sh: (1: )?/nowhere/python3: (not found|No such file or directory); "
@@ -204,7 +206,7 @@ def test_what_the_detected_nginx_cannot_do_is_one_error_for_all_gateways(fleet: 
     fleet.add("two")
     upstreams = [{"name": "chat", "servers": ["10.0.0.1:3000"], "balance": "sticky cookie srv"}]
     code, output = fleet.play("site", websockets_upstreams=upstreams)
-    assert code == 2
+    assert code == 2, output
     assert "Invalid variables for one, two: - websockets_upstreams[0].balance" in output
     assert output.count("fatal: ") == 1
     assert not fleet.ran("transaction", "one")
@@ -278,3 +280,160 @@ def test_no_task_sets_state_of_gateways_once_for_all() -> None:
                 assert "register" not in task, task["name"]
                 if "ansible.builtin.set_fact" in task:
                     assert (task.get("delegate_to"), task.get("delegate_facts")) == ("localhost", True), task["name"]
+
+
+NO_NAME: Variables = {
+    "failed": True,
+    "msg": "This host cannot become a gateway yet; nothing was changed:\n'b' does not resolve",
+}
+LEFT = {"changed": False, "open": 0, "left": {}, "closed": 0, "reason": "", "seconds": 0.1}
+AGAIN = "Run the same command again to wait longer, or with websockets_drain_force=true to close them."
+
+
+class Drains(Fleet):
+    """A fleet with two servers and a health check, that answers what a drain asks."""
+
+    tmp_path: Path
+
+    def add(self, name: str, *arguments: t.Any, **keys: t.Any) -> None:
+        super().add(name, *arguments, **keys)
+        self.answers("left", name, LEFT)
+        self.answers("rotation", name, {"changed": True, "state": "out"})
+
+    def answers(self, step: str, name: str, result: Variables) -> None:
+        (self.tmp_path / f"{step}-{name}.json").write_text(json.dumps(result))
+
+    def drain(self, names: str = "10.0.0.1", *, back: str = "", **variables: t.Any) -> tuple[int, str]:
+        upstreams = [{"name": "chat", "servers": ["10.0.0.1:3000", "10.0.0.2:3000"]}]
+        variables = {"websockets_upstreams": upstreams, "websockets_health_path": "/up", **variables}
+        named = "undrain" if back else "drain"
+        return self.play("drain", "-e", f"websockets_{named}={back or names}", **variables)
+
+
+@pytest.fixture
+def drains(tmp_path: Path) -> Drains:
+    fleet = Drains(tmp_path)
+    fleet.tmp_path = tmp_path
+    return fleet
+
+
+@pytest.mark.parametrize("step", ["preflight", "deploy"])
+@pytest.mark.parametrize("failing", ["one", "two", "three"])
+def test_a_gateway_that_fails_holds_up_no_drain_and_fails_the_run_at_its_end(
+    drains: Drains, step: str, failing: str
+) -> None:
+    for name in ("one", "two", "three"):
+        drains.add(name, **({step: NO_NAME} if name == failing else {}))
+    code, output = drains.drain(websockets_serial=1)
+    assert code == 2, output
+    for name in {"one", "two", "three"} - {failing}:
+        assert drains.ran("transaction", name)
+        assert drains.ran("left", name)
+    assert not drains.ran("left", failing)
+    assert "3 gateways: 2 changed, 1 failed" in output
+    assert f"No connection is left. Not done on {failing}: see below." in output
+    assert f"The drain is not done on this gateway: {NO_NAME['msg'].splitlines()[0]}" in output
+
+
+def test_unreachable_gateways_and_failed_ones_are_left_out_alike(drains: Drains) -> None:
+    drains.add_unreachable("one")
+    drains.add("two", preflight=NO_NAME)
+    drains.add("three")
+    code, output = drains.drain()
+    assert code == 2, output
+    assert drains.ran("left", "three")
+    assert "3 gateways: 1 changed, 1 unreachable, 1 failed" in output
+    assert "This gateway was unreachable, so its configuration may differ from the inventory." in output
+    assert "The drain is not done on this gateway: " in output
+
+
+def test_a_drain_that_is_rolled_back_stops_the_run(drains: Drains) -> None:
+    """It would take service from clients of the others too."""
+    drains.add("one", deploy={"failed": True, "rolled_back": True, "msg": "Rolled back: 1 of 1 routes failed."})
+    drains.add("two")
+    code, output = drains.drain(websockets_serial=1)
+    assert code == 2, output
+    assert "2 gateways: 1 not started, 1 rolled back" in output
+    assert not drains.ran("transaction", "two")
+
+
+def test_a_site_run_stops_after_the_same_failure(drains: Drains) -> None:
+    drains.add("one", preflight=NO_NAME)
+    drains.add("two")
+    code, output = drains.play("site")
+    assert code == 2, output
+    assert "2 gateways: 1 not started, 1 failed" in output
+    assert not drains.ran("transaction", "two")
+
+
+def test_a_drain_fails_for_connections_that_are_left_and_says_where(drains: Drains) -> None:
+    drains.add("one")
+    drains.add("two")
+    drains.answers("left", "two", {**LEFT, "open": 3, "left": {"10.0.0.1:3000": 2, "port 80": 1}})
+    code, output = drains.drain(websockets_drain_timeout="0s")
+    assert code == 2, output
+    assert "Still open after 0 s: 3 connections on two." in output
+    assert f"Still open: 3 connections (2 to 10.0.0.1:3000, 1 from clients at port 80). {AGAIN}" in output
+    assert output.count("fatal: ") == 1
+    assert '"force": false' in drains.ran("left", "two")
+
+
+def test_a_drain_may_close_what_is_left(drains: Drains) -> None:
+    drains.add("one")
+    drains.answers("left", "one", {**LEFT, "changed": True, "closed": 3})
+    code, output = drains.drain(websockets_drain_timeout="0s", websockets_drain_force=True)
+    assert code == 0, output
+    assert "Closed: 3 connections on one. No connection is left." in output
+    assert '"force": true' in drains.ran("left", "one")
+
+
+def test_what_cannot_be_closed_fails_the_run_with_the_reason(drains: Drains) -> None:
+    drains.add("one")
+    left = {"open": 1, "left": {"10.0.0.1:3000": 1}, "reason": "that takes root rights with CAP_NET_ADMIN"}
+    drains.answers("left", "one", {**LEFT, **left})
+    code, output = drains.drain(websockets_drain_timeout="0s", websockets_drain_force=True)
+    assert code == 2, output
+    assert "1 connection (1 to 10.0.0.1:3000). They cannot be closed: that takes root rights with CAP_NET" in output
+
+
+def test_a_gateway_that_goes_out_is_in_the_result_and_no_deploy_is_made(drains: Drains) -> None:
+    drains.add("one")
+    drains.add("two")
+    code, output = drains.drain("two")
+    assert code == 0, output
+    assert "Out of their load balancers: two. No connection is left." in output
+    assert not drains.ran("rotation", "one")
+    assert not drains.ran("transaction", "two")
+    drains.answers("rotation", "two", {"changed": True, "state": "in"})
+    code, output = drains.drain(back="two")
+    assert code == 0, output
+    assert "Back in their load balancers: two." in output
+
+
+def test_a_gateway_that_cannot_go_out_holds_up_nobody(drains: Drains) -> None:
+    drains.add("one")
+    drains.add("two")
+    drains.answers("rotation", "one", {"failed": True, "msg": "ws.conf does not test for .ws.out"})
+    code, output = drains.drain("one,two")
+    assert code == 2, output
+    assert "Out of their load balancers: two. No connection is left. Not done on one: see below." in output
+    assert "The drain is not done on this gateway: ws.conf does not test for .ws.out" in output
+    assert not drains.ran("left", "one")
+
+
+def test_connections_that_cannot_be_counted_fail_the_run(drains: Drains) -> None:
+    drains.add("one")
+    drains.answers("left", "one", {"failed": True, "msg": "cannot count the connections: 'b' does not resolve"})
+    code, output = drains.drain()
+    assert code == 2, output
+    assert "The drain is not done on this gateway: cannot count the connections: 'b' does not resolve" in output
+
+
+def test_an_unreachable_gateway_that_is_to_go_out_holds_up_nobody(drains: Drains) -> None:
+    drains.add_unreachable("one")
+    drains.add("two")
+    code, output = drains.drain("one,two")
+    assert code == 2, output
+    assert "Out of their load balancers: two. No connection is left. Not done on one: see below." in output
+    assert "This gateway was unreachable, so its configuration may differ from the inventory." in output
+    assert output.count("UNREACHABLE!") == 1

@@ -15,10 +15,13 @@ COLLECTION = "ansible_collections.wsfleet.nginx.plugins."
 
 # Which packages a package may import from, beside itself. docs/architecture.md has the same as a picture.
 KNOWS = {
-    "module_utils._nginx": set(),
+    "module_utils._nginx": {"module_utils._sockets"},
     "module_utils._probe": set(),
-    "module_utils._host": set(),
+    "module_utils._host": {"module_utils._sockets"},
     "module_utils._notices": set(),
+    "module_utils._sockets": set(),
+    "module_utils._connections": {"module_utils._sockets"},
+    "module_utils._certificates": set(),
     "module_utils._drain_record": {"module_utils._transaction"},
     "module_utils._transaction": {"module_utils._nginx", "module_utils._probe", "module_utils._host"},
     "plugin_utils._variables": set(),
@@ -26,12 +29,16 @@ KNOWS = {
     "plugin_utils._model": {"plugin_utils._variables", "plugin_utils._config", "module_utils._nginx"},
     "plugin_utils._report": {"plugin_utils._variables", "plugin_utils._config", "module_utils._probe"},
     "plugin_utils._fleet": {"plugin_utils._report"},
+    "plugin_utils._drain": {"plugin_utils._fleet"},
     "plugin_utils._apt": set(),
+    "action": {"plugin_utils._drain"},
     "modules": {
         "module_utils._transaction",
         "module_utils._nginx",
         "module_utils._probe",
         "module_utils._host",
+        "module_utils._certificates",
+        "module_utils._connections",
         "module_utils._drain_record",
         "module_utils._notices",
     },
@@ -41,6 +48,7 @@ KNOWS = {
         "plugin_utils._report",
         "plugin_utils._config",
         "plugin_utils._fleet",
+        "plugin_utils._drain",
         "plugin_utils._apt",
     },
 }

@@ -79,7 +79,7 @@ def unasked(server: Directive, path: str | None) -> Directive:
     asked = [block for block in server.named("location") if block.args == ("=", str(path))]
     assert len(asked) == (path is not None)
     for block in asked:
-        assert block.named("if")[0].args == ("-f", "/etc/nginx/conf.d/00-websockets.out")
+        assert block.named("if")[0].args == ("-f", "/etc/nginx/conf.d/.00-websockets.out")
         assert block.named("if")[0].arguments("return") == [("503", "out\n")]
         assert block.arguments("return") == [("200", "in\n")]
     return replace(server, block=tuple(directive for directive in server.block if directive not in asked))
@@ -393,7 +393,7 @@ def check_tls(server: Directive, site: strategies.Variables) -> None:
         given = site.get(key)
         (found,) = server.arguments(key) or [("",)]
         delivered = given is not None and not given.startswith("/")
-        assert found == (f"conf.d/00-websockets.{site_name(site)}.pem" if delivered else given or "",)
+        assert found == (f"conf.d/.00-websockets.{site_name(site)}.pem" if delivered else given or "",)
     assert bool(server.named("ssl_protocols")) == ("ssl_certificate" in site)
     asks = site.get("ssl_client_certificate")
     assert server.arguments("ssl_client_certificate") == ([(asks,)] if asks else [])

@@ -61,7 +61,11 @@ def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() 
     found = call("gateway_model", {**given, "websockets_sites": 1, "websockets_serial": "25%"}, {}, {})
     assert found.pop("errors") != []
     assert found == {
-        "files": {"flag": "/etc/nginx/conf.d/ws.out", "log": "/var/log/nginx/websockets_7000.log"},
+        "files": {
+            "flag": "/etc/nginx/conf.d/.ws.out",
+            "former_flag": "/etc/nginx/conf.d/ws.out",
+            "log": "/var/log/nginx/websockets_7000.log",
+        },
         "serial": ["25%"],
     }
     sound = call("gateway_model", given, {}, {})
@@ -69,7 +73,11 @@ def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() 
     removed = {"websockets_state": "absent", "websockets_status_listen": 1, "websockets_config_path": 2}
     assert call("gateway_model", {**removed, "websockets_serial": 0}, {}, {}) == {
         "errors": [],
-        "files": {"flag": "/etc/nginx/conf.d/00-websockets.out", "log": "/var/log/nginx/websockets.log"},
+        "files": {
+            "flag": "/etc/nginx/conf.d/.00-websockets.out",
+            "former_flag": "/etc/nginx/conf.d/00-websockets.out",
+            "log": "/var/log/nginx/websockets.log",
+        },
         "serial": None,
     }
 

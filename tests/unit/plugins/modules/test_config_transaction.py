@@ -27,7 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
 
 ROOT = Path("/etc/nginx")
-CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / "00-websockets.a.example.pem"
+CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / ".00-websockets.a.example.pem"
 BUILD = binary.Build("nginx", "1.22.1", None, ROOT / "nginx.conf", None, None)
 LINES = ["-----BEGIN PRIVATE KEY-----", "MC4CAQAwBQYDK2VwBCIEIKs", "-----END PRIVATE KEY-----"]
 KEY = "\n".join(LINES) + "\n"

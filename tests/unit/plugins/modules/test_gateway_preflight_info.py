@@ -8,11 +8,15 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 import typing as t
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from running import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights")
@@ -35,6 +39,14 @@ gateway_preflight_info.main()
 HEAD = "This host cannot become a gateway yet; nothing was changed:\n"
 
 
+@pytest.fixture(autouse=True)
+def apt(tmp_path: Path) -> Path:
+    """The host's package manager."""
+    path = tmp_path / "apt-get"
+    path.touch(0o755)
+    return path
+
+
 def run_module(tmp_path: Path, lowest: int = 1024, **options: t.Any) -> dict[str, t.Any]:
     """The first port that any user may listen on is a setting of the host."""
     done = run(tmp_path, ["-c", PROGRAM.replace("1024", str(lowest)), str(tmp_path)], options)
@@ -50,6 +62,7 @@ def install(tmp_path: Path, text: str, mode: int = 0o755) -> Path:
     return nginx
 
 
+NGINX = "#!/bin/sh\necho 'nginx version: nginx/1.26.3' >&2\n"
 LIBRARY = "error while loading shared libraries: libpcre2-8.so.0: cannot open shared object file"
 
 
@@ -73,6 +86,91 @@ def test_an_nginx_that_does_not_start_is_told_with_the_reason(
 def test_a_host_without_nginx_may_be_one(tmp_path: Path) -> None:
     result = run_module(tmp_path)
     assert (result["changed"], result["nginx_version"], result["drained"]) == (False, None, None)
+
+
+def test_one_where_nginx_can_be_neither_found_nor_installed_is_refused(tmp_path: Path, apt: Path) -> None:
+    apt.unlink()
+    message = "nginx is not installed, and this role installs it with apt only: install nginx yourself, and run again"
+    assert run_module(tmp_path)["msg"] == f"{HEAD}{message}"
+    assert not run_module(tmp_path, state="absent").get("failed")
+    install(tmp_path, NGINX)
+    assert run_module(tmp_path)["nginx_version"] == "1.26.3"
+
+
+@contextmanager
+def running(binary: str, port: int = 0) -> t.Iterator[int]:
+    """A master of another nginx, which listens on a port."""
+    server = f"import socket, time; server = socket.create_server(('127.0.0.1', {port}))"
+    program = f"{server}; print(1, flush=True); time.sleep(60)"
+    command = ["bash", "-c", f"exec -a 'nginx: master process' '{binary}' -c \"{program}\""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            yield process.pid
+        finally:
+            process.kill()
+
+
+PYTHON = os.path.realpath(sys.executable)
+
+
+def test_an_nginx_that_is_not_on_the_path_is_refused_where_another_would_be_installed(tmp_path: Path) -> None:
+    with running(PYTHON) as pid:
+        message = run_module(tmp_path)["msg"]
+        assert not run_module(tmp_path, state="absent").get("failed")
+    assert f"nginx runs from {PYTHON} (pid {pid}), and this role would install another" in message
+    assert "stop that one and disable it, or have it on the PATH" in message
+
+
+def test_an_nginx_that_runs_in_the_place_of_the_installed_one_is_refused_before_the_first_deploy(
+    tmp_path: Path,
+) -> None:
+    nginx = install(tmp_path, NGINX)
+    with running(PYTHON) as pid:
+        message = run_module(tmp_path, config_path="/x.conf", live_address="127.0.0.1:488")["msg"]
+        assert f"nginx runs from {PYTHON} (pid {pid}), and {nginx}, which this role manages, does not run" in message
+        kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
+        kept.set_deployed(journal.Deployed([], [], files=("/x.conf",), live_address="127.0.0.1:488"))
+        assert not run_module(tmp_path, config_path="/x.conf", live_address="127.0.0.1:488").get("failed")
+
+
+def test_one_that_is_on_the_path_is_the_gateways_own(tmp_path: Path) -> None:
+    (tmp_path / "nginx").symlink_to(PYTHON)
+    with running(PYTHON):
+        # Python is no nginx, but that is all.
+        assert "prints no version" in run_module(tmp_path)["msg"]
+        assert "runs from" not in run_module(tmp_path)["msg"]
+
+
+def test_an_address_that_another_nginx_listens_on_is_in_use(tmp_path: Path) -> None:
+    install(tmp_path, NGINX)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with running(PYTHON, port) as pid:
+        message = run_module(tmp_path, listening=[{"address": f"127.0.0.1:{port}", "at": "a"}])["msg"]
+    assert f"a: 127.0.0.1:{port} is in use by" in message
+    assert f"(pid {pid})" in message
+
+
+def test_a_directory_that_does_not_exist_is_told_with_its_variable(tmp_path: Path) -> None:
+    directories = [{"path": str(tmp_path / "logs"), "at": "websockets_sites[0].access_log"}]
+    directories += [{"path": str(tmp_path), "at": "b"}]
+    # The package has it.
+    directories += [{"path": "/var/log/nginx", "at": "c"}]
+    message = f"websockets_sites[0].access_log: the directory {tmp_path}/logs does not exist"
+    assert run_module(tmp_path, directories=directories)["msg"] == f"{HEAD}{message}"
+
+
+def test_a_certificate_that_does_not_exist_is_told_with_its_variable(tmp_path: Path) -> None:
+    certificates = [{"path": "/no/cert.pem", "key": "/no/key.pem", "at": "websockets_sites[0].ssl_certificate"}]
+    reason = "cannot be read (No such file or directory)"
+    lines = [
+        f"websockets_sites[0].ssl_certificate: /no/cert.pem {reason}",
+        f"websockets_sites[0].ssl_certificate_key: /no/key.pem {reason}",
+    ]
+    assert run_module(tmp_path, certificates=certificates)["msg"] == HEAD + "\n".join(lines)
+    assert not run_module(tmp_path, certificates=certificates, state="absent").get("failed")
 
 
 def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_path: Path) -> None:

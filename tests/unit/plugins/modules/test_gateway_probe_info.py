@@ -251,8 +251,8 @@ def test_a_certificate_is_compared_with_the_one_that_nginx_presents(
 
 def test_a_program_with_the_right_answer_is_not_taken_for_nginx(monkeypatch: pytest.MonkeyPatch) -> None:
     def other(programs: list[Program] | None, *, has_orphans: bool = False) -> str | None:
-        monkeypatch.setattr(_host, "blockers", lambda _address: programs)
-        return gateway_probe_info.other_program("127.0.0.1:488", has_orphans=has_orphans)
+        monkeypatch.setattr(_host, "blockers", lambda _address, _is_own: programs)
+        return gateway_probe_info.other_program("127.0.0.1:488", None, has_orphans=has_orphans)
 
     liar = Program(7, "python3", "nobody")
     assert other([liar]) == other([liar], has_orphans=True) == "python3 (pid 7, user nobody)"

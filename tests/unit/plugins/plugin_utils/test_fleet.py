@@ -208,8 +208,16 @@ def test_a_failure_in_the_batch_stops_the_run() -> None:
 def test_one_that_is_lost_stops_nobody_unless_it_is_the_whole_batch() -> None:
     gateways = {"g1": VERIFIED, "g2": LOST, "g3": ASKED}
     some = of(gateways, ["g1", "g2"])
-    assert some == {"stops": False, "text": "", "unreachable": ["g2"], "warnings": []}
+    assert some == {"stops": False, "text": "", "unreachable": ["g2"], "failed": [], "warnings": []}
     assert of(gateways, ["g2"])["stops"]
+
+
+def test_a_run_that_continues_stops_where_the_change_itself_failed_alone() -> None:
+    gateways = {"g1": VERIFIED, "g2": FAILED, "g3": LOST, "g4": UNDONE, "g5": ASKED}
+    some = of(gateways, ["g1", "g2", "g3"], continues=True)
+    assert some == {"stops": False, "text": "", "unreachable": ["g3"], "failed": ["g2"]}
+    assert not of(gateways, ["g3"], continues=True)["stops"]
+    assert of(gateways, ["g4"], continues=True)["stops"]
 
 
 def test_the_text_comes_after_the_batch_with_the_last_gateway() -> None:

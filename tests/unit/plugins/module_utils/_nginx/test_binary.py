@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
@@ -45,3 +48,29 @@ def test_the_openssl_that_nginx_runs_with_is_told(library: str, version: str | N
         "configure arguments: --with-openssl=../openssl-3.9.9 --conf-path=/etc/nginx/nginx.conf\n"
     )
     assert binary.openssl_version(answer) == version
+
+
+def test_the_ports_of_each_file_are_read_from_what_nginx_prints(monkeypatch: pytest.MonkeyPatch) -> None:
+    printed = """\
+# configuration file /etc/nginx/nginx.conf:
+http { server { listen 8080; } server{listen 127.0.0.1:8081 ssl;}
+    # listen 1;
+}
+# configuration file /etc/nginx/conf.d/a.conf:
+    listen [::]:443 ssl;
+    listen [::1];
+    listen 192.0.2.1;
+    listen "*:444";
+    listen unix:/run/a.sock;
+    listen 127.0.0.1:5000-5002;
+"""
+
+    def run(_command: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 0, printed, "")
+
+    monkeypatch.setattr(binary, "run", run)
+    build = binary.Build("nginx", "1.26.3", None, Path("/etc/nginx/nginx.conf"), None, None)
+    assert binary.listens(build) == {
+        "/etc/nginx/nginx.conf": {8080, 8081},
+        "/etc/nginx/conf.d/a.conf": {443, 80, 444, 5000, 5001, 5002},
+    }

@@ -8,13 +8,16 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
@@ -144,3 +147,70 @@ def test_the_configuration_was_loaded_before_the_oldest_worker_that_accepts_conn
         assert loaded
         assert (tmp_path / "before").stat().st_ctime < loaded < (tmp_path / "after").stat().st_ctime
     assert processes.loaded_at(build) is None
+
+
+def test_a_master_is_of_the_nginx_whose_binary_it_runs(tmp_path: Path) -> None:
+    def build(binary: str | Path, pid_file: Path | None = None) -> Build:
+        return Build(str(binary), "1.26.3", None, tmp_path / "nginx.conf", pid_file, None)
+
+    link, elsewhere, pid_file = tmp_path / "nginx", tmp_path / "other", tmp_path / "nginx.pid"
+    with master("worker process") as pid:
+        binary = os.readlink(f"/proc/{pid}/exe")
+        link.symlink_to(binary)
+        elsewhere.touch()
+        pid_file.write_text(str(pid))
+        assert processes.masters()[pid] == binary
+        assert processes.is_of(build(link), pid)
+        assert not processes.is_of(build(elsewhere), pid)
+        assert not processes.is_of(None, pid)
+        # The second binary of a package.
+        assert processes.is_of(build(elsewhere, pid_file), pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the root directory takes root rights")
+def test_a_master_in_a_container_is_none_of_this_host(tmp_path: Path) -> None:
+    """It has another root directory, whatever else it shares with the host."""
+    program = f"import os, time; os.chroot({str(tmp_path)!r}); print(1, flush=True); time.sleep(60)"
+    command = ["bash", "-c", f"exec -a 'nginx: master process' {sys.executable} -c \"{program}\""]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout
+            process.stdout.readline()
+            assert process.pid not in processes.masters()
+            own = Build(os.readlink(f"/proc/{process.pid}/exe"), "1.26.3", None, tmp_path / "nginx.conf", None, None)
+            assert not processes.is_of(own, process.pid)
+        finally:
+            process.kill()
+
+
+def test_the_sockets_of_all_workers_are_known_whether_they_accept_or_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = ["worker process", "worker process is shutting down"]
+    with master(*workers) as pid, master("worker process"), socket.socket() as other:
+        build = Build(os.readlink(f"/proc/{pid}/exe"), "1.26.3", None, Path("/x"), None, None)
+        elsewhere = Build("/nowhere", "1.26.3", None, Path("/x"), None, None)
+        assert processes.sockets(elsewhere) == (set(), set())
+        inodes, users = processes.sockets(build)
+        assert users == set()
+        assert os.readlink(f"/proc/self/fd/{other.fileno()}")[len("socket:[") : -1] not in inodes
+
+        def hidden(_pid: int) -> t.Iterator[str]:
+            raise PermissionError
+
+        monkeypatch.setattr(_sockets, "inodes", hidden)
+        assert processes.sockets(build) == (set(), {str(os.geteuid())})
+
+
+def test_the_sockets_of_a_worker_are_found() -> None:
+    program = "import signal, socket; s = socket.socket(); print(s.fileno(), flush=True); signal.pause()"
+    worker = f"exec -a 'nginx: worker process' {sys.executable} -c '{program}'"
+    command = ["bash", "-c", f'exec -a "nginx: master process" bash -c "{worker} & wait"']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:
+        try:
+            assert process.stdout
+            number = int(process.stdout.readline())
+            (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            inode = os.readlink(f"/proc/{child}/fd/{number}")[len("socket:[") : -1]
+            build = Build(os.readlink(f"/proc/{process.pid}/exe"), "1.26.3", None, Path("/x"), None, None)
+            assert inode in processes.sockets(build)[0]
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
 
 ROOT = Path("/etc/nginx")
-CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / "00-websockets.a.example.pem"
+CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / ".00-websockets.a.example.pem"
 HOST_FILE = ROOT / "nginx.conf"
 ADDRESS = "127.0.0.1:488"
 

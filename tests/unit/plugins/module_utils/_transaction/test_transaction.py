@@ -14,7 +14,12 @@ from pathlib import Path
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host as programs
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import activation, journal, live_config
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    activation,
+    candidate,
+    journal,
+    live_config,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import TransactionError
 from transacting import MASTER, Host, stand_in
 
@@ -292,3 +297,42 @@ def test_what_a_deploy_would_do_is_said_in_the_words_of_what_it_does(host: Host)
     assert would == done
     stopped = replace(plan, before=replace(plan.before, master=None))
     assert (stopped.actions()[-1], stopped.actions(check_mode=True)[-1]) == ("started nginx", "would start nginx")
+
+
+@pytest.mark.parametrize("covered", [[".gateway.out"], [".gateway.conf.new"], [".gateway.out", ".gateway.conf.new"]])
+def test_an_include_that_covers_what_is_no_configuration_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch, covered: list[str]
+) -> None:
+    """The flag of a gateway, and files that are staged. nginx is asked with them in place, and empty."""
+    flag = host.conf.with_name(".gateway.out")
+    asked: list[t.Mapping[Path, bytes | None]] = []
+
+    def tested(_build: binary.Build, files: t.Mapping[Path, bytes | None], _directory: Path) -> binary.Verdict:
+        asked.append(files)
+        read = [str(path) for path in files if not path.name.startswith(".") or path.name in covered]
+        return binary.Verdict(True, [], read)
+
+    monkeypatch.setattr(candidate, "test", tested)
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after, flags=[flag, host.conf.with_name("gateway.out")])
+    assert asked[0][flag] == b""
+    paths = ", ".join(str(host.conf.with_name(name)) for name in covered)
+    assert f"covers {paths}, which nginx must not read" in str(raised.value)
+    assert "nothing was changed" in str(raised.value)
+    assert_nothing_is_left(host)
+
+
+def test_an_include_may_cover_the_flag_of_release_0_7_0(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is gone after the upgrade, and meanwhile it has but a comment."""
+    former = host.conf.with_name("gateway.out")
+    host.deploy(host.after, flags=[former.with_name(".gateway.out"), former])
+    assert host.now == host.whole(host.after)
+
+
+def test_an_include_of_a_certificate_is_told_as_such(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    message = f'[emerg] unknown directive "-----BEGIN" in {host.key}:1'
+    monkeypatch.setattr(candidate, "test", lambda *_arguments: binary.Verdict(False, [message], []))
+    monkeypatch.setattr(binary, "test", lambda *_arguments: binary.Verdict(True, [], []))
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after)
+    assert f"An include directive covers {host.key}, a certificate: have it match no hidden files." in str(raised.value)

@@ -119,17 +119,17 @@ def test_a_site_may_ask_for_client_certificates(verify: t.Any, printed: str) -> 
         (
             "/etc/nginx/conf.d/00-websockets.conf",
             "a.example",
-            "conf.d/00-websockets.a.example.pem",
-            "/etc/nginx/conf.d/00-websockets.a.example.pem",
+            "conf.d/.00-websockets.a.example.pem",
+            "/etc/nginx/conf.d/.00-websockets.a.example.pem",
         ),
         (
             "/etc/nginx/conf.d/00-websockets.conf",
             ["*.a.example", "b"],
-            "conf.d/00-websockets._.a.example.pem",
-            "/etc/nginx/conf.d/00-websockets._.a.example.pem",
+            "conf.d/.00-websockets._.a.example.pem",
+            "/etc/nginx/conf.d/.00-websockets._.a.example.pem",
         ),
-        ("/srv/nginx/my ws.conf", "~^(a|b)/$", '"/srv/nginx/my ws.___a_b___.pem"', "/srv/nginx/my ws.___a_b___.pem"),
-        ("/etc/nginx/ws", "a", "ws.a.pem", "/etc/nginx/ws.a.pem"),
+        ("/srv/nginx/my ws.conf", "~^(a|b)/$", '"/srv/nginx/.my ws.___a_b___.pem"', "/srv/nginx/.my ws.___a_b___.pem"),
+        ("/etc/nginx/ws", "a", ".ws.a.pem", "/etc/nginx/.ws.a.pem"),
     ],
 )
 def test_a_text_in_pem_is_delivered_beside_the_configuration(
@@ -153,8 +153,8 @@ def test_only_texts_are_delivered_each_in_one_file_that_ends_its_lines() -> None
     untidy = {"ssl_certificate": f"{chain}\n\n", "ssl_certificate_key": KEY.rstrip("\n")}
     sites = [site(), secure(), secure(server_name=["a", "b"], **untidy), secure(server_name="c", **PEM)]
     assert [(file["path"], file["content"]) for file in files(sites)] == [
-        ("/etc/nginx/conf.d/ws.a.pem", chain + KEY),
-        ("/etc/nginx/conf.d/ws.c.pem", CERTIFICATE + KEY),
+        ("/etc/nginx/conf.d/.ws.a.pem", chain + KEY),
+        ("/etc/nginx/conf.d/.ws.c.pem", CERTIFICATE + KEY),
     ]
     assert files([]) == files([site(), secure()]) == []
     sound([UPSTREAM], sites[2:])

@@ -157,6 +157,8 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "names": [],
         "serves": [],
         "loads": [],
+        "certificates": [],
+        "directories": [],
         "mode": "0644",
         "log": None,
         "probes": [],
@@ -165,7 +167,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "nginx_conf": {"worker_processes": "auto", "worker_shutdown_timeout": "1h"},
         "health_flag": None,
         "health_wait": 0,
-        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600},
+        "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600, "force": False},
         "warnings": [],
         "path": "/etc/nginx/conf.d/00-websockets.conf",
         "compared": {
@@ -394,7 +396,7 @@ def test_balancers_can_ask_every_server_of_the_file() -> None:
     for block in model["sites"]:
         (asked,) = (place for place in block["locations"] if place["path"] == "= /up")
         assert asked["lines"][2:] == [
-            "if (-f /etc/nginx/conf.d/00-websockets.out) {",
+            "if (-f /etc/nginx/conf.d/.00-websockets.out) {",
             '    return 503 "out\\n";',
             "}",
             'return 200 "in\\n";',
@@ -403,7 +405,7 @@ def test_balancers_can_ask_every_server_of_the_file() -> None:
         assert not any(line.startswith("return") for line in block["lines"])
     answers = [block["locations"][0]["lines"][-1] for block in model["sites"] if len(block["locations"]) == 2]
     assert answers == ["return 421;", "return 301 https://$host$request_uri;"]
-    assert model["health_flag"] == "/etc/nginx/conf.d/00-websockets.out"
+    assert model["health_flag"] == "/etc/nginx/conf.d/.00-websockets.out"
     assert model["health_wait"] == 10
 
 
@@ -417,8 +419,55 @@ def test_what_is_to_be_drained_is_told_with_its_addresses() -> None:
         "here": ["b", "b:1", "c"],
         "addresses": ["b:1"],
         "seconds": 600,
+        "force": False,
     }
     assert (
         "websockets_upstreams[0]: b is drained until the drain playbook runs with websockets_undrain=b"
         in model["warnings"]
     )
+
+
+@pytest.mark.parametrize("given", [True, "true", "True"])
+def test_what_is_left_may_be_closed_on_the_command_line_too(given: t.Any) -> None:
+    assert sound([UPSTREAM], [SITE], websockets_drain_force=given)["drain"]["force"] is True
+    assert sound([UPSTREAM], [SITE], websockets_drain_force="false")["drain"]["force"] is False
+
+
+def test_how_to_close_what_is_left_is_a_boolean() -> None:
+    _model, errors = check([UPSTREAM], [SITE], websockets_drain_force="yes please")
+    assert errors == ["websockets_drain_force: must be true or false, not a string ('yes please')"]
+
+
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN PRIVATE KEY-----\nA\n-----END PRIVATE KEY-----\n"
+
+
+def test_the_certificates_and_directories_that_a_gateway_needs_are_told_with_their_variables() -> None:
+    """Once each, and without those that come with the deploy."""
+    pair = {"ssl_certificate": "/tls/a.pem", "ssl_certificate_key": "/tls/a.key"}
+    backend = "https://b.example"
+    locations = [
+        {"path": "/a", "proxy_pass": backend, "proxy_ssl_trusted_certificate": "/tls/own.pem"},
+        {"path": "/b", "proxy_pass": backend},
+        {"path": "/c", "proxy_pass": backend, "proxy_ssl_verify": False},
+        location(path="/d", probe=pair),
+    ]
+    text = {"ssl_certificate": CERTIFICATE, "ssl_certificate_key": KEY}
+    sites = [
+        secure(**pair, access_log="/logs/a.log", ssl_client_certificate="/tls/ca.pem"),
+        secure(server_name="b", **pair, access_log="/logs/b.log", locations=locations),
+        secure(server_name="c", **text, access_log=False),
+        site(server_name="d", listen="unix:/run/ws/d.sock", access_log="syslog:server=[::1]"),
+    ]
+    model = sound([UPSTREAM], sites)
+    trusted = "proxy_ssl_trusted_certificate"
+    assert [(given["at"], given["path"], given["key"]) for given in model["certificates"]] == [
+        ("websockets_sites[0].ssl_certificate", "/tls/a.pem", "/tls/a.key"),
+        ("websockets_sites[0].ssl_client_certificate", "/tls/ca.pem", None),
+        (f"websockets_sites[1].locations[0].{trusted}", "/tls/own.pem", None),
+        (f"websockets_sites[1].locations[1].{trusted}", "/etc/ssl/certs/ca-certificates.crt", None),
+    ]
+    assert [(given["at"], given["path"]) for given in model["directories"]] == [
+        ("websockets_sites[0].access_log", "/logs"),
+        ("websockets_sites[3].listen", "/run/ws"),
+    ]

@@ -58,6 +58,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "websockets_drain": Sample("10.0.0.1"),
         "websockets_undrain": Sample("10.0.0.1"),
         "websockets_drain_timeout": Sample("1m"),
+        "websockets_drain_force": Sample(True),
         "websockets_capacity": Sample(
             9_999_999,
             {

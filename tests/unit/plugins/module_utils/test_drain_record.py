@@ -173,7 +173,7 @@ def test_an_upgrade_that_is_rolled_back_leaves_the_former_flag(flags: tuple[Path
 def test_a_rollback_to_release_0_7_0_keeps_a_drained_gateway_out(flags: tuple[Path, Path]) -> None:
     flag, former = flags
     _drain_record.take_out([flag])
-    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former)):
+    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former), pytest.fail):
         assert former.exists()
     assert former.exists()
     assert _drain_record.is_out(flag)

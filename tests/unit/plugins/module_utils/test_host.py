@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host, _sockets
 
 
 def blockers(address: str, own: t.Collection[int] = ()) -> list[_host.Program] | None:

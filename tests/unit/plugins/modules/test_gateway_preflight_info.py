@@ -284,6 +284,6 @@ def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_bot
     probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", **url}
     drained = [{"name": "b", "address": "b:2"}]
     kept.write_text(json.dumps({"proofs": [probe], "passed": [], "files": ["/etc/nginx/a.conf"], "drained": drained}))
-    moved = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
+    moved: dict[str, t.Any] = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:80 a.example"])["drained"] == ["b"]
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:81 a.example"])["drained"] is None

@@ -46,8 +46,8 @@ class Certbot(Host):
         """Before any file here was written."""
         self.loaded_at = 1
 
-    def transaction(self, wanted: t.Any, *, is_previous: bool = False) -> Transaction:
-        made = super().transaction(wanted, is_previous=is_previous)
+    def transaction(self, wanted: t.Any, **options: t.Any) -> Transaction:
+        made = super().transaction(wanted, **options)
         goal = replace(made.plan.goal, loads=[str(self.certificate)])
         return Transaction(replace(BUILD, configuration=self.main), goal, self.kept, self.root)
 

@@ -33,12 +33,12 @@ def tests_for(*flags: Path) -> bytes:
     return "".join(f"if (-f {flag}) {{ return 503; }}\n" for flag in flags).encode()
 
 
+def stays_out(error: OSError) -> None:
+    raise AssertionError(error)
+
+
 def gateway(flag: Path, seconds: float, *, now: Path | None = None) -> AbstractContextManager[None]:
     """A deploy of a configuration that tests for the flag, over one that tests for another flag, or for this one."""
-
-    def stays_out(error: OSError) -> None:
-        raise AssertionError(error)
-
     return _drain_record.gateway(flag, seconds, tests_for(now or flag), tests_for(flag), stays_out)
 
 
@@ -173,7 +173,7 @@ def test_an_upgrade_that_is_rolled_back_leaves_the_former_flag(flags: tuple[Path
 def test_a_rollback_to_release_0_7_0_keeps_a_drained_gateway_out(flags: tuple[Path, Path]) -> None:
     flag, former = flags
     _drain_record.take_out([flag])
-    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former), pytest.fail):
+    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former), stays_out):
         assert former.exists()
     assert former.exists()
     assert _drain_record.is_out(flag)

@@ -63,6 +63,7 @@ import datetime
 import json
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, report
 
@@ -75,7 +76,7 @@ def fleet_report(
         Found(
             name,
             of["__websockets_model"],
-            _plain(of["__websockets_probe"]),
+            _explained(_plain(of["__websockets_probe"])),
             _plain(of["__websockets_outside"]),
         )
         for name, of in variables.items()
@@ -91,6 +92,11 @@ def fleet_report(
             "index.html": html.page(made),
         },
     }
+
+
+def _explained(result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result of a module, with the reason and what to set where the module did not run."""
+    return result if "probes" in result else {**result, "msg": _fleet.reason(result)}
 
 
 def _plain(value: t.Any) -> t.Any:

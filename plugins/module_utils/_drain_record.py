@@ -42,8 +42,10 @@ def is_out(flag: Path) -> bool:
 
 
 @contextlib.contextmanager
-def gateway(flag: Path, seconds: float) -> t.Iterator[None]:
-    """Take the gateway out of rotation, wait, and bring it back at the end, also if a killed run had taken it out."""
+def gateway(flag: Path, seconds: float, stays_out: t.Callable[[OSError], None]) -> t.Iterator[None]:
+    """Take the gateway out of rotation, wait, and bring it back at the end, also if a killed run had taken it out. The
+    next run does so if this one cannot.
+    """
     if is_out(flag):
         yield
         return
@@ -53,6 +55,9 @@ def gateway(flag: Path, seconds: float) -> t.Iterator[None]:
     try:
         yield
     finally:
-        # A read-only file system refuses to remove even what is not there.
-        if flag.exists():
-            flag.unlink()
+        try:
+            # A read-only file system refuses to remove even what is not there.
+            if flag.exists():
+                flag.unlink()
+        except OSError as error:
+            stays_out(error)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import ipaddress
 import os
+import pwd
 import socket
 import stat
 import sys
@@ -23,11 +24,19 @@ _LOOKUPS_AT_ONCE = 32
 _ESTABLISHED, _LISTEN, _CONNECTED = "01", "0A", "03"
 
 
+# In a container that shares the network of the host, say.
+UNSEEN = "a program that is not visible from here"
+
+
 class Program(t.NamedTuple):
     """A running program."""
 
     pid: int
     name: str
+    user: str
+
+    def __str__(self) -> str:
+        return f"{self.name} (pid {self.pid}, user {self.user})"
 
 
 def unresolved(names: t.Sequence[str]) -> dict[str, str]:
@@ -65,12 +74,22 @@ def blockers(address: str) -> list[Program] | None:
     return programs
 
 
+def lowest_unprivileged_port() -> int:
+    """The first port that a program without root rights may listen on (ip_unprivileged_port_start in ip-sysctl)."""
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 1024
+
+
 def remove_dead_socket(path: Path) -> None:
     """Remove a Unix socket that no program listens on any more; anything else stays."""
     try:
         if not stat.S_ISSOCK(path.lstat().st_mode):
             return
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as attempt:
+            # Else it waits for ever for a program that accepts no connection.
+            attempt.settimeout(1)
             attempt.connect(str(path))
     except ConnectionRefusedError:
         path.unlink()
@@ -104,7 +123,7 @@ def listening(port: int) -> t.Iterator[Program]:
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
             if any(link in sockets for link in _descriptors(process)):
-                yield Program(pid=int(process.name), name=_name(process))
+                yield Program(pid=int(process.name), name=_name(process), user=_user(process))
         except OSError:  # The process has ended, or may not be read.
             continue
 
@@ -112,6 +131,14 @@ def listening(port: int) -> t.Iterator[Program]:
 def _name(process: Path) -> str:
     """Any bytes but a line break, as the program sets it (prctl(2))."""
     return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()
+
+
+def _user(process: Path) -> str:
+    number = process.stat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def _descriptors(process: Path) -> t.Iterator[str]:

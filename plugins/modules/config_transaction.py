@@ -406,6 +406,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
     deploy,
     goal,
     journal,
+    live_config,
     lock,
     source_map,
     transaction,
@@ -532,7 +533,7 @@ def edited_nginx_conf(
     if build.configuration.is_symlink():
         module.warn(f"{build.configuration} is a symbolic link and was not changed")
         return None
-    original = kept.original(build.configuration)
+    original = original_nginx_conf(module, build, kept)
     try:
         before = nginx_conf.values(text_of(original or now))
         directives = {name: before.get(name) for name in nginx_conf.DIRECTIVES} if original else {}
@@ -548,6 +549,23 @@ def edited_nginx_conf(
             "With websockets_manage_nginx_conf: false, that file is not managed."
         ) from error
     return atomic_files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
+
+
+def original_nginx_conf(
+    module: AnsibleModule, build: binary.Build, kept: journal.Journal
+) -> atomic_files.Content | None:
+    """nginx.conf as it was before the first deploy; nothing, with a warning, if that copy is damaged."""
+    original = kept.original(build.configuration)
+    try:
+        nginx_conf.edited(text_of(original), {}) if original else None
+    except nginx_conf.MainContextError as error:
+        module.warn(
+            f"{kept.directory / build.configuration.name} is damaged: {error}. It is {build.configuration} as it was "
+            "before the first deploy, which lower limits come back from when the gateway is removed: until then "
+            "they stay as they are. Restore it from a backup, or remove it: the next deploy then keeps a new copy"
+        )
+        return None
+    return original
 
 
 def text_of(content: atomic_files.Content) -> str:
@@ -580,6 +598,16 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
+    master = processes.master_pid(build)
+    if master and build.pid_file and processes.recorded_pid(build) != master:
+        module.warn(
+            f"nginx runs, but its process id, {master}, is not in {build.pid_file}: `nginx -s`, `systemctl reload "
+            "nginx` and the rotation of its logs do not find it. It writes that file at a start only; write it now: "
+            f"echo {master} > {build.pid_file}"
+        )
+
+
 def warn_about_certificates(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     for warning in certificate.warnings([(result.probe["site"], result.expires) for result in results], now):
@@ -600,10 +628,13 @@ def shown(change: atomic_files.Change, *, hidden: bool = False) -> dict[str, str
     }
 
 
-def last_deploy(kept: journal.Journal) -> journal.Entry:
-    entry = kept.last()
+def last_deploy(module: AnsibleModule, kept: journal.Journal) -> journal.Entry:
+    entry, damaged = kept.last(), list(map(str, kept.damaged_history()))
     if entry is None:
-        raise transaction.TransactionError("nothing to roll back: this host has no record of a deploy")
+        why = "; ".join(damaged) or "this host has no record of a deploy"
+        raise transaction.TransactionError(f"nothing to roll back: {why}; nothing was changed")
+    for found in damaged:
+        module.warn(f"{found}. This rollback goes back further, to before the deploy of {entry.time}")
     return entry
 
 
@@ -623,6 +654,33 @@ def for_others_too(
     return found
 
 
+def check_state(module: AnsibleModule, kept: journal.Journal, own: t.Collection[Path]) -> None:
+    damaged = kept.damaged_record()
+    if damaged:
+        module.warn(
+            f"{damaged}. A deploy that completes writes it anew. What the last deploy had is not known without it: "
+            "files that are not listed any more stay, and what is drained is read from the comments in the file"
+        )
+    try:
+        kept.unfinished()
+    except journal.Damaged as error:
+        earlier = ", ".join(map(str, atomic_files.kept_beside(own)))
+        raise transaction.TransactionError(
+            f"{error}. A deploy that was killed has left it, and without it can be neither completed nor rolled back; "
+            f"nothing was changed.\nLive now: {live(kept, own)}\nWhat to fix: bring the files of nginx to the state "
+            f"that you want{f' (before that deploy: {earlier})' if earlier else ''}, remove that record, and run the "
+            "playbook again. If that deploy fails, it goes back to these files."
+        ) from error
+
+
+def live(kept: journal.Journal, own: t.Collection[Path]) -> str:
+    fingerprint = live_config.fingerprint(kept.live_address)
+    if fingerprint is None:
+        return f"not known: nginx reports no configuration on {kept.live_address}."
+    is_loaded = any(content and fingerprint.encode() in content.data for content in map(atomic_files.read, own))
+    return "the files as they are." if is_loaded else "another configuration than that of the files."
+
+
 def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, Wanted, Wanted]:
     """The files of the configuration as they were before a deploy, its secrets, and those beside them."""
     own: Wanted = {}
@@ -637,7 +695,9 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
         elif journal.digest(file.before) != file.after[0] == journal.digest(atomic_files.read(file.path)):
             beside[file.path] = file.before
     if not any(own.values()):
-        raise transaction.TransactionError(f"nothing to roll back to: the deploy of {entry.time} was the first one")
+        raise transaction.TransactionError(
+            f"nothing to roll back to: the deploy of {entry.time} was the first one; nothing was changed"
+        )
     return own, secrets, beside
 
 
@@ -673,8 +733,14 @@ def out_of_rotation(module: AnsibleModule, deployment: transaction.Transaction) 
     flag = Path(health["flag"])
     if _drain_record.is_out(flag):
         module.warn("this gateway is out of its load balancers; run the playbook drain to bring it back")
+    seconds = health["wait"] if deployment.plan.is_needed and deployment.plan.has_earlier else 0
     return _drain_record.gateway(
-        flag, health["wait"] if deployment.plan.is_needed and deployment.plan.has_earlier else 0
+        flag,
+        seconds,
+        lambda error: module.warn(
+            f"this gateway stays out of its load balancers until {flag} is removed, as the next run does: "
+            f"{atomic_files.reason(error)}"
+        ),
     )
 
 
@@ -694,22 +760,29 @@ def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[rout
             module.warn(f"{diagnosis.label(result)}: not verified: {result.unverified}")
 
 
+def show_only(module: AnsibleModule) -> None:
+    """Check mode on a host without nginx."""
+    module.warn("nginx is not installed yet, so it could not test the candidate")
+    own = own_files(module)
+    secrets = secret_files(module, own)
+    diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
+    module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+
+
 def run(module: AnsibleModule, scratch: Path) -> None:
     kept = journal.Journal(module.params["live_address"])
     wanted_probes, policy = module.params["probes"], module.params["policy"]
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
-        module.warn("nginx is not installed yet, so it could not test the candidate")
-        own = own_files(module)
-        secrets = secret_files(module, own)
-        diff = [shown(change, hidden=change.path in secrets) for change in atomic_files.pending({**own, **secrets})]
-        module.exit_json(changed=True, rolled_back=False, actions=[], diff=diff)
+        show_only(module)
     build = binary.installed()
+    warn_about_pid_file(module, build)
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
     hide_headers(module, kept.deployed().probes)
-    entry = last_deploy(kept) if previous else None
+    check_state(module, kept, list(map(Path, kept.deployed().files)) if previous else own_files(module))
+    entry = last_deploy(module, kept) if previous else None
     if entry:
         live_address = entry.live_address or live_address
         hide_headers(module, entry.probes)
@@ -843,7 +916,7 @@ def main() -> None:
     ) as error:
         module.fail_json(msg=str(error))
     except OSError as error:
-        module.fail_json(msg=atomic_files.described(error))
+        module.fail_json(msg=f"{atomic_files.described(error)}; nothing was changed")
 
 
 if __name__ == "__main__":

@@ -148,7 +148,7 @@ from pathlib import Path
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, other_sites
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
 
 def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.Iterator[str]:
@@ -159,8 +159,8 @@ def errors(listening: list[dict[str, str]], names: list[dict[str, str]]) -> t.It
         programs = None if item["address"].startswith("unix:") else _host.blockers(item["address"])
         # The files of workers whose master was killed cannot be seen everywhere; a deploy ends them.
         if programs or (programs is not None and not processes.orphans()):
-            holders = ", ".join(f"{program.name} (pid {program.pid})" for program in programs)
-            yield f"{item['at']}: {item['address']} is in use by {holders or 'another program'}"
+            holders = ", ".join(map(str, programs)) or _host.UNSEEN
+            yield f"{item['at']}: {item['address']} is in use by {holders}: stop it, or set another port"
     reasons = _host.unresolved([item["name"] for item in names])
     for item in names:
         if item["name"] in reasons:
@@ -173,6 +173,17 @@ def drained(live_address: str | None, config_path: str | None, serves: t.Sequenc
         return None
     servers = _drain_record.servers(journal.Journal(live_address), Path(config_path), serves)
     return None if servers is None else sorted({server["name"] for server in servers})
+
+
+def warn_about_port(module: AnsibleModule, live_address: str) -> None:
+    """Warn of a live address that this host, unlike others, lets any user take; the model warns of the others."""
+    port, lowest = int(live_address.rpartition(":")[2]), _host.lowest_unprivileged_port()
+    if lowest <= port < 1024:
+        module.warn(
+            f"{live_address}: any local user can take this port while nginx is stopped, and nginx then does not start: "
+            f"net.ipv4.ip_unprivileged_port_start is {lowest}; raise it, or set websockets_status_listen to a port "
+            "below it"
+        )
 
 
 def main() -> None:
@@ -211,11 +222,13 @@ def main() -> None:
     except binary.NginxError as error:
         found.append(str(error))
     except OSError as error:
-        found.append(f"cannot read {error.filename}: {error.strerror}")
+        found.append(f"cannot read {error.filename}: {atomic_files.reason(error)}")
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:
         module.fail_json(msg="\n".join(["This host cannot become a gateway yet; nothing was changed:", *found]))
+    if module.params["live_address"]:
+        warn_about_port(module, module.params["live_address"])
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,

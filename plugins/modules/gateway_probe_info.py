@@ -105,7 +105,9 @@ probes:
       type: str
       version_added: 0.6.0
     hint:
-      description: How its backends respond when they are probed directly, and what to do about it.
+      description:
+        - What nginx has logged of the request, or else how the backends respond when they are probed directly, and what
+          to do about it.
       type: str
     milliseconds:
       description: Milliseconds from the start of the connection to the response.
@@ -179,12 +181,13 @@ drained:
   sample: [server02:3000]
 """
 
+import contextlib
 import typing as t
 from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, error_log
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import argspec, diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
@@ -195,12 +198,26 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 )
 
 
-def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None) -> list[dict[str, t.Any]]:
+def probe_routes(
+    probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None
+) -> list[dict[str, t.Any]]:
     passed = passed_before(live_address) if live_address else ()
+    logged = log_since(Path(path)) if live_address and path else None
     return [
         {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
-        for result in diagnosis.probe_routes(probes, passed)
+        for result in diagnosis.probe_routes(probes, passed, logged)
     ]
+
+
+def log_since(path: Path) -> t.Callable[[str, str], list[str]] | None:
+    """What nginx logs of a request from now on."""
+    text = ""
+    with contextlib.suppress(OSError):
+        text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        return error_log.ErrorLog(binary.installed(), [text]).about
+    except binary.NginxError:
+        return None
 
 
 def passed_before(live_address: str) -> list[str]:
@@ -243,11 +260,13 @@ def nginx_facts(live_address: str) -> dict[str, t.Any]:
         build = binary.installed()
     except binary.NginxError:
         build = None
+    # What another program says there says nothing of nginx.
+    is_foreign = bool(_host.blockers(live_address))
     return {
         "nginx_version": build.version if build else None,
         "openssl_version": build.openssl if build else None,
-        "fingerprint": live_config.fingerprint(live_address),
-        "connections": live_config.connections(live_address),
+        "fingerprint": None if is_foreign else live_config.fingerprint(live_address),
+        "connections": None if is_foreign else live_config.connections(live_address),
     }
 
 
@@ -304,7 +323,7 @@ def main() -> None:
     names = ("probes", "live_address", "config_path", "health_flag")
     probes, live_address, path, flag = (module.params[name] for name in names)
     result: dict[str, t.Any] = {
-        "probes": probe_routes(probes, live_address),
+        "probes": probe_routes(probes, live_address, path),
         "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:
@@ -316,7 +335,7 @@ def main() -> None:
                 result.update(file_facts(file, live_address, result["fingerprint"]))
                 result["drained"] = drained(file, live_address)
         except OSError as error:
-            module.fail_json(msg=f"cannot read {error.filename}: {error.strerror}")
+            module.fail_json(msg=f"cannot read {error.filename}: {atomic_files.reason(error)}")
     module.exit_json(changed=False, **result)
 
 

@@ -70,10 +70,10 @@ def outcome(facts: Facts) -> Outcome:
     """The state of one gateway after the run."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
-        return Outcome("rolled back" if failure.get("rolled_back") else "failed", _reason(failure))
+        return Outcome("rolled back" if failure.get("rolled_back") else "failed", reason(failure))
     for found in (result, facts.get("__websockets_preflight", {})):
         if found.get("unreachable"):
-            return Outcome("unreachable", _reason(found))
+            return Outcome("unreachable", reason(found))
     if "__websockets_result" not in facts:
         return Outcome("not started", "")
     unverified = _unverified(result)
@@ -106,7 +106,7 @@ _REMEDIES = (
 )
 
 
-def _reason(result: Facts) -> str:
+def reason(result: Facts) -> str:
     """Why a task failed, in one line."""
     # Without Ansible's own prefix.
     said = str(result.get("msg", "")).strip().partition("\n")[0].removeprefix("Task failed: ")
@@ -115,7 +115,8 @@ def _reason(result: Facts) -> str:
     # "Shared connection" is from ssh, at the end.
     lines = [line for line in map(str.strip, printed.splitlines()) if line and not line.startswith("Shared connection")]
     for known, remedy in _REMEDIES:
-        for line in lines:
+        # A module that runs on the controller has it in its own message.
+        for line in (*lines, said):
             if known.search(line):
                 return f"{line}; {remedy}"
     return lines[-1] if lines else said

@@ -46,6 +46,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(candidate, "test", tested)
     monkeypatch.setattr(processes, "master_pid", lambda _build: MASTER)
     monkeypatch.setattr(processes, "accepting_workers", lambda _master: {Host.latest.generation})
+    monkeypatch.setattr(processes, "is_master", lambda pid: pid == MASTER)
     monkeypatch.setattr(processes, "is_stopping", lambda _master: False)
     monkeypatch.setattr(service, "reload", lambda _master: Host.latest.reload())
     monkeypatch.setattr(service, "reload_units", lambda: None)

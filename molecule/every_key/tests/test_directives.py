@@ -114,7 +114,7 @@ def test_the_log_is_json_in_utf_8_whatever_a_client_sends(lines: Gateway, text: 
         connection.sendall(request.encode("latin-1"))
         response = http.client.HTTPResponse(connection)
         response.begin()
-    log = "/var/log/nginx/websockets_6456.log"
+    log = "/var/log/nginx/websockets_489.log"
     wait_until(lambda: token.encode() in lines.path(log).read_bytes(), "nginx has logged the request")
     (line,) = (line for line in lines.path(log).read_bytes().splitlines() if token.encode() in line)
     entry = json.loads(line.decode())

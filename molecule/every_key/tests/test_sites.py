@@ -183,7 +183,7 @@ def test_the_configuration_is_where_it_is_told_and_nowhere_else(gateway: Gateway
 
 
 def test_the_live_configuration_tells_which_one_it_is_at_the_given_address(gateway: Gateway) -> None:
-    fingerprint = gateway.request("GET", "/", sock=gateway.open_socket(6456, source="::1")).body.decode().strip()
+    fingerprint = gateway.request("GET", "/", sock=gateway.open_socket(489, source="::1")).body.decode().strip()
     assert re.fullmatch("[0-9a-f]{64}", fingerprint)
     assert fingerprint in gateway.console.file(gateway.configuration).content_string
     with pytest.raises(ConnectionRefusedError):

@@ -10,6 +10,7 @@ import typing as t
 import pytest
 from gateway import Gateway
 from playbook import Run, site
+from waiting import wait_until
 
 # The backend is nginx's own default site, which answers plain HTTP alone.
 UPSTREAM = {"name": "ws-backend", "servers": ["127.0.0.1:80"]}
@@ -23,8 +24,8 @@ STATE = f"cat {FILE}; curl --silent http://127.0.0.1:488/"
 NOTHING = "0" * 64
 
 
-def deploy(variables: t.Mapping[str, t.Any], *arguments: str) -> Run:
-    return site(variables, arguments=["--limit", "gateway-serving", *arguments])
+def deploy(variables: t.Mapping[str, t.Any], *arguments: str, **options: t.Any) -> Run:
+    return site(variables, arguments=["--limit", "gateway-serving", *arguments], **options)
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +108,131 @@ def lost_process_id(serving: Gateway) -> t.Iterator[None]:
     serving.run("mv /root/nginx.pid /run")
 
 
-@pytest.mark.usefixtures("kept", "lost_process_id")
-def test_an_nginx_that_cannot_be_signalled_is_told_before_a_file_changes() -> None:
+@pytest.mark.usefixtures("lost_process_id")
+def test_an_nginx_whose_pid_file_is_lost_is_found_and_how_to_write_it_is_said(serving: Gateway) -> None:
+    master = serving.run("cat /root/nginx.pid").strip()
+    run = deploy(listening("8081"))
+    assert not run.failed, run.output
+    assert f"nginx runs, but its process id, {master}, is not in /run/nginx.pid" in run.output
+    assert f"echo {master} > /run/nginx.pid" in run.output
+    # Nothing is written in the place of nginx.
+    assert not serving.path("/run/nginx.pid").exists()
+
+
+def test_an_nginx_that_is_killed_in_mid_deploy_is_started_with_the_earlier_files(
+    serving: Gateway, as_served: str
+) -> None:
+    kill = f"until test -e /run/wsfleet-nginx/candidate-*; do :; done; kill -KILL {serving.master}"
+    serving.run(f"systemd-run --unit=killer sh -c '{kill}'")
     run = deploy(listening("8081"))
     assert run.failed
-    assert "nginx runs, but its process id is not in /run/nginx.pid; nothing was changed" in run.output
+    assert "nginx has ended: see its error log and `systemctl status nginx`" in run.output
+    assert (
+        "Live now: the earlier files are back, and nginx serves them: it had ended, and was started again" in run.output
+    )
+    assert serving.run(STATE) == as_served
+
+
+STATE_FILES = "/var/lib/wsfleet-nginx"
+OWN_STATE = f"{STATE_FILES}/127.0.0.1:488"
+
+
+@pytest.fixture
+def damaged(serving: Gateway) -> t.Iterator[None]:
+    """All that a deploy can do without."""
+    serving.run(f"cp --archive {STATE_FILES} /root/state")
+    serving.run(
+        f"echo 'events {{' >{STATE_FILES}/nginx.conf; echo 7 >{OWN_STATE}/deployed; echo '{{}}' >{OWN_STATE}/000099"
+    )
+    yield
+    serving.run(f"rm -r {STATE_FILES}; mv /root/state {STATE_FILES}")
+
+
+@pytest.mark.usefixtures("damaged")
+def test_damaged_records_are_named_and_hold_up_neither_a_deploy_nor_a_rollback() -> None:
+    run = deploy(listening("8081"))
+    assert not run.failed, run.output
+    assert f"{STATE_FILES}/nginx.conf is damaged: line 1: the block events is not closed" in run.output
+    assert f"{OWN_STATE}/deployed is damaged: it has JSON of another shape" in run.output
+    # The deploy has written the one, and comes after the other.
+    back = deploy({}, playbook="wsfleet.nginx.rollback")
+    assert not back.failed, back.output
+    assert "is damaged: it has JSON" not in back.output
+    further = deploy({}, playbook="wsfleet.nginx.rollback")
+    assert f"{OWN_STATE}/000099 is damaged: it has JSON of another shape" in further.output
+
+
+@pytest.fixture
+def damaged_journal(serving: Gateway) -> t.Iterator[None]:
+    serving.run(f"echo '{{' >{OWN_STATE}/journal")
+    yield
+    serving.run(f"rm {OWN_STATE}/journal")
+
+
+@pytest.mark.usefixtures("kept", "damaged_journal")
+@pytest.mark.parametrize("playbook", ["site", "rollback"])
+def test_a_damaged_record_of_a_killed_deploy_changes_nothing_and_says_what_to_do(playbook: str) -> None:
+    run = deploy(listening("8081"), playbook=f"wsfleet.nginx.{playbook}")
+    assert run.failed
+    assert f"{OWN_STATE}/journal is damaged: Expecting property name" in run.output
+    assert "Live now: the files as they are." in run.output
+    assert "remove that record, and run the playbook again" in run.output
+
+
+@pytest.fixture
+def in_the_way(serving: Gateway) -> t.Iterator[None]:
+    """A directory in the place of the file."""
+    serving.run(f"mv {FILE} /root && mkdir {FILE}")
+    yield
+    serving.run(f"rmdir {FILE} && mv /root/{FILE.rpartition('/')[2]} {FILE}")
+
+
+@pytest.mark.usefixtures("in_the_way")
+def test_a_directory_in_the_place_of_the_file_is_named() -> None:
+    run = deploy(listening("8081"))
+    assert run.failed
+    assert f"cannot read {FILE}: it is a directory; move it away" in run.output
+
+
+@pytest.fixture
+def status_squatter(serving: Gateway) -> t.Iterator[None]:
+    """Somebody else's program at the address where nginx, which is stopped, reports its configuration."""
+    with serving.stopped():
+        serving.run(
+            "systemd-run --unit=status-squatter --uid=nobody --property=AmbientCapabilities=CAP_NET_BIND_SERVICE "
+            "python3 -m http.server --bind 127.0.0.1 488"
+        )
+        wait_until(lambda: serving.console.run("ss -ltn | grep -q :488").rc == 0, "the other program listens")
+        yield
+        serving.run("systemctl stop status-squatter")
+
+
+@pytest.mark.usefixtures("status_squatter")
+def test_a_program_that_has_taken_the_status_port_is_named_with_its_user() -> None:
+    run = deploy(SERVED)
+    assert run.failed
+    assert "websockets_status_listen: 127.0.0.1:488 is in use by python3 (pid " in run.output
+    assert ", user nobody): stop it, or set another port" in run.output
+
+
+def test_what_nginx_has_logged_of_a_probe_is_quoted_without_its_query() -> None:
+    missing = {
+        **{**LOCATION, "path": "/missing/", "websocket": True},
+        "probe": {"path": "/missing/?token=sesame", "headers": {"Authorization": "Basic YTpi"}},
+        "directives": "auth_basic users; auth_basic_user_file /etc/nginx/missing;",
+    }
+    denied = {
+        **LOCATION,
+        "path": "/denied/",
+        "websocket": True,
+        "directives": "deny all;",
+        "probe": {"path": "/denied/"},
+    }
+    run = deploy({**SERVED, "websockets_sites": [{**SITE, "locations": [LOCATION, missing, denied]}]})
+    assert run.failed
+    assert 'nginx\'s error log: [error] open() "/etc/nginx/missing" failed (2: No such file or directory)' in run.output
+    assert "nginx's error log: [error] access forbidden by rule: remove the deny in directives" in run.output
+    assert "sesame" not in run.output
 
 
 def test_a_route_that_is_not_verified_fails_the_host() -> None:

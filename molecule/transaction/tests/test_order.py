@@ -14,7 +14,7 @@ import yaml
 from gateway import Gateway
 from playbook import Run, site
 
-ADDRESS = "127.0.0.1:6456"
+ADDRESS = "127.0.0.1:489"
 # The site comes first in the lists of files, and before the upstream by its name.
 SITE, UPSTREAM_FILE = "/etc/nginx/conf.d/x-site.conf", "/etc/nginx/conf.d/y-upstream.conf"
 STATE = Path("/var/lib/wsfleet-nginx", ADDRESS)
@@ -67,4 +67,4 @@ def test_an_upstream_comes_before_the_site_that_needs_it_and_never_moves_from_fi
     assert "these files cannot be applied one at a time; split the change" in third.message(bookworm.name)
     assert bookworm.path(SITE).read_text() == configuration(2, passed=True)
     assert bookworm.path(UPSTREAM_FILE).read_text() == UPSTREAM
-    assert bookworm.site("any.example", 6456).request("GET", "/", sock=bookworm.open_socket(6456, "127.0.0.1")).body
+    assert bookworm.site("any.example", 489).request("GET", "/", sock=bookworm.open_socket(489, "127.0.0.1")).body

@@ -7,22 +7,56 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 
+_MASTER = "nginx: master"
+# The options -c and -p of nginx, which may follow others in one word.
+_OTHER_CONFIGURATION = re.compile(r"-[?hvVtTq]*[cp]")
+
 
 def master_pid(build: Build) -> int | None:
     """The process id of the running master, or None."""
+    recorded = recorded_pid(build)
+    return _unrecorded_pid(build) if recorded is None else recorded
+
+
+def recorded_pid(build: Build) -> int | None:
+    """The process id of the running master, if it is in the pid file."""
     if build.pid_file is None:
         return None
     try:
         pid = int(build.pid_file.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    return pid if _command_line(pid).startswith("nginx: master") else None
+    return pid if is_master(pid) else None
+
+
+def is_master(pid: int) -> bool:
+    return _command_line(pid).startswith(_MASTER)
+
+
+def _unrecorded_pid(build: Build) -> int | None:
+    """The master whose pid file is lost: the only one that runs this binary with the configuration that is built in."""
+    pids = [int(directory.name) for directory in Path("/proc").glob("[0-9]*")]
+    found = [pid for pid in pids if is_master(pid) and _is_of(build, pid)]
+    return found[0] if len(found) == 1 else None
+
+
+def _is_of(build: Build, pid: int) -> bool:
+    if any(map(_OTHER_CONFIGURATION.match, _command_line(pid).split())):
+        return False
+    process = Path(f"/proc/{pid}")
+    try:
+        # After an upgrade of the package " (deleted)" follows. Those of a container have a root of their own.
+        is_same = os.readlink(process / "exe").split(" ")[0] == os.path.realpath(build.binary)
+        return is_same and (process / "root").samefile("/")
+    except OSError:
+        return False
 
 
 def accepting_workers(master: int) -> set[int]:
@@ -57,7 +91,7 @@ def _started(pid: int) -> float | None:
 def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
-    return {worker for worker, parent in workers if not _command_line(parent).startswith("nginx: master")}
+    return {worker for worker, parent in workers if not is_master(parent)}
 
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 
+# It was killed, or has crashed.
+ENDED = "nginx has ended: see its error log and `systemctl status nginx`"
+
 
 class ServiceError(Exception):
     """The service manager failed; the message is its own."""
@@ -58,7 +61,7 @@ def reload(master: int) -> None:
     try:
         os.kill(master, signal.SIGHUP)
     except ProcessLookupError as error:
-        raise ServiceError(f"nginx, process {master}, has ended") from error
+        raise ServiceError(ENDED) from error
 
 
 def reload_units() -> None:

@@ -100,6 +100,16 @@ def probe_websocket(
     return outcome
 
 
+def probe_body(request: Request, size: int) -> str:
+    """GET the url and return the start of the body, of this many bytes at most; empty without a whole response."""
+    raise_errors(request_errors(request, ("http",)))
+    target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
+    with _recorded(outcome), connected(request, target, deadline) as connection:
+        _exchange(connection, request, target, {"Connection": "close"}, outcome)
+        return connection.read_body(size).decode("ascii", "replace")
+    return ""
+
+
 def _new_key() -> str:
     # RFC 6455 section 4.1 (7): sixteen random bytes, new for each connection.
     return base64.b64encode(os.urandom(16)).decode("ascii")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import ipaddress
 import queue
 import socket
 import ssl
@@ -110,6 +111,13 @@ class Connection:
         """What came along with the header."""
         return bytes(self._buffer)
 
+    def read_body(self, size: int) -> bytes:
+        """The bytes up to the end of the connection, this many at most."""
+        with contextlib.suppress(ClosedError):
+            while len(self._buffer) < size:
+                self._receive("the end of the response")
+        return self._take(size)
+
     def read_frame(self, awaited: str) -> Frame:
         while True:
             decoded = decode_frame(self._buffer)
@@ -197,7 +205,10 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[socket.Addr
         except (OSError, UnicodeError) as exc:
             lookups.put(exc)
 
-    threading.Thread(target=look_up, daemon=True).start()
+    if _is_ip(host):
+        look_up()
+    else:
+        threading.Thread(target=look_up, daemon=True).start()
     step = f"resolving the name {host!r}"
     try:
         found = lookups.get(timeout=deadline.budget(step))
@@ -207,6 +218,13 @@ def _resolve(host: str, port: int, deadline: Deadline) -> list[tuple[socket.Addr
         reason = _reason(found) if isinstance(found, OSError) else str(found)
         raise ProbeError(f"the name {host!r} does not resolve: {reason}") from found
     return list(dict.fromkeys((family, sockaddr) for family, _type, _proto, _name, sockaddr in found))
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        return bool(ipaddress.ip_address(host))
+    except ValueError:
+        return False
 
 
 def _connect_first(

@@ -17,6 +17,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import
     Probe,
     Response,
     Result,
+    as_logged,
     probe_all,
     probe_backends,
 )
@@ -27,6 +28,7 @@ PATIENCE = 1.0
 _ROUTES = 3
 _ROUTES_OF_MORE = 2
 _ADDRESSES = 4
+_LOGGED = 2
 _EXAMPLE = "EIO=4&transport=websocket"
 _PLAIN = "it serves plain HTTP there: set websocket: false, or probe.path to the path of its WebSocket"
 # Where a backend gives the response.
@@ -59,6 +61,14 @@ _NGINX_HINTS = {
     502: "the backend's response header may be larger than proxy_buffer_size, or its certificate may not match "
     "proxy_ssl_name and proxy_ssl_trusted_certificate: see nginx's error log",
 }
+# For what nginx logs.
+_LOG_HINTS = {
+    "access forbidden by rule": "remove the deny in directives, or allow the gateway's own addresses",
+    "limiting connections": _NGINX_HINTS[429],
+    "limiting requests": _NGINX_HINTS[429],
+    "upstream sent too big header": "raise proxy_buffer_size",
+    "upstream SSL certificate": "set proxy_ssl_name and proxy_ssl_trusted_certificate to those of the backend",
+}
 _CERTIFICATE_HINT = (
     "the site requires a client certificate: set probe.ssl_certificate and probe.ssl_certificate_key to one that it "
     "accepts"
@@ -74,9 +84,21 @@ _REMEDIES = {
 _PROBED_WITHOUT = "probed directly, without what its headers and directives change"
 
 
-def probe_routes(probes: t.Sequence[Probe], passed: t.Collection[str]) -> list[Result]:
-    """Probe every route, and the backends of those that fail; passed are the routes that passed before."""
-    return [classify(result, passed) for result in probe_backends(probe_all(probes, PATIENCE))]
+def probe_routes(
+    probes: t.Sequence[Probe], passed: t.Collection[str], logged: t.Callable[[str, str], t.Sequence[str]] | None = None
+) -> list[Result]:
+    """Probe every route, and the backends of those that fail; passed are the routes that passed before, and logged
+    returns what nginx has logged of a request.
+    """
+    results = [classify(result, passed) for result in probe_backends(probe_all(probes, PATIENCE))]
+    if logged is None:
+        return results
+    return [
+        replace(result, logged=logged(*as_logged(result.probe)))
+        if result.failed and result.response.status is not None
+        else result
+        for result in results
+    ]
 
 
 def classify(result: Result, passed: t.Collection[str]) -> Result:
@@ -200,6 +222,10 @@ def _example(path: str) -> str:
 
 def _advice(result: Result) -> t.Iterator[str]:
     status = result.response.status or 0
+    logged = [line for line in result.logged if "upstream" not in line or not is_caused_by_backends(result)]
+    if logged:
+        yield _quoted(logged)
+        return
     if result.response.cause is Cause.CERTIFICATE_REQUIRED:
         yield _CERTIFICATE_HINT
         return
@@ -222,6 +248,12 @@ def _advice(result: Result) -> t.Iterator[str]:
         yield f"probed directly, {_first(good)} {'passes' if len(good) == 1 else 'pass'}, so nginx is the cause: {hint}"
     elif status in _HINTS and result.probe["websocket"]:
         yield _hint(result)
+
+
+def _quoted(logged: t.Sequence[str]) -> str:
+    text = "; ".join(logged[:_LOGGED])
+    hint = next((hint for words, hint in _LOG_HINTS.items() if words in text), "")
+    return f"nginx's error log: {text}{hint and f': {hint}'}"
 
 
 def _hint(result: Result) -> str:

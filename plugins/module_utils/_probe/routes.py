@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request, target_of
 
 # Where nothing responds, a thousand routes take 40 seconds.
 _PROBES_AT_ONCE = 128
@@ -87,6 +87,8 @@ class Result:
     plain_status: int | None = None
     # Why the route is served, but not verified, and what to set.
     unverified: str = ""
+    # What nginx logged of the request.
+    logged: t.Sequence[str] = ()
 
     @property
     def failed(self) -> bool:
@@ -113,6 +115,13 @@ class Result:
 def route(probe: Probe) -> str:
     """The identity of a route, in this configuration and the one before."""
     return f"{probe['connect_to']} {probe['site']} {probe['path']}"
+
+
+def as_logged(probe: Probe) -> tuple[str, str]:
+    """The request line and the Host of the probe of a route, as nginx logs them."""
+    target = target_of(_request(probe, probe["url"], probe["connect_to"], _SECONDS))
+    headers = {name.lower(): str(value) for name, value in (probe.get("headers") or {}).items()}
+    return f"GET {target.resource} HTTP/1.1", headers.get("host", target.host_header)
 
 
 def probe_all(probes: t.Sequence[Probe], patience: float = 0.0) -> list[Result]:

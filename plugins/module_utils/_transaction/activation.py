@@ -15,12 +15,12 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 
 # nginx itself retries a port that is taken for 2.5 seconds before it gives up (src/core/ngx_connection.c).
 _SECONDS = 15.0
 _POLL_SECONDS = 0.02
 _GAVE_UP = "still could not bind()"
-_LARGEST_LOG = 1024 * 1024
 
 
 class Outcome(enum.Enum):
@@ -28,6 +28,7 @@ class Outcome(enum.Enum):
 
     SERVES = "nginx serves the files, and workers with the earlier ones no longer accept connections"
     REFUSED = "nginx has logged why it does not"
+    ENDED = "the master has ended"
     STOPPING = "the master is shutting down and ignores signals"
     SILENT = "nginx neither serves the files nor logs an error"
 
@@ -37,7 +38,7 @@ class Activation:
 
     def __init__(self, build: binary.Build, master: int | None) -> None:
         self._build, self._master = build, master
-        self._log = _ErrorLog(build.error_log)
+        self._log = ErrorLog(build)
         self._earlier_workers: set[int] = set()
 
     def reload(self, master: int) -> None:
@@ -64,9 +65,11 @@ class Activation:
             return is_wanted() and not self._is_earlier_accepting()
 
         def failure() -> Outcome | None:
+            if self._master is not None and not processes.is_master(self._master):
+                return Outcome.ENDED
             if self._master is not None and processes.is_stopping(self._master):
                 return Outcome.STOPPING
-            return Outcome.REFUSED if any(map(_is_final, self._log.errors())) else None
+            return Outcome.REFUSED if any(map(_is_final, self._log.emergencies())) else None
 
         def outcome() -> Outcome | None:
             if serves():
@@ -76,11 +79,11 @@ class Activation:
         found = _poll(outcome) or failure()
         if found is Outcome.SERVES or serves():
             return Outcome.SERVES
-        return found or (Outcome.REFUSED if self._log.errors() else Outcome.SILENT)
+        return found or (Outcome.REFUSED if self._log.emergencies() else Outcome.SILENT)
 
     def errors(self) -> list[str]:
         """What nginx has logged since, each once, without the message that it gave up on a port."""
-        return list(dict.fromkeys(error for error in self._log.errors() if _GAVE_UP not in error))
+        return list(dict.fromkeys(error for error in self._log.emergencies() if _GAVE_UP not in error))
 
     def _is_earlier_accepting(self) -> bool:
         master = processes.master_pid(self._build)
@@ -97,25 +100,6 @@ def _poll(look: t.Callable[[], _Found | None]) -> _Found | None:
         if found is not None or time.monotonic() > deadline:
             return found
         time.sleep(_POLL_SECONDS)
-
-
-class _ErrorLog:
-    """The emergencies that nginx logs from now on."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._start = path.stat().st_size if path and path.exists() else 0
-
-    def errors(self) -> list[str]:
-        if self._path is None:
-            return []
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._start)
-                text = file.read(_LARGEST_LOG).decode("utf-8", "replace")
-        except OSError:
-            return []
-        return [message for message in binary.messages(text) if message.startswith("[emerg]")]
 
 
 def _is_final(error: str) -> bool:

@@ -132,16 +132,27 @@ def clean(paths: t.Iterable[Path]) -> None:
         sync(directory)
 
 
+def kept_beside(paths: t.Iterable[Path]) -> list[Path]:
+    """The earlier files that prepare() has kept and no clean() removed."""
+    return [_old(path) for path in paths if _old(path).exists()]
+
+
 def described(error: OSError, at: str = "") -> str:
     """Which file cannot be written, the variable behind it, and why."""
-    return (
-        f"cannot write {error.filename}{f' ({at})' if at else ''}: {_reason(error)}" if error.filename else str(error)
-    )
+    return f"cannot write {error.filename}{f' ({at})' if at else ''}: {reason(error)}" if error.filename else str(error)
 
 
-def _reason(error: OSError) -> str:
+def reason(error: OSError) -> str:
+    """Why a file cannot be read or written."""
+    path = Path(error.filename or "/")
+    if error.errno == errno.EISDIR:
+        return "it is a directory; move it away"
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        in_the_way = [above for above in (path, *path.parents) if os.path.lexists(above) and not above.is_dir()]
+        if in_the_way:
+            return f"{in_the_way[-1]} is not a directory; move it away"
     if error.errno == errno.EROFS:
-        directory = Path(os.path.realpath(error.filename))
+        directory = Path(os.path.realpath(path))
         while not directory.is_dir() or (directory != directory.parent and _is_read_only(directory.parent)):
             directory = directory.parent
         return f"{directory} is read-only"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.service import ServiceError
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import (
     Probe,
@@ -52,13 +53,16 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
             raise TransactionError(f"{_unprobed(error)}; nothing was changed") from error
     actions = transaction.apply(sorted(passed)) if plan.is_needed else []
     try:
-        results = diagnosis.probe_routes(probes, passed) if policy != "skip" else []
+        logged = transaction.error_log().about
+        results = diagnosis.probe_routes(probes, passed, logged) if policy != "skip" else []
         failed = [result for result in results if result.failed]
+        if failed:
+            transaction.check_runs()
         caused, others = _parted(
             failed, lambda result: diagnosis.is_caused_by_deploy(result, passed=passed, known=known)
         )
     except Exception as error:
-        live = transaction.roll_back() if plan.is_needed else "the configuration that was live before this run."
+        live = transaction.roll_back() if plan.is_needed else "what was live before this run."
         raise TransactionError(f"{_unprobed(error)}\nLive now: {live}") from error
     if revocable and caused:
         live = _rolled_back(transaction, old, passed)
@@ -85,6 +89,8 @@ def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
 
 def _unprobed(error: Exception) -> str:
     """An unexpected error, for example if no more threads can be started."""
+    if isinstance(error, ServiceError):
+        return f"the routes could not be probed: {error}"
     return f"the routes could not be probed: {type(error).__name__}: {error}"
 
 

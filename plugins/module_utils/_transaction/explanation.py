@@ -31,14 +31,15 @@ def explained(messages: t.Sequence[str], build: binary.Build, goal: Goal, master
             f"This deploy sets it in {build.configuration}: remove it from the other file, or set "
             "websockets_manage_nginx_conf: false."
         )
-    if any(_is_in_own_way(message, master) for message in messages):
-        found.append("nginx itself listens on that port for another address: remove that in a deploy of its own first.")
-    return found
+    ports = dict.fromkeys(int(taken.group(1)) for taken in map(_TAKEN.search, messages) if taken)
+    return [*found, *(_held(port, master) for port in ports)]
 
 
-def _is_in_own_way(message: str, master: int | None) -> bool:
-    """Whether nginx tries to listen on, for example, 192.0.2.1:80 while it still listens on *:80: it opens new sockets
-    before it closes old ones.
-    """
-    taken = _TAKEN.search(message)
-    return taken is not None and any(program.pid == master for program in _host.listening(int(taken.group(1))))
+def _held(port: int, master: int | None) -> str:
+    """Who listens on a port that nginx could not take."""
+    listening = list(_host.listening(port))
+    holders = [str(program) for program in listening if program.name != "nginx"]
+    if any(program.pid == master for program in listening):
+        # On *:80, say, and now on 192.0.2.1:80 as well: it opens new sockets before it closes old ones.
+        return "nginx itself listens on that port for another address: remove that in a deploy of its own first."
+    return f"Port {port} is in use by {', '.join(holders) or _host.UNSEEN}: stop it, or set another port."

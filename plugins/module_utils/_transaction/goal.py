@@ -71,11 +71,9 @@ class Goal:
         a run that was killed removed or restored. Host files are never removed.
         """
         own, beside, secrets = dict(self.own), dict(self.beside), dict(self.secrets)
-        # An earlier state is complete.
-        if not self.is_previous:
-            deployed = kept.deployed()
-            for path in deployed.given_up({*own, *secrets, *host_files}):
-                (secrets if str(path) in deployed.secrets else own)[path] = None
+        deployed = kept.deployed()
+        for path in deployed.given_up({*own, *secrets, *host_files}):
+            (secrets if str(path) in deployed.secrets else own)[path] = None
         unfinished = kept.unfinished()
         if unfinished:
             beside.update(unfinished.left_behind({*own, *secrets, *host_files}))

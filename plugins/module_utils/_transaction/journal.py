@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 import os
 import shutil
 import time
@@ -31,6 +32,10 @@ Probes = t.List[t.Dict[str, t.Any]]
 Drained = t.List[t.Dict[str, str]]
 # By the names of the options nginx_conf and drop_in; None for what is not managed.
 Wants = t.Mapping[str, t.Any]
+
+
+class Damaged(Exception):
+    """A file of the state does not contain what was written; the message names it."""
 
 
 class Deployed(t.NamedTuple):
@@ -166,8 +171,8 @@ class Journal:
             self._own = self.directory / (with_file or with_site)[0]
 
     def unfinished(self) -> Entry | None:
-        """The deploy that was begun and not completed."""
-        return _entry(self._journal)
+        """The deploy that was begun and not completed. Damaged, as without it there is no way back from that deploy."""
+        return _read(self._journal, _entry)
 
     def begin(
         self,
@@ -201,7 +206,7 @@ class Journal:
         numbers = self._numbers()
         self._journal.replace(self._past(numbers[-1] + 1 if numbers else 1))
         for number in numbers[: -_HISTORY + 1]:
-            self._past(number).unlink()
+            _remove(self._past(number))
 
     def discard(self) -> None:
         """Forget the unfinished deploy."""
@@ -210,42 +215,41 @@ class Journal:
             self._journal.unlink()
 
     def last(self) -> Entry | None:
-        """The last completed deploy."""
-        numbers = self._numbers()
-        return _entry(self._past(numbers[-1])) if numbers else None
+        """The last completed deploy whose record is not damaged."""
+        return next((entry for _path, entry in self._history() if isinstance(entry, Entry)), None)
 
     def discard_last(self) -> None:
-        """Forget the last completed deploy, which was rolled back."""
-        self._past(self._numbers()[-1]).unlink()
+        """Forget the last completed deploy, which was rolled back, and what is damaged after it."""
+        for path, entry in self._history():
+            _remove(path)
+            if isinstance(entry, Entry):
+                return
 
     def deployed(self) -> Deployed:
-        """What is known of the configuration that was deployed last."""
-        try:
-            plain = json.loads(self._deployed.read_text(encoding="utf-8"))
-            # Releases before 0.4.0 recorded neither secrets nor files.
-            secrets, own = dict(plain.get("secrets", {})), tuple(plain.get("files", ()))
-            address, sockets = str(plain.get("live_address", "")), tuple(plain.get("sockets", ()))
-            found = Deployed(
-                plain[_PROBES],
-                plain["passed"],
-                secrets,
-                own,
-                address,
-                plain.get("drained"),
-                sockets,
-                **_recorded_since_0_8(plain),
-            )
-            whole = all(key in probe for probe in found.probes for key in ("site", "path", "connect_to"))
-            whole = whole and all(isinstance(path, str) for path in (*own, *secrets))
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-            return Deployed([], [])
-        return found if whole else Deployed([], [])
+        """What is known of the configuration that was deployed last; nothing if the record is damaged."""
+        found = _readable(self._deployed, _recorded)
+        return found if isinstance(found, Deployed) else Deployed([], [])
+
+    def damaged_record(self) -> Damaged | None:
+        """Why deployed() knows nothing, if its record is damaged."""
+        found = _readable(self._deployed, _recorded)
+        return found if isinstance(found, Damaged) else None
+
+    def damaged_history(self) -> t.Iterator[Damaged]:
+        """The damaged records of deploys after that of last()."""
+        for _path, entry in self._history():
+            if isinstance(entry, Entry):
+                return
+            if entry:
+                yield entry
 
     def set_deployed(self, deployed: Deployed) -> None:
         if deployed != self.deployed():
             self._make()
             plain = deployed._asdict()
             plain[_PROBES] = plain.pop("probes")
+            if self._deployed.is_dir():
+                _remove(self._deployed)
             plain["left"] = {path: _plain_content(file) for path, file in deployed.left.items()}
             _write(self._deployed, {**plain, "secrets": dict(deployed.secrets), "loaded": dict(deployed.loaded)})
 
@@ -253,12 +257,15 @@ class Journal:
         """How the last deploy of any configuration left the files that belong to all."""
         try:
             plain = json.loads(self._shared.read_text(encoding="utf-8"))
-            return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]))
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            values = {name: _string(value) for name, value in plain["nginx_conf"].items()}
+            return Shared(values, _content(plain["drop_in"]))
+        except (FileNotFoundError, IsADirectoryError, ValueError, KeyError, TypeError, AttributeError):
             return Shared()
 
     def set_shared(self, shared: Shared) -> None:
         if shared != self.shared():
+            if self._shared.is_dir():
+                _remove(self._shared)
             plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
             _write(self._shared, plain)
 
@@ -273,8 +280,8 @@ class Journal:
     def all_unfinished(self) -> list[Entry]:
         """The deploys of all configurations on this host that were begun and not completed."""
         directories = [path for path in self.directory.iterdir() if path.is_dir()] if self.directory.is_dir() else []
-        found = [Journal(path.name, self.directory).unfinished() for path in directories]
-        return [entry for entry in found if entry]
+        found = [_readable(Journal(path.name, self.directory)._journal, _entry) for path in directories]
+        return [entry for entry in found if isinstance(entry, Entry)]
 
     def wanted_by_others(self, name: str) -> list[Wants] | None:
         """What the other configurations need of a file that belongs to all; None if one has not recorded it, as
@@ -317,8 +324,20 @@ class Journal:
             return []
         return sorted(int(path.name) for path in self._own.iterdir() if path.name.isdigit())
 
+    def _history(self) -> t.Iterator[tuple[Path, Entry | Damaged | None]]:
+        """The completed deploys, the last one first."""
+        for number in reversed(self._numbers()):
+            yield self._past(number), _readable(self._past(number), _entry)
+
     def _past(self, number: int) -> Path:
         return self._own / f"{number:06}"
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _now() -> str:
@@ -359,35 +378,29 @@ def _plain_content(content: Content | None) -> dict[str, t.Any] | None:
     return {"data": text, "mode": f"{content.mode:04o}", "owner": list(content.owner)}
 
 
-def _entry(path: Path) -> Entry | None:
+_Record = t.TypeVar("_Record", bound=t.Union[Deployed, Entry])
+
+
+def _read(path: Path, parse: t.Callable[[t.Any], _Record]) -> _Record | None:
+    """The record in a file; None if there is no file."""
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
-        return Entry(
-            files=[
-                # Releases before 0.4.0 recorded no secrets.
-                FileEntry(Path(file["path"]), _content(file["before"]), file["after"], bool(file.get("secret")))
-                for file in plain["files"]
-            ],
-            time=plain["time"],
-            probes=plain[_PROBES],
-            passed=plain["passed"],
-            live_address=str(plain.get("live_address", "")),
-            drained=plain.get("drained"),
-            sockets=plain.get("sockets", ()),
-            wants=_wants(plain.get("wants")),
-        )
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        # There is none, or it is not readable.
+        return parse(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except IsADirectoryError as error:
+        raise Damaged(f"{path} is a directory") from error
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "it has JSON of another shape"
+        raise Damaged(f"{path} is damaged: {reason}") from error
 
 
 def _recorded_since_0_8(plain: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     # Before, the sites are known from their probes.
     of_probes = [f"{probe['connect_to']} {probe['site']}" for probe in plain[_PROBES]]
     return {
-        "loaded": dict(plain.get("loaded", {})),
+        "loaded": {path: _string(found) for path, found in plain.get("loaded", {}).items()},
         "wants": _wants(plain.get("wants")),
-        "serves": tuple(plain.get("serves", of_probes)),
+        "serves": tuple(_strings(plain.get("serves", of_probes))),
         "left": {path: _content(file) for path, file in plain.get("left", {}).items()},
     }
 
@@ -396,8 +409,84 @@ def _wants(plain: t.Any) -> Wants | None:
     return None if plain is None else {name: plain[name] and dict(plain[name]) for name in ("nginx_conf", "drop_in")}
 
 
-def _content(plain: dict[str, t.Any] | None) -> Content | None:
+def _readable(path: Path, parse: t.Callable[[t.Any], _Record]) -> _Record | Damaged | None:
+    try:
+        return _read(path, parse)
+    except Damaged as damaged:
+        return damaged
+
+
+def _recorded(plain: t.Any) -> Deployed:
+    # Releases before 0.4.0 recorded neither secrets nor files.
+    return Deployed(
+        probes=_probes(plain[_PROBES]),
+        passed=_strings(plain["passed"]),
+        secrets={path: _string(found) for path, found in plain.get("secrets", {}).items()},
+        files=tuple(_strings(plain.get("files", []))),
+        live_address=_string(plain.get("live_address", "")),
+        drained=_drained(plain.get("drained")),
+        sockets=tuple(_strings(plain.get("sockets", []))),
+        **_recorded_since_0_8(plain),
+    )
+
+
+def _entry(plain: t.Any) -> Entry:
+    return Entry(
+        # Releases before 0.4.0 recorded no secrets.
+        files=[
+            FileEntry(
+                Path(_string(file["path"])), _content(file["before"]), _after(file["after"]), bool(file.get("secret"))
+            )
+            for file in plain["files"]
+        ],
+        time=_string(plain["time"]),
+        probes=_probes(plain[_PROBES]),
+        passed=_strings(plain["passed"]),
+        live_address=_string(plain.get("live_address", "")),
+        drained=_drained(plain.get("drained")),
+        sockets=_strings(plain.get("sockets", [])),
+        wants=_wants(plain.get("wants")),
+    )
+
+
+def _content(plain: t.Any) -> Content | None:
     if plain is None:
         return None
-    user, group = plain["owner"]
+    user, group = map(operator.index, plain["owner"])
     return Content(plain["data"].encode("utf-8", "surrogateescape"), int(plain["mode"], 8), (user, group))
+
+
+def _after(value: t.Any) -> list[str | None]:
+    return [None if found is None else _string(found) for found in [value[0], *value[1:]]]
+
+
+def _drained(value: t.Any) -> Drained | None:
+    return (
+        None if value is None else [{name: _string(server[name]) for name in ("name", "address")} for server in value]
+    )
+
+
+def _probes(value: t.Any) -> Probes:
+    for probe in value:
+        for name in ("site", "path", "connect_to", "url"):
+            _string(probe[name])
+        backends = probe.get("backends") or {"url": "", "addresses": []}
+        _string(backends["url"])
+        _strings(backends["addresses"])
+        for headers in (probe.get("headers"), backends.get("headers"), backends.get("forwarded")):
+            dict(headers or {})
+        if probe["websocket"] not in (True, False, "required"):
+            raise TypeError
+    return list(value)
+
+
+def _strings(value: t.Any) -> list[str]:
+    if not isinstance(value, list):
+        raise TypeError
+    return [_string(item) for item in value]
+
+
+def _string(value: t.Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import re
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_body
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Request
 
 _RESPONSE_SECONDS = 5
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
@@ -34,9 +35,6 @@ def connections(address: str) -> int | None:
 def _response(address: str, path: str) -> str:
     """The start of a response; empty without one."""
     try:
-        with contextlib.closing(http.client.HTTPConnection(address, timeout=_RESPONSE_SECONDS)) as connection:
-            connection.request("GET", path)
-            return connection.getresponse().read(200).decode("ascii", "replace")
-    # UnicodeError: a host name with an empty label.
-    except (OSError, UnicodeError, http.client.HTTPException):
+        return probe_body(Request(f"http://{address}{path}", timeout=_RESPONSE_SECONDS), 200)
+    except ValueError:  # The address is none.
         return ""

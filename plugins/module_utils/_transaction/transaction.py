@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
     atomic_files,
@@ -49,7 +50,10 @@ class Transaction:
 
     def __init__(self, build: binary.Build, goal: Goal, kept: Journal, scratch: Path) -> None:
         self._build, self._goal, self._journal, self._scratch = build, goal, kept, scratch
-        self.before = snapshot.take(build, goal, kept)
+        try:
+            self.before = snapshot.take(build, goal, kept)
+        except OSError as error:
+            raise TransactionError(f"{self._described(error)}; nothing was changed") from error
         self.plan = plan.made(goal, self.before)
 
     def test(self) -> list[str]:
@@ -124,6 +128,16 @@ class Transaction:
             return f"the earlier files are back, but {self._described(error)}"
         return live
 
+    def error_log(self) -> ErrorLog:
+        """What nginx logs from now on."""
+        contents = filter(None, self._goal.own.values())
+        return ErrorLog(self._build, [content.data.decode("utf-8", "replace") for content in contents])
+
+    def check_runs(self) -> None:
+        """ServiceError if nginx has ended."""
+        if processes.master_pid(self._build) is None:
+            raise service.ServiceError(service.ENDED)
+
     # The steps of test().
 
     def _check_host(self) -> None:
@@ -142,9 +156,11 @@ class Transaction:
         address = self.before.live_address
         program = next(_host.listening(int(address.rpartition(":")[2])), None)
         if program and program.name == "nginx":
-            return f"nginx runs, but its process id is not in {self._build.pid_file}"
-        holder = f"{program.name} (pid {program.pid})" if program else "a program that is not visible from here"
-        return f"{address} answers, but no nginx runs: {holder} holds it"
+            return (
+                f"nginx runs, but its process id is not in {self._build.pid_file}: write that of its master there, as "
+                "nginx itself does only when it starts"
+            )
+        return f"{address} answers, but no nginx runs: {program or _host.UNSEEN} holds it"
 
     def _stopping(self) -> str:
         return f"nginx (pid {self.before.master}) is being stopped, and waits for its open WebSockets to close"
@@ -230,6 +246,8 @@ class Transaction:
         outcome = activation.wait(lambda: self._goal.has(live_config.fingerprint(self._goal.live_address)))
         if outcome is Outcome.STOPPING:
             raise _NotLive(self._stopping())
+        if outcome is Outcome.ENDED:
+            raise self._not_live(service.ENDED, activation)
         if outcome is not Outcome.SERVES:
             silent = f"; {_NO_REACTION}" if outcome is Outcome.SILENT else ""
             raise self._not_live(f"nginx did not load the new configuration{silent}", activation)
@@ -275,19 +293,21 @@ class Transaction:
 
     def _activate_earlier(self) -> str:
         master = processes.master_pid(self._build)
-        if master is None:
-            as_before = "" if self.before.master else ", as before"
+        if master is None and self.before.running is Running.NOTHING:
             again = ", but systemd tries again and again to start it" if service.is_retrying() else ""
-            return f"the earlier files are back; nginx does not run{as_before}{again}."
-        if processes.is_stopping(master):
+            return f"the earlier files are back; nginx does not run, as before{again}."
+        if master and processes.is_stopping(master):
             return "the earlier files are back; nginx is being stopped."
         activation = Activation(self._build, master)
         address, before = self.before.live_address, self.before.fingerprint
-        if not self.plan.was_never_left or live_config.fingerprint(address) != before:
+        if master is None:
+            activation.start(processes.orphans(), map(Path, self.before.deployed.sockets))
+        elif not self.plan.was_never_left or live_config.fingerprint(address) != before:
             activation.reload(master)
         outcome = activation.wait(lambda: self.plan.is_earlier(live_config.fingerprint(address)), to_the_end=True)
         if outcome is Outcome.SERVES:
-            return "the earlier files are back, and nginx serves them."
+            started = "" if master else ": it had ended, and was started again"
+            return f"the earlier files are back, and nginx serves them{started}."
         why = "see its error log" if outcome is Outcome.REFUSED else _NO_REACTION
         raise _NotLive(f"nginx does not serve them: {'it is being stopped' if outcome is Outcome.STOPPING else why}.")
 

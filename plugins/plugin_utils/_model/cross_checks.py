@@ -31,6 +31,9 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
     Server,
 )
 
+# By default the kernel lets root alone listen on a lower one.
+_FIRST_UNPRIVILEGED = 1024
+
 
 def check_upstreams(upstreams: t.Sequence[Upstream], errors: Errors) -> None:
     names: dict[str, str] = {}
@@ -246,8 +249,13 @@ def _check_balancers(site: Site, errors: Errors) -> None:
         errors.add(f"{site['at']}.real_ip_header", "requires `proxy_protocol` in listen")
 
 
-def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site]) -> t.Iterator[str]:
+def warnings(upstreams: t.Sequence[Upstream], sites: t.Sequence[Site], status: Address) -> t.Iterator[str]:
     """What is allowed, and usually a mistake."""
+    if status.port >= _FIRST_UNPRIVILEGED:
+        yield (
+            f"websockets_status_listen: any local user can take port {status.port} while nginx is stopped, and nginx "
+            f"then does not start; use a port below {_FIRST_UNPRIVILEGED}"
+        )
     sticky = {upstream["name"] for upstream in upstreams if upstream["balance"][0] == "ip_hash"}
     for site in sites:
         sockets = [location for location in site["locations"] if location["websocket"]]

@@ -311,7 +311,7 @@ def _model(checked: _Checked) -> Model:
             *_unused(upstreams, all_locations),
             *_down(upstreams, servers),
             *(warning for site in sites for warning in probes.unprobed(site)),
-            *cross_checks.warnings(upstreams, sites),
+            *cross_checks.warnings(upstreams, sites, checked.status),
             *checked.neighbours.warnings,
             *(warning for site in sites for warning in tls.warnings_beside(site, checked.neighbours.defaults)),
         ],

@@ -87,12 +87,12 @@ def fleet(tmp_path: Path) -> Fleet:
 
 
 def test_each_gateway_is_deployed_what_its_own_variables_say(fleet: Fleet) -> None:
-    fleet.add("one", websockets_status_listen="127.0.0.1:7001")
-    fleet.add("two", websockets_status_listen="127.0.0.1:7002")
+    fleet.add("one", websockets_status_listen="127.0.0.1:701")
+    fleet.add("two", websockets_status_listen="127.0.0.1:702")
     code, output = fleet.play("site", websockets_serial="100%")
     assert code == 0, output
     assert "2 gateways: 2 changed changed one, two: reloaded nginx" in output
-    for name, address in (("one", "127.0.0.1:7001"), ("two", "127.0.0.1:7002")):
+    for name, address in (("one", "127.0.0.1:701"), ("two", "127.0.0.1:702")):
         assert re.findall(r"listen (127\.0\.0\.1:\d+)", fleet.ran("transaction", name)) == [address]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -62,9 +63,16 @@ def test_a_server_that_release_0_6_0_drained_stays_out(kept: journal.Journal, tm
     assert _drain_record.servers(kept, path) == found
 
 
+def gateway(flag: Path, seconds: float) -> t.ContextManager[None]:
+    def stays_out(error: OSError) -> None:
+        raise AssertionError(error)
+
+    return _drain_record.gateway(flag, seconds, stays_out)
+
+
 def test_a_deploy_takes_the_gateway_out_for_its_time(tmp_path: Path, pauses: list[float]) -> None:
     flag = tmp_path / "flag"
-    with _drain_record.gateway(flag, SECONDS):
+    with gateway(flag, SECONDS):
         assert flag.exists()
         assert not _drain_record.is_out(flag)
         assert pauses == [SECONDS]
@@ -72,13 +80,13 @@ def test_a_deploy_takes_the_gateway_out_for_its_time(tmp_path: Path, pauses: lis
 
 
 def test_a_deploy_that_fails_brings_it_back(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no"), _drain_record.gateway(tmp_path / "flag", SECONDS):
+    with pytest.raises(ValueError, match="no"), gateway(tmp_path / "flag", SECONDS):
         raise ValueError("no")
     assert not (tmp_path / "flag").exists()
 
 
 def test_without_a_time_it_stays_in(tmp_path: Path) -> None:
-    with _drain_record.gateway(tmp_path / "flag", 0):
+    with gateway(tmp_path / "flag", 0):
         assert not (tmp_path / "flag").exists()
 
 
@@ -89,14 +97,29 @@ def test_a_read_only_file_system_hides_no_other_error(tmp_path: Path, monkeypatc
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
     monkeypatch.setattr(Path, "unlink", unlink)
-    with pytest.raises(ValueError, match="no"), _drain_record.gateway(tmp_path / "flag", 0):
+    with pytest.raises(ValueError, match="no"), gateway(tmp_path / "flag", 0):
         raise ValueError("no")
+
+
+def test_a_flag_that_cannot_be_removed_does_not_hide_what_came_of_the_deploy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flag = tmp_path / "flag"
+    errors: list[OSError] = []
+
+    def unlink(path: Path, *_arguments: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    with _drain_record.gateway(flag, SECONDS, errors.append):
+        monkeypatch.setattr(Path, "unlink", unlink)
+    assert [error.filename for error in errors] == [str(flag)]
+    assert not _drain_record.is_out(flag)
 
 
 def test_what_an_operator_took_out_stays_out_and_waits_for_nothing(tmp_path: Path, pauses: list[float]) -> None:
     flag = tmp_path / "flag"
     flag.write_text("drained\n")
-    with _drain_record.gateway(flag, 60):
+    with gateway(flag, 60):
         pass
     assert _drain_record.is_out(flag)
     assert pauses == []
@@ -104,10 +127,10 @@ def test_what_an_operator_took_out_stays_out_and_waits_for_nothing(tmp_path: Pat
 
 def test_what_a_killed_deploy_left_out_comes_back(tmp_path: Path) -> None:
     flag = tmp_path / "flag"
-    with pytest.raises(SystemExit), _drain_record.gateway(flag, SECONDS):
+    with pytest.raises(SystemExit), gateway(flag, SECONDS):
         left = flag.read_text()
         raise SystemExit
     flag.write_text(left)
-    with _drain_record.gateway(flag, 0):
+    with gateway(flag, 0):
         pass
     assert not flag.exists()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pwd
 import socket
 import typing as t
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def test_the_program_that_holds_an_address_is_named(address: str) -> None:
         (program,) = _host.blockers(address.format(port)) or []
     assert program.pid == os.getpid()
     assert program.name
+    assert str(program) == f"{program.name} (pid {os.getpid()}, user {pwd.getpwuid(os.getuid()).pw_name})"
 
 
 def test_a_program_whose_name_is_not_utf_8_is_named() -> None:
@@ -47,7 +49,7 @@ def test_a_program_whose_name_is_not_utf_8_is_named() -> None:
             (program,) = _host.blockers(f"127.0.0.1:{port}") or []
         finally:
             comm.write_bytes(before.strip())
-    assert program == (os.getpid(), "caf\ufffd")
+    assert program[:2] == (os.getpid(), "caf\ufffd")
 
 
 def test_an_address_of_a_family_that_the_kernel_does_not_have_has_no_blocker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +114,16 @@ def test_a_live_socket_and_any_other_file_stay(tmp_path: Path) -> None:
         _host.remove_dead_socket(tmp_path / "alive.sock")
         _host.remove_dead_socket(file)
         assert sorted(path.name for path in tmp_path.iterdir()) == ["alive.sock", "file"]
+
+
+def test_a_live_socket_whose_program_accepts_nobody_holds_nobody_up(tmp_path: Path) -> None:
+    path = tmp_path / "busy.sock"
+    with socket.socket(socket.AF_UNIX) as busy, socket.socket(socket.AF_UNIX) as first:
+        busy.bind(str(path))
+        busy.listen(0)
+        first.connect(str(path))
+        _host.remove_dead_socket(path)
+        assert path.exists()
 
 
 def count(peers: t.Sequence[str], listening: t.Sequence[str] = ()) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import typing as t
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,13 @@ from typing import Any
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, goal, journal, transaction
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
+    atomic_files,
+    goal,
+    journal,
+    live_config,
+    transaction,
+)
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
 
@@ -230,3 +237,107 @@ def test_a_rollback_of_one_gateway_leaves_the_others_what_they_need(shared: Shar
     assert b"LimitNOFILE=9216:" in found[service.DROP_IN].data
     # An entry of an earlier release does not say what it needed.
     assert rolled_back(None) == {}
+
+
+NAME = "127.0.0.1:488"
+FINGERPRINT = "0123456789abcdef" * 4
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> journal.Journal:
+    kept = journal.Journal(NAME, tmp_path / "kept")
+    kept.begin([atomic_files.Change(CONF, content("1"), content("1"), content("2"))])
+    kept.commit()
+    return kept
+
+
+def warnings_of(act: t.Callable[[Any], object], **params: Any) -> list[str]:
+    warned: list[str] = []
+    act(SimpleNamespace(warn=warned.append, params=params))
+    return warned
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (
+            "",
+            "there is no events { } block, where worker_connections is set: if it comes from an include, move it into",
+        ),
+        ("events {\n", "line 1: the block events is not closed"),
+        ("\0\0", "line 1: \0\0 has no ';' at its end"),
+    ],
+)
+def test_a_damaged_copy_of_the_first_nginx_conf_blocks_no_deploy(
+    tmp_path: Path, kept: journal.Journal, text: str, reason: str
+) -> None:
+    build = replace(BUILD, configuration=tmp_path / "nginx.conf")
+    build.configuration.write_text("worker_processes 4;\nevents {\n    worker_connections 9000;\n}\n")
+    (kept.directory / "nginx.conf").write_text(text)
+    found: list[atomic_files.Content | None] = []
+    for needed in ([{"directives": {"worker_shutdown_timeout": "1h"}, "sockets": None}], []):
+
+        def edit(module: Any, needed: list[dict[str, Any]] = needed) -> None:
+            found.append(config_transaction.edited_nginx_conf(module, build, kept, needed))
+
+        warned = warnings_of(edit)
+        assert len(warned) == 1
+        assert warned[0].startswith(f"{kept.directory}/nginx.conf is damaged: {reason}")
+        assert f"It is {build.configuration} as it was before the first deploy" in warned[0]
+    texts = [config_transaction.text_of(edited) for edited in found if edited]
+    assert "worker_shutdown_timeout 1h;" in texts[0]
+    assert "worker_connections 9000;" in texts[0]
+    assert texts[1] == build.configuration.read_text()
+
+
+def test_a_rollback_goes_on_to_the_last_deploy_whose_record_is_whole_and_says_so(kept: journal.Journal) -> None:
+    broken = kept.directory / NAME / "000002"
+    broken.write_text("[")
+    entries: list[journal.Entry] = []
+    (warned,) = warnings_of(lambda module: entries.append(config_transaction.last_deploy(module, kept)))
+    (entry,) = entries
+    assert entry.files[0].before == content("1")
+    reason = "Expecting value: line 1 column 2 (char 1)"
+    assert warned == (
+        f"{broken} is damaged: {reason}. This rollback goes back further, to before the deploy of {entry.time}"
+    )
+    (kept.directory / NAME / "000001").unlink()
+    with pytest.raises(transaction.TransactionError) as raised:
+        warnings_of(lambda module: config_transaction.last_deploy(module, kept))
+    assert str(raised.value) == f"nothing to roll back: {broken} is damaged: {reason}; nothing was changed"
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "live"),
+    [
+        (None, f"not known: nginx reports no configuration on {NAME}."),
+        (FINGERPRINT, "the files as they are."),
+        ("f" * 64, "another configuration than that of the files."),
+    ],
+)
+def test_a_damaged_record_of_a_killed_deploy_ends_the_run_with_what_is_live_and_what_to_do(
+    tmp_path: Path, kept: journal.Journal, monkeypatch: pytest.MonkeyPatch, fingerprint: str | None, live: str
+) -> None:
+    monkeypatch.setattr(live_config, "fingerprint", lambda _address: fingerprint)
+    path = tmp_path / "gateway.conf"
+    path.write_text(f"# {FINGERPRINT}\n")
+    (tmp_path / ".gateway.conf.old").write_text("# before\n")
+    record = kept.directory / NAME / "journal"
+    record.write_text("{}")
+    with pytest.raises(transaction.TransactionError) as raised:
+        warnings_of(lambda module: config_transaction.check_state(module, kept, [path]))
+    first, second, third = str(raised.value).splitlines()
+    assert first.startswith(f"{record} is damaged: it has JSON of another shape. A deploy that was killed has left it")
+    assert first.endswith("; nothing was changed.")
+    assert second == f"Live now: {live}"
+    assert f"before that deploy: {tmp_path}/.gateway.conf.old" in third
+    assert "remove that record, and run the playbook again" in third
+
+
+def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal) -> None:
+    record = kept.directory / NAME / "deployed"
+    assert warnings_of(lambda module: config_transaction.check_state(module, kept, [])) == []
+    record.write_text("")
+    (warned,) = warnings_of(lambda module: config_transaction.check_state(module, kept, []))
+    assert warned.startswith(f"{record} is damaged: ")
+    assert "A deploy that completes writes it anew." in warned

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from running import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights")
@@ -19,11 +21,13 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no f
 PROGRAM = """
 import sys
 from pathlib import Path
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
 
 folder = sys.argv.pop(1)
+_host.lowest_unprivileged_port = lambda: 1024
 binary._SEARCH_PATH = folder
 journal.Journal.__init__.__defaults__ = (Path(folder) / "kept",)
 gateway_preflight_info.main()
@@ -31,8 +35,9 @@ gateway_preflight_info.main()
 HEAD = "This host cannot become a gateway yet; nothing was changed:\n"
 
 
-def run_module(tmp_path: Path, **options: t.Any) -> dict[str, t.Any]:
-    done = run(tmp_path, ["-c", PROGRAM, str(tmp_path)], options)
+def run_module(tmp_path: Path, lowest: int = 1024, **options: t.Any) -> dict[str, t.Any]:
+    """The first port that any user may listen on is a setting of the host."""
+    done = run(tmp_path, ["-c", PROGRAM.replace("1024", str(lowest)), str(tmp_path)], options)
     assert done.stdout.strip().startswith("{"), done.stdout + done.stderr
     found: dict[str, t.Any] = json.loads(done.stdout)
     return found
@@ -79,7 +84,7 @@ def test_a_name_that_no_resolver_takes_is_told_as_one_that_does_not_resolve(tmp_
 
 def test_a_configuration_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     message = run_module(tmp_path, config_path=str(tmp_path), live_address="127.0.0.1:488")["msg"]
-    assert message == f"{HEAD}cannot read {tmp_path}: Is a directory"
+    assert message == f"{HEAD}cannot read {tmp_path}: it is a directory; move it away"
 
 
 def test_the_names_of_what_the_last_deploy_has_drained_are_returned(tmp_path: Path) -> None:
@@ -96,10 +101,16 @@ def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_bot
     kept = tmp_path / "kept/127.0.0.1:6455/deployed"
     kept.parent.mkdir(parents=True)
     # As release 0.7.0 recorded it.
-    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+    probe = {
+        "site": "a.example",
+        "path": "/",
+        "connect_to": "127.0.0.1:80",
+        "url": "ws://a.example/",
+        "websocket": True,
+    }
     drained = [{"name": "b", "address": "b:2"}]
     kept.write_text(json.dumps({"proofs": [probe], "passed": [], "files": ["/etc/nginx/a.conf"], "drained": drained}))
-    moved = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
+    moved: dict[str, t.Any] = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:80 a.example"])["drained"] == ["b"]
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:81 a.example"])["drained"] is None
 
@@ -159,3 +170,27 @@ def test_another_gateway_on_the_same_port_is_told_as_one(tmp_path: Path) -> None
     message = beside(tmp_path, **{"zz-websockets.conf": APP})["msg"]
     assert "3000 is already used by another gateway of this host" in message
     assert "zz-websockets.conf:1 (websockets_status_listen: 127.0.0.1:489)" in message
+
+
+def test_the_program_that_holds_a_port_is_named_with_its_user(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        message = run_module(tmp_path, listening=[{"address": address, "at": "websockets_status_listen"}])["msg"]
+    name = Path("/proc/self/comm").read_text().strip()
+    holder = f"{name} (pid {os.getpid()}, user root)"
+    assert message == (f"{HEAD}websockets_status_listen: {address} is in use by {holder}: stop it, or set another port")
+
+
+@pytest.mark.parametrize(("port", "lowest", "is_warned"), [(488, 1024, False), (488, 488, True), (488, 0, True)])
+def test_a_live_address_that_any_user_of_this_host_can_take_is_a_warning(
+    tmp_path: Path, port: int, lowest: int, is_warned: bool
+) -> None:
+    options = {"config_path": str(tmp_path / "a.conf"), "live_address": f"127.0.0.1:{port}"}
+    found = run_module(tmp_path, lowest, **options).get("warnings", [])
+    told = f"127.0.0.1:{port}: any local user can take this port while nginx is stopped, and nginx then does not start"
+    # Later releases of Ansible have warnings with more than their text.
+    assert (told in str(found), f"ip_unprivileged_port_start is {lowest};" in str(found)) == (is_warned, is_warned)
+
+
+def test_the_kernel_says_which_port_is_the_first_that_any_user_may_take() -> None:
+    assert 0 <= _host.lowest_unprivileged_port() <= 65536

@@ -12,8 +12,11 @@ import socket
 import threading
 import typing as t
 from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import live_config
 from running import run
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
@@ -182,8 +185,60 @@ def test_a_host_without_a_live_configuration_has_its_own_results(tmp_path: Path)
     assert (result["file"], result["drained"], result["out_of_rotation"]) == (None, ["b2:80"], True)
 
 
+def test_what_another_program_says_at_the_live_address_is_not_taken_for_that_of_nginx(tmp_path: Path) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"a" * 64 if self.path == "/" else b"Active connections: 7 \n")
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        address = f"127.0.0.1:{server.server_address[1]}"
+        assert live_config.fingerprint(address) == "a" * 64
+        result, _printed = run_module(tmp_path, live_address=address)
+        server.shutdown()
+        thread.join()
+    assert (result["fingerprint"], result["connections"]) == (None, None)
+
+
 def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     for option in ("config_path", "health_flag"):
         options = {"live_address": f"127.0.0.1:{closed_port()}", option: str(tmp_path)}
         done = run(tmp_path, ["-c", PROGRAM], options)
-        assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: Is a directory"
+        assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: it is a directory; move it away"
+
+
+@pytest.mark.parametrize("program", ["echo nginx version: nginx/1.22.1 >&2", "exit 127"])
+def test_the_hint_is_what_nginx_has_logged_of_the_request_where_it_says_so(tmp_path: Path, program: str) -> None:
+    log, configuration, nginx = tmp_path / "own.log", tmp_path / "gateway.conf", tmp_path / "nginx"
+    log.write_text("")
+    configuration.write_text(f"server {{\n    error_log {log};\n}}\n")
+    nginx.write_text(f"#!/bin/sh\n{program}\n")
+    nginx.chmod(0o755)
+
+    def answer(connection: ServerConnection, request: Request) -> Response:
+        with log.open("a") as file:
+            file.write(
+                "2026/11/26 04:00:00 [error] 12#12: *7 access forbidden by rule, client: 127.0.0.1, server: a.example, "
+                f'request: "GET {request.path} HTTP/1.1", host: "{request.headers["Host"]}"\n'
+            )
+        return connection.respond(http.HTTPStatus.FORBIDDEN, "")
+
+    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port = server.socket.getsockname()[1]
+        given = [{**probe("denied", port), "url": "ws://a.example/denied?token=sesame"}]
+        options = {"live_address": f"127.0.0.1:{closed_port()}", "config_path": str(configuration), "probes": given}
+        own = PROGRAM.replace(
+            "gateway_probe_info.main",
+            f"gateway_probe_info.binary._SEARCH_PATH = {str(tmp_path)!r}\ngateway_probe_info.main",
+        )
+        done = run(tmp_path, ["-c", own], options)
+        server.shutdown()
+        thread.join()
+    hint = json.loads(done.stdout)["probes"][0]["hint"]
+    assert hint.startswith("nginx's error log: [error] access forbidden by rule: ") == ("version" in program)
+    assert "sesame" not in hint

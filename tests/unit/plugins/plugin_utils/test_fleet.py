@@ -135,6 +135,11 @@ def test_a_module_that_could_not_run_is_failed_by_what_the_host_printed(stderr: 
     assert outcome({**ASKED, "__websockets_failure": failure}) == ("failed", reason)
 
 
+def test_a_module_of_the_controller_that_needs_rights_on_the_host_is_failed_by_what_to_set() -> None:
+    said = "Failed to get information on remote file (/etc/a): /bin/sh: 1: sudo: not found"
+    assert outcome({**ASKED, "__websockets_failure": {"msg": f"Task failed: {said}"}}) == ("failed", f"{said}; {SUDO}")
+
+
 def model(errors: t.Sequence[str] = (), warnings: t.Sequence[str] = (), serial: t.Any = (1,)) -> dict[str, t.Any]:
     return {"errors": errors, "warnings": warnings, "serial": serial}
 

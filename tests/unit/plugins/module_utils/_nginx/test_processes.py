@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
 
 
@@ -67,9 +69,78 @@ def test_the_configuration_was_loaded_before_the_oldest_worker_that_accepts_conn
     time.sleep(0.1)
     with master("worker process is shutting down", "worker process", "worker process") as pid:
         (tmp_path / "nginx.pid").write_text(str(pid))
-        build = binary.Build("nginx", "1.22.1", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
+        build = Build("nginx", "1.22.1", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
         loaded = processes.loaded_at(build)
         (tmp_path / "after").touch()
         assert loaded
         assert (tmp_path / "before").stat().st_ctime < loaded < (tmp_path / "after").stat().st_ctime
     assert processes.loaded_at(build) is None
+
+
+def copy_of_sleep(tmp_path: Path) -> Path:
+    """An executable, as the binary of nginx."""
+    binary = tmp_path / "nginx"
+    shutil.copy("/bin/sleep", binary)
+    return binary
+
+
+def title_of(process: subprocess.Popen[bytes]) -> str:
+    return Path(f"/proc/{process.pid}/cmdline").read_text().partition("\0")[0]
+
+
+@contextmanager
+def running(binary: Path, *titles: str) -> t.Iterator[list[int]]:
+    """Processes of an executable with these titles."""
+    started = [
+        subprocess.Popen(["bash", "-c", 'exec -a "$0" "$1" 60', title, str(binary)], start_new_session=True)
+        for title in titles
+    ]
+    try:
+        wait_until(lambda: list(map(title_of, started)) == list(titles), "all processes have their titles")
+        yield [process.pid for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+TITLE = "nginx: master process /usr/sbin/nginx -g daemon on;"
+
+
+@pytest.mark.parametrize(
+    ("titles", "is_found"),
+    [
+        ([TITLE], True),
+        # Which one it is cannot be known.
+        ([TITLE, TITLE], False),
+        # A second nginx on the host.
+        ([f"{TITLE} -c /etc/nginx-b/nginx.conf"], False),
+        ([f"{TITLE} -qp/srv/nginx"], False),
+        (["nginx: worker process"], False),
+        ([], False),
+    ],
+)
+@pytest.mark.parametrize("recorded", [None, "", "none", "1"])
+def test_a_master_whose_pid_file_is_lost_is_found_where_it_is_certain(
+    tmp_path: Path, titles: list[str], is_found: bool, recorded: str | None
+) -> None:
+    binary, pid_file = copy_of_sleep(tmp_path), tmp_path / "nginx.pid"
+    if recorded is not None:
+        pid_file.write_text(recorded)
+    build = Build(str(binary), "1.22.1", None, tmp_path / "nginx.conf", pid_file, None)
+    with running(binary, *titles) as pids:
+        assert processes.recorded_pid(build) is None
+        assert processes.master_pid(build) == (pids[0] if is_found else None)
+        # As after an upgrade of the package.
+        binary.unlink()
+        assert processes.master_pid(build) == (pids[0] if is_found else None)
+        pid_file.write_text(f"{pids[0]}\n" if pids else "")
+        is_master = is_found or len(titles) == 2 or "-" in "".join(titles)
+        assert processes.recorded_pid(build) == (pids[0] if is_master else None)
+
+
+def test_the_master_of_another_binary_is_not_taken_for_that_of_this_one(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    build = Build(str(tmp_path / "other" / "nginx"), "1.22.1", None, tmp_path / "nginx.conf", None, None)
+    with running(copy_of_sleep(tmp_path), TITLE):
+        assert processes.master_pid(build) is None

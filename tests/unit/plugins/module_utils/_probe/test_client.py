@@ -641,6 +641,21 @@ def test_a_peer_that_trickles_bytes_cannot_stretch_the_deadline(start: bytes) ->
     assert f"timed out after {SILENCE} s" in failure_of(trickle, timeout=SILENCE)
 
 
+def test_a_peer_that_trickles_a_tls_handshake_cannot_stretch_the_deadline() -> None:
+    def trickle(connection: socket.socket) -> None:
+        connection.recv(65536)
+        # The header of a record of 16 KiB.
+        connection.sendall(b"\x16\x03\x03\x40\x00\x02")
+        with contextlib.suppress(OSError):
+            for _byte in range(200):
+                time.sleep(0.05)
+                connection.sendall(b"\x00")
+
+    with raw_server(trickle) as port:
+        outcome = probe_websocket(Request(f"wss://127.0.0.1:{port}/", timeout=SILENCE))
+    assert f"timed out after {SILENCE} s in the TLS handshake" in (outcome.failure or "")
+
+
 def test_a_flood_of_pings_cannot_stretch_the_deadline() -> None:
     def flood(connection: socket.socket) -> None:
         switch(connection)

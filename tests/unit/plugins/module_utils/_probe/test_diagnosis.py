@@ -433,3 +433,59 @@ def test_where_nginx_changes_the_request_the_difference_is_mentioned(result: Res
 def test_an_accepted_origin_is_named_where_a_route_fails(answer: Response, direct: Response) -> None:
     result = replace(failed(answer, {ONE: direct}), origin="http://a.example:3000")
     assert advice(result).endswith("set probe.origin: http://a.example:3000")
+
+
+MISSING = '[error] open() "/etc/nginx/users" failed (2: No such file or directory)'
+REFUSES = "[error] connect() failed (111: Connection refused) while connecting to upstream"
+TOO_BIG = "[error] upstream sent too big header while reading response header from upstream"
+
+
+@pytest.mark.parametrize(
+    ("result", "logged", "told"),
+    [
+        # Its own error, whatever the backends respond.
+        (failed(FORBIDDEN, {ONE: GOOD}), [MISSING], f"nginx's error log: {MISSING}"),
+        (failed(FORBIDDEN, {ONE: NOT_FOUND}), [MISSING], f"nginx's error log: {MISSING}"),
+        (
+            failed(NOT_FOUND, websocket=False),
+            ["[error] a", "[error] b", "[error] c"],
+            "nginx's error log: [error] a; [error] b",
+        ),
+        (
+            failed(FORBIDDEN, {ONE: GOOD}),
+            ["[error] access forbidden by rule"],
+            "nginx's error log: [error] access forbidden by rule: remove the deny in directives, or allow the "
+            "gateway's own addresses",
+        ),
+        # One of a backend, where probes of the backends say less.
+        (failed(BAD_GATEWAY, {ONE: GOOD}), [TOO_BIG], f"nginx's error log: {TOO_BIG}: raise proxy_buffer_size"),
+        (failed(BAD_GATEWAY, {ONE: REFUSED}), [REFUSES], f"probed directly: {ONE} {REFUSED.failure}"),
+    ],
+)
+def test_what_nginx_logged_of_the_request_is_told_before_any_guess(
+    result: Result, logged: list[str], told: str
+) -> None:
+    assert advice(replace(result, logged=logged)) == told
+
+
+def test_the_log_is_read_for_requests_that_got_a_failing_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = {"url": "ws://a.example:80/x?token=1"}
+    results = [
+        replace(found, probe={**found.probe, **url, **more})
+        for found, more in (
+            (failed(FORBIDDEN), {}),
+            (failed(FORBIDDEN), {"headers": {"host": "b.example"}}),
+            (failed(REFUSED), {}),
+            (failed(GOOD), {}),
+        )
+    ]
+    monkeypatch.setattr(diagnosis, "probe_all", lambda _probes, _patience: results)
+    asked: list[tuple[str, str]] = []
+
+    def logged(request: str, host: str) -> list[str]:
+        asked.append((request, host))
+        return [MISSING]
+
+    found = diagnosis.probe_routes([], [], logged)
+    assert asked == [("GET /x?token=1 HTTP/1.1", "a.example"), ("GET /x?token=1 HTTP/1.1", "b.example")]
+    assert [list(result.logged) for result in found] == [[MISSING], [MISSING], [], []]

@@ -430,3 +430,16 @@ def test_a_directory_that_cannot_be_synced_is_named(tmp_path: Path, monkeypatch:
 )
 def test_why_a_file_cannot_be_written_is_said_plainly(error: OSError, words: str) -> None:
     assert atomic_files.described(error) == words
+
+
+def test_a_directory_in_the_place_of_a_file_and_a_file_in_that_of_a_directory_are_named(tmp_path: Path) -> None:
+    directory, file = tmp_path / "directory", tmp_path / "file"
+    directory.mkdir()
+    file.write_text("")
+    with pytest.raises(IsADirectoryError) as raised:
+        atomic_files.read(directory)
+    assert atomic_files.described(raised.value, "a") == f"cannot write {directory} (a): it is a directory; move it away"
+    inside = file / "new" / "a.conf"
+    with pytest.raises(NotADirectoryError) as refused:
+        atomic_files.write(inside, atomic_files.Content(b"", 0o644))
+    assert atomic_files.described(refused.value) == (f"cannot write {inside}: {file} is not a directory; move it away")

@@ -9,6 +9,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis, routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import deploy
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import (
@@ -17,7 +18,14 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transac
 )
 from transacting import Host, stand_in
 
-PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websocket": True, "strict": True}
+PROBE = {
+    "site": "a.example",
+    "path": "/",
+    "connect_to": "127.0.0.1:80",
+    "url": "ws://a.example/",
+    "websocket": True,
+    "strict": True,
+}
 
 
 @pytest.fixture
@@ -134,3 +142,30 @@ def test_a_thousand_routes_that_fail_are_not_compared_with_each_other(
     respond(monkeypatch, "", "refused", "")
     monkeypatch.setattr(routes.Result, "__eq__", compared)
     assert deploy.run(transaction_after_test(host), probes(1000), "rollback").rolled_back
+
+
+def test_an_nginx_that_ends_while_its_routes_are_probed_is_not_called_live(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was killed, say. A first deploy, which has no earlier configuration, is no exception."""
+    respond(monkeypatch, "refused")
+    started: list[object] = []
+
+    def start(build: object) -> None:
+        started.append(build)
+        host.reload()
+
+    deployment = transaction_after_test(host)
+    deployment.apply([])
+    monkeypatch.setattr(processes, "master_pid", lambda _build: None)
+    monkeypatch.setattr(processes, "orphans", set)
+    monkeypatch.setattr(service, "start", start)
+    monkeypatch.setattr(deployment, "apply", lambda _passed: [])
+    with pytest.raises(TransactionError) as raised:
+        deploy.run(deployment, probes(1), "warn")
+    assert str(raised.value) == (
+        "the routes could not be probed: nginx has ended: see its error log and `systemctl status nginx`\n"
+        "Live now: the earlier files are back, and nginx serves them: it had ended, and was started again."
+    )
+    assert len(started) == 1
+    assert host.now == host.whole(host.before)

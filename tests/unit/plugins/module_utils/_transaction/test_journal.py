@@ -30,7 +30,13 @@ NOTHING = journal.Deployed([], [])
 # What gateways need of the files that belong to all of a host.
 NEEDS = {"nginx_conf": {"directives": {}, "sockets": 100}, "drop_in": None}
 NEEDS_NOTHING = {"nginx_conf": None, "drop_in": None}
-PROBE = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"}
+PROBE = {
+    "site": "a.example",
+    "path": "/",
+    "connect_to": "127.0.0.1:80",
+    "url": "ws://a.example/",
+    "websocket": True,
+}
 
 
 def content(data: bytes, mode: int = 0o644) -> atomic_files.Content:
@@ -91,7 +97,7 @@ def test_nothing_is_known_of_a_new_host(kept: journal.Journal) -> None:
 def test_a_deploy_that_was_begun_is_in_the_journal_with_all_that_was_known(tmp_path: Path) -> None:
     before = {GATEWAY: content(b"before", 0o600), OTHER: None, CONFIGURATION: atomic_files.Content(b"", 0o644, (0, 33))}
     after = {GATEWAY: content(b"after"), OTHER: content(b""), CONFIGURATION: None}
-    probes = [{"site": "a.example", "path": "/", "headers": {"X-Token": "secret"}}]
+    probes = [{**PROBE, "headers": {"X-Token": "secret"}}]
     journal.Journal(NAME, tmp_path / "kept").begin(changes(before, after), probes, ["127.0.0.1:80 a.example /"])
     kept = journal.Journal(NAME, tmp_path / "kept")
     begun = kept.unfinished()
@@ -248,17 +254,97 @@ def test_the_way_back_leads_past_all_deploys_that_were_killed(kept: journal.Jour
     assert killed.earlier(THEIRS) == THEIRS
 
 
-@pytest.mark.parametrize("damaged", [b"", b"\0" * 100, b'{"time": "', b"\xff\xfe", b"null\n}", b"null", b"[]", b"{}"])
-def test_a_damaged_journal_counts_as_none(kept: journal.Journal, tmp_path: Path, damaged: bytes) -> None:
-    deployed(kept, 1)
-    begin(kept, 2)
+SHAPE = "it has JSON of another shape"
+DAMAGED = [
+    (b"", "Expecting value: line 1 column 1 (char 0)"),
+    (b"\0" * 100, "Expecting value: line 1 column 1 (char 0)"),
+    (b'{"time": "', "Unterminated string starting at: line 1 column 10 (char 9)"),
+    (b"\xff\xfe", "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+    (b"null\n}", "Extra data: line 2 column 1 (char 5)"),
+    *((text, SHAPE) for text in (b"null", b"[]", b"{}", b"7", b'"a"')),
+]
+
+
+@pytest.mark.parametrize(("damaged", "reason"), DAMAGED)
+def test_what_is_damaged_is_named_and_what_can_be_done_without_is_left_out(
+    kept: journal.Journal, tmp_path: Path, damaged: bytes, reason: str
+) -> None:
+    deployed(kept, 1, 2, 3)
+    begin(kept, 4)
     kept.set_deployed(journal.Deployed([PROBE], []))
-    for name in ("journal", "000001", "deployed"):
-        (tmp_path / "kept" / NAME / name).write_bytes(damaged)
-    assert (kept.unfinished(), kept.last(), kept.deployed()) == (None, None, NOTHING)
-    begin(kept, 3)
-    kept.commit()
-    assert number_of(kept.last()) == 3
+    own = tmp_path / "kept" / NAME
+    for name in ("journal", "000002", "000003", "deployed"):
+        (own / name).write_bytes(damaged)
+    with pytest.raises(journal.Damaged) as raised:
+        kept.unfinished()
+    assert str(raised.value) == f"{own}/journal is damaged: {reason}"
+    assert str(kept.damaged_record()) == f"{own}/deployed is damaged: {reason}"
+    assert [str(found) for found in kept.damaged_history()] == [
+        f"{own}/{name} is damaged: {reason}" for name in ("000003", "000002")
+    ]
+    assert (number_of(kept.last()), kept.deployed()) == (1, NOTHING)
+    kept.set_deployed(journal.Deployed([PROBE], []))
+    assert (kept.deployed().probes, kept.damaged_record()) == ([PROBE], None)
+    kept.discard_last()
+    assert (kept.last(), list(kept.damaged_history()), sorted(path.name for path in own.iterdir())) == (
+        *(None, []),
+        ["deployed", "journal"],
+    )
+
+
+def test_directories_in_the_place_of_records_are_damage_too(kept: journal.Journal, tmp_path: Path) -> None:
+    deployed(kept, 1)
+    own = tmp_path / "kept" / NAME
+    for name in ("journal", "000002", "deployed"):
+        (own / name / "inside").mkdir(parents=True)
+    with pytest.raises(journal.Damaged, match="/journal is a directory"):
+        kept.unfinished()
+    assert [str(found) for found in (kept.damaged_record(), *kept.damaged_history())] == [
+        f"{own}/deployed is a directory",
+        f"{own}/000002 is a directory",
+    ]
+    (own / "journal" / "inside").rmdir()
+    (own / "journal").rmdir()
+    deployed(kept, 3)
+    assert [path.name for path in sorted(own.iterdir())] == ["000001", "000002", "000003", "deployed"]
+    kept.set_deployed(journal.Deployed([PROBE], []))
+    assert kept.deployed().probes == [PROBE]
+    kept.discard_last()
+    assert number_of(kept.last()) == 1
+    kept.discard_last()
+    assert [path.name for path in own.iterdir()] == ["deployed"]
+
+
+# Each value in the place of one that was written.
+OTHERS = [5, "a", [5], {"a": 5}, [[]], None]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("key", ["proofs", "passed", "secrets", "files", "live_address", "drained", "sockets"])
+def test_a_record_whose_values_have_another_shape_is_damaged(
+    kept: journal.Journal, tmp_path: Path, key: str, other: object
+) -> None:
+    kept.set_deployed(journal.Deployed([PROBE], ["a"], {"/a": "digest"}, ("/b",), NAME, [], ("/c",)))
+    path = tmp_path / "kept" / NAME / "deployed"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, key: other}))
+    if (key, other) in (("live_address", "a"), ("drained", None)):
+        assert kept.damaged_record() is None
+    else:
+        assert str(kept.damaged_record()) == f"{path} is damaged: {SHAPE}"
+        assert kept.deployed() == NOTHING
+
+
+@pytest.mark.parametrize("other", [5, "a", [5], {}, [], None])
+@pytest.mark.parametrize("key", ["site", "path", "connect_to", "url", "websocket", "headers", "backends"])
+def test_a_record_with_a_probe_that_could_not_be_made_is_damaged(
+    kept: journal.Journal, tmp_path: Path, key: str, other: object
+) -> None:
+    kept.set_deployed(journal.Deployed([{**PROBE, key: other}], []))
+    is_fit = (other == "a" and key in ("site", "path", "connect_to", "url")) or (
+        not other and key in ("headers", "backends")
+    )
+    assert (kept.damaged_record() is None) == is_fit
 
 
 def test_the_probes_of_the_last_deploy_are_kept(kept: journal.Journal, tmp_path: Path) -> None:
@@ -421,7 +507,10 @@ def test_what_release_0_6_0_left_on_a_host_is_read(kept: journal.Journal, tmp_pa
     """Else an upgrade would forget which routes passed, and could not be rolled back past itself."""
     own = tmp_path / "kept" / NAME
     own.mkdir(parents=True)
-    probe = {"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80", "websocket": True}
+    probe = {
+        **{"site": "a.example", "path": "/", "connect_to": "127.0.0.1:80"},
+        **{"url": "ws://a.example/", "websocket": True},
+    }
     recorded = {"proofs": [probe], "passed": ["a.example /"], "secrets": {}, "files": [str(GATEWAY)]}
     (own / "deployed").write_text(json.dumps({**recorded, "live_address": NAME}))
     before = {"data": "# before", "mode": "0644", "owner": [0, 0]}

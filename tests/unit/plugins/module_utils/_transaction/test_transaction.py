@@ -171,8 +171,15 @@ def test_where_nginx_does_not_run_it_says_whether_systemd_tries_to_start_it(
 @pytest.mark.parametrize(
     ("found", "words"),
     [
-        ([programs.Program(12, "nginx")], "nginx runs, but its process id is not in None"),
-        ([programs.Program(12, "ssh")], "127.0.0.1:488 answers, but no nginx runs: ssh (pid 12) holds it"),
+        (
+            [programs.Program(12, "nginx", "root")],
+            "nginx runs, but its process id is not in None: write that of its master there, as nginx itself does only "
+            "when it starts",
+        ),
+        (
+            [programs.Program(12, "ssh", "nobody")],
+            "127.0.0.1:488 answers, but no nginx runs: ssh (pid 12, user nobody) holds it",
+        ),
         ([], "127.0.0.1:488 answers, but no nginx runs: a program that is not visible from here holds it"),
     ],
 )
@@ -218,3 +225,56 @@ def test_a_thousand_secrets_are_looked_up_by_their_paths(host: Host) -> None:
     assert entry.left_behind(list(paths)) == {}
     assert journal.Deployed([], [], {str(path): "" for path in paths}).given_up(paths) == []
     assert Counted.compared < 10_000
+
+
+@pytest.mark.parametrize("comes_first", ["the signal", "the end"])
+def test_an_nginx_that_ends_in_mid_deploy_is_started_with_the_earlier_files(
+    host: Host, monkeypatch: pytest.MonkeyPatch, comes_first: str
+) -> None:
+    """It was killed, say, before it was signalled or after."""
+    masters = [MASTER]
+
+    def end(_master: int) -> None:
+        masters.clear()
+        if comes_first == "the end":
+            raise service.ServiceError(service.ENDED)
+
+    def start(_build: binary.Build) -> None:
+        masters.append(MASTER + 1)
+        host.reload()
+
+    monkeypatch.setattr(processes, "master_pid", lambda _build: masters[0] if masters else None)
+    monkeypatch.setattr(processes, "is_master", lambda pid: pid in masters)
+    monkeypatch.setattr(service, "reload", end)
+    monkeypatch.setattr(service, "start", start)
+    with pytest.raises(TransactionError) as raised:
+        host.deploy(host.after)
+    assert str(raised.value) == (
+        "nginx has ended: see its error log and `systemctl status nginx`\n"
+        "Live now: the earlier files are back, and nginx serves them: it had ended, and was started again."
+    )
+    assert_nothing_is_left(host)
+    assert host.loaded == host.now
+
+
+def test_an_nginx_that_cannot_be_started_again_is_said_to_be_down_and_the_next_run_tries_again(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    masters = [MASTER]
+
+    def end(_master: int) -> None:
+        masters.clear()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(processes, "master_pid", lambda _build: masters[0] if masters else None)
+        patch.setattr(processes, "is_master", lambda pid: pid in masters)
+        patch.setattr(service, "reload", end)
+        patch.setattr(service, "start", failing(service.ServiceError("'systemctl start nginx.service' failed"), 9))
+        with pytest.raises(TransactionError) as raised:
+            host.deploy(host.after)
+    assert str(raised.value).splitlines()[1:] == [
+        "Live now: the earlier files are back, but 'systemctl start nginx.service' failed"
+    ]
+    assert host.kept.unfinished()
+    host.deploy(host.after)
+    assert host.is_called_ok(host.after)

@@ -390,3 +390,13 @@ def test_each_address_that_two_certificates_are_for_is_told() -> None:
         "differs from that of websockets_sites[0] on 443",
         "differs from that of websockets_sites[0] on [",
     ]
+
+
+@pytest.mark.parametrize(("address", "is_warned"), [("127.0.0.1:1023", False), ("[::1]:1024", True)])
+def test_a_status_port_that_any_local_user_can_take_is_a_warning(address: str, is_warned: bool) -> None:
+    model = sound([UPSTREAM], [site(allowed_origins="*")], status=address)
+    told = (
+        "websockets_status_listen: any local user can take port 1024 while nginx is stopped, and nginx then does not "
+        "start; use a port below 1024"
+    )
+    assert model["warnings"] == [told] * is_warned

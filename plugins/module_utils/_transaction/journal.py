@@ -260,6 +260,8 @@ class Journal:
 
     def set_shared(self, shared: Shared) -> None:
         if shared != self.shared():
+            if self._shared.is_dir():
+                _remove(self._shared)
             plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
             _write(self._shared, plain)
 

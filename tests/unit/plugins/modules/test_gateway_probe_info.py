@@ -259,3 +259,23 @@ def test_a_program_with_the_right_answer_is_not_taken_for_nginx(monkeypatch: pyt
     assert other([]) == UNSEEN
     # The files of workers without a master may be hidden; they are nginx.
     assert other(None) is other([], has_orphans=True) is None
+
+
+def test_routes_are_probed_past_the_loopback_address_of_another_site(tmp_path: Path) -> None:
+    """The gateway listens on all addresses of a port, which nginx does not take for one that a site has of its own."""
+    nginx = tmp_path / "nginx"
+    nginx.write_text(f"#!/bin/sh\necho 'nginx version: nginx/1.26.3 --conf-path={tmp_path}/nginx.conf' >&2\n")
+    nginx.chmod(0o755)
+    imported = "from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary"
+    program = f"{imported}\nbinary._SEARCH_PATH = '{tmp_path}'\n{PROGRAM}"
+    with socket.create_server(("127.0.0.2", 0)) as gateway:
+        port = gateway.getsockname()[1]
+        (tmp_path / "nginx.conf").write_text(f"http {{ server {{ listen 127.0.0.1:{port}; }} }}")
+        site = {"at": "websockets_sites[0]", "listens": [{"address": str(port)}]}
+        options = {
+            **{"live_address": f"127.0.0.1:{closed_port()}", "config_path": str(tmp_path / "00-websockets.conf")},
+            **{"compared": {"servers": [site]}, "probes": [probe("a", port)]},
+        }
+        result = json.loads(run(tmp_path, ["-c", program], options).stdout)
+        assert result["preflight"]["neighbours"]["loopback"] == [f"127.0.0.1:{port}"]
+        assert result["probes"][0]["failure"].endswith(f"127.0.0.2:{port}")

@@ -26,6 +26,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
 )
 
 _NOWHERE = " None of the gateways that were probed has it and is verified."
+# In a line of details.
+_GATEWAYS = 20
 _DISABLED = "disabled in the inventory"
 _LIVE = ("up", "partial", "not_probed")
 
@@ -367,7 +369,10 @@ def _drained_unevenly(
                     "playbooks/site.yml leaves each gateway as it is. To drain it on all of them, run "
                     f"playbooks/drain.yml -e websockets_drain={name}; to bring it back on all, "
                     f"-e websockets_undrain={name}.",
-                    details=[f"drained on {', '.join(on)}", f"not drained on {', '.join(others)}"],
+                    details=[
+                        f"drained on {abbreviated(on, _GATEWAYS)}",
+                        f"not drained on {abbreviated(others, _GATEWAYS)}",
+                    ],
                     gateways=[*on, *others],
                 ),
             )

@@ -86,7 +86,11 @@ def test_the_files_tell_what_was_found(verified: tuple[int, str, Path]) -> None:
         *(("127.0.0.1:2", "down"), ("127.0.0.1:3", "down")),
     ]
     root = ElementTree.parse(folder / "junit.xml").getroot()
-    assert [root.get(name) for name in ("tests", "failures", "errors", "skipped")] == ["6", "2", "2", "2"]
+    counts = ("tests", "failures", "errors", "skipped")
+    found = {suite.get("name"): [suite.get(name) for name in counts] for suite in root}
+    # What there is of nginx depends on this machine, and is an error in any case.
+    assert int(found.pop("findings")[1] or 0) >= 1
+    assert found == {"here": ["3", "2", "0", "1"], "lost": ["3", "0", "2", "1"]}
     assert "<h1>" in (folder / "index.html").read_text()
 
 

@@ -28,14 +28,14 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 NAME, FLAG = "127.0.0.1:488", ".ws.out"
 
 
-def tests_for(*flags: Path) -> bytes:
+def configuration_with(*flags: Path) -> bytes:
     """A configuration."""
     return "".join(f"if (-f {flag}) {{ return 503; }}\n" for flag in flags).encode()
 
 
 def gateway(flag: Path, seconds: float, *, now: Path | None = None) -> AbstractContextManager[None]:
     """A deploy of a configuration that tests for the flag, over one that tests for another flag, or for this one."""
-    return _drain_record.gateway(flag, seconds, tests_for(now or flag), tests_for(flag))
+    return _drain_record.gateway(flag, seconds, configuration_with(now or flag), configuration_with(flag))
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_an_upgrade_that_is_rolled_back_leaves_the_former_flag(flags: tuple[Path
 def test_a_rollback_to_release_0_7_0_keeps_a_drained_gateway_out(flags: tuple[Path, Path]) -> None:
     flag, former = flags
     _drain_record.take_out([flag])
-    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former)):
+    with _drain_record.gateway(flag, 0, configuration_with(flag), configuration_with(former)):
         assert former.exists()
     assert former.exists()
     assert _drain_record.is_out(flag)
@@ -180,6 +180,6 @@ def test_what_a_killed_deploy_of_release_0_7_0_left_out_comes_back(flags: tuple[
 
 def test_a_flag_is_found_where_the_configuration_tests_for_it(flags: tuple[Path, Path]) -> None:
     flag, former = flags
-    assert _drain_record.tested(flag, tests_for(flag)) == [flag]
-    assert _drain_record.tested(flag, tests_for(former)) == [former]
+    assert _drain_record.tested(flag, configuration_with(flag)) == [flag]
+    assert _drain_record.tested(flag, configuration_with(former)) == [former]
     assert _drain_record.tested(flag, b"") == []

@@ -28,7 +28,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 NAME, FLAG = "127.0.0.1:488", ".ws.out"
 
 
-def tests_for(*flags: Path) -> bytes:
+def configuration_with(*flags: Path) -> bytes:
     """A configuration."""
     return "".join(f"if (-f {flag}) {{ return 503; }}\n" for flag in flags).encode()
 
@@ -199,6 +199,6 @@ def test_what_a_killed_deploy_of_release_0_7_0_left_out_comes_back(flags: tuple[
 
 def test_a_flag_is_found_where_the_configuration_tests_for_it(flags: tuple[Path, Path]) -> None:
     flag, former = flags
-    assert _drain_record.tested(flag, tests_for(flag)) == [flag]
-    assert _drain_record.tested(flag, tests_for(former)) == [former]
+    assert _drain_record.tested(flag, configuration_with(flag)) == [flag]
+    assert _drain_record.tested(flag, configuration_with(former)) == [former]
     assert _drain_record.tested(flag, b"") == []

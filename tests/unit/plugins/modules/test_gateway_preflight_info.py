@@ -21,8 +21,9 @@ from running import run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights")
 
-# The module with the only nginx, and what deploys keep, in the folder that is given first.
+# The module with the only nginx, and what deploys keep, in the folder that is given first. Only the test starts others.
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
@@ -33,6 +34,9 @@ from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_
 folder = sys.argv.pop(1)
 _host.lowest_unprivileged_port = lambda: 1024
 binary._SEARCH_PATH = folder
+masters = processes.masters
+parent = lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+processes.masters = lambda: {pid: path for pid, path in masters().items() if parent(pid) == os.getppid()}
 journal.Journal.__init__.__defaults__ = (Path(folder) / "kept",)
 gateway_preflight_info.main()
 """

@@ -39,7 +39,7 @@ def stays_out(error: OSError) -> None:
 
 def gateway(flag: Path, seconds: float, *, now: Path | None = None) -> AbstractContextManager[None]:
     """A deploy of a configuration that tests for the flag, over one that tests for another flag, or for this one."""
-    return _drain_record.gateway(flag, seconds, tests_for(now or flag), tests_for(flag), stays_out)
+    return _drain_record.gateway(flag, seconds, configuration_with(now or flag), configuration_with(flag), stays_out)
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_flag_that_cannot_be_removed_does_not_hide_what_came_of_the_deploy(
     def unlink(path: Path, *_arguments: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system", str(path))
 
-    with _drain_record.gateway(flag, SECONDS, tests_for(flag), tests_for(flag), errors.append):
+    with _drain_record.gateway(flag, SECONDS, configuration_with(flag), configuration_with(flag), errors.append):
         monkeypatch.setattr(Path, "unlink", unlink)
     assert [error.filename for error in errors] == [str(flag)]
     assert not _drain_record.is_out(flag)
@@ -173,7 +173,7 @@ def test_an_upgrade_that_is_rolled_back_leaves_the_former_flag(flags: tuple[Path
 def test_a_rollback_to_release_0_7_0_keeps_a_drained_gateway_out(flags: tuple[Path, Path]) -> None:
     flag, former = flags
     _drain_record.take_out([flag])
-    with _drain_record.gateway(flag, 0, tests_for(flag), tests_for(former), stays_out):
+    with _drain_record.gateway(flag, 0, configuration_with(flag), configuration_with(former), stays_out):
         assert former.exists()
     assert former.exists()
     assert _drain_record.is_out(flag)

@@ -69,7 +69,11 @@ def test_a_deploy_a_rollback_and_a_removal_leave_their_answers_as_they_were() ->
     for gateway in gateways():
         gateway.path(gateway.configuration).rename(gateway.path(EARLIER))
     succeeded(site({}))
-    assert not [gateway for gateway in gateways() if gateway.path(EARLIER).exists()]
+    for gateway in gateways():
+        # It says where to look.
+        assert gateway.path(EARLIER).read_text().splitlines() == [
+            f"# nginx has to read this gateway's configuration after other sites: {gateway.configuration}"
+        ]
 
 
 def theirs(gateway: Gateway) -> str:

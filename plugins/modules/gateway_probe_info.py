@@ -448,11 +448,19 @@ def is_edited(path: Path, content: atomic_files.Content, kept: journal.Journal) 
     return file is not None and journal.digest(content) not in file.after
 
 
+def unfinished_since(kept: journal.Journal) -> str | None:
+    """When a deploy was begun that was not completed."""
+    try:
+        unfinished = kept.unfinished()
+    except journal.Damaged as damaged:
+        return f"an unknown time ({damaged})"
+    return unfinished.time if unfinished else None
+
+
 def deploy_facts(kept: journal.Journal, flag: Path | None) -> dict[str, t.Any]:
     """A deploy that was not completed, and whether the gateway is out of its load balancers."""
-    unfinished = kept.unfinished()
     return {
-        "unfinished": unfinished.time if unfinished else None,
+        "unfinished": unfinished_since(kept),
         "deploying": lock.is_held(),
         "out_of_rotation": flag is not None and _drain_record.is_out(flag),
         "left_out": flag is not None and _drain_record.is_left_out(flag),

@@ -39,7 +39,7 @@ SPEC: dict[str, t.Any] = {
 def found(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing:
     """What a configuration shares with other sites, given the module's options."""
     path, kept, compared = Path(params["config_path"]), journal.Journal(params["live_address"]), params["compared"]
-    kept.take_over([path])
+    kept.take_over([path], params.get("serves", ()))
     gateways = {file: other.live_address for other in kept.others() for file in other.files}
     # After its record was lost, too.
     moved = [file for file in build.root.glob(f"*/*{sharing.moved_name(path)}.*") if str(file) not in gateways]

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._host import UNSEEN, Program
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import live_config
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, live_config
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
 from running import run
 from websockets.http11 import Request, Response
@@ -213,6 +213,16 @@ def test_a_file_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
         options = {"live_address": f"127.0.0.1:{closed_port()}", option: str(tmp_path)}
         done = run(tmp_path, ["-c", PROGRAM], options)
         assert json.loads(done.stdout)["msg"] == f"cannot read {tmp_path}: it is a directory; move it away"
+
+
+def test_a_damaged_record_of_a_deploy_is_that_of_one_that_was_not_completed(tmp_path: Path) -> None:
+    kept = journal.Journal("127.0.0.1:488", tmp_path)
+    (tmp_path / "127.0.0.1:488").mkdir()
+    path = tmp_path / "127.0.0.1:488/journal"
+    path.write_text("{}")
+    assert gateway_probe_info.unfinished_since(kept) == (
+        f"an unknown time ({path} is damaged: it has JSON of another shape)"
+    )
 
 
 def test_what_a_deploy_left_is_returned(tmp_path: Path) -> None:

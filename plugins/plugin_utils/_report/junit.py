@@ -35,15 +35,19 @@ def junit(report: Report, fail_on: str = "errors") -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ElementTree.tostring(root, encoding="unicode")}\n'
 
 
-def _add_suite(root: ElementTree.Element, gateway: Gateway, report: Report) -> None:
-    time = report["time"].rstrip("Z")
-    suite = ElementTree.SubElement(root, "testsuite", name=clean(gateway["name"]), timestamp=time)
+def _suite(root: ElementTree.Element, name: str, report: Report) -> ElementTree.Element:
+    suite = ElementTree.SubElement(root, "testsuite", name=clean(name), timestamp=report["time"].rstrip("Z"))
     properties = ElementTree.SubElement(suite, "properties")
-    for name, value in (
+    for key, value in (
         ("inventory", ", ".join(report["inventory"])),
         ("wsfleet.nginx", report["collection_version"]),
     ):
-        ElementTree.SubElement(properties, "property", name=name, value=clean(value))
+        ElementTree.SubElement(properties, "property", name=key, value=clean(value))
+    return suite
+
+
+def _add_suite(root: ElementTree.Element, gateway: Gateway, report: Report) -> None:
+    suite = _suite(root, gateway["name"], report)
     for route in gateway["routes"]:
         _add_route(suite, gateway, route)
     if gateway["state"] == "unreachable" and not gateway["routes"]:
@@ -57,10 +61,10 @@ def _add_findings(root: ElementTree.Element, report: Report, fail_on: str) -> No
 
     CI systems show the messages of failures and of skipped testcases. The output of one that passed is less prominent.
     """
-    found = [finding for finding in report["findings"] if finding["kind"] not in _OF_GATEWAYS]
+    found = [finding for finding in report["findings"] if not _is_of_gateways(finding)]
     if not found:
         return
-    suite = ElementTree.SubElement(root, "testsuite", name=_FINDINGS, timestamp=report["time"].rstrip("Z"))
+    suite = _suite(root, _FINDINGS, report)
     for finding in found:
         case = _case(suite, f"{_FINDINGS}.{finding['kind']}", finding["title"], None)
         text = "\n".join(filter(None, [finding["text"], *finding["details"], _gateways(finding)]))
@@ -72,6 +76,11 @@ def _add_findings(root: ElementTree.Element, report: Report, fail_on: str) -> No
         else:
             ElementTree.SubElement(case, "system-out").text = clean(text)
     _count(suite)
+
+
+def _is_of_gateways(finding: Finding) -> bool:
+    """Whether testcases of gateways have it: an upstream without a live server is an error where its routes fail."""
+    return finding["kind"] in _OF_GATEWAYS or (finding["kind"], finding["severity"]) == ("upstream", "error")
 
 
 def _gateways(finding: Finding) -> str:

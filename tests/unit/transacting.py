@@ -47,6 +47,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "master_pid", lambda _build: MASTER)
     monkeypatch.setattr(processes, "accepting_workers", lambda _master: {Host.latest.generation})
     monkeypatch.setattr(processes, "is_master", lambda pid: pid == MASTER)
+    # Those of a real nginx would be ended.
+    monkeypatch.setattr(processes, "orphans", set)
     monkeypatch.setattr(processes, "is_stopping", lambda _master: False)
     monkeypatch.setattr(service, "reload", lambda _master: Host.latest.reload())
     monkeypatch.setattr(service, "reload_units", lambda: None)

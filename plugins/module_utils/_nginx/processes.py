@@ -79,10 +79,18 @@ def _binary(pid: int) -> str | None:
 
 
 def _is_on_this_host(pid: int) -> bool:
-    """Whether a process has the root directory of this one. Those of containers can be seen from their host."""
+    """Whether a process is known to have the root directory of this one."""
     try:
         return Path(f"/proc/{pid}/root").samefile("/")
     except OSError:
+        return False
+
+
+def _is_in_container(pid: int) -> bool:
+    """Whether a process is known to have another root directory. Those of containers can be seen from their host."""
+    try:
+        return not Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:  # A container may not show that of another user.
         return False
 
 
@@ -135,7 +143,7 @@ def executable(pid: int) -> Path:
 def orphans() -> set[int]:
     """The workers that still accept connections although their master was killed."""
     workers = _workers(accepting=True)
-    return {worker for worker, parent in workers if not is_master(parent)}
+    return {worker for worker, parent in workers if not is_master(parent) and not _is_in_container(worker)}
 
 
 def sockets(build: Build | None) -> tuple[set[str], set[str]]:

@@ -168,6 +168,21 @@ def test_a_master_is_of_the_nginx_whose_binary_it_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing the root directory takes root rights")
+def test_workers_in_a_container_are_no_orphans_of_this_host(tmp_path: Path) -> None:
+    """A deploy ends those, and must not end the nginx of others."""
+    program = "import os, sys, time; {}print(1, flush=True); time.sleep(60)"
+    for change, is_orphan in ((f"os.chroot({str(tmp_path)!r}); ", False), ("", True)):
+        command = ["bash", "-c", f"exec -a 'nginx: worker process' {sys.executable} -c \"{program.format(change)}\""]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            try:
+                assert process.stdout
+                process.stdout.readline()
+                assert (process.pid in processes.orphans()) is is_orphan
+            finally:
+                process.kill()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="changing the root directory takes root rights")
 def test_a_master_in_a_container_is_none_of_this_host(tmp_path: Path) -> None:
     """It has another root directory, whatever else it shares with the host."""
     program = f"import os, time; os.chroot({str(tmp_path)!r}); print(1, flush=True); time.sleep(60)"

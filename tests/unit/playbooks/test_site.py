@@ -332,7 +332,7 @@ def test_a_gateway_that_fails_holds_up_no_drain_and_fails_the_run_at_its_end(
     assert not drains.ran("left", failing)
     assert "3 gateways: 2 changed, 1 failed" in output
     assert f"No connection is left. Not done on {failing}: see below." in output
-    assert f"The drain is not done on this gateway: {NO_NAME['msg'].splitlines()[0]}" in output
+    assert f"The drain is not done on this gateway: {NO_NAME['msg'].splitlines()[1]}" in output
 
 
 def test_unreachable_gateways_and_failed_ones_are_left_out_alike(drains: Drains) -> None:

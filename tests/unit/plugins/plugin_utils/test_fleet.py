@@ -215,7 +215,7 @@ def test_one_that_is_lost_stops_nobody_unless_it_is_the_whole_batch() -> None:
 def test_a_run_that_continues_stops_where_the_change_itself_failed_alone() -> None:
     gateways = {"g1": VERIFIED, "g2": FAILED, "g3": LOST, "g4": UNDONE, "g5": ASKED}
     some = of(gateways, ["g1", "g2", "g3"], continues=True)
-    assert some == {"stops": False, "text": "", "unreachable": ["g3"], "failed": ["g2"]}
+    assert some == {"stops": False, "text": "", "unreachable": ["g3"], "failed": ["g2"], "warnings": []}
     assert not of(gateways, ["g3"], continues=True)["stops"]
     assert of(gateways, ["g4"], continues=True)["stops"]
 

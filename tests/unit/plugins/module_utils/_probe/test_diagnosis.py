@@ -479,7 +479,7 @@ def test_the_log_is_read_for_requests_that_got_a_failing_response(monkeypatch: p
             (failed(GOOD), {}),
         )
     ]
-    monkeypatch.setattr(diagnosis, "probe_all", lambda _probes, _patience: results)
+    monkeypatch.setattr(diagnosis, "probe_all", lambda _probes, _patience, *, on_gateway: results)
     asked: list[tuple[str, str]] = []
 
     def logged(request: str, host: str) -> list[str]:

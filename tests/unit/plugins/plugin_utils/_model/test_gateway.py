@@ -159,6 +159,8 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "loads": [],
         "certificates": [],
         "directories": [],
+        "presented": [],
+        "verify_address": None,
         "mode": "0644",
         "log": None,
         "probes": [],

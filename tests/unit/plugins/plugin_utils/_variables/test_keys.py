@@ -87,6 +87,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
             },
         ),
         "websockets_report": Sample("out"),
+        "websockets_verify_fail_on": Sample("warnings"),
         "websockets_verify_address": Sample(False),
         "websockets_render_dir": Sample("out"),
     },

@@ -179,12 +179,18 @@ def _explained(
         left = []
         for route in gateway["routes"]:
             key, own = (gateway["topology"], route["upstream"] or route["target"]), route["gateway"]
-            if key in dead and own and own["failure"] and own["status"] in NO_BACKEND:
-                explained.setdefault(key, []).append(_Failing(gateway["name"], route_name(route), own["failure"]))
+            if key in dead and own and own["failure"] and _is_unanswered(gateway, own):
+                failure = own["failure"] if own["status"] else "did not respond in time"
+                explained.setdefault(key, []).append(_Failing(gateway["name"], route_name(route), failure))
             else:
                 left.append(route)
         others.append(t.cast("Gateway", {**gateway, "routes": left}))
     return others, explained
+
+
+def _is_unanswered(gateway: Gateway, result: ProbeResult) -> bool:
+    """Whether nginx runs, and no backend has responded: nginx waits for a host that is down as long as a probe."""
+    return result["status"] in NO_BACKEND or (result["status"] is None and bool(gateway["fingerprint"]))
 
 
 def _is_dead(upstream: Upstream) -> bool:

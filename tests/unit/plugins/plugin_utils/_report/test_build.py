@@ -242,8 +242,16 @@ def test_a_dead_upstream_and_its_failing_routes_are_one_finding_with_those_that_
     assert len(finding["details"]) == 3
 
 
+def test_a_route_that_waits_for_a_dead_upstream_as_long_as_a_probe_is_no_finding_of_its_own() -> None:
+    silent = {"status": None, "failure": "timed out after 5 s waiting for the response from 127.0.0.1:80"}
+    report = reported(*probed([changed(FLEET[0], 0, **silent), *FLEET[1:]], DEAD))
+    (finding,) = report["findings"]
+    assert finding["text"] == "None of its 3 servers accepts connections. nginx did not respond in time."
+    assert finding["gateways"] == ["g1"]
+
+
 def test_a_route_that_fails_for_another_reason_than_its_dead_upstream_is_a_finding_of_its_own() -> None:
-    refused = {"status": None, "failure": "refused the connection"}
+    refused = {"status": 403, "failure": "returned 403 Forbidden"}
     report = reported(*probed([changed(FLEET[0], 0, **refused), *FLEET[1:]], DEAD))
     assert [finding["kind"] for finding in report["findings"]] == ["route", "upstream"]
 

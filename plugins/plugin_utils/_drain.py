@@ -37,7 +37,7 @@ def result(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str]) ->
     rotations: dict[str, list[str]] = {}
     for name, facts in gateways.items():
         state = facts.get("__websockets_rotation", {}).get("state")
-        if state and name not in failures:
+        if state:
             rotations.setdefault(state, []).append(name)
     waited = any("open" in _left(facts) for facts in gateways.values())
     lines = [

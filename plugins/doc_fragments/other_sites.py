@@ -69,7 +69,7 @@ options:
                 type: bool
                 default: false
       upstreams:
-        description: Its upstreams, whose names nobody else on the host may use.
+        description: Its upstreams, whose names no other site of the host may use.
         type: list
         elements: dict
         default: []

@@ -59,7 +59,7 @@ def _answer(gateway: Gateway, source: str | None, sni: str | None) -> str:
             # In HTTP/1.0 a name is not required.
             sock.sendall(f"GET / HTTP/1.0\r\n{host}\r\n".encode())
             with sock.makefile("rb") as response:
-                head, _, body = response.read().partition(b"\r\n\r\n")
+                head, _end, body = response.read().partition(b"\r\n\r\n")
             return f"{head.splitlines()[0].decode()}: {body.decode()}{_secured(sock)}"
     except OSError as error:
         return type(error).__name__

@@ -278,7 +278,8 @@ def main() -> None:
                 "default": [],
                 "options": {
                     "path": {"type": "str", "required": True},
-                    "key": {"type": "str"},
+                    # The path of a file.
+                    "key": {"type": "str", "no_log": False},
                     "at": {"type": "str", "required": True},
                 },
             },

@@ -264,7 +264,7 @@ def _drained(found: t.Sequence[Found]) -> set[str]:
 def _upstream(
     name: str, members: t.Sequence[tuple[str, str]], server_probes: _ServerProbes, drained: t.Collection[str]
 ) -> Upstream:
-    probes = {address: list(server_probes.get((name, address), ())) for address, _ in members}
+    probes = {address: list(server_probes.get((name, address), ())) for address, _unused in members}
     any_is_up = any(probe["state"] == "up" for found in probes.values() for probe in found)
     return Upstream(
         name=name,

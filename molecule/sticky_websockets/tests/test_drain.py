@@ -121,7 +121,7 @@ def test_what_is_left_is_closed_by_force_and_nothing_else() -> None:
     first = gateways()[0]
     with ExitStack() as stack:
         connections = connections_to_two_servers(first, stack)
-        backend, other = connections
+        backend, other = sorted(connections)
         closed, kept = connections[backend], connections[other]
         first.path("/run/neighbour.py").write_text(NEIGHBOUR.replace("BACKEND", backend))
         first.run("systemd-run --unit=neighbour python3 /run/neighbour.py")

@@ -287,7 +287,7 @@ def test_each_finding_is_a_testcase_that_fails_as_the_run_does() -> None:
         ("errors", ["failure", "skipped", "system-out"]),
         ("warnings", ["failure"] * 2 + ["system-out"]),
     ):
-        suite = ElementTree.fromstring(junit(report, fail_on).encode())[0]
+        suite = ElementTree.fromstring(junit(report, fail_on).encode())[0].findall("testcase")
         assert [(case.get("classname"), case.get("name"), case[0].tag) for case in suite] == [
             ("findings.nginx", "nginx does not start at boot on g1", results[0]),
             ("findings.server", "1 server is down: 10.0.0.0:3000", results[1]),
@@ -295,6 +295,14 @@ def test_each_finding_is_a_testcase_that_fails_as_the_run_does() -> None:
         ]
         assert "systemctl enable nginx" in str(suite[0][0].text)
         assert str(suite[0][0].text).endswith("gateways: g1")
+
+
+def test_a_dead_upstream_is_the_failure_of_its_routes_alone() -> None:
+    bad = {"status": 502, "failure": "returned 502 Bad Gateway", "hint": ""}
+    report = reported(*probed([changed(healthy("g1", wide(1, 1, 1)), 0, **bad)], {"10.0.0.0:3000": "refused"}))
+    assert [finding["severity"] for finding in report["findings"]] == ["error"]
+    (failure,) = ElementTree.fromstring(junit(report).encode()).iterfind(".//failure/..")
+    assert failure.get("classname") == "g1"
 
 
 def test_the_filter_leaves_out_removed_gateways() -> None:

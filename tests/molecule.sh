@@ -8,7 +8,7 @@ tests/podman.sh
 scenarios=("$@")
 if [ $# = 0 ]; then
     # Those that take longest first, so that none of them is left alone at the end.
-    scenarios=(transaction applications every_key exporter fleet killed)
+    scenarios=(transaction applications neighbours every_key invalid_input fleet exporter killed)
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ " ${scenarios[*]} " == *" $name "* ]] || scenarios+=("$name")

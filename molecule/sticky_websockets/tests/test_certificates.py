@@ -19,7 +19,7 @@ from verification import titles, verify
 
 GATEWAY = gateways()[0]
 ONLY = ["--limit", GATEWAY.name]
-DELIVERED = "/etc/nginx/conf.d/00-websockets.ws.serverlab.ca.pem"
+DELIVERED = "/etc/nginx/conf.d/.00-websockets.ws.serverlab.ca.pem"
 DAY = datetime.timedelta(days=1)
 KEY = ec.generate_private_key(ec.SECP256R1())
 (SITE,) = group_variables()["websockets_sites"]

@@ -63,13 +63,13 @@ def test_the_others_wait_and_the_run_fails_for_the_one_that_is_not_reached(lost:
 
 @contextmanager
 def without_names(gateway: Gateway) -> t.Iterator[None]:
-    """No name server answers the gateway."""
-    # A container's file is a mount, which cannot be renamed.
-    gateway.run("cp /etc/resolv.conf /root/resolv.conf && echo nameserver 127.0.0.9 >/etc/resolv.conf")
+    """No name server answers the gateway, and it knows no names itself."""
+    # A container's files are mounts, which cannot be renamed.
+    gateway.run("cd /etc && cp resolv.conf hosts /root && echo nameserver 127.0.0.9 >resolv.conf && >hosts")
     try:
         yield
     finally:
-        gateway.run("cat /root/resolv.conf >/etc/resolv.conf && rm /root/resolv.conf")
+        gateway.run("cd /root && cat resolv.conf >/etc/resolv.conf && cat hosts >/etc/hosts && rm resolv.conf hosts")
 
 
 def test_a_gateway_that_resolves_no_names_is_left_out_alike() -> None:

@@ -78,7 +78,7 @@ def test_a_gateway_that_resolves_no_names_is_left_out_alike() -> None:
         out = drain(drain="server01", drain_timeout="1s")
     assert out.failed
     assert "does not resolve" in out.output
-    assert "The drain is not done on this gateway" in out.message(first.name)
+    assert "The drain is not done on this gateway" in " ".join(out.output.split())
     assert not drained(first, "server01")
     assert drained(second, "server01")
     again = drain(drain="server01", drain_timeout="1s")

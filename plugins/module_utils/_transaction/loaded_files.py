@@ -28,12 +28,6 @@ def changed(build: binary.Build | None, recorded: t.Mapping[str, str], now: t.Ma
     return [path for path in different if loaded is not None and not _is_older(Path(path), loaded)]
 
 
-def of_last_deploy(build: binary.Build | None, deployed: journal.Deployed) -> list[str]:
-    """Of the files that the last deploy had nginx load, those that the running nginx has not loaded as they are now."""
-    now = digests(deployed.loaded)
-    return changed(build, deployed.loaded, {path: now.get(path) for path in deployed.loaded})
-
-
 def _is_older(path: Path, seconds: float) -> bool:
     """Whether a file and a symbolic link to it are as they were at that time; ctime(7) cannot be set by a program."""
     try:

@@ -103,7 +103,7 @@ input { width: 1.1rem; height: 1.1rem; vertical-align: text-bottom; accent-color
   .box { overflow: visible; max-height: none; border: 0; }
   nav, .search, .filter label, .all { display: none; }
   .filter .hidden-rows::before { content: "Only gateways with findings "; }
-  /* Nobody can unfold paper. */
+  /* What is folded cannot be unfolded on paper. */
   details::details-content { content-visibility: visible; display: block; }
   /* No wider than the paper, however many columns there are. */
   table, small, .names { font-size: .65rem; }

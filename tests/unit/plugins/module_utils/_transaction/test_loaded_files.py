@@ -12,12 +12,17 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal, loaded_files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import loaded_files
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Takeover
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.transaction import Transaction
 from transacting import Host, stand_in
 
 BUILD = binary.Build("nginx", "1.22.1", None, Path("/etc/nginx/nginx.conf"), None, None)
+
+
+def changed(build: binary.Build | None, loaded: t.Mapping[str, str]) -> list[str]:
+    now = loaded_files.digests(loaded)
+    return loaded_files.changed(build, loaded, {path: now.get(path) for path in loaded})
 
 
 class Certbot(Host):
@@ -53,7 +58,7 @@ class Certbot(Host):
 
     @property
     def reported(self) -> list[str]:
-        return loaded_files.of_last_deploy(BUILD, self.kept.deployed())
+        return changed(BUILD, self.kept.deployed().loaded)
 
 
 @pytest.fixture
@@ -121,4 +126,4 @@ def test_where_nginx_does_not_run_it_has_loaded_nothing_and_is_started(
     monkeypatch.setattr(processes, "loaded_at", lambda _build: None)
     host.renew(2)
     assert host.reported == []
-    assert loaded_files.of_last_deploy(None, journal.Deployed([], [], loaded={"/a": "b"})) == []
+    assert changed(None, {"/a": "b"}) == []

@@ -19,8 +19,8 @@ site: root .venv/site
 	@test -e /usr/lib/python3/dist-packages/apt || tests/apt-install.sh $(PACKAGES) python3-apt
 	$(PLAYBOOK)
 
-test:
-	tests/stages.sh lint sanity unit molecule build
+test: .venv/test
+	tests/stages.sh lint+sanity unit molecule build
 
 lint: .venv/test
 	$(BIN)/ruff check
@@ -32,6 +32,8 @@ lint: .venv/test
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/generate.py --check
 	tests/gixy.sh
+	$(BIN)/reuse lint --quiet
+	$(BIN)/zizmor --offline --quiet .github
 
 docs: .venv/test
 	$(BIN)/python tests/generate.py
@@ -41,7 +43,7 @@ sanity: .venv/test
 
 unit: .venv/test
 	tests/chromium.sh
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest --numprocesses=auto tests/unit
 
 molecule: .venv/test
 	tests/molecule.sh

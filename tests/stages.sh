@@ -1,21 +1,30 @@
 #!/usr/bin/env bash
-# Run make targets one after the other, all of them whatever fails, and end with a line for each: stages.sh TARGET...
+# Run make targets, all of them whatever fails, and end with a line for each: stages.sh TARGET[+TARGET...]...
+# Those joined by + run at once, as one alone would leave a processor idle; the others come one after the other.
 set -u
-summary=()
-passed=0
-failed=0
-for stage in "$@"; do
-    printf '\n==== %s ====\n' "$stage"
-    start=$SECONDS
-    if make --no-print-directory "$stage"; then
-        verdict=passed
-        passed=$((passed + 1))
-    else
-        verdict=FAILED
-        failed=$((failed + 1))
-    fi
-    summary+=("$(printf '%-10s %s in %d s' "$stage" "$verdict" $((SECONDS - start)))")
+results=$(mktemp --directory)
+trap 'rm -rf "$results"' EXIT
+
+run() {
+    local start=$SECONDS verdict=passed
+    make --no-print-directory "$1" || verdict=FAILED
+    printf '%-10s %s in %d s\n' "$1" "$verdict" $((SECONDS - start)) >>"$results/summary"
+}
+
+for group in "$@"; do
+    IFS=+ read -ra stages <<<"$group"
+    for stage in "${stages[@]:1}"; do run "$stage" >"$results/$stage.log" 2>&1 & done
+    printf '\n==== %s ====\n' "${stages[0]}"
+    run "${stages[0]}"
+    wait
+    for stage in "${stages[@]:1}"; do
+        printf '\n==== %s ====\n' "$stage"
+        cat "$results/$stage.log"
+    done
 done
+
 printf '\n'
-printf '%s\n' "${summary[@]}" "$passed passed, $failed failed"
+cat "$results/summary"
+failed=$(grep --count FAILED "$results/summary")
+printf '%d passed, %d failed\n' "$(grep --count passed "$results/summary")" "$failed"
 [ "$failed" = 0 ]

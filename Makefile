@@ -7,7 +7,7 @@ PLAYBOOK := $(BIN)/ansible-playbook -i inventories/local playbooks/site.yml
 PACKAGES := /var/lib/wsfleet-make.packages
 
 .DEFAULT_GOAL := help
-.PHONY: help root site test lint docs sanity unit molecule build bench clean
+.PHONY: help root site test lint docs sanity unit molecule build publish bench clean
 
 help:
 	@sed -n '1s/^# //p' Makefile
@@ -56,6 +56,12 @@ build: .venv/test
 	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
 	$(BIN)/ansible-builder create --file meta/execution-environment.yml --context .cache/built/image
 	test -e .cache/built/image/_build/collections/wsfleet-nginx-*.tar.gz
+
+# make publish TAG=v1.2.3: what the workflow of a release calls. ansible-galaxy reads the token from its settings.
+publish:
+	@test "$(TAG)" = "v$$(sed -n 's/^version: //p' galaxy.yml)" || { echo "galaxy.yml has another version than TAG=$(TAG)" >&2; exit 1; }
+	$(MAKE) build
+	$(BIN)/ansible-galaxy collection publish .cache/built/*.tar.gz
 
 bench: .venv/bench
 	$(BIN)/python tests/bench/model.py

@@ -107,8 +107,8 @@ def test_an_order_is_found_whatever_that_of_the_list() -> None:
         assert ordered(before, {path: after[path] for path in listed})[0] is not None
 
 
-def test_a_thousand_secrets_cost_few_tests() -> None:
-    paths = [ROOT / f"{number}.pem" for number in range(1000)]
+def test_a_hundred_secrets_cost_few_tests() -> None:
+    paths = [ROOT / f"{number}.pem" for number in range(100)]
     needs = " ".join(f"needs {path}" for path in paths)
     for before, after in ((None, whole(1)), (whole(1), whole(2)), (whole(1), None)):
         texts = {SITE: "" if before is None else needs, **dict.fromkeys(paths, before)}

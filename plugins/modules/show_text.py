@@ -14,7 +14,7 @@ author:
 description:
   - Prints each line of a text as a line of the output, whatever the format of results is. M(ansible.builtin.debug) and
     M(ansible.builtin.fail) print one string of JSON by default.
-  - If the output is itself JSON, as that of the callback P(ansible.posix.json#callback), nothing is printed, and the
+  - If the output is itself JSON, as that of the callback C(ansible.posix.json), nothing is printed, and the
     text is in the result alone.
   - With C(run_once) it leaves the facts of all hosts as they are, which M(ansible.builtin.debug) does not on
     ansible-core 2.21.

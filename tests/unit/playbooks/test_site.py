@@ -209,6 +209,12 @@ def test_no_task_sets_state_of_gateways_once_for_all() -> None:
                 assert "register" not in task or "wsfleet.nginx.shared_value" in task, task["name"]
 
 
+def test_every_play_waits_for_all_gateways_whatever_strategy_ansible_is_configured_to() -> None:
+    for file in (ROOT / "playbooks").glob("*.yml"):
+        plays = [play for play in yaml.safe_load(file.read_text()) if "hosts" in play]
+        assert {play.get("strategy") for play in plays} == {"ansible.builtin.linear"}, file.name
+
+
 NO_NAME: Variables = {
     "failed": True,
     "msg": "This host cannot become a gateway yet; nothing was changed:\n'b' does not resolve",

@@ -191,6 +191,15 @@ def test_warnings_are_shown_once(fleet: Fleet) -> None:
     assert output.count("no location uses this upstream") == 1
 
 
+def test_a_run_that_starts_after_the_check_says_what_is_missing(fleet: Fleet) -> None:
+    fleet.add("one")
+    code, output = fleet.play("site", "--start-at-task", "Preflight | Inspect the host")
+    assert code == 2, output
+    assert "1 gateway: 1 failed" in output
+    assert "Steps of the role wsfleet.nginx.websockets are missing, as with --start-at-task." in output
+    assert not fleet.ran("preflight", "one")
+
+
 def tasks(items: t.Any) -> t.Iterator[Variables]:
     for item in items or ():
         yield item

@@ -13,8 +13,6 @@ import textwrap
 import typing as t
 from pathlib import Path
 
-import yaml
-
 PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 INVENTORIES = (
     PROJECT / "molecule" / "shared" / "inventory",
@@ -38,23 +36,23 @@ class Run(t.NamedTuple):
     @property
     def states(self) -> dict[str, str]:
         """What became of each gateway, as the summary of a run has it."""
-        found = re.findall(rf"^ +({'|'.join(STATES)}) +(gateway\S*(?:, \S+)*?)(?::.*)?$", self.output, re.MULTILINE)
+        found = re.findall(rf"^({'|'.join(STATES)}) +(gateway\S*(?:, \S+)*?)(?::.*)?$", self.output, re.MULTILINE)
         return {host: state for state, hosts in found for host in hosts.split(", ")}
 
     def message(self, host: str) -> str:
         """Why a host failed: what the task says that failed or, of a deploy, the summary."""
-        for hosts, lines in re.findall(r"^ {8}(\S.*):\n((?: {10}.*\n)+)", self.output, re.MULTILINE):
+        for hosts, lines in re.findall(r"^(\S.*):\n((?: {2}.*\n)+)", self.output, re.MULTILINE):
             if host in hosts.split(", "):
                 return textwrap.dedent(lines).rstrip()
-        found = re.search(rf"^fatal: \[{host}\]: FAILED! => *\n((?: .*\n)+)", self.output, re.MULTILINE)
+        before, found, after = self.output.partition(f"\nfatal: [{host}]: FAILED! => ")
         assert found, self.output
-        message = str(yaml.safe_load(found.group(1))["msg"])
+        message = str(json.JSONDecoder().raw_decode(after)[0]["msg"])
+        if message.endswith("as listed above."):
+            return re.split(r"^TASK .*\n", before, flags=re.MULTILINE)[-1]
         if not message.startswith("The summary above"):
             return message
         # A message of one line is all in the line of the state.
-        line = re.search(
-            rf"^ {{8}}(?:failed|rolled back) +(?:\S+, )*{host}(?:, \S+)*: (.*)$", self.output, re.MULTILINE
-        )
+        line = re.search(rf"^(?:failed|rolled back) +(?:\S+, )*{host}(?:, \S+)*: (.*)$", self.output, re.MULTILINE)
         assert line, self.output
         return line.group(1)
 

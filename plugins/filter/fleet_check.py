@@ -21,7 +21,7 @@ options:
     type: dict
     required: true
   names:
-    description: The names of the gateways.
+    description: The names of the gateways. Hosts that have no model as C(__websockets_model) are left out.
     type: list
     elements: str
     required: true
@@ -57,7 +57,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
 
 def fleet_check(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterable[str]) -> dict[str, t.Any]:
-    return dict(_fleet.check({name: hostvars[name]["__websockets_model"] for name in names}))
+    variables = ((name, hostvars[name]) for name in names)
+    return dict(_fleet.check({name: of["__websockets_model"] for name, of in variables if "__websockets_model" in of}))
 
 
 class FilterModule:

@@ -48,15 +48,15 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain, _fleet
 
-_FACTS = ("model", "rotation", "preflight", "result", "failure", "left")
+_FACTS = ("__websockets_model", "__websockets_failure", *_fleet.CALLS)
 
 
 def fleet_drain(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterable[str]) -> dict[str, t.Any]:
     def facts(name: str) -> dict[str, t.Any] | None:
         variables = hostvars[name]
-        found = {f"__websockets_{fact}": variables.get(f"__websockets_{fact}") for fact in _FACTS}
+        found = {fact: variables.get(fact) for fact in _FACTS}
         return (
             {fact: value for fact, value in found.items() if value is not None} if found["__websockets_model"] else None
         )

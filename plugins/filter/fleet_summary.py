@@ -12,8 +12,8 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Sums up what the tasks of the role P(wsfleet.nginx.websockets#role) did in this run on all gateways.
-  - It reads the results of all gateways only after the last batch. A batch with a failure is the last one.
-positional: _input, names, batch, last, check_mode, continues
+  - A batch with a failure is the last one.
+positional: _input, names, batch, hosts, check_mode, continues, serial
 options:
   _input:
     description: The variables of every host, as Ansible's variable C(hostvars).
@@ -29,10 +29,12 @@ options:
     type: list
     elements: str
     required: true
-  last:
-    description: The name of the last gateway of the last batch.
-    type: str
+  hosts:
+    description: The names of all gateways of the play, in its order.
+    type: list
+    elements: str
     required: true
+    version_added: 0.9.0
   check_mode:
     description: Whether the run is in check mode.
     type: bool
@@ -44,13 +46,19 @@ options:
     type: bool
     default: false
     version_added: 0.8.0
+  serial:
+    description: The sizes of the batches, as the keyword C(serial) of a play has them.
+    type: list
+    elements: raw
+    default: []
+    version_added: 0.9.0
 """
 
 EXAMPLES = """
 - name: Show the state of all gateways
   ansible.builtin.debug:
     msg: "{{ (hostvars | wsfleet.nginx.fleet_summary(groups['ws_gateways'], ansible_play_batch,
-      ansible_play_hosts_all | last)).text }}"
+      ansible_play_hosts_all)).text }}"
   run_once: true
 """
 
@@ -62,10 +70,6 @@ _value:
     stops:
       description: Whether the run stops here, as a gateway of the batch failed or all of them became unreachable.
       type: bool
-    unreachable:
-      description: The gateways of the batch that became unreachable.
-      type: list
-      elements: str
     warnings:
       description:
         - What M(wsfleet.nginx.gateway_preflight_info) and M(wsfleet.nginx.config_transaction) returned as their
@@ -73,14 +77,9 @@ _value:
       type: list
       elements: str
       version_added: 0.8.0
-    failed:
-      description: The gateways of the batch that failed, if the run continues without them.
-      type: list
-      elements: str
-      version_added: 0.8.0
     text:
       description:
-        - The summary. Empty if another batch follows.
+        - The summary or, if another batch follows, which batch this one is and how many gateways are done.
         - How many gateways are C(changed), C(verified) without a change, C(unchanged) where nothing was verified,
           C(removed), C(not started) because the run stopped before, C(unreachable), C(rolled back) and C(failed).
         - Then the names of these gateways, with what was done or why it failed and how many routes are not verified,
@@ -92,24 +91,27 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
-_FACTS = ("__websockets_preflight", "__websockets_result", "__websockets_failure", "__websockets_removed")
+_FACTS = ("__websockets_preflight", "websockets_result", "__websockets_failure", "__websockets_removed")
 
 
 def fleet_summary(  # noqa: PLR0913, PLR0917
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     names: t.Iterable[str],
     batch: t.Sequence[str],
-    last: str,
+    hosts: t.Sequence[str],
     check_mode: bool = False,
     continues: bool = False,
+    serial: t.Sequence[str | int] = (),
 ) -> dict[str, t.Any]:
     def facts(name: str) -> dict[str, t.Any] | None:
         variables = hostvars[name]
-        if "__websockets_model" not in variables:
+        if not any(fact in variables for fact in ("__websockets_model", "__websockets_failure")):
             return None
         return {fact: variables[fact] for fact in _FACTS if fact in variables}
 
-    return dict(_fleet.summary(facts, names, batch, last, check_mode=check_mode, continues=continues))
+    return dict(
+        _fleet.summary(facts, names, batch, hosts, check_mode=check_mode, continues=continues, serial=serial or ())
+    )
 
 
 class FilterModule:

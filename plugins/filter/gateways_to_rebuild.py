@@ -14,7 +14,7 @@ description:
   - The model of a gateway is first built without its host. What is live is compared with the model for the nginx and
     the drained servers of that host. This filter names the gateways for which that may be another one - those where
     another configuration is live than the first model describes, or where servers are drained.
-positional: _input, hostvars
+positional: _input, hostvars, group
 options:
   _input:
     description: The groups of the inventory, as Ansible's variable C(groups).
@@ -26,6 +26,11 @@ options:
         C(__websockets_model), and the results of M(wsfleet.nginx.gateway_probe_info) as C(__websockets_probe).
     type: dict
     required: true
+  group:
+    description: The group of the gateways.
+    type: str
+    default: ws_gateways
+    version_added: 0.9.0
 """
 
 EXAMPLES = """
@@ -42,14 +47,16 @@ _value:
 
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import depends_on_host
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import role_variables
 
 
 def gateways_to_rebuild(
-    groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Mapping[str, t.Any]]
+    groups: t.Mapping[str, t.Sequence[str]],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    group: str = role_variables.GROUP,
 ) -> list[str]:
-    return [str(name) for name in groups.get(gateway.GROUP, ()) if _is_to_rebuild(hostvars[name])]
+    return [str(name) for name in groups.get(group, ()) if hostvars and _is_to_rebuild(hostvars[name])]
 
 
 def _is_to_rebuild(variables: t.Mapping[str, t.Any]) -> bool:

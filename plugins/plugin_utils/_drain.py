@@ -11,8 +11,6 @@ import typing as t
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 
 Facts = t.Mapping[str, t.Any]
-# Why a gateway was not reached, in the order of the playbook.
-_CALLS = ("__websockets_rotation", "__websockets_preflight", "__websockets_result", "__websockets_left")
 _UNREACHABLE = "This gateway was unreachable, so its configuration may differ from the inventory."
 _AGAIN = "Run the same command again to wait longer, or with websockets_drain_force=true to close them."
 
@@ -61,7 +59,7 @@ def result(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str]) ->
 
 def _failure(facts: Facts) -> str:
     """Why the run fails for a gateway, or nothing."""
-    if any(facts.get(call, {}).get("unreachable") for call in _CALLS):
+    if _fleet.is_unreachable(facts):
         return _UNREACHABLE
     outcome = _fleet.outcome(facts)
     if outcome.state in ("failed", "rolled back"):

@@ -2,10 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The summary of a run over many gateways: the result of each, and which routes are verified."""
+"""A run over many gateways: which ones it has, how far it is, the result of each, and which routes are verified."""
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import re
 import typing as t
 
@@ -24,7 +26,7 @@ class Outcome(t.NamedTuple):
 
     state: str
     words: str
-    # The whole message of a failure, if the line is not all of it and no task has shown it.
+    # The whole message of a failure, if the line is not all of it.
     message: str = ""
 
 
@@ -33,27 +35,64 @@ class Summary(t.TypedDict):
 
     # Whether the run stops after this batch.
     stops: bool
-    # The gateways of the batch that became unreachable.
-    unreachable: list[str]
     # The warnings of the hosts of the batch.
     warnings: list[str]
-    # Those that failed, if the run continues without them.
-    failed: list[str]
-    # Empty if another batch follows.
+    # The state of all gateways or, if another batch follows, how far the run is.
     text: str
+
+
+# What a task registers for a gateway with its result, in the order of the playbooks.
+CALLS = ("__websockets_rotation", "__websockets_preflight", "websockets_result", "__websockets_left")
+
+
+def is_unreachable(facts: Facts) -> bool:
+    return any(facts.get(call, {}).get("unreachable") for call in CALLS)
+
+
+def is_left_out(facts: Facts) -> bool:
+    """Whether a playbook goes on without the gateway: it failed or became unreachable before."""
+    result = _result(facts)
+    # A deploy that failed in a playbook with a summary is one for Ansible too, which has dealt with it, in another one.
+    failed = "msg" in result and not result.get("failed")
+    return "__websockets_failure" in facts or failed or is_unreachable(facts)
+
+
+def no_gateway(groups: t.Mapping[str, t.Sequence[str]], group: str, name: str, limit: str) -> str:
+    """Why a playbook begins with a host that is not one of the gateways, or nothing if it is."""
+    gateways = groups.get(group, ())
+    if name in gateways:
+        return ""
+    if group not in groups:
+        known = sorted(set(groups) - {"all", "ungrouped"})
+        close = difflib.get_close_matches(group, known, n=1)
+        meant = f", did you mean '{close[0]}'?" if close else "."
+        others = f" It has: {abbreviated(known)}." if known else " It has no groups."
+        return (
+            f"no gateway: the inventory has no group '{group}'{meant}{others} Another group than ws_gateways is given "
+            "with -e websockets_group=NAME."
+        )
+    if not gateways:
+        return f"no gateway: the group '{group}' of the inventory has no hosts"
+    if limit:
+        return f"no gateway: with --limit {limit}, no host of the group '{group}' is left"
+    return (
+        f"no gateway: websockets_group is '{group}' in the inventory, but a play is given its hosts before those "
+        f"variables are known; use -e websockets_group={group}, or vars of import_playbook"
+    )
 
 
 def summary(  # noqa: PLR0913
     facts_of: t.Callable[[str], Facts | None],
     names: t.Iterable[str],
     batch: t.Sequence[str],
-    last: str,
+    hosts: t.Sequence[str],
     *,
     check_mode: bool = False,
     continues: bool = False,
+    serial: t.Sequence[str | int] = (),
 ) -> Summary:
-    """Sum up a batch and, after the last batch, all gateways with these names; last is the last gateway of that. A
-    gateway that the run leaves out has no facts.
+    """Sum up a batch of the hosts of a play and, after the last batch, all gateways with these names. A gateway that
+    the run leaves out has no facts.
 
     A run that continues after failures stops where a deploy was rolled back: the change itself failed.
     """
@@ -63,13 +102,45 @@ def summary(  # noqa: PLR0913
     if not continues:
         # If all gateways of a batch became unreachable, nothing in it was verified.
         stops = stops or "failed" in states.values() or set(states.values()) == {"unreachable"}
+    is_last = stops or not hosts or hosts[-1] in batch
     return Summary(
         stops=stops,
-        unreachable=[name for name, state in states.items() if state == "unreachable"],
-        failed=[name for name, state in states.items() if state == "failed" and continues],
         warnings=_warnings(gateways),
-        text=_text(facts_of, names, check_mode) if stops or last in batch else "",
+        text=_text(facts_of, names, check_mode) if is_last else _progress(facts_of, batch, hosts, serial),
     )
+
+
+def _progress(
+    facts_of: t.Callable[[str], Facts | None],
+    batch: t.Sequence[str],
+    hosts: t.Sequence[str],
+    serial: t.Sequence[str | int],
+) -> str:
+    """How far the run is after a batch that is not the last one. Without sizes of batches, nothing is known of that."""
+    if not serial:
+        return ""
+    reached = max((hosts.index(name) for name in batch if name in hosts), default=-1) + 1
+    states = [outcome(facts).state for name in hosts[:reached] if (facts := facts_of(name)) is not None]
+    lost, failed = states.count("unreachable"), states.count("failed")
+    ends = _batches(len(hosts), serial)
+    number = next(number for number, end in enumerate(ends, 1) if reached <= end)
+    size = str(serial[min(number, len(serial) - 1)]).replace("%", " %")
+    counts = [f"{len(states) - lost - failed} of {len(hosts)} gateways done", f"{failed} failed"]
+    if lost:
+        counts.append(f"{lost} unreachable")
+    return f"batch {number} of {len(ends)}: {', '.join(counts)}, next {size}"
+
+
+def _batches(total: int, serial: t.Sequence[str | int]) -> list[int]:
+    """How many hosts are through after each batch, as Ansible divides them with its keyword serial."""
+    ends = [0]
+    for size in itertools.chain(serial, itertools.repeat(serial[-1])):
+        text = str(size)
+        number = max(1, int(int(text[:-1]) / 100 * total)) if text.endswith("%") else int(text)
+        ends.append(min(total, ends[-1] + number) if number > 0 else total)
+        if ends[-1] == total:
+            break
+    return ends[1:]
 
 
 def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], check_mode: bool) -> str:
@@ -92,16 +163,14 @@ def outcome(facts: Facts, *, check_mode: bool = False) -> Outcome:
     """The state of one gateway after the run."""
     failure, result = facts.get("__websockets_failure"), _result(facts)
     if failure is not None:
-        # The task that failed has shown its message.
-        return Outcome(_failed(failure), reason(failure))
+        return Outcome(_failed(failure), reason(failure), _whole(failure))
     for found in (result, facts.get("__websockets_preflight", {})):
         if found.get("unreachable"):
             return Outcome("unreachable", reason(found))
-    if "__websockets_result" not in facts:
+    if "websockets_result" not in facts:
         return Outcome("not started", "")
     if "msg" in result:
-        message = _said(result)
-        return Outcome(_failed(result), reason(result), message if "\n" in message else "")
+        return Outcome(_failed(result), reason(result), _whole(result))
     return _done(facts, check_mode)
 
 
@@ -141,7 +210,7 @@ def _unverified(result: Facts) -> list[str]:
 
 
 def _result(facts: Facts) -> Facts:
-    found: Facts = facts.get("__websockets_result", {})
+    found: Facts = facts.get("websockets_result", {})
     return found
 
 
@@ -176,6 +245,12 @@ def reason(result: Facts) -> str:
 def _said(result: Facts) -> str:
     """The message of a result, without Ansible's own prefix."""
     return str(result.get("msg", "")).strip().removeprefix("Task failed: ")
+
+
+def _whole(result: Facts) -> str:
+    """The message of a result, if it has several lines."""
+    message = _said(result)
+    return message if "\n" in message else ""
 
 
 _REST = re.compile(r"and (\d+) more: ")

@@ -152,6 +152,7 @@ def test_a_change_rolls_over_the_fleet_and_a_second_run_changes_nothing(clients:
     run = deploy(lasting(601))
     assert not run.failed, run.output
     assert run.states == dict.fromkeys(ALL, "changed"), run.output
+    assert "\nbatch 1 of 2: 1 of 3 gateways done, 0 failed, next 100 %\n" in run.output
     (_file, first, _workers), *others = map(trace, gateways())
     assert first < min(time for _file, time, _workers in others)
     after = [*map(trace, gateways())]

@@ -95,7 +95,7 @@ def served(machine: Machine, first: Make) -> Machine:
 
 def test_the_first_run_proves_every_route(first: Make) -> None:
     assert first.status == 0, first.output
-    table = re.findall(r"^ +gateway +(\S+) +(\S+) +(\d+) +(.*?) +[\d.]+$", first.output, re.MULTILINE)
+    table = re.findall(r"^gateway +(\S+) +(\S+) +(\d+) +(.*?) +[\d.]+$", first.output, re.MULTILINE)
     assert table == [
         ("ws.serverlab.ca", "/", "101", "handshake"),
         ("localhost", "/apiv1/", "200", "plain HTTP, upgrade not passed on"),

@@ -71,7 +71,7 @@ def first() -> Pull:
 
 def test_a_machine_that_pulls_becomes_the_gateway_that_the_inventory_says(first: Pull) -> None:
     assert first.status == 0, first.output
-    assert re.search(r"^ +pulling +ws\.serverlab\.ca +/ +101 +handshake ", first.output, re.MULTILINE), first.output
+    assert re.search(r"^pulling +ws\.serverlab\.ca +/ +101 +handshake ", first.output, re.MULTILINE), first.output
     assert PULLING.echoes()
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import os
+import re
 import typing as t
 from pathlib import Path
 
@@ -47,6 +48,8 @@ def test_a_run_that_changes_nothing_says_so_of_every_gateway(ended: t.Any, gatew
     assert (ended.status, ended.rc) == ("successful", 0), ended.stdout.read()
     assert gateway.name in ended.stats["ok"]
     assert not any(ended.stats[verdict] for verdict in ("changed", "failures", "dark"))
+    # Each line of the summary is a line of the output, with Ansible's own settings.
+    assert re.search(rf"^{gateway.name} +ws\S+ +/ +101 +handshake ", ended.stdout.read(), re.MULTILINE)
 
 
 def test_the_events_tell_what_was_verified_on_which_gateway(ended: t.Any, gateway: Gateway) -> None:

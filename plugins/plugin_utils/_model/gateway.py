@@ -40,10 +40,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory, Server
 
 
-# The groups of the inventory: all gateways, those that are unreachable in this run, and those that it goes on without.
-GROUP = "ws_gateways"
-UNREACHABLE = "__websockets_unreachable"
-FAILED = "__websockets_failed"
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _AFTER_OTHERS = [
     "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",

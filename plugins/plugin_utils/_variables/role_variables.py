@@ -25,6 +25,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
 )
 
 _RUN = "it says how a playbook goes about it"
+GROUP = "ws_gateways"
 
 
 def _verify_address(value: object, path: str, errors: Errors) -> str | bool | None:
@@ -91,6 +92,17 @@ VARIABLES = {
         choices=values.PROBE_POLICIES,
         version_added="0.3.0",
         see="Where a route is not verified",
+    ),
+    "websockets_group": Key(
+        values.plain_text,
+        "The inventory group whose hosts are the gateways of a playbook.\n"
+        "Ansible chooses the hosts of a play before it knows the variables of the inventory, so give it with C(-e), or "
+        "as C(vars) of C(import_playbook).",
+        default=GROUP,
+        unprinted=_RUN,
+        type="str",
+        version_added="0.9.0",
+        see="Another group",
     ),
     "websockets_serial": Key(
         values.serial,

@@ -41,8 +41,60 @@ def test_the_documentation_has_the_arguments_in_their_order(name: str) -> None:
 
 def test_gateways_that_are_unreachable_are_left_out_where_there_are_any() -> None:
     assert call("reachable_gateways", {"ws_gateways": ["a"]}) == ["ws_gateways"]
-    groups = {"ws_gateways": ["a", "b"], "__websockets_unreachable": ["b"]}
-    assert call("reachable_gateways", groups) == ["ws_gateways", "!__websockets_unreachable"]
+    lost, failed = {"websockets_result": {"unreachable": True}}, {"__websockets_failure": {"msg": "no"}}
+    hostvars = {"a": {}, "b": {"__websockets_preflight": {"unreachable": True}}, "c": lost, "d": failed, "e": lost}
+    groups = {"ws_gateways": ["a", "b"], "edge": ["a", "c", "d"]}
+    assert call("reachable_gateways", groups, "ws_gateways", hostvars) == ["ws_gateways", "!b"]
+    assert call("reachable_gateways", groups, "edge", hostvars) == ["edge", "!c", "!d"]
+    assert call("unreachable_gateways", groups, "edge", hostvars) == ["c"]
+    # A first play has no hostvars.
+    assert call("reachable_gateways", groups, "edge", {}) == ["edge"]
+    assert call("unreachable_gateways", groups, "edge", {}) == []
+
+
+GROUPS = {"all": ["a", "b", "w"], "ungrouped": [], "ws_gateways": ["a", "b"], "web": ["w"], "empty": []}
+
+
+def test_a_play_without_a_gateway_has_another_host_to_fail_with() -> None:
+    def first(group: str, hosts: list[str]) -> list[str]:
+        found: list[str] = call("reachable_gateways", GROUPS, group, {}, hosts)
+        return found
+
+    assert first("ws_gateways", ["a", "b", "w"]) == ["ws_gateways"]
+    assert first("ws_gateways", ["b"]) == ["ws_gateways"]
+    assert first("edge", ["a", "b", "w"]) == ["localhost"]
+    assert first("empty", ["a", "b", "w"]) == ["localhost"]
+    # With --limit w, no other host may be in a play.
+    assert first("ws_gateways", ["w"]) == ["w"]
+    assert call("reachable_gateways", {"all": [], "ungrouped": []}, "ws_gateways", {}, []) == ["localhost"]
+
+
+@pytest.mark.parametrize(
+    ("group", "host", "limit", "message"),
+    [
+        ("ws_gateways", "a", "", ""),
+        ("ws_gateways", "a", "a", ""),
+        (
+            "ws_gatewys",
+            "localhost",
+            "",
+            "no gateway: the inventory has no group 'ws_gatewys', did you mean 'ws_gateways'? It has: empty, web, "
+            "ws_gateways. Another group than ws_gateways is given with -e websockets_group=NAME.",
+        ),
+        ("empty", "localhost", "", "no gateway: the group 'empty' of the inventory has no hosts"),
+        ("ws_gateways", "w", "w", "no gateway: with --limit w, no host of the group 'ws_gateways' is left"),
+        (
+            "web",
+            "localhost",
+            "",
+            "no gateway: websockets_group is 'web' in the inventory, but a play is given its hosts",
+        ),
+    ],
+)
+def test_the_reason_for_no_gateway_is_a_message(group: str, host: str, limit: str, message: str) -> None:
+    found = call("no_gateway", GROUPS, group, host, limit)
+    assert found.startswith(message)
+    assert bool(found) is bool(message)
 
 
 def test_the_groups_of_upstreams_are_read_once_whatever_else_is_wrong() -> None:
@@ -96,11 +148,11 @@ def test_the_models_are_checked_together() -> None:
 
 def test_a_summary_leaves_out_gateways_that_the_run_does() -> None:
     hostvars: dict[str, t.Any] = {
-        "g1": {"__websockets_model": {}, "__websockets_result": {"changed": False}},
+        "g1": {"__websockets_model": {}, "websockets_result": {"changed": False}},
         "g2": {},
         "g3": {"__websockets_model": {}},
     }
-    found = call("fleet_summary", hostvars, ["g1", "g2", "g3"], ["g1"], "g1", False)
+    found = call("fleet_summary", hostvars, ["g1", "g2", "g3"], ["g1"], ["g1"], False)
     assert found["text"].splitlines() == [
         "2 gateways: 1 unchanged, 1 not started",
         "",

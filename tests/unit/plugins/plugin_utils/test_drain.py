@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain
 
 MODEL = {"__websockets_model": {"drain": {"seconds": 5}}}
-OUT = {**MODEL, "__websockets_rotation": {"changed": True, "state": "out"}, "__websockets_result": {"changed": False}}
+OUT = {**MODEL, "__websockets_rotation": {"changed": True, "state": "out"}, "websockets_result": {"changed": False}}
 
 
 def result(**gateways: dict[str, Any]) -> _drain.Drained:

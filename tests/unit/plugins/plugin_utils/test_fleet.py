@@ -15,22 +15,22 @@ PROBE = {"site": "a", "path": "/", "status": 101, "verified": "handshake", "mill
 
 
 def deployed(**result: t.Any) -> dict[str, t.Any]:
-    return {**ASKED, "__websockets_result": {"changed": False, "probes": [PROBE], "actions": [], **result}}
+    return {**ASKED, "websockets_result": {"changed": False, "probes": [PROBE], "actions": [], **result}}
 
 
 CHANGED = deployed(changed=True, actions=["wrote /a", "reloaded nginx"])
 VERIFIED = deployed()
-LOST = {**ASKED, "__websockets_result": {"unreachable": True, "msg": "No route to host\nand more"}}
+LOST = {**ASKED, "websockets_result": {"unreachable": True, "msg": "No route to host\nand more"}}
 NEVER_THERE = {"__websockets_preflight": {"unreachable": True, "msg": "Task failed: Connection timed out"}}
 UNDONE = {
     **ASKED,
     "__websockets_failure": {"rolled_back": True, "msg": "This deploy is rolled back: 1 route.\nLive now: it."},
 }
-FAILED = {**ASKED, "__websockets_failure": {"msg": "apt-get failed"}, "__websockets_result": {"changed": True}}
+FAILED = {**ASKED, "__websockets_failure": {"msg": "apt-get failed"}, "websockets_result": {"changed": True}}
 
 
-def of(gateways: dict[str, t.Any], batch: list[str], **others: bool) -> Summary:
-    return summary(gateways.get, [*gateways, "left out"], batch, list(gateways)[-1], **others)
+def of(gateways: dict[str, t.Any], batch: list[str], **others: t.Any) -> Summary:
+    return summary(gateways.get, [*gateways, "left out"], batch, list(gateways), **others)
 
 
 def test_each_gateway_has_one_state() -> None:
@@ -55,6 +55,10 @@ def test_the_summary_counts_and_names_all_of_them() -> None:
         "g1       a     /        101  handshake  1.0",
         "g2       a     /        101  handshake  1.0",
         "g6       a     /        101  handshake  1.0",
+        "",
+        "g3:",
+        "  This deploy is rolled back: 1 route.",
+        "  Live now: it.",
     ]
 
 
@@ -104,7 +108,7 @@ def test_a_removed_gateway_is_in_the_summary_with_all_that_went() -> None:
         "g1": {**deployed(changed=True, actions=actions), "__websockets_removed": removed},
         "g2": {**deployed(changed=True, actions=actions), "__websockets_removed": last},
         # nginx was not there, or nothing of the gateway.
-        "g3": {**ASKED, "__websockets_result": {"skipped": True}, "__websockets_removed": none},
+        "g3": {**ASKED, "websockets_result": {"skipped": True}, "__websockets_removed": none},
     }
     assert of(gateways, ["g3"])["text"].splitlines()[:5] == [
         "3 gateways: 1 unchanged, 2 removed",
@@ -130,9 +134,9 @@ What to fix:
 
 
 def test_a_failed_deploy_has_its_cause_in_one_line_and_its_whole_message_once_at_the_end() -> None:
-    rejected = {**ASKED, "__websockets_result": {"msg": REJECTED, "failed": False}}
-    rolled_back = {**ASKED, "__websockets_result": {"msg": ROLLED_BACK, "rolled_back": True, "failed": False}}
-    short = {**ASKED, "__websockets_result": {"msg": "another deploy runs; nothing was changed"}}
+    rejected = {**ASKED, "websockets_result": {"msg": REJECTED, "failed": False}}
+    rolled_back = {**ASKED, "websockets_result": {"msg": ROLLED_BACK, "rolled_back": True, "failed": False}}
+    short = {**ASKED, "websockets_result": {"msg": "another deploy runs; nothing was changed"}}
     found = of({"g1": rejected, "g2": rolled_back, "g3": rejected, "g4": short}, ["g1", "g2", "g3", "g4"])
     assert found["stops"]
     assert found["text"].splitlines() == [
@@ -153,14 +157,15 @@ def test_a_failed_deploy_has_its_cause_in_one_line_and_its_whole_message_once_at
 
 def test_all_causes_are_counted_where_the_message_does_not_list_all() -> None:
     message = f"{ROLLED_BACK}\n- and 498 more: websockets_sites[2].locations[0] and 497 more"
-    found = outcome({**ASKED, "__websockets_result": {"msg": message, "rolled_back": True}})
+    found = outcome({**ASKED, "websockets_result": {"msg": message, "rolled_back": True}})
     assert found.words.endswith("but passed before this deploy, and 499 more")
 
 
-def test_a_message_that_a_task_has_shown_is_one_line_with_its_cause() -> None:
+def test_a_message_that_a_task_has_shown_in_one_line_is_shown_in_its_lines() -> None:
     shown = {**ASKED, "__websockets_failure": {"msg": REJECTED}}
-    text = of({"g1": shown}, ["g1"])["text"]
-    assert text.splitlines()[1:] == ["", f"failed  g1: {REJECTED.splitlines()[1]}"]
+    lines = of({"g1": shown}, ["g1"])["text"].splitlines()
+    assert lines[1:5] == ["", f"failed  g1: {REJECTED.splitlines()[1]}", "", "g1:"]
+    assert lines[5:] == [f"  {line}" for line in REJECTED.splitlines()]
 
 
 def test_what_was_noticed_on_hosts_is_shown_once_with_their_names() -> None:
@@ -208,14 +213,14 @@ def test_a_failure_in_the_batch_stops_the_run() -> None:
 def test_one_that_is_lost_stops_nobody_unless_it_is_the_whole_batch() -> None:
     gateways = {"g1": VERIFIED, "g2": LOST, "g3": ASKED}
     some = of(gateways, ["g1", "g2"])
-    assert some == {"stops": False, "text": "", "unreachable": ["g2"], "failed": [], "warnings": []}
+    assert some == {"stops": False, "text": "", "warnings": []}
     assert of(gateways, ["g2"])["stops"]
 
 
 def test_a_run_that_continues_stops_where_the_change_itself_failed_alone() -> None:
     gateways = {"g1": VERIFIED, "g2": FAILED, "g3": LOST, "g4": UNDONE, "g5": ASKED}
     some = of(gateways, ["g1", "g2", "g3"], continues=True)
-    assert some == {"stops": False, "text": "", "unreachable": ["g3"], "failed": ["g2"], "warnings": []}
+    assert some == {"stops": False, "text": "", "warnings": []}
     assert not of(gateways, ["g3"], continues=True)["stops"]
     assert of(gateways, ["g4"], continues=True)["stops"]
 
@@ -224,6 +229,36 @@ def test_the_text_comes_after_the_batch_with_the_last_gateway() -> None:
     gateways = {"g1": VERIFIED, "g2": CHANGED}
     assert of(gateways, ["g1"])["text"] == ""
     assert of(gateways, ["g2"])["text"].startswith("2 gateways: 1 changed, 1 verified")
+
+
+def progress(total: int, reached: int, serial: t.Sequence[str | int], **others: dict[str, t.Any]) -> str:
+    """After the batch that ends with this gateway, of so many."""
+    gateways = {f"g{number}": others.get(f"g{number}", VERIFIED) for number in range(1, total + 1)}
+    return of(gateways, [f"g{reached}"], serial=serial, continues=True)["text"]
+
+
+@pytest.mark.parametrize(
+    ("total", "reached", "serial", "text"),
+    [
+        (500, 51, [1, "10%", "25%"], "batch 2 of 6: 51 of 500 gateways done, 0 failed, next 25 %"),
+        (500, 176, [1, "10%", "25%"], "batch 3 of 6: 176 of 500 gateways done, 0 failed, next 25 %"),
+        (3, 1, [1, "10%", "25%"], "batch 1 of 3: 1 of 3 gateways done, 0 failed, next 10 %"),
+        (3, 1, [1], "batch 1 of 3: 1 of 3 gateways done, 0 failed, next 1"),
+        (7, 4, [2], "batch 2 of 4: 4 of 7 gateways done, 0 failed, next 2"),
+        (7, 1, [1, 2, 10], "batch 1 of 3: 1 of 7 gateways done, 0 failed, next 2"),
+        (7, 3, ["50%"], "batch 1 of 3: 3 of 7 gateways done, 0 failed, next 50 %"),
+    ],
+)
+def test_after_each_batch_but_the_last_one_it_is_said_how_far_the_run_is(
+    total: int, reached: int, serial: t.Sequence[str | int], text: str
+) -> None:
+    assert progress(total, reached, serial) == text
+    assert progress(total, total, serial).startswith(f"{total} gateways: {total} verified")
+
+
+def test_gateways_that_the_run_goes_on_without_are_not_done() -> None:
+    found = progress(9, 6, [3], g1=LOST, g2=FAILED, g6=NEVER_THERE)
+    assert found == "batch 2 of 3: 3 of 9 gateways done, 1 failed, 2 unreachable, next 3"
 
 
 NO_RESULT = "Task failed: Module result deserialization failed: No start of json char found"

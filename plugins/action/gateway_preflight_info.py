@@ -2,8 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of the module: it says in words that the host's Python cannot run modules. Ansible's message for
-that depends on its version, and most are a traceback.
+"""The controller's part of the module: it says in words that the host's Python cannot run modules. Ansible's message
+for that depends on its version, and most are a traceback.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ lint: .venv/test
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/generate.py --check
+	tests/doc_references.sh
 	tests/gixy.sh
 	$(BIN)/reuse lint --quiet
 	$(BIN)/zizmor --offline --quiet .github

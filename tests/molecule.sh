@@ -8,7 +8,7 @@ tests/podman.sh
 scenarios=("$@")
 if [ $# = 0 ]; then
     # Those that take longest first, so that none of them is left alone at the end.
-    scenarios=(transaction applications neighbours every_key invalid_input fleet exporter killed)
+    scenarios=(transaction applications neighbours cores every_key invalid_input fleet exporter killed)
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ " ${scenarios[*]} " == *" $name "* ]] || scenarios+=("$name")
@@ -17,6 +17,9 @@ fi
 if [[ " ${scenarios[*]} " == *" applications "* ]]; then
     tests/applications.sh
 fi
+if [[ " ${scenarios[*]} " == *" cores "* ]]; then
+    tests/cores.sh
+fi
 rm -rf "$logs"
 mkdir -p "$logs"
 
@@ -24,7 +27,7 @@ run() {
     start=$SECONDS
     if MOLECULE_GLOB='molecule/*/molecule.yml' .venv/bin/molecule test --scenario-name "$1" >"$logs/$1.log" 2>&1; then
         echo "molecule $1: passed in $((SECONDS - start)) s"
-        grep -E '^=+ .*(passed|failed).* =+$' "$logs/$1.log" || true
+        grep -E '^=+ .*(passed|failed).* =+$|^SKIPPED ' "$logs/$1.log" || true
     else
         cat "$logs/$1.log"
         echo "molecule $1: FAILED in $((SECONDS - start)) s"

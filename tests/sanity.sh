@@ -1,8 +1,12 @@
 #!/usr/bin/env bash
-# Run ansible-test sanity on the files of this checkout, in the directory layout that it insists on.
+# Run ansible-test sanity on the files of this checkout, in the directory layout that it insists on: all of it with the
+# newest ansible-core that a Python is here for, the strictest, and what concerns Python 3.8 with the last one for it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+tests/cores.sh
 bin=$PWD/.venv/bin
+newest=$(printf '%s\n' "$PWD"/.cache/cores/*/bin | sort --version-sort | tail -n 1)
+last_for_3_8=$(echo "$PWD"/.cache/cores/2.19.*/bin)
 # Outside the checkout, where ansible-test would find that git ignores its files.
 temporary=$(mktemp --directory)
 trap 'rm -rf "$temporary"' EXIT
@@ -12,15 +16,15 @@ tests/export.sh "$tree"
 # ansible-test downloads this script to bootstrap pip in its environments; every Python brings the same with ensurepip.
 cache=$HOME/.ansible/test/cache
 mkdir -p "$cache"
-if [ ! -e "$cache/get_pip_24_2.py" ]; then
-    cat >"$cache/get_pip_24_2.py" <<'PYTHON'
+for pip in 24.2 25.2; do
+    cat >"$cache/get_pip_${pip/./_}.py" <<PYTHON
 import subprocess
 import sys
 
 subprocess.check_call([sys.executable, "-m", "ensurepip"])
-subprocess.check_call([sys.executable, "-m", "pip", "install", "pip==24.2", "setuptools", "wheel"])
+subprocess.check_call([sys.executable, "-m", "pip", "install", "pip==$pip", "setuptools", "wheel"])
 PYTHON
-fi
+done
 
 # pyenv's shims stand for interpreters that do not start unless they are selected; ansible-test needs the real ones.
 if command -v pyenv >/dev/null; then
@@ -29,4 +33,10 @@ if command -v pyenv >/dev/null; then
 fi
 
 cd "$tree"
-PATH=$bin:$PATH ansible-test sanity --requirements --color no
+PATH=$newest:$bin:$PATH ansible-test sanity --requirements --color no
+if [ -e "$last_for_3_8" ] && command -v python3.8 >/dev/null; then
+    PATH=$last_for_3_8:$bin:$PATH \
+        ansible-test sanity --requirements --color no --test compile --test import --python 3.8
+else
+    echo "Sanity on Python 3.8: skipped, no python3.8, or none for the ansible-core that supports it"
+fi

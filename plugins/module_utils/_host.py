@@ -17,6 +17,8 @@ from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 
 _LOOKUPS_AT_ONCE = 32
+# The first line of a message that lists why.
+UNFIT = "This host cannot become a gateway yet; nothing was changed:"
 
 
 # In a container that shares the network of the host, say.

@@ -327,7 +327,7 @@ def main() -> None:
     if build and binary.is_too_old(build.version):
         found.append(f"nginx {build.version} is too old: {binary.OLDEST} or later is required")
     if found:
-        module.fail_json(msg="\n".join(["This host cannot become a gateway yet; nothing was changed:", *found]))
+        module.fail_json(msg="\n".join([_host.UNFIT, *found]))
     if module.params["live_address"]:
         warn_about_port(module, module.params["live_address"])
     module.exit_json(

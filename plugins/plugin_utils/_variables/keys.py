@@ -42,8 +42,8 @@ class Key:
     nginx: tuple[int, int, int] | None = None
     # Why the file is the same with it, where it is.
     unprinted: str = ""
-    # How Ansible documents it, unless the check says it. Ansible's own validation of lists would convert their values,
-    # and stop at the first error.
+    # How Ansible documents it, unless the check says it. The elements of a variable are raw: Ansible's own validation
+    # would convert them, and end the role with its messages before those of this code, which has all errors.
     type: str = ""
     elements: str = ""
     choices: tuple[t.Any, ...] = ()

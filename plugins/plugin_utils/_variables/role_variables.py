@@ -47,12 +47,16 @@ VARIABLES = {
         functools.partial(list_of, upstream),
         "The upstreams, a list of mappings, see below.",
         default=[],
+        type="list",
+        elements="raw",
         keys=UPSTREAM,
     ),
     "websockets_sites": Key(
         functools.partial(list_of, site),
         "The sites that the gateway serves, a list of mappings, see below.",
         default=[],
+        type="list",
+        elements="raw",
         keys=SITE,
     ),
     "websockets_directives": replace(

@@ -41,7 +41,7 @@ class Limits(t.TypedDict, total=False):
 _Return = t.TypedDict("_Return", {"return": t.Optional[values.Return]}, total=False)
 
 
-class Location(_Return, Limits, total=False):
+class Location(_Return, Limits, total=False):  # pylint: disable=inherit-non-class
     """websockets_sites[].locations[]. Like all mappings here, it has all its keys once no error was noted, plain ones
     too, which nothing but keys.lines() reads.
     """

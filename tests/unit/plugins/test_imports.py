@@ -31,7 +31,7 @@ KNOWS = {
     "plugin_utils._fleet": {"plugin_utils._report"},
     "plugin_utils._drain": {"plugin_utils._fleet"},
     "plugin_utils._apt": set(),
-    "action": {"plugin_utils._drain"},
+    "action": {"plugin_utils._drain", "module_utils._host"},
     "modules": {
         "module_utils._transaction",
         "module_utils._nginx",

@@ -31,6 +31,7 @@ lint: .venv/test
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/generate.py --check
+	tests/galaxy.sh
 	tests/gixy.sh
 
 docs: .venv/test
@@ -52,7 +53,7 @@ build: .venv/test
 	$(BIN)/ansible-galaxy collection build --output-path .cache/built
 	$(BIN)/ansible-galaxy collection install --offline --collections-path .cache/built .cache/built/*.tar.gz
 	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
-	$(BIN)/ansible-builder create --file meta/execution-environment.yml --context .cache/built/image
+	$(BIN)/ansible-builder create --context .cache/built/image
 	test -e .cache/built/image/_build/collections/wsfleet-nginx-*.tar.gz
 
 bench: .venv/bench

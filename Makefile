@@ -31,11 +31,13 @@ lint: .venv/test
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/generate.py --check
+	tests/docs.sh
 	tests/galaxy.sh
 	tests/gixy.sh
 
 docs: .venv/test
 	$(BIN)/python tests/generate.py
+	tests/docs.sh
 
 sanity: .venv/test
 	tests/sanity.sh

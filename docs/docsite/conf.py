@@ -38,19 +38,19 @@ def link_within_the_site(app: t.Any, page: str, source: list[str]) -> None:
     if page.startswith("reference/"):
         return
 
-    def link(found: re.Match[str]) -> str:
-        text, target, anchor = found.groups(default="")
-        if target.startswith(FILES):
-            file = target.removeprefix(FILES)
-        elif ":" in target:
-            return found[0]
+    def place(target: str) -> str:
+        file, hash_, anchor = target.partition("#")
+        if file.startswith(FILES):
+            file = file.removeprefix(FILES)
+        elif ":" in file or not file:
+            return target
         else:
-            file = (ROOT / PurePosixPath(page).parent / target).resolve().relative_to(ROOT).as_posix()
-        place = f"/{file}" if file.removesuffix(".md") in app.env.found_docs else FILES + file
-        return f"{text}({place}{anchor})"
+            file = (ROOT / PurePosixPath(page).parent / file).resolve().relative_to(ROOT).as_posix()
+        return (f"/{file}" if file.removesuffix(".md") in app.env.found_docs else FILES + file) + hash_ + anchor
 
-    # Not those to images, with their exclamation mark.
-    source[0] = re.sub(r"(?<!!)(\[[^\]]*\])\(([^)\s#]+)(#[^)\s]*)?\)", link, source[0])
+    # In a link or in the line that defines one, but not in an image, with its exclamation mark.
+    source[0] = re.sub(r"((?<!!)\[[^\]]*\]\()([^)\s]+)(?=\))", lambda found: found[1] + place(found[2]), source[0])
+    source[0] = re.sub(r"(?m)^(\[[^\]]+\]: )(\S+)$", lambda found: found[1] + place(found[2]), source[0])
 
 
 def link_to_ansible(_app: t.Any, _env: t.Any, node: t.Any, text: t.Any) -> nodes.reference | None:

@@ -31,9 +31,9 @@ def molecule(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Molecule]:
         "NO_COLOR": "1",
     }
 
-    def run(command: str, scenario: str, **variables: str) -> str:
+    def run(command: str, scenario: str, *arguments: str, **variables: str) -> str:
         ended = subprocess.run(
-            ["molecule", command, "--scenario-name", scenario],
+            ["molecule", command, "--scenario-name", scenario, *arguments],
             cwd=repository,
             env=environment | variables,
             check=False,
@@ -45,6 +45,8 @@ def molecule(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Molecule]:
         return ended.stdout
 
     run("destroy", "podman")
+    # What a deploy would do to a host that has nothing yet.
+    assert "1 would change" in run("converge", "podman", "--", "--check")
     run("converge", "podman")
     yield run
     run("destroy", "podman")

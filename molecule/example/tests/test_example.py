@@ -45,6 +45,7 @@ def molecule(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Molecule]:
         return ended.stdout
 
     run("destroy", "podman")
+    run("create", "podman")
     # What a deploy would do to a host that has nothing yet.
     assert "1 would change" in run("converge", "podman", "--", "--check")
     run("converge", "podman")

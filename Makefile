@@ -32,12 +32,15 @@ lint: .venv/test
 	$(BIN)/antsibull-changelog lint
 	$(BIN)/python tests/generate.py --check
 	tests/doc_references.sh
+	tests/docs.sh
+	tests/galaxy.sh
 	tests/gixy.sh
 	$(BIN)/reuse lint --quiet
 	$(BIN)/zizmor --offline --quiet .github
 
 docs: .venv/test
 	$(BIN)/python tests/generate.py
+	tests/docs.sh
 
 sanity: .venv/test
 	tests/sanity.sh
@@ -55,7 +58,7 @@ build: .venv/test
 	$(BIN)/ansible-galaxy collection build --output-path .cache/built
 	$(BIN)/ansible-galaxy collection install --offline --collections-path .cache/built .cache/built/*.tar.gz
 	$(BIN)/ansible-playbook -i inventories/local wsfleet.nginx.site --syntax-check
-	$(BIN)/ansible-builder create --file meta/execution-environment.yml --context .cache/built/image
+	$(BIN)/ansible-builder create --context .cache/built/image
 	test -e .cache/built/image/_build/collections/wsfleet-nginx-*.tar.gz
 
 # make publish TAG=v1.2.3: what the workflow of a release calls. ansible-galaxy reads the token from its settings.

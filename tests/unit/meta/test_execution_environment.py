@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from rendering import ROOT
 
-DEPENDENCIES = yaml.safe_load((ROOT / "meta/execution-environment.yml").read_text())["dependencies"]
+DEPENDENCIES = yaml.safe_load((ROOT / "execution-environment.yml").read_text())["dependencies"]
 PINNED = "\n".join((ROOT / name).read_text() for name in ("requirements.txt", "requirements-test.txt"))
 
 
@@ -23,7 +23,7 @@ def test_its_ansible_is_the_one_that_the_tests_run_on() -> None:
 
 
 def test_an_environment_that_brings_this_collection_needs_nothing_more_for_it() -> None:
-    """ansible-builder reads the same file in each collection, and there takes a list of packages for a file's name."""
+    """ansible-builder reads meta/execution-environment.yml of each collection that an image has."""
     told = subprocess.run(
         [Path(sys.executable).with_name("ansible-builder"), "introspect", ROOT / ".venv/collections"],
         check=True,

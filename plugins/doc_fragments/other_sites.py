@@ -18,6 +18,9 @@ options:
     type: dict
     version_added: 0.8.0
     suboptions:
+      ca_file:
+        description: Where Debian has the CAs of the host, if the configuration uses them.
+        type: path
       hashes:
         description: The sizes that it needs, by the names of the directives, such as C(map_hash_bucket_size).
         type: dict

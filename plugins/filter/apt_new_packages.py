@@ -42,13 +42,13 @@ _value:
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._apt import new_packages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._new_packages import of_apt
 
 
 def apt_new_packages(stdout: object) -> list[str]:
     if not isinstance(stdout, str):
         raise AnsibleFilterError(f"apt_new_packages: expected the output of apt-get, got {type(stdout).__name__}")
-    return new_packages(stdout)
+    return of_apt(stdout)
 
 
 class FilterModule:

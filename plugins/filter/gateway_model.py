@@ -140,6 +140,10 @@ _value:
       description: Each C(address) that nginx will listen on, and the path of its variable, C(at).
       type: list
       elements: dict
+    connects:
+      description: Whether nginx connects to servers over TCP, and not to Unix sockets alone.
+      type: bool
+      version_added: 0.9.0
     names:
       description: Each host C(name) that the gateway has to resolve, and the path of its variable, C(at).
       type: list

@@ -10,6 +10,9 @@ import ssl
 import typing as t
 from pathlib import Path
 
+# Where RHEL's family has the CAs that the host trusts, the second one without the package's links.
+_CA_FILES = ("/etc/pki/tls/certs/ca-bundle.crt", "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem")
+
 
 class Certificate(t.NamedTuple):
     """A certificate with its key, or CAs without one, and the path of the variable: that of the key ends with _key."""
@@ -17,6 +20,11 @@ class Certificate(t.NamedTuple):
     path: str
     key: str | None
     at: str
+
+
+def ca_file(path: str) -> str:
+    """The CAs that the host trusts: this file, or else that of another family of distributions."""
+    return path if Path(path).exists() else next((other for other in _CA_FILES if Path(other).exists()), path)
 
 
 def errors(certificates: t.Iterable[Certificate]) -> t.Iterator[str]:

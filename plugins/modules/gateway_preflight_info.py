@@ -14,9 +14,9 @@ author:
 description:
   - Checks a host before anything on it is changed, and fails with every reason why a deploy could not succeed.
   - The reasons are missing root rights, an nginx that does not start or is too old, or another nginx in the place of
-    it, an address that another program listens on, names of backends that the host cannot resolve, certificates that do
-    not exist or do not fit their keys, and missing directories. With any of them nginx would not start, or would keep
-    serving the earlier configuration.
+    it, a missing nginx that cannot be installed, an address that another program listens on, names of backends that the
+    host cannot resolve, certificates that do not exist or do not fit their keys, missing directories, and what SELinux
+    forbids. With any of them nginx would not start, or would keep serving the earlier configuration.
 options:
   state:
     description: Whether the host is to become a gateway, which V(absent) needs none of the checks for.
@@ -44,6 +44,11 @@ options:
             the key ends with C(_key).
         type: str
         required: true
+  connects:
+    description: Whether nginx connects to servers over TCP, which SELinux may forbid.
+    type: bool
+    default: false
+    version_added: 0.9.0
   directories:
     description: The directories that nginx does not start without, as it creates logs or Unix sockets in them.
     type: list
@@ -91,6 +96,13 @@ options:
     elements: str
     default: []
     version_added: 0.8.0
+  manages_selinux:
+    description:
+      - Whether the caller has SELinux allow what RV(selinux) lists. Otherwise that is a reason to fail, with the
+        commands to type.
+    type: bool
+    default: false
+    version_added: 0.9.0
   names:
     description: The host names that nginx resolves when it loads its configuration.
     type: list
@@ -159,6 +171,10 @@ neighbours:
   returned: always
   version_added: 0.8.0
   contains:
+    ca_file:
+      description: The CAs that the host trusts, if not O(compared.ca_file).
+      type: path
+      version_added: 0.9.0
     defaults:
       description: The addresses of O(compared.servers) whose default server is another site's.
       type: list
@@ -187,13 +203,40 @@ neighbours:
       description: What is allowed but usually a mistake.
       type: list
       elements: str
+package_manager:
+  description: What installs packages on the host, V(apt), V(dnf) or V(dnf5), or V(null) without any of them.
+  type: str
+  returned: always
+  sample: dnf
+  version_added: 0.9.0
+selinux:
+  description: What SELinux does not let nginx do; only where it enforces its policy.
+  type: dict
+  returned: always
+  version_added: 0.9.0
+  contains:
+    connects:
+      description: Whether nginx may not connect to servers, as C(httpd_can_network_connect) is off.
+      type: bool
+    ports:
+      description: The ports of O(listening) that are not of the type C(http_port_t), and that nginx does not have yet.
+      type: list
+      elements: int
 """
 
 import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates, _drain_record, _host, _notices
+from ansible_collections.wsfleet.nginx.plugins.module_utils import (
+    _certificates,
+    _drain_record,
+    _firewall,
+    _host,
+    _notices,
+    _packages,
+    _selinux,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
@@ -225,10 +268,14 @@ def missing(params: t.Mapping[str, t.Any], build: binary.Build | None) -> t.Iter
     """The nginx and the files that are missing on the host."""
     if params["state"] == "absent" or os.geteuid() != 0:
         return
-    if build is None and not binary.can_be_installed():
-        yield "nginx is not installed, and this role installs it with apt only: install nginx yourself, and run again"
+    obstacle = None if build else _packages.obstacle()
+    if obstacle:
+        yield obstacle
     yield from others(build, params["live_address"])
-    yield from _certificates.errors(_certificates.Certificate(**item) for item in params["certificates"])
+    host_cas = (params["compared"] or {}).get("ca_file")
+    for item in params["certificates"]:
+        path = _certificates.ca_file(item["path"]) if item["path"] == host_cas else item["path"]
+        yield from _certificates.errors([_certificates.Certificate(**{**item, "path": path})])
     for item in params["directories"]:
         if not Path(item["path"]).is_dir() and (build or item["path"] != _LOGS):
             yield f"{item['at']}: the directory {item['path']} does not exist"
@@ -246,6 +293,31 @@ def others(build: binary.Build | None, live_address: str | None) -> t.Iterator[s
         own = f"{build.binary}, which this role manages, does not run" if build else "this role would install another"
         choice = f"start {build.binary}, if the two share no ports" if build else "have it on the PATH"
         yield f"nginx runs from {path} (pid {pid}), and {own}: stop that one and disable it, or {choice}"
+
+
+def new_ports(listening: t.Iterable[t.Mapping[str, str]], build: binary.Build | None) -> dict[int, str]:
+    """The ports that nginx does not listen on yet, each with the path of its variable."""
+    found: dict[int, str] = {}
+    for item in listening:
+        if not item["address"].startswith("unix:"):
+            found.setdefault(int(item["address"].rpartition(":")[2]), item["at"])
+    return {
+        port: at
+        for port, at in found.items()
+        if not any(processes.is_of(build, program.pid) for program in _host.listening(port))
+    }
+
+
+def warn_of_firewall(module: _notices.Module, build: binary.Build | None) -> None:
+    if not _firewall.is_installed():
+        return
+    public = [item for item in module.params["listening"] if not item["address"].startswith(("127.", "[::1]"))]
+    ports = new_ports(public, build)
+    for port in _firewall.closed(ports):
+        module.warn(
+            f"{ports[port]}: firewalld opens port {port} for nobody; if clients come there directly, run "
+            f"`firewall-cmd --permanent --add-port={port}/tcp` and `firewall-cmd --reload`"
+        )
 
 
 def drained(live_address: str | None, config_path: str | None, serves: t.Sequence[str]) -> list[str] | None:
@@ -271,6 +343,8 @@ def main() -> None:
     module = _notices.Module(
         argument_spec={
             "compared": other_sites.SPEC,
+            "connects": {"type": "bool", "default": False},
+            "manages_selinux": {"type": "bool", "default": False},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "certificates": {
                 "type": "list",
@@ -310,10 +384,14 @@ def main() -> None:
         supports_check_mode=True,
     )
     found: list[str] = []
-    build, names, neighbours = None, None, {}
+    build, names, neighbours, selinux = None, None, {}, _selinux.Missing()
     try:
         build = binary.installed() if binary.find_binary() else None
         found += missing(module.params, build)
+        if module.params["state"] == "present" and _selinux.enforces():
+            ports = new_ports(module.params["listening"], build)
+            selinux = _selinux.missing(ports, connects=module.params["connects"])
+        found += [] if module.params["manages_selinux"] else selinux.errors()
         if build and module.params["compared"]:
             beside = other_sites.found(build, module.params)
             neighbours = beside.as_dict()
@@ -330,12 +408,15 @@ def main() -> None:
         module.fail_json(msg="\n".join([_host.UNFIT, *found]))
     if module.params["live_address"]:
         warn_about_port(module, module.params["live_address"])
+    warn_of_firewall(module, build)
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,
         openssl_version=build.openssl if build else None,
         drained=names,
         neighbours=neighbours,
+        package_manager=_packages.manager(),
+        selinux={"ports": list(selinux.ports), "connects": selinux.connects},
     )
 
 

@@ -193,7 +193,9 @@ def _removed(removed: Facts, actions: t.Sequence[str], check_mode: bool) -> str:
     words = [*actions, *(f"{remove} {path}" for path in removed["files"])]
     if removed["packages"]:
         packages = ", ".join(removed["packages"])
-        words += [f"{stop} nginx", f"{purge} {packages} with /etc/nginx and /var/log/nginx"]
+        # rpm keeps logs.
+        with_logs = f"{purge} {packages} with /etc/nginx and /var/log/nginx"
+        words += [f"{stop} nginx", f"{remove} {packages} with /etc/nginx" if removed.get("keeps_logs") else with_logs]
     elif words and removed["kept_for"]:
         words.append(f"nginx is kept for {abbreviated(removed['kept_for'])}")
     return ", ".join(words)

@@ -64,10 +64,6 @@ def find_binary() -> str | None:
     return shutil.which("nginx", path=_SEARCH_PATH) or shutil.which("nginx", os.F_OK, _SEARCH_PATH)
 
 
-def can_be_installed() -> bool:
-    return shutil.which("apt-get", path=_SEARCH_PATH) is not None
-
-
 def installed() -> Build:
     """What nginx -V prints, on the standard error stream."""
     binary = find_binary()

@@ -40,10 +40,13 @@ class Sharing:
     hashes: list[str] = field(default_factory=list)
     # The file that nginx reads late enough; None for the usual one.
     path: str | None = None
+    # Where the host has its CAs, if not where Debian has them.
+    ca_file: str | None = None
 
     def as_dict(self) -> dict[str, t.Any]:
         """What changes the gateway's configuration; empty if nothing does."""
         found = {
+            "ca_file": self.ca_file,
             "defaults": self.defaults,
             "hashes": self.hashes,
             "loopback": self.loopback,
@@ -278,11 +281,13 @@ def moved_name(usual: Path) -> str:
 def _place(neighbours: Neighbours, usual: Path, implicit: t.Mapping[str, Place], sharing: Sharing) -> None:
     """A file after what nginx has to read before the gateway's."""
     name, now = moved_name(usual), neighbours.order_of(usual)
-    reasons = {
-        place: f"the server at {place} is the default one of {address} only because it comes first, and {_NO_PLACE}: "
-        f"add default_server to its listen {address}, or move it to a file of its own"
-        for address, place in implicit.items()
-    }
+    reasons = {}
+    for place in implicit.values():
+        at = " and ".join(address for address, other in implicit.items() if other == place)
+        reasons[place] = (
+            f"the server at {place} is the default one of {at} only because it comes first, and {_NO_PLACE}: "
+            f"add default_server to its listen {at}, or move it to a file of its own"
+        )
     for place in neighbours.before_maps:
         why = f"nginx accepts what {place} sets before the first map only, and {_NO_PLACE}"
         reasons[place] = f"{why}: move it up, before the includes"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, neighbours, sharing
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
@@ -29,6 +30,7 @@ _UPSTREAM = {name: {"type": "str", "required": True} for name in ("at", "name", 
 SPEC: dict[str, t.Any] = {
     "type": "dict",
     "options": {
+        "ca_file": {"type": "path"},
         "hashes": {"type": "dict", "default": {}},
         "servers": {"type": "list", "elements": "dict", "default": [], "options": _SERVER},
         "upstreams": {"type": "list", "elements": "dict", "default": [], "options": _UPSTREAM},
@@ -45,7 +47,10 @@ def found(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing
     moved = [file for file in build.root.glob(f"*/*{sharing.moved_name(path)}.*") if str(file) not in gateways]
     others = neighbours.Neighbours(build.configuration, [path, *moved, *map(Path, kept.deployed().files)])
     wanted = sharing.Wanted(path, compared["servers"], compared["upstreams"], compared["hashes"])
-    return sharing.found(others, wanted, build.version, gateways)
+    found_there = sharing.found(others, wanted, build.version, gateways)
+    ca_file = compared["ca_file"] and _certificates.ca_file(compared["ca_file"])
+    found_there.ca_file = None if ca_file == compared["ca_file"] else ca_file
+    return found_there
 
 
 def deployed_file(kept: journal.Journal, usual: Path) -> Path:

@@ -20,12 +20,14 @@ _KEEPALIVE = "so_keepalive=60s:10s:6"
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What gateway_preflight_info returns of other sites of the host; addresses are as the gateway has them."""
+    """What gateway_preflight_info returns of the host and its other sites; addresses are as the gateway has them."""
 
     defaults: t.Collection[str] = ()
     options: t.Collection[str] = ()
     hashes: t.Collection[str] = ()
     loopback: t.Collection[str] = ()
+    # Where the host has its CAs, if not where Debian has them.
+    ca_file: str | None = None
     path: str | None = None
     warnings: t.Sequence[str] = ()
 

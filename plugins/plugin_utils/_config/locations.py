@@ -27,7 +27,7 @@ BUFFER = "36k"
 # nginx's own is 60s: a server that drops packets would hold each of its clients that long.
 _CONNECT = "5s"
 # Certificates of backends: those that the host trusts, and chains as long as public ones are.
-_TRUSTED = "/etc/ssl/certs/ca-certificates.crt"
+CA_FILE = "/etc/ssl/certs/ca-certificates.crt"
 _CHAIN = "3"
 
 # What answers to requests that should have been handshakes.
@@ -253,7 +253,7 @@ def _pass_lines(location: Location, number: int) -> list[str]:
 
 
 def _ssl_lines(location: Location) -> list[str]:
-    url, trusted = location["proxy_pass"], trusted_certificate(location)
+    url, trusted = location["proxy_pass"], location["trusted"]
     if not url or url.scheme != "https":
         return []
     lines = ["proxy_ssl_server_name on;"]
@@ -270,12 +270,12 @@ def _ssl_lines(location: Location) -> list[str]:
     ]
 
 
-def trusted_certificate(location: Location) -> str | None:
-    """The CAs of backends; None for a location that checks no certificate."""
+def trusted_certificate(location: Location, ca_file: str) -> str | None:
+    """The CAs of backends, by default those of the host; None for a location that checks no certificate."""
     url = location["proxy_pass"]
     if not url or url.scheme != "https" or location["proxy_ssl_verify"] == "off":
         return None
-    return location["proxy_ssl_trusted_certificate"] or _TRUSTED
+    return location["proxy_ssl_trusted_certificate"] or ca_file
 
 
 def _with_defaults(site: Site, location: Location) -> Location:

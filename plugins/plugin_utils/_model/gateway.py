@@ -108,6 +108,8 @@ class Compared(t.TypedDict):
     servers: list[dict[str, t.Any]]
     upstreams: list[dict[str, str]]
     hashes: dict[str, int]
+    # Where Debian has the CAs that a host trusts, if the configuration uses them.
+    ca_file: str | None
 
 
 class Drain(t.TypedDict):
@@ -144,6 +146,8 @@ class Model(t.TypedDict):
     drained: list[Drained]
     listening: list[Listening]
     names: list[Name]
+    # Whether nginx connects to servers over TCP.
+    connects: bool
     # Each site by its first address and name, which tell the gateway from others on its host.
     serves: list[str]
     # The files of others that nginx reads when it loads the configuration: certificates, keys and CAs by path.
@@ -270,7 +274,8 @@ def _checked(
         return None
     label = _label(status)
     methods = {upstream["name"].lower(): upstream["balance"] for upstream in upstreams}
-    completed = tuple(_completed(site, methods, f"{label}_{number}") for number, site in enumerate(sites, 1))
+    ca_file = neighbours.ca_file or locations.CA_FILE
+    completed = tuple(_completed(site, methods, f"{label}_{number}", ca_file) for number, site in enumerate(sites, 1))
     capacity, timeout = given["websockets_capacity"], given["websockets_worker_shutdown_timeout"]
     openssl, text = given["websockets_openssl_version"], variables.get("websockets_openssl_version")
     return _Checked(
@@ -279,10 +284,14 @@ def _checked(
     )
 
 
-def _completed(site: Site, methods: t.Mapping[str, tuple[str, ...]], label: str) -> Site:
-    """The site with its captures, and each location with the site's headers too."""
+def _completed(site: Site, methods: t.Mapping[str, tuple[str, ...]], label: str, ca_file: str) -> Site:
+    """The site with its captures, and each location with the site's headers too, and the CAs that it trusts."""
     locations_of = [
-        {**location, "headers": request_headers.merged(site["headers"], location["headers"])}
+        {
+            **location,
+            "headers": request_headers.merged(site["headers"], location["headers"]),
+            "trusted": locations.trusted_certificate(location, ca_file),
+        }
         for location in site["locations"]
     ]
     urls = [location["proxy_pass"] for location in site["locations"] if location["proxy_pass"]]
@@ -327,6 +336,7 @@ def _model(checked: _Checked) -> Model:
         drained=_drained_servers(servers.values()),
         listening=_listening([*sites, *tls.redirects(sites)], checked.status),
         names=_names(servers.values(), all_locations, by_name),
+        connects=_connects(servers.values(), all_locations),
         serves=sorted({probes.served(site) for site in sites}),
         loads=_loads(sites, all_locations),
         compared=_compared(checked, hashes),
@@ -479,7 +489,13 @@ def _compared(checked: _Checked, hashes: t.Mapping[str, int]) -> Compared:
             for upstream in checked.upstreams
         ],
         hashes={name: size for name, size in hashes.items() if not raw_directives.has(given, name)},
+        ca_file=locations.CA_FILE if any(map(_trusts_host, checked.sites)) else None,
     )
+
+
+def _trusts_host(site: Site) -> bool:
+    """Whether the host's own CAs sign the certificates of a backend."""
+    return any(location["trusted"] and not location["proxy_ssl_trusted_certificate"] for location in site["locations"])
 
 
 def _plain_server(site: Site) -> dict[str, t.Any]:
@@ -525,7 +541,7 @@ def _certificates(sites: t.Sequence[Site]) -> list[Certificate]:
             add(f"{site['at']}.ssl_certificate", certificate.path, key.path)
         add(f"{site['at']}.ssl_client_certificate", site["ssl_client_certificate"])
         for location in site["locations"]:
-            add(f"{location['at']}.proxy_ssl_trusted_certificate", locations.trusted_certificate(location))
+            add(f"{location['at']}.proxy_ssl_trusted_certificate", location["trusted"])
             probe = location["probe"]
             if not isinstance(probe, bool):
                 path = probe.get("ssl_certificate")
@@ -558,6 +574,13 @@ def _names(
         if url and not location["resolver"] and url.address.host.lower() not in upstreams:
             places.setdefault(url.address.host, f"{location['at']}.proxy_pass")
     return [Name(name=name, at=at) for name, at in places.items() if name and addresses.is_name(name)]
+
+
+def _connects(servers: t.Iterable[tuple[Server, ...]], proxied: t.Sequence[Location]) -> bool:
+    """Whether nginx connects to servers over TCP."""
+    urls = (location["proxy_pass"] for location in proxied)
+    found = [url.address for url in urls if url] + [server.address for upstream in servers for server in upstream]
+    return any(not address.unix for address in found)
 
 
 def _loads(sites: t.Sequence[Site], proxied: t.Sequence[Location]) -> list[str]:

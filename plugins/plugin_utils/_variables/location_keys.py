@@ -294,7 +294,8 @@ _PROXIED = {
         values.certificate_path,
         "With C(https): the CAs that sign the certificates of backends, a path on the gateway.",
         default=None,
-        otherwise="V(/etc/ssl/certs/ca-certificates.crt)",
+        otherwise="those that the host trusts: V(/etc/ssl/certs/ca-certificates.crt), or on RHEL's family "
+        "V(/etc/pki/tls/certs/ca-bundle.crt)",
         type="str",
         version_added="0.4.0",
     ),

@@ -63,6 +63,8 @@ class Location(_Return, Limits, total=False):  # pylint: disable=inherit-non-cla
     proxy_ssl_name: str | None
     probe: bool | ProbeOptions
     directives: tuple[str, ...]
+    # Beside the operator's: the CAs of backends.
+    trusted: str | None
 
 
 class Site(Limits, total=False):

@@ -9,6 +9,7 @@ import importlib
 import inspect
 import json
 import typing as t
+from pathlib import Path
 
 import pytest
 import yaml
@@ -211,3 +212,17 @@ def test_the_controller_probes_of_an_unreachable_gateway_what_others_verified() 
     other = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(1))]}}
     assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "g1:80")]
     assert outside({"g1": unreachable, "g2": {}}) == []
+
+
+@pytest.mark.parametrize(
+    ("names", "is_there"), [(["a.b.c", "d.e.f"], True), (["a.b.c", "a.b.f"], False), (["d.b.c"], False)]
+)
+def test_modules_of_collections_are_found_if_all_are_installed(
+    names: list[str], is_there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ["/nowhere", *(str(tmp_path / name) for name in "12")]
+    for name in ("1/ansible_collections/a/b/plugins/modules/c.py", "2/ansible_collections/d/e/plugins/modules/f.py"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    monkeypatch.setattr(module("has_modules"), "AnsibleCollectionConfig", type("", (), {"collection_paths": paths}))
+    assert call("has_modules", names) == is_there

@@ -64,3 +64,13 @@ def test_what_it_does_not_load_is_told_with_the_variable(
 ) -> None:
     (found,) = errors(pems, certificate, key)
     assert found.replace(str(pems), ".") == message
+
+
+def test_the_cas_of_the_host_are_where_another_family_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    debian, rhel = tmp_path / "ca-certificates.crt", tmp_path / "ca-bundle.crt"
+    monkeypatch.setattr(_certificates, "_CA_FILES", (str(rhel), "/nowhere"))
+    assert _certificates.ca_file(str(debian)) == str(debian)
+    rhel.touch()
+    assert _certificates.ca_file(str(debian)) == str(rhel)
+    debian.touch()
+    assert _certificates.ca_file(str(debian)) == str(debian)

@@ -26,14 +26,16 @@ PROGRAM = """
 import os
 import sys
 from pathlib import Path
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates, _host, _selinux
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
 
 folder = sys.argv.pop(1)
+_selinux._KERNEL = Path(folder) / "selinux"
+_certificates._CA_FILES = (str(Path(folder) / "ca-bundle.crt"),)
 _host.lowest_unprivileged_port = lambda: 1024
-binary._SEARCH_PATH = folder
+binary._SEARCH_PATH = os.environ["PATH"] = folder
 masters = processes.masters
 parent = lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 processes.masters = lambda: {pid: path for pid, path in masters().items() if parent(pid) == os.getppid()}
@@ -94,7 +96,7 @@ def test_a_host_without_nginx_may_be_one(tmp_path: Path) -> None:
 
 def test_one_where_nginx_can_be_neither_found_nor_installed_is_refused(tmp_path: Path, apt: Path) -> None:
     apt.unlink()
-    message = "nginx is not installed, and this role installs it with apt only: install nginx yourself, and run again"
+    message = "nginx is not installed, and this host has neither apt nor dnf: install nginx yourself, and run again"
     assert run_module(tmp_path)["msg"] == f"{HEAD}{message}"
     assert not run_module(tmp_path, state="absent").get("failed")
     install(tmp_path, NGINX)
@@ -238,6 +240,54 @@ def test_the_file_comes_after_those_of_others_and_is_none_of_them_itself(tmp_pat
         assert found["defaults"] == ["3000"]
         if is_recorded and "app" in files:
             record(tmp_path, "127.0.0.1:488", "zz-websockets.conf")
+
+
+def test_the_hosts_own_cas_are_where_its_family_has_them(tmp_path: Path) -> None:
+    debian, rhel = tmp_path / "ca-certificates.crt", tmp_path / "ca-bundle.crt"
+    given = [{"path": str(debian), "at": "websockets_sites[0].locations[0].proxy_ssl_trusted_certificate"}]
+    path = str(tmp_path / "etc/conf.d/a.conf")
+    options: dict[str, t.Any] = {"live_address": "127.0.0.1:488", "certificates": given, "config_path": path}
+    options["compared"] = {"ca_file": str(debian)}
+    assert f"proxy_ssl_trusted_certificate: {debian} cannot be read" in run_module(tmp_path, **options)["msg"]
+    command = f"openssl req -x509 -nodes -subj /CN=a -keyout /dev/null -out {rhel}"
+    subprocess.run(command.split(), check=True, capture_output=True)
+    # Before nginx is installed, and with it.
+    assert run_module(tmp_path, **options)["neighbours"] == {}
+    beside(tmp_path)
+    assert run_module(tmp_path, **options)["neighbours"]["ca_file"] == str(rhel)
+    rhel.rename(debian)
+    assert run_module(tmp_path, **options)["neighbours"] == {}
+
+
+def test_what_selinux_forbids_is_told_with_the_commands_unless_the_caller_changes_it(tmp_path: Path) -> None:
+    kernel = tmp_path / "selinux"
+    (kernel / "booleans").mkdir(parents=True)
+    (kernel / "enforce").write_text("1")
+    (kernel / "booleans/httpd_can_network_connect").write_text("0 0")
+    (tmp_path / "semanage").write_text("#!/bin/sh\necho 'http_port_t tcp 80, 443, 488'\n")
+    (tmp_path / "semanage").chmod(0o755)
+    listening = [{"address": address, "at": "a"} for address in ("127.0.0.1:488", "[::]:39999", "unix:/a.sock")]
+    options: dict[str, t.Any] = {"listening": listening, "connects": True}
+    assert run_module(tmp_path, **options)["msg"].splitlines()[1:] == [
+        "SELinux does not let nginx listen on port 39999: run `semanage port -a -t http_port_t -p tcp 39999`",
+        "SELinux does not let nginx connect to servers: run `setsebool -P httpd_can_network_connect on`",
+    ]
+    found = run_module(tmp_path, **options, manages_selinux=True)
+    assert found["selinux"] == {"ports": [39999], "connects": True}
+    nothing = {"ports": [], "connects": False}
+    assert run_module(tmp_path, **options, state="absent")["selinux"] == nothing
+    (kernel / "enforce").write_text("0")
+    assert run_module(tmp_path, **options)["selinux"] == nothing
+
+
+def test_a_port_that_firewalld_opens_for_nobody_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "firewall-cmd").write_text("#!/bin/sh\necho 'public (active)\n  ports: 3000/tcp'\n")
+    (tmp_path / "firewall-cmd").chmod(0o755)
+    listening = [{"address": address, "at": address} for address in ("127.0.0.1:39998", "3000", "[::]:39999")]
+    assert run_module(tmp_path, listening=listening)["notices"] == [
+        "[::]:39999: firewalld opens port 39999 for nobody; if clients come there directly, run "
+        "`firewall-cmd --permanent --add-port=39999/tcp` and `firewall-cmd --reload`"
+    ]
 
 
 def test_a_conflict_with_another_site_is_told_with_its_place(tmp_path: Path) -> None:

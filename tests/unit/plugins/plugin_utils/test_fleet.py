@@ -120,6 +120,8 @@ def test_a_removed_gateway_is_in_the_summary_with_all_that_went() -> None:
     would = of({"g2": gateways["g2"]}, ["g2"], check_mode=True)["text"]
     assert "would remove  g2: " in would
     assert "would stop nginx, would purge nginx, nginx-common with" in would
+    kept = {**gateways["g2"], "__websockets_removed": {**last, "keeps_logs": True}}
+    assert "stopped nginx, removed nginx, nginx-common with /etc/nginx\n" in of({"g2": kept}, ["g2"])["text"]
 
 
 REJECTED = """nginx rejects the new configuration; nothing was changed:

@@ -100,6 +100,20 @@ def test_a_default_server_that_nothing_can_come_after_is_an_error(host: Host, mo
     ]
 
 
+def test_the_default_server_of_rhels_nginx_conf_is_told_with_all_its_addresses(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = "server { listen 80%s; listen [::]:80%s; server_name _; include default.d/*.conf; }"
+    http = "http {\ninclude conf.d/*.conf;\n" + server + "\n%s\n}\n"
+    monkeypatch.setattr(f"{__name__}.HTTP", http % ("", "", "%s"))
+    (error,) = host.notes("", "80", "[::]:80", "3000")[0]
+    assert "the default one of 80 and [::]:80 only because it comes first" in error
+    assert "add default_server to its listen 80 and [::]:80" in error
+    monkeypatch.setattr(f"{__name__}.HTTP", http % (" default_server", " default_server", "%s"))
+    sharing = host.beside("", "80", "[::]:80", "3000")
+    assert (sharing.errors, sharing.defaults, sharing.path) == ([], ["80", "[::]:80"], None)
+
+
 def test_a_size_of_maps_in_a_file_of_others_comes_before_the_maps_of_the_gateway(host: Host) -> None:
     late = str(host.root / "sites-enabled/zz-websockets.conf")
     assert host.beside("map_hash_max_size 4096;\nmap $uri $x { }", "80").path == late

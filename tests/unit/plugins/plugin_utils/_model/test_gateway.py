@@ -155,6 +155,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "sites": [],
         "listening": [STATUS],
         "names": [],
+        "connects": False,
         "serves": [],
         "loads": [],
         "certificates": [],
@@ -191,6 +192,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
             ],
             "upstreams": [],
             "hashes": {},
+            "ca_file": None,
         },
     }
     model = sound([], [])
@@ -473,3 +475,34 @@ def test_the_certificates_and_directories_that_a_gateway_needs_are_told_with_the
         ("websockets_sites[0].access_log", "/logs"),
         ("websockets_sites[3].listen", "/run/ws"),
     ]
+
+
+def test_the_cas_of_backends_are_those_of_the_host_where_it_has_them() -> None:
+    debian, rhel = "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt"
+    secure_backend: dict[str, t.Any] = {"path": "/host", "proxy_pass": "https://b.example"}
+    own = {**secure_backend, "path": "/own", "proxy_ssl_trusted_certificate": "/tls/own.pem"}
+    for found, path in (({}, debian), ({"ca_file": rhel}, rhel)):
+        model = sound([], [site(locations=[own, secure_backend])], neighbours=found)
+        printed = [line.split()[-1] for line in model["lines"] if "proxy_ssl_trusted_certificate" in line]
+        assert printed == ["/tls/own.pem;", f"{path};"]
+        assert [given["path"] for given in model["certificates"]] == ["/tls/own.pem", path]
+        # Preflight looks for both, whatever it found before.
+        assert model["compared"]["ca_file"] == debian
+        assert debian not in model["loads"]
+    others = [own, {**secure_backend, "proxy_ssl_verify": False}]
+    assert sound([], [site(locations=others)])["compared"]["ca_file"] is None
+
+
+@pytest.mark.parametrize(
+    ("servers", "locations", "connects"),
+    [
+        (["unix:/run/a.sock"], [], False),
+        (["unix:/run/a.sock", "b:3000"], [], True),
+        (["unix:/run/a.sock"], [{"path": "/b", "proxy_pass": "http://b"}], True),
+        (["unix:/run/a.sock"], [{"path": "/b", "proxy_pass": "http://unix:/run/b.sock"}], False),
+    ],
+)
+def test_whether_nginx_connects_over_tcp_is_known(servers: list[str], locations: list[t.Any], connects: bool) -> None:
+    to = {"name": "a", "servers": servers}
+    model = sound([to], [site(locations=[{"path": "/", "upstream": "a"}, *locations])])
+    assert model["connects"] == connects

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._apt import new_packages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._new_packages import of_apt, of_dnf
 
 # Debian 12, apt 2.6.
 ONE_PACKAGE = """\
@@ -86,4 +86,33 @@ The following packages will be upgraded:
     ],
 )
 def test_lists_what_apt_newly_installed(stdout: str, expected: list[str]) -> None:
-    assert new_packages(stdout) == expected
+    assert of_apt(stdout) == expected
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        pytest.param(
+            [
+                "Installed: nginx-2:1.26.3-1.el10.x86_64",
+                "Installed: nginx-core-2:1.26.3-1.el10.x86_64",
+                "Installed: rocky-logos-httpd-100.4-7.el10.noarch",
+            ],
+            ["nginx", "nginx-core", "rocky-logos-httpd"],
+            id="dependencies too",
+        ),
+        pytest.param(
+            [
+                "Installed: nginx-1:1.20.1-20.el9.x86_64",
+                "Installed: openssl-libs-1:3.2.2-6.el9.x86_64",
+                "Removed: openssl-libs-1:3.0.7-27.el9.x86_64",
+            ],
+            ["nginx"],
+            id="not what is upgraded beside",
+        ),
+        pytest.param([], [], id="nothing new"),
+        pytest.param(["Group web installed.", "Nothing to do"], [], id="other messages"),
+    ],
+)
+def test_lists_what_dnf_newly_installed(results: list[str], expected: list[str]) -> None:
+    assert of_dnf(results) == expected

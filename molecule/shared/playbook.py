@@ -48,7 +48,7 @@ class Run(t.NamedTuple):
         assert found, self.output
         message = str(json.JSONDecoder().raw_decode(after)[0]["msg"])
         if message.endswith("as listed above."):
-            return re.split(r"^TASK .*\n", before, flags=re.MULTILINE)[-1]
+            return re.split(r"^TASK .*\n", before, flags=re.MULTILINE)[-1].partition("\n[ERROR]: ")[0]
         if not message.startswith("The summary above"):
             return message
         # A message of one line is all in the line of the state.

@@ -31,15 +31,15 @@ INVALID = {
     ],
 }
 MESSAGE = """\
-        Invalid variables for invalid:
-        - websockets_upstream: unknown variable (did you mean 'websockets_upstreams'?)
-        - websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
-        - websockets_sites[1].listne: unknown key (did you mean 'listen'?)
-        - websockets_sites[1]: missing required key 'listen'
-        - websockets_sites[1].locations[0].websocket: must be true, false or required, not 1
-        - websockets_upstreams[2]: no servers: requires 'servers', or 'group' with 'port'
-        - websockets_upstreams[1].name: 'chat-backend' is already the name of websockets_upstreams[0]
-        - websockets_sites[0].locations[0].upstream: 'chat-backnd' is not an upstream (did you mean 'chat-backend'?)
+Invalid variables for invalid:
+- websockets_upstream: unknown variable (did you mean 'websockets_upstreams'?)
+- websockets_upstreams[1].servers[0]: 70000 is out of range: 1 to 65535
+- websockets_sites[1].listne: unknown key (did you mean 'listen'?)
+- websockets_sites[1]: missing required key 'listen'
+- websockets_sites[1].locations[0].websocket: must be true, false or required, not 1
+- websockets_upstreams[2]: no servers: requires 'servers', or 'group' with 'port'
+- websockets_upstreams[1].name: 'chat-backend' is already the name of websockets_upstreams[0]
+- websockets_sites[0].locations[0].upstream: 'chat-backnd' is not an upstream (did you mean 'chat-backend'?)
 """
 
 
@@ -62,7 +62,7 @@ def inventory(tmp_path: Path) -> t.Callable[[t.Mapping[str, t.Any]], Path]:
 
 def test_sound_variables_go_on_to_the_hosts(inventory: t.Any) -> None:
     run = site({}, inventories=[inventory({"sound": SOUND})])
-    assert "unreachable: true" in run.output
+    assert "UNREACHABLE!" in run.output
 
 
 @pytest.mark.usefixtures("unchanged")
@@ -73,7 +73,7 @@ def test_those_that_cannot_be_reached_are_named_and_hold_up_nobody(inventory: t.
     here = {**SOUND, "ansible_host": bare.container, "ansible_python_interpreter": "/usr/bin/python3"}
     run = site({}, inventories=[inventory({**away, "here": here})], arguments=["--check", "--limit", "ws_gateways"])
     assert run.failed
-    assert re.search(r"^ +3 gateways: 1 would change, 2 unreachable$", run.output, re.MULTILINE), run.output
+    assert re.search(r"^3 gateways: 1 would change, 2 unreachable$", run.output, re.MULTILINE), run.output
     for name in away:
         assert "This gateway was unreachable" in run.message(name)
 
@@ -82,10 +82,10 @@ def test_one_message_lists_every_error_and_no_host_is_touched(inventory: t.Any) 
     run = site({}, inventories=[inventory({"sound": SOUND, "invalid": INVALID})])
     assert run.failed
     assert MESSAGE in run.output
-    assert "unreachable: true" not in run.output
+    assert "UNREACHABLE!" not in run.output
 
 
 def test_what_is_to_be_removed_need_not_be_sound(inventory: t.Any) -> None:
     run = site({"websockets_state": "absent"}, inventories=[inventory({"invalid": INVALID})])
     assert "Invalid variables" not in run.output
-    assert "unreachable: true" in run.output
+    assert "UNREACHABLE!" in run.output

@@ -36,6 +36,8 @@ def arguments(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
     subprocess.run(podman, check=True, capture_output=True)
     try:
         OLD.run("systemctl is-system-running --wait || true")
+        # Ansible warns where it has to create it.
+        OLD.run("mkdir -p -m 700 /root/.ansible/tmp")
         inventory = tmp_path_factory.mktemp("inventory") / "hosts.yml"
         inventory.write_text(yaml.safe_dump({"ws_gateways": {"hosts": {OLD.name: {}}}}))
         yield ["--inventory", str(inventory), "--limit", OLD.name]

@@ -45,7 +45,9 @@ docs: .venv/test
 sanity: .venv/test
 	tests/sanity.sh
 
+# make unit CORE=2.21: with that ansible-core of tests/cores.txt instead of the one of requirements.txt.
 unit: .venv/test
+	$(if $(CORE),$(BIN)/pip install --quiet --no-deps "ansible-core==$$(grep -o '^$(CORE)[.0-9]*' tests/cores.txt)")
 	tests/chromium.sh
 	$(BIN)/python -m pytest --numprocesses=auto tests/unit
 

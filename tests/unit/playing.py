@@ -47,6 +47,7 @@ PREFLIGHT = {
     "openssl_version": "3.0.15",
     "drained": None,
     "neighbours": {},
+    "selinux": {"ports": [], "connects": False},
 }
 DEPLOYED = {"changed": True, "rolled_back": False, "actions": ["reloaded nginx"], "probes": []}
 SITE = {"server_name": "a.example", "listen": 3000, "allowed_origins": "*"}

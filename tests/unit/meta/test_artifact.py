@@ -18,7 +18,10 @@ from rendering import ROOT
 BIN = Path(sys.executable).parent
 # What plugins, roles and playbooks may use: a rule of the Ansible community package.
 USED = {"meta", "playbooks", "plugins", "roles"}
-READ = {"CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "changelogs", "docs", "inventories"}
+READ = {
+    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "LICENSES", "README.md", "REUSE.toml"),
+    *("SECURITY.md", "changelogs", "docs", "inventories"),
+}
 WRITTEN_BY_GALAXY = {"FILES.json", "MANIFEST.json"}
 
 

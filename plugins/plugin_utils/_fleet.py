@@ -224,7 +224,7 @@ _REMEDIES = (
     ),
     (
         re.compile(r"[Pp]ython.*(?:not found|No such file|requires|required|version)|^SyntaxError|No module named"),
-        "set ansible_python_interpreter to a Python 3.8 or later",
+        "set ansible_python_interpreter to a Python 3.9 or later",
     ),
 )
 

@@ -96,7 +96,7 @@ def test_a_host_without_python_is_failed_by_its_reason_and_nothing_is_changed(fl
     assert "2 gateways: 1 not started, 1 failed" in output
     assert re.search(
         r"failed two: \S*sh: (1: )?/nowhere/python3: (not found|No such file or directory); "
-        r"set ansible_python_interpreter to a Python 3.8 or later",
+        r"set ansible_python_interpreter to a Python 3.9 or later",
         output,
     ), output
     assert not fleet.ran("transaction", "one")

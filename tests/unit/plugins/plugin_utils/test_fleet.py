@@ -265,7 +265,7 @@ def test_gateways_that_the_run_goes_on_without_are_not_done() -> None:
 
 NO_RESULT = "Task failed: Module result deserialization failed: No start of json char found"
 CONNECTION = "Shared connection to 192.0.2.1 closed.\r\n"
-PYTHON = "set ansible_python_interpreter to a Python 3.8 or later"
+PYTHON = "set ansible_python_interpreter to a Python 3.9 or later"
 SUDO = "connect as root and set ansible_become: false, or set ansible_become_method to one that the host has"
 
 

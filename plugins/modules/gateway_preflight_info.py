@@ -173,7 +173,7 @@ neighbours:
   contains:
     ca_file:
       description: The CAs that the host trusts, if not O(compared.ca_file).
-      type: path
+      type: str
       version_added: 0.9.0
     defaults:
       description: The addresses of O(compared.servers) whose default server is another site's.

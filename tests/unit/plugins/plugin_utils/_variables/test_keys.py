@@ -246,7 +246,7 @@ def test_a_key_that_is_accepted_is_printed_or_says_why_not(table: str, name: str
     ],
 )
 def test_the_types_have_the_keys_that_the_code_reads_by_name(typed: t.Any, keys: t.Mapping[str, Key]) -> None:
-    typed_keys = t.get_type_hints(typed).keys() - {"at", "captures", "default_of"}
+    typed_keys = t.get_type_hints(typed).keys() - {"at", "captures", "default_of", "trusted"}
     assert typed_keys <= keys.keys()
     assert all(keys[name].plain for name in keys.keys() - typed_keys)
 

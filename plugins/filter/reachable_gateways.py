@@ -58,7 +58,7 @@ import typing as t
 from types import MappingProxyType
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway  # noqa: F401
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import gateway  # noqa: F401  # pylint: disable=unused-import
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import GROUP
 
 

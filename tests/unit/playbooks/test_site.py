@@ -167,7 +167,7 @@ def test_texts_are_lines_of_the_output_and_the_run_says_how_far_it_is(fleet: Fle
     fleet.add("two")
     code, output = fleet.play("site", websockets_serial=1)
     assert code == 0, output
-    first, _, rest = output.partition("batch 1 of 2: 1 of 2 gateways done, 0 failed, next 1 ok: [one]")
+    first, _line, rest = output.partition("batch 1 of 2: 1 of 2 gateways done, 0 failed, next 1 ok: [one]")
     assert "PLAY [Deploy to the gateways]" in first
     assert "2 gateways: 2 changed changed one, two: reloaded nginx ok: [two]" in rest
 

@@ -17,6 +17,9 @@ from fleets import SCHEMA
 from playing import run
 from websockets.sync.server import serve
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 TOKEN = "Bearer 0123456789"
 PROBE = {"headers": {"Authorization": TOKEN}}
 # Nothing listens on any of these ports.

@@ -19,7 +19,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from running import run
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights")
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = [
+    pytest.mark.xdist_group("nginx processes"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the module looks no further without root rights"),
+]
 
 # The module with the only nginx, and what deploys keep, in the folder that is given first. Only the test starts others.
 PROGRAM = """

@@ -31,6 +31,9 @@ import sys
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 AnsibleModule.log = lambda self, message, log_args=None: print(message, log_args, file=sys.stderr)
 gateway_probe_info.main()
 """

@@ -24,6 +24,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import wait_for_closed_connections
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 listens = json.loads(sys.argv.pop(1))
 journal.Journal.__init__.__defaults__ = (Path(sys.argv.pop(1)),)
 binary.find_binary = lambda: "nginx"

@@ -22,6 +22,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 
 @contextmanager
 def master(*workers: str) -> t.Iterator[int]:

@@ -24,15 +24,15 @@ from running import run
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 TOKEN = "Bearer 0123456789"
 # It is logged, too, with what was asked for.
 PROGRAM = """
 import sys
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_probe_info
-
-# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
-pytestmark = pytest.mark.xdist_group("nginx processes")
 
 AnsibleModule.log = lambda self, message, log_args=None: print(message, log_args, file=sys.stderr)
 gateway_probe_info.main()

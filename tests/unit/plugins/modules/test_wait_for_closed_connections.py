@@ -14,6 +14,9 @@ import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from running import run
 
+# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
+pytestmark = pytest.mark.xdist_group("nginx processes")
+
 # The module with the process that started it in the place of nginx. The files of the configuration, with their ports,
 # are given first, then what deploys keep.
 PROGRAM = """
@@ -23,9 +26,6 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import wait_for_closed_connections
-
-# They look at all of the machine's processes, or start some that look like nginx: one test at a time.
-pytestmark = pytest.mark.xdist_group("nginx processes")
 
 listens = json.loads(sys.argv.pop(1))
 journal.Journal.__init__.__defaults__ = (Path(sys.argv.pop(1)),)

@@ -55,7 +55,10 @@ class Gateway:
 
     def site(self, server_name: str, port: int | None = None) -> Gateway:
         """Another site of the same host."""
-        return replace(self, server_name=server_name, port=port or self.port)
+        other = replace(self, server_name=server_name, port=port or self.port)
+        # podman is asked once for all of them: it takes longer than a request.
+        vars(other)["_inspection"] = self._inspection
+        return other
 
     @property
     def container(self) -> str:

@@ -29,7 +29,7 @@ HANDSHAKE = (
 # ws agrees to the first of these, and the gateway hears of it in the header of the response.
 PROTOCOLS = tuple(f"Sec-WebSocket-Protocol: {letter * 1100}" for letter in "abc")
 POLL = "GET /socket.io/?EIO=4&transport=polling"
-SECONDS, HOSTILE_A_SECOND, OTHERS_A_SECOND = 12, 10, 4
+SECONDS, HOSTILE_A_SECOND, OTHERS_A_SECOND = 12, 5, 3
 
 
 class Request(NamedTuple):

@@ -76,7 +76,7 @@ def no_apt(bare: Gateway) -> t.Iterator[None]:
 def test_a_host_without_apt_and_nginx_is_told_what_to_do() -> None:
     run = deploy({"websockets_upstreams": [UPSTREAM], "websockets_sites": [SITE]})
     assert run.failed
-    assert "nginx is not installed, and this role installs it with apt only: install nginx yourself" in run.output
+    assert "nginx is not installed, and this host has neither apt nor dnf: install nginx yourself" in run.output
 
 
 OTHER = """

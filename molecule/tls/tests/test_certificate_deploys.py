@@ -168,7 +168,7 @@ def test_a_renewal_changes_one_file_once_and_its_key_is_seen_nowhere(bookworm: G
     assert run.changed(bookworm.name) == 1
 
     # It did tell what it does, and show what changes.
-    assert "live_address:" in run.output
+    assert '"live_address": ' in run.output
     assert f"--- before: {DELIVERED}" in run.output
     assert "not shown: another certificate and its key" in run.output
     logged = bookworm.console.run(LOGS).stdout_bytes.decode(errors="replace")

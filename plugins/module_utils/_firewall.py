@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which ports firewalld, if it runs, opens for nobody."""
+"""Which ports firewalld, if it runs, does not open."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def is_installed() -> bool:
 
 
 def closed(ports: t.Collection[int]) -> list[int]:
-    """Those of the ports that firewalld does not open for anybody; none if it does not run."""
+    """Those of the ports that firewalld opens to no address at all; none if it does not run."""
     # It takes a second.
     result = binary.run(["firewall-cmd", "--list-all-zones"]) if ports else None
     return closed_in(result.stdout, ports) if result and result.returncode == 0 else []

@@ -315,7 +315,7 @@ def warn_of_firewall(module: _notices.Module, build: binary.Build | None) -> Non
     ports = new_ports(public, build)
     for port in _firewall.closed(ports):
         module.warn(
-            f"{ports[port]}: firewalld opens port {port} for nobody; if clients come there directly, run "
+            f"{ports[port]}: firewalld does not open port {port}; if clients come there directly, run "
             f"`firewall-cmd --permanent --add-port={port}/tcp` and `firewall-cmd --reload`"
         )
 

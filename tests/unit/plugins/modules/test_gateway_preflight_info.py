@@ -284,12 +284,12 @@ def test_what_selinux_forbids_is_told_with_the_commands_unless_the_caller_change
     assert run_module(tmp_path, **options)["selinux"] == nothing
 
 
-def test_a_port_that_firewalld_opens_for_nobody_is_a_warning(tmp_path: Path) -> None:
+def test_a_port_that_firewalld_does_not_open_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "firewall-cmd").write_text("#!/bin/sh\necho 'public (active)\n  ports: 3000/tcp'\n")
     (tmp_path / "firewall-cmd").chmod(0o755)
     listening = [{"address": address, "at": address} for address in ("127.0.0.1:39998", "3000", "[::]:39999")]
     assert run_module(tmp_path, listening=listening)["notices"] == [
-        "[::]:39999: firewalld opens port 39999 for nobody; if clients come there directly, run "
+        "[::]:39999: firewalld does not open port 39999; if clients come there directly, run "
         "`firewall-cmd --permanent --add-port=39999/tcp` and `firewall-cmd --reload`"
     ]
 

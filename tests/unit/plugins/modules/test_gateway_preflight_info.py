@@ -268,9 +268,9 @@ def test_what_selinux_forbids_is_told_with_the_commands_unless_the_caller_change
     (kernel / "booleans").mkdir(parents=True)
     (kernel / "enforce").write_text("1")
     (kernel / "booleans/httpd_can_network_connect").write_text("0 0")
-    (tmp_path / "semanage").write_text("#!/bin/sh\necho 'http_port_t tcp 80, 443, 488'\n")
+    (tmp_path / "semanage").write_text("#!/bin/sh\necho 'http_port_t tcp 80, 443, 39997'\n")
     (tmp_path / "semanage").chmod(0o755)
-    listening = [{"address": address, "at": "a"} for address in ("127.0.0.1:488", "[::]:39999", "unix:/a.sock")]
+    listening = [{"address": address, "at": "a"} for address in ("127.0.0.1:39997", "[::]:39999", "unix:/a.sock")]
     options: dict[str, t.Any] = {"listening": listening, "connects": True}
     assert run_module(tmp_path, **options)["msg"].splitlines()[1:] == [
         "SELinux does not let nginx listen on port 39999: run `semanage port -a -t http_port_t -p tcp 39999`",
@@ -285,9 +285,9 @@ def test_what_selinux_forbids_is_told_with_the_commands_unless_the_caller_change
 
 
 def test_a_port_that_firewalld_does_not_open_is_a_warning(tmp_path: Path) -> None:
-    (tmp_path / "firewall-cmd").write_text("#!/bin/sh\necho 'public (active)\n  ports: 3000/tcp'\n")
+    (tmp_path / "firewall-cmd").write_text("#!/bin/sh\necho 'public (active)\n  ports: 39997/tcp'\n")
     (tmp_path / "firewall-cmd").chmod(0o755)
-    listening = [{"address": address, "at": address} for address in ("127.0.0.1:39998", "3000", "[::]:39999")]
+    listening = [{"address": address, "at": address} for address in ("127.0.0.1:39998", "39997", "[::]:39999")]
     assert run_module(tmp_path, listening=listening)["notices"] == [
         "[::]:39999: firewalld does not open port 39999; if clients come there directly, run "
         "`firewall-cmd --permanent --add-port=39999/tcp` and `firewall-cmd --reload`"

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import os
 import socket
 import ssl
@@ -28,9 +27,6 @@ ORIGIN = Origin("https://app.example")
 ALERT = 21
 # OpenSSL itself takes neither old versions nor old cipher suites below that.
 ANYTHING = "ALL:@SECLEVEL=0"
-
-# One object for each site, for it knows its address once it has asked podman.
-site_of = functools.cache(Gateway.site)
 
 
 def verifying(certificate: Path | None = None, key: Path | None = None) -> ssl.SSLContext:

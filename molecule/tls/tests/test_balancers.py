@@ -9,7 +9,7 @@ import json
 
 import pytest
 from gateway import Gateway
-from secure import ECHOED, messages, proxy_1, proxy_2, received, secured, site_of, verifying
+from secure import ECHOED, messages, proxy_1, proxy_2, received, secured, verifying
 
 BALANCER, SECOND_BALANCER, SOMEBODY = "127.0.0.10", "127.0.0.17", "127.0.0.11"
 CLIENTS = ("198.51.100.7", "2001:db8::7")
@@ -18,12 +18,12 @@ VERSIONS = {"1": proxy_1, "2": proxy_2}
 
 @pytest.fixture
 def plain(gateway: Gateway) -> Gateway:
-    return site_of(gateway, "balanced.example", 8083)
+    return gateway.site("balanced.example", 8083)
 
 
 @pytest.fixture
 def secure(gateway: Gateway) -> Gateway:
-    return site_of(gateway, "balanced.example", 8444)
+    return gateway.site("balanced.example", 8444)
 
 
 def seen(site: Gateway, source: str, header: bytes) -> str:
@@ -76,14 +76,14 @@ def test_who_does_not_speak_it_is_not_answered(plain: Gateway, secure: Gateway) 
     ],
 )
 def test_a_balancer_tells_the_client_by_a_header(gateway: Gateway, source: str, header: str, client: str) -> None:
-    site = site_of(gateway, "forwarded.example", 8082)
+    site = gateway.site("forwarded.example", 8082)
     sock = site.open_socket(site.port, source)
     answer = site.request("GET", "/", headers={"X-Forwarded-For": header}, sock=sock)
     assert answer.json["headers"]["x-real-ip"] == [client]
 
 
 def test_the_proxy_protocol_is_no_way_to_a_site_that_does_not_expect_it(gateway: Gateway) -> None:
-    site = site_of(gateway, "forwarded.example", 8082)
+    site = gateway.site("forwarded.example", 8082)
     with site.open_socket(site.port, BALANCER) as sock:
         sock.sendall(proxy_1(CLIENTS[0]) + b"GET / HTTP/1.1\r\nHost: forwarded.example\r\n\r\n")
         assert b" 400 " in received(sock).splitlines()[0]
@@ -112,7 +112,7 @@ def forwarded(site: Gateway, source: str, headers: dict[str, str], name: str, st
 def test_a_balancer_tells_the_scheme_and_nobody_else_does(
     gateway: Gateway, source: str, said: str, passed: str
 ) -> None:
-    site = site_of(gateway, "forwarded.example", 8082)
+    site = gateway.site("forwarded.example", 8082)
     headers = {"X-Forwarded-For": CLIENTS[0], "X-Forwarded-Proto": said}
     assert forwarded(site, source, headers, "x-forwarded-proto") == passed
 
@@ -131,7 +131,7 @@ def test_a_balancer_tells_the_scheme_and_nobody_else_does(
 def test_the_client_and_the_balancer_are_named_once_each(
     gateway: Gateway, source: str, said: str | None, passed: str
 ) -> None:
-    site = site_of(gateway, "forwarded.example", 8082)
+    site = gateway.site("forwarded.example", 8082)
     headers = {"X-Forwarded-For": said} if said else {}
     assert forwarded(site, source, headers, "x-forwarded-for") == passed
 

@@ -15,7 +15,7 @@ from cryptography import x509
 from deployment import as_deployed
 from gateway import Gateway, group_variables
 from playbook import INVENTORIES, Run, site
-from secure import CERTIFICATES, ECHOED, EPHEMERAL, messages, secured, site_of, verifying
+from secure import CERTIFICATES, ECHOED, EPHEMERAL, messages, secured, verifying
 
 SITES = group_variables()["websockets_sites"]
 VAULTED = [*INVENTORIES, EPHEMERAL / "inventory"]
@@ -83,7 +83,7 @@ def restored(bookworm: Gateway) -> Iterator[None]:
 
 @pytest.fixture
 def delivered(bookworm: Gateway) -> Gateway:
-    return site_of(bookworm, "delivered.example", 443)
+    return bookworm.site("delivered.example", 443)
 
 
 def shown(site: Gateway) -> x509.Certificate:

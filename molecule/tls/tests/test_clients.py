@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from gateway import Answer, Gateway
-from secure import ALERT, CERTIFICATES, ECHOED, first_record, messages, only, secured, site_of, verifying
+from secure import ALERT, CERTIFICATES, ECHOED, first_record, messages, only, secured, verifying
 from websockets.exceptions import InvalidStatus
 
 HANDSHAKE = {
@@ -46,17 +46,17 @@ STRANGER = (CERTIFICATES / "stranger.pem", CERTIFICATES / "gateway/client.key")
 
 @pytest.fixture
 def delivered(gateway: Gateway) -> Gateway:
-    return site_of(gateway, "delivered.example", 443)
+    return gateway.site("delivered.example", 443)
 
 
 @pytest.fixture
 def modern(gateway: Gateway) -> Gateway:
-    return site_of(gateway, "modern.example", 8443)
+    return gateway.site("modern.example", 8443)
 
 
 @pytest.fixture
 def members(gateway: Gateway) -> Gateway:
-    return site_of(gateway, "members.example", 443)
+    return gateway.site("members.example", 443)
 
 
 def get(
@@ -78,7 +78,7 @@ def from_a_backend(answer: Answer) -> bool:
 
 @pytest.mark.parametrize("at", [("delivered.example", 443), ("modern.example", 8443)], ids=lambda at: str(at[0]))
 def test_a_websocket_opens_by_tls_and_echoes(gateway: Gateway, at: tuple[str, int]) -> None:
-    assert messages(site_of(gateway, *at)) == ECHOED
+    assert messages(gateway.site(*at)) == ECHOED
 
 
 def test_the_backend_hears_that_it_was_tls(delivered: Gateway) -> None:
@@ -121,7 +121,7 @@ def test_with_tls_1_2_the_suites_are_mozillas_and_no_others(delivered: Gateway) 
 
 
 def test_with_a_key_of_rsa_the_suites_are_mozillas_and_no_others(gateway: Gateway) -> None:
-    site = site_of(gateway, "balanced.example", 8444)
+    site = gateway.site("balanced.example", 8444)
     header = b"PROXY UNKNOWN\r\n"
     for suite in SUITES["backend.example"]:
         with secured(site, only(ssl.TLSVersion.TLSv1_2, suite), header=header) as sock:
@@ -166,7 +166,7 @@ def test_an_unknown_name_is_rejected_and_sees_no_certificate(
 ) -> None:
     context = only(version)
     context.check_hostname = False
-    answer = first_record(site_of(gateway, "unknown.example", port), context, name)
+    answer = first_record(gateway.site("unknown.example", port), context, name)
     # One record, of two bytes, and no ServerHello or certificate before it.
     assert answer[0] == ALERT
     assert len(answer) == 7
@@ -189,7 +189,7 @@ def test_another_host_under_a_known_name_is_misdirected(delivered: Gateway) -> N
 @pytest.mark.parametrize("at", [("delivered.example", ""), ("modern.example", ":8443")], ids=lambda at: str(at[0]))
 def test_browsers_are_sent_on_to_tls(gateway: Gateway, at: tuple[str, str]) -> None:
     name, port = at
-    answer = site_of(gateway, name, 80).request("GET", "/a%20b/?x=1&y=%2F")
+    answer = gateway.site(name, 80).request("GET", "/a%20b/?x=1&y=%2F")
     assert answer.status == 301
     assert answer.headers["Location"] == f"https://{name}{port}/a%20b/?x=1&y=%2F"
     # RFC 6797 section 7.2.
@@ -199,7 +199,7 @@ def test_browsers_are_sent_on_to_tls(gateway: Gateway, at: tuple[str, str]) -> N
 @pytest.mark.parametrize("at", [("delivered.example", ""), ("modern.example", ":8443")], ids=lambda at: str(at[0]))
 def test_a_handshake_without_tls_is_refused_with_the_right_address(gateway: Gateway, at: tuple[str, str]) -> None:
     name, port = at
-    answer = site_of(gateway, name, 80).request("GET", "/chat?room=1", headers=HANDSHAKE)
+    answer = gateway.site(name, 80).request("GET", "/chat?room=1", headers=HANDSHAKE)
     assert answer.status == 403
     assert f"wss://{name}{port}/chat?room=1" in answer.body.decode()
     assert "Location" not in answer.headers
@@ -276,14 +276,14 @@ def test_a_session_of_another_site_does_not_open_the_one_for_members(
 
 
 def test_a_backend_is_reached_by_tls_that_is_verified(gateway: Gateway) -> None:
-    site = site_of(gateway, "front.example", 8084)
+    site = gateway.site("front.example", 8084)
     assert site.echoes("/")
     assert site.echoes("/unverified/")
 
 
 @pytest.mark.parametrize("wrong", ["CA", "name"])
 def test_a_backend_with_a_wrong_certificate_is_not_spoken_to(gateway: Gateway, wrong: str) -> None:
-    site = site_of(gateway, "front.example", 8084)
+    site = gateway.site("front.example", 8084)
     with pytest.raises(InvalidStatus, match="502"):
         site.websocket(f"/wrong-{wrong}/")
     answer = site.request("GET", f"/wrong-{wrong}/")

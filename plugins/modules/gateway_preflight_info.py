@@ -273,9 +273,11 @@ def missing(params: t.Mapping[str, t.Any], build: binary.Build | None) -> t.Iter
         yield obstacle
     yield from others(build, params["live_address"])
     host_cas = (params["compared"] or {}).get("ca_file")
-    for item in params["certificates"]:
-        path = _certificates.ca_file(item["path"]) if item["path"] == host_cas else item["path"]
-        yield from _certificates.errors([_certificates.Certificate(**{**item, "path": path})])
+    certificates = [_certificates.Certificate(**item) for item in params["certificates"]]
+    yield from _certificates.errors(
+        found._replace(path=_certificates.ca_file(found.path)) if found.path == host_cas else found
+        for found in certificates
+    )
     for item in params["directories"]:
         if not Path(item["path"]).is_dir() and (build or item["path"] != _LOGS):
             yield f"{item['at']}: the directory {item['path']} does not exist"

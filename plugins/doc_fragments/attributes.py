@@ -31,3 +31,11 @@ attributes:
     support: full
     platforms: linux
 """
+
+    CONTROLLER = r"""
+options: {}
+attributes:
+  action:
+    description: The whole of it runs on the controller.
+    support: full
+"""

@@ -20,18 +20,9 @@ options:
     description: The value.
     type: raw
     required: true
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return the same as without it.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing), when in diff mode.
-    support: N/A
-    details:
-      - There is nothing to change.
-  action:
-    description: The whole of it runs on the controller.
-    support: full
+extends_documentation_fragment:
+  - wsfleet.nginx.attributes
+  - wsfleet.nginx.attributes.controller
 seealso:
   - module: ansible.builtin.set_fact
 """

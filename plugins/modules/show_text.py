@@ -27,18 +27,9 @@ options:
     description:
       - If it is given, the task fails after it has printed the text, with this message, which comes directly below it.
     type: str
-attributes:
-  check_mode:
-    description: Can run in C(check_mode) and return the same as without it.
-    support: full
-  diff_mode:
-    description: Returns details on what has changed (or possibly needs changing), when in diff mode.
-    support: N/A
-    details:
-      - There is nothing to change.
-  action:
-    description: The whole of it runs on the controller.
-    support: full
+extends_documentation_fragment:
+  - wsfleet.nginx.attributes
+  - wsfleet.nginx.attributes.controller
 seealso:
   - module: ansible.builtin.debug
 """

@@ -1,0 +1,173 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which sockets of an upstream to end, so that its servers come to hold what their weights ask for.
+
+Where a client that comes back goes is for nginx to say, and most do not go where they are missing. So no more sockets
+are ended at a time than would be enough if all did, and then they are counted again.
+"""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+# How far from what its weight asks for a server may be.
+TOLERANCE = 0.1
+# Of fewer sockets a server, a tenth is not even one.
+FEWEST = 10
+# How many clients may be away at a time: nobody knows yet whether they come back.
+_AWAY, _FEW_AWAY = 0.1, 5
+# How long to wait for them, and how many need not come back, as users go at any time.
+PATIENCE = 60.0
+_LOST = 0.1
+# If so many should have gone where they are missing, and not even a quarter did, nginx sends them elsewhere.
+_EXPECTED, _LEAST = 8, 0.25
+_ROUNDING = 1e-9
+
+Counts = t.Mapping[str, int]
+Weights = t.Mapping[str, int]
+
+
+class Progress(t.TypedDict):
+    """Of one upstream, from call to call."""
+
+    name: str
+    # moving, balanced, stopped, or untouched; the reason of the last two.
+    state: str
+    reason: str
+    # The sockets of each server at first and now, and how many have to be moved at least.
+    before: dict[str, int]
+    now: dict[str, int]
+    needed: int
+    closed: int
+    # How many sockets there are once all clients have come back, and how many will not.
+    total: int
+    lost: int
+    # By how much what is needed should have become less, and what it was at first.
+    expected: float
+    at_first: int
+    # For how many seconds nobody has come back.
+    waited: float
+
+
+def begin(name: str, counts: Counts, weights: Weights, obstacle: str = "") -> Progress:
+    total = sum(counts.values())
+    left = needed(counts, weights, total)
+    progress = Progress(
+        name=name,
+        state="moving",
+        reason=obstacle,
+        before=dict(counts),
+        now=dict(counts),
+        needed=left,
+        closed=0,
+        total=total,
+        lost=0,
+        expected=0.0,
+        at_first=left,
+        waited=0.0,
+    )
+    servers = sum(weight > 0 for weight in weights.values())
+    if not obstacle and len(weights) < 2:
+        progress["reason"] = "it has one server that takes clients"
+    elif not obstacle and total < FEWEST * servers:
+        sockets = f"{total} socket{'' if total == 1 else 's'}"
+        progress["reason"] = f"{sockets} on {servers} servers are too few to tell whether they are balanced"
+    if progress["reason"]:
+        progress["state"] = "untouched"
+    elif left == 0:
+        progress["state"] = "balanced"
+    return progress
+
+
+def step(progress: Progress, counts: Counts, weights: Weights, seconds: float, most: int) -> list[str]:
+    """The servers of which to end a socket now, one for each time that it is named, after so many seconds since the
+    last step; none while clients have to come back, or when there is nothing left to do.
+    """
+    total = sum(counts.values())
+    away = max(0, progress["total"] - total)
+    left = needed(counts, weights, max(total, progress["total"]))
+    is_back = total > sum(progress["now"].values())
+    progress.update(now=dict(counts), needed=left)
+    if left == 0:
+        progress["state"] = "balanced"
+        return []
+    bearable = max(1.0, _LOST * progress["closed"])
+    done = progress["at_first"] - left
+    if away <= bearable and progress["expected"] >= _EXPECTED and done < _LEAST * progress["expected"]:
+        progress.update(state="stopped", reason=_no_progress(counts, weights, progress["closed"]))
+        return []
+    room = min(left, max(_FEW_AWAY, int(_AWAY * total))) - away
+    if room > 0:
+        chosen = _fullest(counts, weights, max(total, progress["total"]), min(room, most))
+        progress["waited"] = 0.0
+        progress["closed"] += len(chosen)
+        progress["expected"] += len(chosen) * _share(counts, weights, max(total, progress["total"]))
+        return chosen
+    progress["waited"] = 0.0 if is_back else progress["waited"] + seconds
+    if progress["waited"] >= PATIENCE:
+        progress["lost"] += away
+        progress.update(total=total, waited=0.0)
+        if progress["lost"] > bearable:
+            reason = (
+                f"{progress['lost']} of the {progress['closed']} clients whose sockets were closed did not come back "
+                f"to this gateway within {PATIENCE:g} s"
+            )
+            progress.update(state="stopped", reason=reason)
+    return []
+
+
+def needed(counts: Counts, weights: Weights, total: int) -> int:
+    """How many sockets have to be moved at least, until each server is within the tolerance."""
+    over, under = _beyond(counts, weights, total)
+    return max(sum(over.values()), sum(under.values()))
+
+
+def _wanted(weights: Weights, total: int) -> dict[str, float]:
+    """What the weights ask for. A server without a weight, which is a backup server, should have none."""
+    return {server: total * weight / sum(weights.values()) for server, weight in weights.items()}
+
+
+def _beyond(counts: Counts, weights: Weights, total: int) -> tuple[dict[str, int], dict[str, int]]:
+    """The servers with more than the tolerance allows, and those with less; each with how many."""
+    over, under = {}, {}
+    for server, wanted in _wanted(weights, total).items():
+        allowed = max(1.0, TOLERANCE * wanted) if wanted else 0.0
+        most, least = math.floor(wanted + allowed + _ROUNDING), math.ceil(wanted - allowed - _ROUNDING)
+        if counts[server] > most:
+            over[server] = counts[server] - most
+        elif counts[server] < least:
+            under[server] = least - counts[server]
+    return over, under
+
+
+def _fullest(counts: Counts, weights: Weights, total: int, number: int) -> list[str]:
+    """The fullest server for each of so many sockets. None comes to have fewer than it should."""
+    wanted = _wanted(weights, total)
+    surplus = {server: counts[server] - wanted[server] for server in weights if counts[server] > wanted[server]}
+    found = []
+    while surplus and len(found) < number:
+        server = max(surplus, key=surplus.__getitem__)
+        found.append(server)
+        surplus[server] -= 1
+        if surplus[server] <= 0:
+            del surplus[server]
+    return found
+
+
+def _share(counts: Counts, weights: Weights, total: int) -> float:
+    """Of clients that nginx distributes by weight, the share that makes what is needed less."""
+    over, under = _beyond(counts, weights, total)
+    share = sum(weights[server] for server in under or over) / sum(weights.values())
+    return share if under else 1 - share
+
+
+def _no_progress(counts: Counts, weights: Weights, closed: int) -> str:
+    over, under = _beyond(counts, weights, sum(counts.values()))
+    if under:
+        where = f"nginx sends too few of them to {', '.join(under)}: is it reachable, and below its max_conns?"
+    else:
+        where = f"nginx sends most of them to {', '.join(over)} again"
+    return f"{closed} clients were moved, and {where}"

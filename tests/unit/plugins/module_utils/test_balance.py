@@ -119,10 +119,9 @@ def test_as_few_are_ended_as_possible_where_all_go_where_they_are_missing(found:
     counts, weights = found
 
     def emptiest(nginx: Nginx) -> str:
-        total = sum(nginx.counts.values())
-        return min(
-            nginx.takes, key=lambda one: nginx.counts[one] - total * nginx.weights[one] / sum(nginx.weights.values())
-        )
+        share = sum(counts.values()) / sum(weights.values())
+        least = {server: min(share * weight - 1, share * weight * 0.9) for server, weight in weights.items()}
+        return min(nginx.takes, key=lambda server: nginx.counts[server] - least[server])
 
     progress, _steps = moved(Nginx(counts, weights, emptiest))
     assert progress["state"] in ("balanced", "untouched")

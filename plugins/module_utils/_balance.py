@@ -125,35 +125,43 @@ def needed(counts: Counts, weights: Weights, total: int) -> int:
     return max(sum(over.values()), sum(under.values()))
 
 
-def _wanted(weights: Weights, total: int) -> dict[str, float]:
-    """What the weights ask for. A server without a weight, which is a backup server, should have none."""
-    return {server: total * weight / sum(weights.values()) for server, weight in weights.items()}
+class _Range(t.NamedTuple):
+    """How many sockets a server should have, and how many are within the tolerance."""
+
+    wanted: float
+    least: int
+    most: int
+
+
+def _ranges(weights: Weights, total: int) -> dict[str, _Range]:
+    """By the weights. A server without one, which is a backup server, should have none."""
+    found = {}
+    for server, weight in weights.items():
+        wanted = total * weight / sum(weights.values())
+        allowed = max(1.0, TOLERANCE * wanted) if weight else 0.0
+        least, most = math.ceil(wanted - allowed - _ROUNDING), math.floor(wanted + allowed + _ROUNDING)
+        found[server] = _Range(wanted, least, most)
+    return found
 
 
 def _beyond(counts: Counts, weights: Weights, total: int) -> tuple[dict[str, int], dict[str, int]]:
     """The servers with more than the tolerance allows, and those with less; each with how many."""
-    over, under = {}, {}
-    for server, wanted in _wanted(weights, total).items():
-        allowed = max(1.0, TOLERANCE * wanted) if wanted else 0.0
-        most, least = math.floor(wanted + allowed + _ROUNDING), math.ceil(wanted - allowed - _ROUNDING)
-        if counts[server] > most:
-            over[server] = counts[server] - most
-        elif counts[server] < least:
-            under[server] = least - counts[server]
+    ranges = _ranges(weights, total)
+    over = {server: counts[server] - of.most for server, of in ranges.items() if counts[server] > of.most}
+    under = {server: of.least - counts[server] for server, of in ranges.items() if counts[server] < of.least}
     return over, under
 
 
 def _fullest(counts: Counts, weights: Weights, total: int, number: int) -> list[str]:
     """The fullest server for each of so many sockets. None comes to have fewer than it should."""
-    wanted = _wanted(weights, total)
-    surplus = {server: counts[server] - wanted[server] for server in weights if counts[server] > wanted[server]}
-    found = []
-    while surplus and len(found) < number:
-        server = max(surplus, key=surplus.__getitem__)
-        found.append(server)
-        surplus[server] -= 1
-        if surplus[server] <= 0:
-            del surplus[server]
+    ranges, left = _ranges(weights, total), dict(counts)
+    found: list[str] = []
+    while len(found) < number:
+        full = [server for server, of in ranges.items() if left[server] > of.wanted]
+        if not full:
+            break
+        found.append(max(full, key=lambda server: left[server] - ranges[server].most))
+        left[found[-1]] -= 1
     return found
 
 

@@ -50,18 +50,11 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain, _fleet
 
-_FACTS = ("__websockets_model", "__websockets_failure", *_fleet.CALLS)
+_FACTS = ("__websockets_failure", *_fleet.CALLS)
 
 
 def fleet_drain(hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterable[str]) -> dict[str, t.Any]:
-    def facts(name: str) -> dict[str, t.Any] | None:
-        variables = hostvars[name]
-        found = {fact: variables.get(fact) for fact in _FACTS}
-        return (
-            {fact: value for fact, value in found.items() if value is not None} if found["__websockets_model"] else None
-        )
-
-    return dict(_drain.result(facts, names))
+    return dict(_drain.result(lambda name: _fleet.of_gateway(hostvars[name], _FACTS), names))
 
 
 class FilterModule:

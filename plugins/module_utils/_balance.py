@@ -82,7 +82,9 @@ def begin(name: str, counts: Counts, weights: Weights, obstacle: str = "") -> Pr
     return progress
 
 
-def step(progress: Progress, counts: Counts, weights: Weights, seconds: float, most: int) -> list[str]:
+def step(
+    progress: Progress, counts: Counts, weights: Weights, closable: Counts, seconds: float, most: int
+) -> list[str]:
     """The servers of which to end a socket now, one for each time that it is named, after so many seconds since the
     last step; none while clients have to come back, or when there is nothing left to do.
     """
@@ -101,7 +103,7 @@ def step(progress: Progress, counts: Counts, weights: Weights, seconds: float, m
         return []
     room = min(left, max(_FEW_AWAY, int(_AWAY * total))) - away
     if room > 0:
-        chosen = _fullest(counts, weights, max(total, progress["total"]), min(room, most))
+        chosen = _fullest(counts, weights, closable, max(total, progress["total"]), min(room, most))
         progress["waited"] = 0.0
         progress["closed"] += len(chosen)
         progress["expected"] += len(chosen) * _share(counts, weights, max(total, progress["total"]))
@@ -152,12 +154,16 @@ def _beyond(counts: Counts, weights: Weights, total: int) -> tuple[dict[str, int
     return over, under
 
 
-def _fullest(counts: Counts, weights: Weights, total: int, number: int) -> list[str]:
+def _fullest(counts: Counts, weights: Weights, closable: Counts, total: int, number: int) -> list[str]:
     """The fullest server for each of so many sockets. None comes to have fewer than it should."""
     ranges, left = _ranges(weights, total), dict(counts)
     found: list[str] = []
     while len(found) < number:
-        full = [server for server, of in ranges.items() if left[server] > of.wanted]
+        full = [
+            server
+            for server, of in ranges.items()
+            if left[server] > of.wanted and counts[server] - left[server] < closable[server]
+        ]
         if not full:
             break
         found.append(max(full, key=lambda server: left[server] - ranges[server].most))

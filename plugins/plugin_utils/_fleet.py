@@ -42,7 +42,16 @@ class Summary(t.TypedDict):
 
 
 # What a task registers for a gateway with its result, in the order of the playbooks.
-CALLS = ("__websockets_rotation", "__websockets_preflight", "websockets_result", "__websockets_left")
+CALLS = (
+    *("__websockets_rotation", "__websockets_preflight", "websockets_result", "__websockets_left"),
+    "__websockets_rebalanced",
+)
+
+
+def of_gateway(variables: Facts, names: t.Iterable[str]) -> dict[str, t.Any] | None:
+    """The facts of these names that a host has; None if no task of the role ran for it."""
+    found = {name: value for name in ("__websockets_model", *names) if (value := variables.get(name)) is not None}
+    return found if "__websockets_model" in found else None
 
 
 def is_unreachable(facts: Facts) -> bool:

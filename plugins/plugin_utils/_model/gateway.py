@@ -22,7 +22,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
     tls,
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import cross_checks, probes, routes
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import balance, cross_checks, probes, routes
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     addresses,
     nginx_versions,
@@ -171,6 +171,8 @@ class Model(t.TypedDict):
     # Where the controller reaches the sites; False where it does not, None where it is the address of the host.
     verify_address: str | bool | None
     drain: Drain
+    # What the playbook rebalance moves.
+    balanced: list[balance.Balanced]
     warnings: list[str]
 
 
@@ -356,6 +358,7 @@ def _model(checked: _Checked) -> Model:
         health_wait=seconds_of(checked.given["websockets_health_wait"]),
         verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
+        balanced=balance.balanced(upstreams, servers, all_locations),
         warnings=[
             *_drained(upstreams, servers),
             *_unused(upstreams, all_locations),

@@ -65,7 +65,7 @@ def moved(nginx: Nginx, *, lost: bool = False, most: int = 20) -> tuple[_balance
     progress = _balance.begin("chat", nginx.counts, nginx.weights)
     steps = []
     while progress["state"] == "moving":
-        steps.append(_balance.step(progress, nginx.counts, nginx.weights, 2.0, most))
+        steps.append(_balance.step(progress, nginx.counts, nginx.weights, nginx.counts, 2.0, most))
         for server in steps[-1]:
             nginx.move(server, comes_back=not lost)
     return progress, steps
@@ -106,7 +106,7 @@ def test_no_step_ends_more_than_would_be_enough_or_takes_a_server_below_its_shar
     progress = _balance.begin("chat", counts, weights)
     while progress["state"] == "moving":
         before = nginx.counts
-        chosen = _balance.step(progress, before, weights, 2.0, most)
+        chosen = _balance.step(progress, before, weights, before, 2.0, most)
         assert len(chosen) <= min(most, _balance.needed(before, weights, total), max(5, total // 10))
         for server in set(chosen):
             assert before[server] - chosen.count(server) > total * weights[server] / sum(weights.values()) - 1
@@ -189,7 +189,7 @@ def test_a_few_users_who_leave_do_not_end_it() -> None:
     progress = _balance.begin("chat", nginx.counts, EVEN)
     number = 0
     while progress["state"] == "moving":
-        for server in _balance.step(progress, nginx.counts, EVEN, 2.0, 20):
+        for server in _balance.step(progress, nginx.counts, EVEN, nginx.counts, 2.0, 20):
             number += 1
             nginx.move(server, comes_back=number % 20 != 0)
     assert progress["state"] == "balanced"

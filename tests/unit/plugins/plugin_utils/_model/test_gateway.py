@@ -171,6 +171,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "health_flag": None,
         "health_wait": 0,
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600, "force": False},
+        "balanced": [],
         "warnings": [],
         "path": "/etc/nginx/conf.d/00-websockets.conf",
         "compared": {

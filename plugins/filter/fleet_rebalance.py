@@ -12,7 +12,7 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Sums up what the playbook C(wsfleet.nginx.rebalance) did on all gateways.
-positional: _input, names
+positional: _input, names, forks, check_mode
 options:
   _input:
     description: The variables of every host, as Ansible's variable C(hostvars).

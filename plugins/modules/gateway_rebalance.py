@@ -166,7 +166,7 @@ class Upstream:
                 continue
             if not self.obstacle and f"server {address}" not in configuration:
                 self.obstacle = f"{address} is not deployed: run playbooks/site.yml first"
-            ends = sorted(_connections.ends(address)) if not self.obstacle else []
+            ends = _connections.peers(address) if not self.obstacle else []
             for end in ends:
                 name = address if len(ends) == 1 else f"{address} ({end[0]})"
                 self.weights[name], self.ends[end] = server["weight"], name

@@ -262,11 +262,27 @@ nginx:
     orphans:
       description: How many workers accept connections although their master was killed.
       type: int
-    old_workers:
+    generations:
       description:
-        - The workers of earlier configurations that wait for their connections to close - how many (C(number)), when
-          the oldest was started (C(since)), and how many C(connections) they hold - or V(null) without one.
+        - The workers that are shutting down and wait for their connections to close, those together that began to do so
+          together, at a reload - how many (C(workers)), since when (C(since)), how many connections to backends they
+          have (C(sockets)), and how much memory (C(bytes)). The oldest ones come first.
+        - It replaces C(old_workers) since 0.10.0.
+      type: list
+      elements: dict
+      version_added: 0.10.0
+    memory:
+      description:
+        - The memory in bytes that is C(available) to nginx, and that a full generation for O(sockets) takes (C(needed)).
+          V(null) without O(sockets).
       type: dict
+      version_added: 0.10.0
+    pacer:
+      description:
+        - Whether the service that ends the connections of old workers at a pace is running, or V(null) where it is not
+          in use.
+      type: bool
+      version_added: 0.10.0
     shortfalls:
       description: The limits that are too low for O(sockets).
       type: list
@@ -393,11 +409,7 @@ def probe_servers(
 def nginx_facts(
     kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
 ) -> dict[str, t.Any]:
-    found = (
-        condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
-        if build
-        else None
-    )
+    found = condition.condition(build, sockets, with_service=with_service) if build else None
     # What another program says there says nothing of nginx.
     holder = other_program(kept.live_address, build, has_orphans=bool(found and found["orphans"]))
     return {

@@ -35,7 +35,9 @@ NGINX: dict[str, t.Any] = {
     "is_replaced": False,
     "earlier_master": None,
     "orphans": 0,
-    "old_workers": None,
+    "generations": [],
+    "memory": {"available": 4_000_000_000, "needed": 196_608_000},
+    "pacer": True,
     "shortfalls": [],
     "is_enabled": True,
 }
@@ -207,8 +209,8 @@ def troubled(gateways: int = 500) -> list[Found]:
         fleet[12], 0, status=None, failure="timed out after 5 s connecting to gateway013:80", milliseconds=None
     )
     fleet[14] = changed(fleet[14], drained=[{"name": "10.0.0.6", "address": "10.0.0.6:3000"}])
-    old = {"number": 2, "since": "2026-01-31T02:00:00Z", "connections": 37}
-    fleet[16] = with_nginx(fleet[16], old_workers=old)
+    old = {"workers": 2, "since": "2026-01-31T02:00:00Z", "sockets": 37, "bytes": 9_400_000}
+    fleet[16] = with_nginx(fleet[16], generations=[old])
     fleet[18] = with_nginx(fleet[18], is_enabled=False)
     fleet[15] = changed(fleet[15], unfinished="2026-01-31 02:00:00 UTC")
     states = {

@@ -7,27 +7,18 @@
 from __future__ import annotations
 
 import os
-import time
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
+    generations,
+    memory,
     nginx_conf,
     processes,
     service,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
-
-
-class OldWorkers(t.TypedDict):
-    """The workers of earlier configurations that wait for their connections to close."""
-
-    number: int
-    # When the oldest of them was started, in UTC.
-    since: str | None
-    # None if that cannot be seen.
-    connections: int | None
 
 
 class Condition(t.TypedDict):
@@ -44,20 +35,19 @@ class Condition(t.TypedDict):
     earlier_master: int | None
     # How many workers still accept connections although their master was killed.
     orphans: int
-    old_workers: OldWorkers | None
+    # The workers that are shutting down, by when they began to.
+    generations: list[generations.Shown]
+    # None without a number of sockets.
+    memory: memory.Memory | None
+    # Whether what ends their sockets at a pace runs; None where it is not in use.
+    pacer: bool | None
     # The limits that are too low for the sockets.
     shortfalls: list[str]
     # Whether it starts at boot; None if that is not known, or not asked.
     is_enabled: bool | None
 
 
-def condition(
-    build: Build,
-    sockets: int | None,
-    *,
-    with_service: bool,
-    connections: t.Callable[[t.Collection[int]], int | None],
-) -> Condition:
+def condition(build: Build, sockets: int | None, *, with_service: bool) -> Condition:
     """The condition of nginx, with the limits for a number of sockets and its service where they are managed."""
     master = processes.master_pid(build)
     version, is_replaced = _running(build, master) if master else (None, False)
@@ -68,7 +58,9 @@ def condition(
         is_replaced=is_replaced,
         earlier_master=processes.earlier_master(build),
         orphans=len(processes.orphans()),
-        old_workers=_old_workers(connections),
+        generations=generations.shown(build),
+        memory=memory.memory(master, sockets) if master and sockets else None,
+        pacer=service.pacer_runs(),
         shortfalls=_shortfalls(build, master, sockets) if master and sockets else [],
         is_enabled=service.is_enabled() if with_service else None,
     )
@@ -84,15 +76,6 @@ def _running(build: Build, master: int) -> tuple[str | None, bool]:
     except OSError:
         return None, False
     return binary.version(str(executable)), is_replaced
-
-
-def _old_workers(connections: t.Callable[[t.Collection[int]], int | None]) -> OldWorkers | None:
-    workers = processes.retiring()
-    if not workers:
-        return None
-    oldest = min(filter(None, map(processes.started_at, workers)), default=None)
-    since = None if oldest is None else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(oldest))
-    return OldWorkers(number=len(workers), since=since, connections=connections(workers))
 
 
 def _shortfalls(build: Build, master: int, sockets: int) -> list[str]:

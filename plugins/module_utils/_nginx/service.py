@@ -26,6 +26,7 @@ _DISABLED = ("disabled", "enabled-runtime", "masked", "masked-runtime", "linked"
 _INIT_SCRIPT = Path("/etc/init.d/nginx")
 _RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
+PACER = Path("/etc/systemd/system/wsfleet-pacer.service")
 
 
 def has_systemd() -> bool:
@@ -42,6 +43,13 @@ def is_enabled() -> bool | None:
     if not levels or not _INIT_SCRIPT.is_file():
         return None
     return any(link for level in levels for link in level.glob("S[0-9][0-9]nginx"))
+
+
+def pacer_runs() -> bool | None:
+    """Whether the pacer runs; None where a deploy has not set it up."""
+    if not has_systemd() or not PACER.exists():
+        return None
+    return binary.run(["systemctl", "is-active", PACER.name]).stdout.strip() == "active"
 
 
 def start(build: binary.Build) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.memory import is_short
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     Finding,
     Gateway,
+    Generation,
     Nginx,
     abbreviated,
     counted,
     finding,
+    megabytes,
     short,
 )
 
@@ -90,13 +93,25 @@ def _is_old(nginx: Nginx, installed: str | None) -> bool:
     return nginx["is_replaced"] or nginx["version"] not in (None, installed)
 
 
-def _old_workers(nginx: Nginx) -> str:
-    workers = nginx["old_workers"]
-    if workers is None:
+def _generations(nginx: Nginx) -> str:
+    return "; ".join(map(_generation, nginx["generations"]))
+
+
+def _generation(one: Generation) -> str:
+    sockets = "" if one["sockets"] is None else f", {counted(one['sockets'], 'open socket')}"
+    memory = "" if one["bytes"] is None else f", {megabytes(one['bytes'])}"
+    return f"since {one['since']} {counted(one['workers'], 'worker')}{sockets}{memory}"
+
+
+def _is_short(nginx: Nginx) -> bool:
+    return bool(nginx["generations"]) and is_short(nginx["memory"])
+
+
+def _room(nginx: Nginx) -> str:
+    memory = nginx["memory"]
+    if memory is None:
         return ""
-    since = f", the oldest started at {workers['since']}" if workers["since"] else ""
-    open_now = "" if workers["connections"] is None else f", {counted(workers['connections'], 'connection')}"
-    return f"{counted(workers['number'], 'worker')}{since}{open_now}"
+    return f"{megabytes(memory['available'])} available, {megabytes(memory['needed'])} for a full generation"
 
 
 _RULES = (
@@ -254,12 +269,33 @@ _RULES = (
         "It was removed, and nginx serves it until it reloads or restarts. Run playbooks/site.yml to write it.",
     ),
     _Rule(
-        _nginx(lambda nginx: nginx["old_workers"]),
+        _nginx(lambda nginx: nginx["pacer"] is False),
+        "error",
+        "nginx",
+        "The pacer does not run on {}",
+        "It ends the sockets of old workers at websockets_reconnect_rate. Without it nginx closes all that are left at "
+        "once, some minutes later than websockets_worker_shutdown_timeout. See systemctl status wsfleet-pacer; "
+        "playbooks/site.yml starts it.",
+    ),
+    _Rule(
+        _nginx(_is_short),
+        "warning",
+        "nginx",
+        "The memory may not be enough for one more deploy on {}",
+        "Earlier generations of nginx's workers keep their memory until they end, and a deploy that changes something "
+        "makes one more of them. If websockets_capacity clients come to the new workers, the memory runs out. Deploy when "
+        "the earlier ones have ended, give the host more memory, or set a shorter websockets_worker_shutdown_timeout.",
+        _of_nginx(_room),
+    ),
+    _Rule(
+        _nginx(lambda nginx: nginx["generations"]),
         "note",
         "nginx",
-        "Workers of earlier configurations still hold connections on {}",
-        "They accept no new ones, and end with their last one, or after websockets_worker_shutdown_timeout.",
-        _of_nginx(_old_workers),
+        "Earlier generations of nginx's workers still have open sockets on {}",
+        "That is normal after a deploy, which closes no socket: new clients come to the workers with the new "
+        "configuration, and those of before keep the sockets that they have. They end with the last one. From "
+        "websockets_worker_shutdown_timeout on, what is left is closed, websockets_reconnect_rate sockets a second.",
+        _of_nginx(_generations),
     ),
 )
 _FILES = {

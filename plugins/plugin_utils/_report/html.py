@@ -367,6 +367,9 @@ def _facts(gateway: Gateway, flagged: _Flagged) -> str:
     if not note and gateway["fingerprint"] and gateway["name"] in flagged.configurations:
         note = "not what its variables say"
     connections = "" if gateway["connections"] is None else f"{gateway['connections']:,}"
+    earlier = len(gateway["nginx"]["generations"]) if gateway["nginx"] else 0
+    if earlier:
+        connections += f"<small>{counted(earlier, 'earlier generation')}</small>"
     return "".join(
         [
             _fact(f"{own}<small>{note}</small>" if note else own, is_flagged=gateway["name"] in flagged.configurations),

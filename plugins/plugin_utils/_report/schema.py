@@ -13,7 +13,7 @@ import typing as t
 SEVERITIES = ("error", "warning", "note")
 _FORBIDDEN = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 # Raised with each key that is removed or changes its meaning.
-VERSION = 3
+VERSION = 4
 
 
 class ProbeResult(t.TypedDict):
@@ -49,12 +49,20 @@ class Route(t.TypedDict):
     controller: ProbeResult | None
 
 
-class OldWorkers(t.TypedDict):
-    """The workers of earlier configurations that wait for their connections to close."""
+class Generation(t.TypedDict):
+    """Workers that are shutting down since a reload, with their open sockets and their memory, if these can be seen."""
 
-    number: int
-    since: str | None
-    connections: int | None
+    workers: int
+    since: str
+    sockets: int | None
+    bytes: int | None
+
+
+class Memory(t.TypedDict):
+    """In bytes: what is available to nginx, and what a full generation takes."""
+
+    available: int
+    needed: int
 
 
 class Nginx(t.TypedDict):
@@ -66,7 +74,9 @@ class Nginx(t.TypedDict):
     is_replaced: bool
     earlier_master: int | None
     orphans: int
-    old_workers: OldWorkers | None
+    generations: list[Generation]
+    memory: Memory | None
+    pacer: bool | None
     shortfalls: list[str]
     is_enabled: bool | None
 
@@ -211,6 +221,10 @@ def finding(severity: str, kind: str, title: str, text: str = "", **more: t.Iter
 def abbreviated(names: t.Sequence[str], limit: int = 3) -> str:
     """The first of the names, and how many more there are."""
     return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
+
+
+def megabytes(number: int) -> str:
+    return f"{round(number / 1e6):,} MB"
 
 
 def short(fingerprint: str | None) -> str:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import capacity, condition, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import capacity, condition, memory, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from waiting import wait_until
 
@@ -47,7 +47,7 @@ def build(tmp_path: Path) -> Build:
 
 
 def found(build: Build, sockets: int | None = None) -> condition.Condition:
-    return condition.condition(build, sockets, with_service=False, connections=len)
+    return condition.condition(build, sockets, with_service=False)
 
 
 def test_a_sound_nginx_has_nothing_to_report(build: Build) -> None:
@@ -89,15 +89,15 @@ def test_an_upgrade_that_was_not_completed_is_noticed(build: Build) -> None:
         assert found(build)["earlier_master"] is None
 
 
-def test_old_workers_are_counted(build: Build) -> None:
-    before = found(build)["old_workers"]
-    with running(build, "worker process is shutting down"):
-        wait_until(lambda: found(build)["old_workers"] != before, "the worker has its title")
-        old = found(build)["old_workers"]
-    assert old is not None
-    assert old["number"] == old["connections"] == 1 + (before["number"] if before else 0)
-    assert old["since"] is not None
+def test_generations_and_memory_are_of_this_nginx(build: Build) -> None:
+    with running(build, "worker process is shutting down") as master:
+        wait_until(lambda: found(build)["generations"], "the worker has its title")
+        (old,) = found(build)["generations"]
+        assert found(build)["memory"] is None
+        assert found(build, 1000)["memory"] == memory.memory(master, 1000)
+    assert (old["workers"], old["sockets"]) == (1, 0)
     assert old["since"].endswith("Z")
+    assert found(build)["pacer"] is None
 
 
 def test_limits_are_those_of_the_file_and_of_the_running_workers(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

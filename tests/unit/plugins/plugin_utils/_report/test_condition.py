@@ -153,13 +153,41 @@ def test_the_configuration_is_compared_with_the_model_for_the_hosts_own_nginx_an
     assert reported(replace(BROKEN, expected={"digest": OTHER, "errors": []}))["state"] == "errors"
 
 
-def test_workers_that_wait_for_their_connections_are_a_note() -> None:
-    old = {"number": 2, "since": "2026-01-31T02:00:00Z", "connections": 37}
-    report = reported(with_nginx(BROKEN, old_workers=old))
+OLD = [
+    {"workers": 4, "since": "2026-01-31T02:00:00Z", "sockets": 1037, "bytes": 29_400_000},
+    {"workers": 1, "since": "2026-01-31T02:30:00Z", "sockets": None, "bytes": None},
+]
+
+
+def test_earlier_generations_are_a_note_that_says_what_they_are() -> None:
+    report = reported(with_nginx(BROKEN, generations=OLD))
     (finding,) = report["findings"]
     assert (finding["severity"], report["state"]) == ("note", "ok")
-    assert finding["title"] == "Workers of earlier configurations still hold connections on g2"
-    assert finding["details"] == ["g2: 2 workers, the oldest started at 2026-01-31T02:00:00Z, 37 connections"]
+    assert finding["title"] == "Earlier generations of nginx's workers still have open sockets on g2"
+    assert finding["text"].startswith("That is normal after a deploy, which closes no socket: ")
+    assert finding["details"] == [
+        "g2: since 2026-01-31T02:00:00Z 4 workers, 1,037 open sockets, 29 MB; since 2026-01-31T02:30:00Z 1 worker"
+    ]
+
+
+@pytest.mark.parametrize("generations", [OLD, []])
+@pytest.mark.parametrize("available", [99_999_999, 100_000_000])
+def test_too_little_memory_for_one_more_generation_is_a_warning_while_there_are_any(
+    generations: list[t.Any], available: int
+) -> None:
+    memory = {"available": available, "needed": 100_000_000}
+    found = reported(with_nginx(BROKEN, generations=generations, memory=memory))["findings"]
+    warnings = [finding for finding in found if finding["severity"] == "warning"]
+    assert len(warnings) == (1 if generations and available < 100_000_000 else 0)
+    if warnings:
+        assert warnings[0]["title"] == "The memory may not be enough for one more deploy on g2"
+        assert warnings[0]["details"] == ["g2: 100 MB available, 100 MB for a full generation"]
+
+
+def test_a_pacer_that_does_not_run_is_an_error_where_it_is_in_use() -> None:
+    (finding,) = reported(with_nginx(BROKEN, pacer=False))["findings"]
+    assert (finding["severity"], finding["title"]) == ("error", "The pacer does not run on g2")
+    assert reported(with_nginx(BROKEN, pacer=None, memory=None))["findings"] == []
 
 
 def test_a_deploy_that_runs_is_a_warning_and_what_it_does_is_no_error() -> None:

@@ -286,8 +286,8 @@ def test_an_unverified_route_is_shown_with_what_to_set_and_fails_no_pipeline() -
 
 def test_each_finding_is_a_testcase_that_fails_as_the_run_does() -> None:
     found = probed([with_nginx(healthy("g1", wide(1, 1, 2)), is_enabled=False)], {"10.0.0.0:3000": "refused"})
-    old = {"number": 2, "since": None, "connections": None}
-    report = reported(*found, with_nginx(healthy("g2", wide(1, 1, 2)), old_workers=old))
+    old = [{"workers": 2, "since": "2026-01-31T02:00:00Z", "sockets": None, "bytes": None}]
+    report = reported(*found, with_nginx(healthy("g2", wide(1, 1, 2)), generations=old))
     for fail_on, results in (
         ("errors", ["failure", "skipped", "system-out"]),
         ("warnings", ["failure"] * 2 + ["system-out"]),
@@ -296,7 +296,7 @@ def test_each_finding_is_a_testcase_that_fails_as_the_run_does() -> None:
         assert [(case.get("classname"), case.get("name"), case[0].tag) for case in suite] == [
             ("findings.nginx", "nginx does not start at boot on g1", results[0]),
             ("findings.server", "1 server is down: 10.0.0.0:3000", results[1]),
-            ("findings.nginx", "Workers of earlier configurations still hold connections on g2", results[2]),
+            ("findings.nginx", "Earlier generations of nginx's workers still have open sockets on g2", results[2]),
         ]
         assert "systemctl enable nginx" in str(suite[0][0].text)
         assert str(suite[0][0].text).endswith("gateways: g1")

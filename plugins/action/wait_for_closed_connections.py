@@ -6,16 +6,13 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _calls, _drain
 
-# A call ends before an idle SSH connection may be closed.
-_FIRST_CALLS, _NEXT_CALLS = (5.0, 10.0, 15.0), 30.0
 # How often what stays the same is shown again.
 _SHOWN_AGAIN = 300.0
 
@@ -30,7 +27,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         end = start + (0.0 if self._task.check_mode else float(arguments.get("timeout", 0)))
         result: dict[str, t.Any] = {}
         shown, shown_at = None, start
-        for seconds in itertools.chain(_FIRST_CALLS, itertools.repeat(_NEXT_CALLS)):
+        for seconds in _calls.lengths():
             is_last = end - now <= seconds
             # Only what is left at the end is closed.
             force = arguments.get("force", False) if is_last else False
@@ -55,6 +52,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
         return dict(
             self._execute_module(
-                module_args={**arguments, **options, "force_timeout": _NEXT_CALLS}, task_vars=variables
+                module_args={**arguments, **options, "force_timeout": _calls.LONGEST}, task_vars=variables
             )
         )

@@ -57,6 +57,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet, _rebalance
 
+
 def fleet_rebalance(
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]], names: t.Iterable[str], forks: int, check_mode: bool = False
 ) -> dict[str, t.Any]:

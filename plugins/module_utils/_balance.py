@@ -30,6 +30,14 @@ Counts = t.Mapping[str, int]
 Weights = t.Mapping[str, int]
 
 
+class Found(t.NamedTuple):
+    """The sockets of each server, how many of them can be ended, and the seconds since they were counted before."""
+
+    counts: Counts
+    closable: Counts
+    seconds: float
+
+
 class Progress(t.TypedDict):
     """Of one upstream, from call to call."""
 
@@ -82,43 +90,46 @@ def begin(name: str, counts: Counts, weights: Weights, obstacle: str = "") -> Pr
     return progress
 
 
-def step(
-    progress: Progress, counts: Counts, weights: Weights, closable: Counts, seconds: float, most: int
-) -> list[str]:
-    """The servers of which to end a socket now, one for each time that it is named, after so many seconds since the
-    last step; none while clients have to come back, or when there is nothing left to do.
+def step(progress: Progress, weights: Weights, found: Found, most: int) -> list[str]:
+    """The servers of which to end a socket now, one for each time that it is named; none while clients have to come
+    back, or when there is nothing left to do.
     """
+    counts = found.counts
     total = sum(counts.values())
     away = max(0, progress["total"] - total)
     left = needed(counts, weights, max(total, progress["total"]))
     is_back = total > sum(progress["now"].values())
-    progress.update(now=dict(counts), needed=left)
+    progress["now"], progress["needed"] = dict(counts), left
     if left == 0:
         progress["state"] = "balanced"
         return []
     bearable = max(1.0, _LOST * progress["closed"])
     done = progress["at_first"] - left
     if away <= bearable and progress["expected"] >= _EXPECTED and done < _LEAST * progress["expected"]:
-        progress.update(state="stopped", reason=_no_progress(counts, weights, progress["closed"]))
+        stop(progress, _no_progress(counts, weights, progress["closed"]))
         return []
     room = min(left, max(_FEW_AWAY, int(_AWAY * total))) - away
     if room > 0:
-        chosen = _fullest(counts, weights, closable, max(total, progress["total"]), min(room, most))
+        chosen = _fullest(found, weights, max(total, progress["total"]), min(room, most))
         progress["waited"] = 0.0
         progress["closed"] += len(chosen)
         progress["expected"] += len(chosen) * _share(counts, weights, max(total, progress["total"]))
         return chosen
-    progress["waited"] = 0.0 if is_back else progress["waited"] + seconds
+    progress["waited"] = 0.0 if is_back else progress["waited"] + found.seconds
     if progress["waited"] >= PATIENCE:
         progress["lost"] += away
-        progress.update(total=total, waited=0.0)
+        progress["total"], progress["waited"] = total, 0.0
         if progress["lost"] > bearable:
-            reason = (
+            stop(
+                progress,
                 f"{progress['lost']} of the {progress['closed']} clients whose sockets were closed did not come back "
-                f"to this gateway within {PATIENCE:g} s"
+                f"to this gateway within {PATIENCE:g} s",
             )
-            progress.update(state="stopped", reason=reason)
     return []
+
+
+def stop(progress: Progress, reason: str) -> None:
+    progress["state"], progress["reason"] = "stopped", reason
 
 
 def needed(counts: Counts, weights: Weights, total: int) -> int:
@@ -154,15 +165,15 @@ def _beyond(counts: Counts, weights: Weights, total: int) -> tuple[dict[str, int
     return over, under
 
 
-def _fullest(counts: Counts, weights: Weights, closable: Counts, total: int, number: int) -> list[str]:
+def _fullest(of_now: Found, weights: Weights, total: int, number: int) -> list[str]:
     """The fullest server for each of so many sockets. None comes to have fewer than it should."""
-    ranges, left = _ranges(weights, total), dict(counts)
+    ranges, left = _ranges(weights, total), dict(of_now.counts)
     found: list[str] = []
     while len(found) < number:
         full = [
             server
             for server, of in ranges.items()
-            if left[server] > of.wanted and counts[server] - left[server] < closable[server]
+            if left[server] > of.wanted and of_now.counts[server] - left[server] < of_now.closable[server]
         ]
         if not full:
             break

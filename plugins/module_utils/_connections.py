@@ -89,6 +89,28 @@ def _to_paths(sockets: t.Sequence[Held], paths: t.Collection[str]) -> t.Iterator
                 yield one
 
 
+# A server's address as nginx has it: an IP address with its port, or the path of a Unix socket with 0.
+Peer = t.Tuple[str, int]
+
+
+def peers(address: str) -> list[Peer]:
+    """The addresses of a server, given as HOST:PORT, [V6]:PORT or unix:/PATH: nginx has each address of a name."""
+    return [(address[len("unix:") :], 0)] if address.startswith("unix:") else sorted(_resolved(address))
+
+
+def to_peers(sockets: t.Iterable[Held], wanted: t.Collection[Peer]) -> t.Iterator[tuple[Held, Peer]]:
+    """Those of the sockets that are connected to these, in their order."""
+    tables = [row for table in ("tcp", "tcp6") for row in _sockets.rows(table)]
+    ports = {port for _ip, port in wanted}
+    at = {row[9]: _end(row[2]) for row in tables if row[3] == _sockets.ESTABLISHED and _sockets.port(row[2]) in ports}
+    unix = {row[6] for row in _sockets.rows("unix")} if 0 in ports else ()
+    for _pid, of_one in itertools.groupby(sockets, key=lambda one: one.pid):
+        held = list(of_one)
+        paths = _worker_sockets.ends([one for one in held if one.inode in unix])
+        at.update({one.inode: (end.path, 0) for one, end in paths if end.kind == _worker_sockets.BACKEND})
+        yield from ((one, at[one.inode]) for one in held if at.get(one.inode) in wanted)
+
+
 def _end(address: str) -> tuple[str, int]:
     return _sockets.ip(address), _sockets.port(address)
 

@@ -126,20 +126,6 @@ def listening(port: int) -> t.Iterator[Program]:
             continue
 
 
-def connections_of(pids: t.Collection[int]) -> int | None:
-    """How many open TCP connections these processes hold; None if their files cannot be seen, as in a container."""
-    found: set[str] = set()
-    for pid in pids:
-        try:
-            found.update(_sockets.inodes(pid))
-        except FileNotFoundError:  # It has ended.
-            continue
-        except OSError:
-            return None
-    rows = (row for table in ("tcp", "tcp6") for row in _sockets.rows(table))
-    return sum(row[3] == _sockets.ESTABLISHED and row[9] in found for row in rows)
-
-
 def _name(process: Path) -> str:
     """Any bytes but a line break, as the program sets it (prctl(2))."""
     return (process / "comm").read_text(encoding="utf-8", errors="replace").strip()

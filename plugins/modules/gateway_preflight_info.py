@@ -18,6 +18,12 @@ description:
     host cannot resolve, certificates that do not exist or do not fit their keys, missing directories, and what SELinux
     forbids. With any of them nginx would not start, or would keep serving the earlier configuration.
 options:
+  sockets:
+    description:
+      - How many WebSockets the gateway is to hold. It warns if workers are shutting down and the memory is not enough
+        for as many sockets in new ones, as after one more deploy.
+    type: int
+    version_added: 0.10.0
   state:
     description: Whether the host is to become a gateway, which V(absent) needs none of the checks for.
     type: str
@@ -237,7 +243,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     _packages,
     _selinux,
 )
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, generations, memory, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
 # The package creates it.
@@ -341,12 +347,36 @@ def warn_about_port(module: _notices.Module, live_address: str) -> None:
         )
 
 
+def warn_of_memory(module: _notices.Module, build: binary.Build | None, sockets: int) -> None:
+    """Warn before a deploy makes one more generation of workers that may not fit into the memory."""
+    master = processes.master_pid(build) if build else None
+    if build is None or master is None or not processes.workers_of(build, accepting=False):
+        return
+    found = memory.memory(master, sockets)
+    if found is None or found["available"] >= found["needed"]:
+        return
+    shown = generations.shown(build)
+    held = sum(one["bytes"] or 0 for one in shown)
+    one = (
+        "1 earlier generation of nginx's workers is"
+        if len(shown) == 1
+        else (f"{len(shown)} earlier generations of nginx's workers are")
+    )
+    module.warn(
+        f"{one} shutting down since {shown[0]['since']} and {'has' if len(shown) == 1 else 'have'} "
+        f"{memory.megabytes(held)}; a deploy that changes something makes one more, which takes up to "
+        f"{memory.megabytes(found['needed'])} for websockets_capacity, and {memory.megabytes(found['available'])} are "
+        "available: deploy when the earlier ones have ended, or set a shorter websockets_worker_shutdown_timeout"
+    )
+
+
 def main() -> None:
     module = _notices.Module(
         argument_spec={
             "compared": other_sites.SPEC,
             "connects": {"type": "bool", "default": False},
             "manages_selinux": {"type": "bool", "default": False},
+            "sockets": {"type": "int"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "certificates": {
                 "type": "list",
@@ -411,6 +441,8 @@ def main() -> None:
     if module.params["live_address"]:
         warn_about_port(module, module.params["live_address"])
     warn_of_firewall(module, build)
+    if module.params["sockets"] and module.params["state"] == "present":
+        warn_of_memory(module, build, module.params["sockets"])
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,

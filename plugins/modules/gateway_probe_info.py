@@ -273,8 +273,8 @@ nginx:
       version_added: 0.10.0
     memory:
       description:
-        - The memory in bytes that is C(available) to nginx, and that a full generation for O(sockets) takes (C(needed)).
-          V(null) without O(sockets).
+        - The memory in bytes that is C(available) to nginx, and that a full generation for O(sockets) takes
+          (C(needed)). V(null) without O(sockets).
       type: dict
       version_added: 0.10.0
     pacer:

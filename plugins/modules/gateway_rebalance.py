@@ -219,10 +219,8 @@ class Gateway:
             closable = {name: [one for one in of if one.inode in (seen or ())] for name, of in sockets.items()}
             now = time.monotonic()
             if seen is not None:
-                numbers = _counted(closable)
-                chosen = _balance.step(
-                    progress, _counted(sockets), upstream.weights, numbers, now - last, self._most
-                )
+                found = _balance.Found(_counted(sockets), _counted(closable), now - last)
+                chosen = _balance.step(progress, upstream.weights, found, self._most)
                 self._close([closable[name].pop(0) for name in chosen], progress)
             seen, last = {one.inode for of in sockets.values() for one in of}, now
             if progress["state"] == "moving":
@@ -235,7 +233,7 @@ class Gateway:
                 _worker_sockets.end(one)
             except OSError as error:
                 reason = f"connections cannot be closed: {_worker_sockets.reason(error)}"
-                progress.update(state="stopped", reason=reason, closed=0)
+                _balance.stop(progress, reason)
                 return
 
 

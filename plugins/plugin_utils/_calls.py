@@ -10,9 +10,9 @@ import itertools
 import typing as t
 
 # A call ends before an idle SSH connection may be closed.
-_FIRST_CALLS, _NEXT_CALLS = (5.0, 10.0, 15.0), 30.0
+_FIRST, LONGEST = (5.0, 10.0, 15.0), 30.0
 
 
 def lengths() -> t.Iterator[float]:
     """The seconds of one call after the other."""
-    return itertools.chain(_FIRST_CALLS, itertools.repeat(_NEXT_CALLS))
+    return itertools.chain(_FIRST, itertools.repeat(LONGEST))

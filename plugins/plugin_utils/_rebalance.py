@@ -66,7 +66,9 @@ def _words(upstream: Facts, check_mode: bool) -> str:
     if check_mode:
         servers = ", ".join(f"{server} {number}" for server, number in upstream["now"].items())
         return f"would move {_sockets(upstream['needed'])} or more ({servers})"
-    moved = ", ".join(f"{server} {number} to {upstream['now'][server]}" for server, number in upstream["before"].items())
+    moved = ", ".join(
+        f"{server} {number} to {upstream['now'][server]}" for server, number in upstream["before"].items()
+    )
     words = f"{_sockets(upstream['closed'])} moved ({moved})"
     return f"balanced, {words}" if state == "balanced" else f"not balanced, {words}: {reason}"
 
@@ -78,7 +80,9 @@ def _failure(facts: Facts) -> str:
     rebalanced = facts.get("__websockets_rebalanced", {})
     if "msg" in rebalanced:
         return f"The sockets of this gateway are not balanced: {_fleet.reason(rebalanced)}"
-    stopped = [f"{upstream['name']}: {upstream['reason']}" for upstream in _upstreams(facts) if upstream["state"] == "stopped"]
+    stopped = [
+        f"{upstream['name']}: {upstream['reason']}" for upstream in _upstreams(facts) if upstream["state"] == "stopped"
+    ]
     return f"Not balanced: {'; '.join(stopped)}." if stopped else ""
 
 

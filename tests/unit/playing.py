@@ -36,6 +36,7 @@ case $module in
     *gateway_preflight_info*) step=preflight ;;
     *gateway_rotation*) step=rotation ;;
     *wait_for_closed_connections*) step=left ;;
+    *gateway_rebalance*) step=rebalance ;;
     *) step=transaction ;;
 esac
 printf '%s' "$module" >>{directory}/"$step-{name}"

@@ -52,6 +52,28 @@ class Generation(t.NamedTuple):
     bytes: int | None
 
 
+class Shown(t.TypedDict):
+    """A generation as modules return it, with the time in UTC."""
+
+    workers: int
+    since: str
+    sockets: int | None
+    bytes: int | None
+
+
+def shown(build: Build) -> list[Shown]:
+    """The oldest one first."""
+    return [
+        Shown(
+            workers=len(one.workers),
+            since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(one.since)),
+            sockets=one.tunnels,
+            bytes=one.bytes,
+        )
+        for one in generations(build)
+    ]
+
+
 def generations(build: Build, directory: Path = _pace.DIRECTORY) -> list[Generation]:
     """The oldest one first."""
     began = since(shutting_down(build), build, recorded(directory), time.time())

@@ -75,5 +75,5 @@ def _left_of(group: Path, most: str, now: str, cache: str) -> int | None:
     return max(0, limit - used + (int(found[1]) if found else 0))
 
 
-def is_short(found: t.Mapping[str, t.Any] | None) -> bool:
-    return bool(found) and found["available"] < found["needed"]
+def megabytes(number: int) -> str:
+    return f"{round(number / 1e6):,} MB"

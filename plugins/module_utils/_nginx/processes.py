@@ -130,11 +130,6 @@ def start_ticks(pid: int) -> int | None:
         return None
 
 
-def retiring() -> set[int]:
-    """The workers of earlier configurations, which accept no connections and wait for the open ones to close."""
-    return {worker for worker, _parent in _workers(accepting=False)}
-
-
 def workers_of(build: Build, *, accepting: bool) -> set[int]:
     """The workers of this nginx that accept connections, or those that are shutting down, also if their master is gone.
 

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 # A client that comes back goes where nginx sends it: with these not to where it is missing.
 _BOUND = "with `balance: {}` a client that comes back goes to the server that it had"
 _METHODS = {
-    **{method: _BOUND for method in ("ip_hash", "hash", "sticky")},
+    **dict.fromkeys(("ip_hash", "hash", "sticky"), _BOUND),
     "least_time": "with `balance: {}` nginx distributes clients by the time that servers take, not by their number",
 }
 

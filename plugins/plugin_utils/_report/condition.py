@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from datetime import datetime
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.memory import is_short
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.memory import megabytes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import certificate
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     Finding,
@@ -19,7 +19,6 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema impor
     abbreviated,
     counted,
     finding,
-    megabytes,
     short,
 )
 
@@ -104,7 +103,8 @@ def _generation(one: Generation) -> str:
 
 
 def _is_short(nginx: Nginx) -> bool:
-    return bool(nginx["generations"]) and is_short(nginx["memory"])
+    memory = nginx["memory"]
+    return bool(nginx["generations"]) and memory is not None and memory["available"] < memory["needed"]
 
 
 def _room(nginx: Nginx) -> str:

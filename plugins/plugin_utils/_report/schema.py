@@ -223,10 +223,6 @@ def abbreviated(names: t.Sequence[str], limit: int = 3) -> str:
     return ", ".join(names[:limit]) + (f" and {len(names) - limit:,} more" if len(names) > limit else "")
 
 
-def megabytes(number: int) -> str:
-    return f"{round(number / 1e6):,} MB"
-
-
 def short(fingerprint: str | None) -> str:
     return (fingerprint or "")[:8]
 

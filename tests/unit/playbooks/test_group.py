@@ -48,11 +48,15 @@ def test_a_playbook_works_on_another_group(fleet: Fleet, playbook: str) -> None:
     (fleet.directory / "left-one.json").write_text(
         '{"changed": false, "open": 0, "left": {}, "closed": 0, "reason": "", "seconds": 0.1}'
     )
+    (fleet.directory / "rebalance-one.json").write_text(
+        '{"changed": false, "closed": 0, "upstreams": [{"name": "chat", "state": "balanced", "closed": 0, "reason": ""}]}'
+    )
     code, output = fleet.play_own(plays, *GIVEN, **{"websockets_upstreams": upstreams})
     # What the module of verify answers here is that of another.
     assert code == (2 if playbook == "verify" else 0), output
     expected = {
         "drain": "No connection is left.",
+        "rebalance": "chat on one: balanced already.",
         "render": "Render | Write the file",
         "rollback": "1 gateway: 1 changed",
         "site": "1 gateway: 1 changed",

@@ -56,8 +56,12 @@ def round_robin(nginx: Nginx) -> str:
 
 def random_two_least_conn(nginx: Nginx) -> str:
     weights = [nginx.weights[server] for server in nginx.takes]
-    two = random.choices(nginx.takes, weights, k=2)  # noqa: S311
+    two = random.choices(nginx.takes, weights, k=2)
     return min(two, key=lambda server: nginx.counted[server] / nginx.weights[server])
+
+
+def found(nginx: Nginx) -> _balance.Found:
+    return _balance.Found(nginx.counts, nginx.counts, 2.0)
 
 
 def moved(nginx: Nginx, *, lost: bool = False, most: int = 20) -> tuple[_balance.Progress, list[list[str]]]:
@@ -65,7 +69,7 @@ def moved(nginx: Nginx, *, lost: bool = False, most: int = 20) -> tuple[_balance
     progress = _balance.begin("chat", nginx.counts, nginx.weights)
     steps = []
     while progress["state"] == "moving":
-        steps.append(_balance.step(progress, nginx.counts, nginx.weights, nginx.counts, 2.0, most))
+        steps.append(_balance.step(progress, nginx.weights, found(nginx), most))
         for server in steps[-1]:
             nginx.move(server, comes_back=not lost)
     return progress, steps
@@ -82,9 +86,9 @@ methods = st.sampled_from([least_conn, round_robin, random_two_least_conn])
 
 @given(servers, methods)
 def test_it_ends_with_each_server_within_a_tenth_or_with_a_reason(
-    found: tuple[Servers, Servers], method: Chooses
+    shape: tuple[Servers, Servers], method: Chooses
 ) -> None:
-    counts, weights = found
+    counts, weights = shape
     nginx = Nginx(counts, weights, method)
     progress, _steps = moved(nginx)
     assert sum(nginx.counts.values()) == sum(counts.values())
@@ -99,14 +103,14 @@ def test_it_ends_with_each_server_within_a_tenth_or_with_a_reason(
 
 @given(servers, methods, st.integers(1, 50))
 def test_no_step_ends_more_than_would_be_enough_or_takes_a_server_below_its_share(
-    found: tuple[Servers, Servers], method: Chooses, most: int
+    shape: tuple[Servers, Servers], method: Chooses, most: int
 ) -> None:
-    counts, weights = found
+    counts, weights = shape
     nginx, total = Nginx(counts, weights, method), sum(counts.values())
     progress = _balance.begin("chat", counts, weights)
     while progress["state"] == "moving":
         before = nginx.counts
-        chosen = _balance.step(progress, before, weights, before, 2.0, most)
+        chosen = _balance.step(progress, weights, found(nginx), most)
         assert len(chosen) <= min(most, _balance.needed(before, weights, total), max(5, total // 10))
         for server in set(chosen):
             assert before[server] - chosen.count(server) > total * weights[server] / sum(weights.values()) - 1
@@ -115,8 +119,8 @@ def test_no_step_ends_more_than_would_be_enough_or_takes_a_server_below_its_shar
 
 
 @given(servers)
-def test_as_few_are_ended_as_possible_where_all_go_where_they_are_missing(found: tuple[Servers, Servers]) -> None:
-    counts, weights = found
+def test_as_few_are_ended_as_possible_where_all_go_where_they_are_missing(shape: tuple[Servers, Servers]) -> None:
+    counts, weights = shape
 
     def emptiest(nginx: Nginx) -> str:
         share = sum(counts.values()) / sum(weights.values())
@@ -131,9 +135,9 @@ def test_as_few_are_ended_as_possible_where_all_go_where_they_are_missing(found:
 
 @given(servers, methods)
 def test_a_gateway_whose_clients_do_not_come_back_keeps_nearly_all(
-    found: tuple[Servers, Servers], method: Chooses
+    shape: tuple[Servers, Servers], method: Chooses
 ) -> None:
-    counts, weights = found
+    counts, weights = shape
     nginx = Nginx(counts, weights, method)
     progress, _steps = moved(nginx, lost=True)
     assert sum(counts.values()) - sum(nginx.counts.values()) <= max(6, sum(counts.values()) // 10)
@@ -189,7 +193,7 @@ def test_a_few_users_who_leave_do_not_end_it() -> None:
     progress = _balance.begin("chat", nginx.counts, EVEN)
     number = 0
     while progress["state"] == "moving":
-        for server in _balance.step(progress, nginx.counts, EVEN, nginx.counts, 2.0, 20):
+        for server in _balance.step(progress, EVEN, found(nginx), 20):
             number += 1
             nginx.move(server, comes_back=number % 20 != 0)
     assert progress["state"] == "balanced"

@@ -156,3 +156,21 @@ def test_connections_to_a_unix_socket_are_counted(tmp_path: Path) -> None:
 def test_a_peer_that_does_not_resolve_is_an_error() -> None:
     with pytest.raises(OSError, match=r"not known|resolution"):
         _connections.Connections(["nowhere.invalid:1"], [])
+
+
+def test_sockets_to_servers_are_told_by_each_of_their_addresses(tmp_path: Path) -> None:
+    path = tmp_path / "server"
+    with server() as (port, connect), server() as (other, connect_other), socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        ours = [connect()[0], connect_other()[0]]
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            (tcp,), (unix,) = _connections.peers(f"127.0.0.1:{port}"), _connections.peers(f"unix:{path}")
+            assert (tcp, unix) == (("127.0.0.1", port), (str(path), 0))
+            found = {(one.descriptor, peer) for one, peer in _connections.to_peers(own(), {tcp, unix})}
+            assert {(ours[0].fileno(), tcp), (client.fileno(), unix)} <= found
+            assert ours[1].fileno() not in {descriptor for descriptor, _peer in found}
+            assert {one.descriptor for one, _peer in _connections.to_peers(own(), {("127.0.0.1", other)})} >= {
+                ours[1].fileno()
+            }

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _host, _sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
 
 
 def blockers(address: str, own: t.Collection[int] = ()) -> list[_host.Program] | None:
@@ -133,21 +133,3 @@ def test_a_live_socket_whose_program_accepts_nobody_holds_nobody_up(tmp_path: Pa
         first.connect(str(path))
         _host.remove_dead_socket(path)
         assert path.exists()
-
-
-def test_the_connections_of_processes_are_counted() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        before = _host.connections_of([os.getpid()])
-        with socket.create_connection(listening.getsockname()), listening.accept()[0]:
-            after = _host.connections_of([os.getpid(), 2**22])
-    assert before is not None
-    # Both ends are this process's.
-    assert after == before + 2
-
-
-def test_the_connections_of_a_process_that_cannot_be_seen_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
-    def denied(_pid: int) -> t.Iterator[str]:
-        raise PermissionError
-
-    monkeypatch.setattr(_sockets, "inodes", denied)
-    assert _host.connections_of([os.getpid()]) is None

@@ -72,4 +72,3 @@ def test_the_first_version_of_cgroups_has_limits_too(host: Host) -> None:
 def test_a_host_that_does_not_tell_is_not_judged(host: Host) -> None:
     host.write("proc/meminfo", "")
     assert memory.memory(MASTER, 10) is None
-    assert not memory.is_short(None)

@@ -35,7 +35,7 @@ def test_clients_that_are_bound_to_their_server_are_left_alone(method: str, move
     if moves:
         assert not found["obstacle"]
     else:
-        assert f"with `balance: {method.split()[0]}` " in found["obstacle"]
+        assert f"with `balance: {method.split(maxsplit=1)[0]}` " in found["obstacle"]
 
 
 def test_servers_have_the_share_of_their_weight_and_those_that_are_down_none() -> None:

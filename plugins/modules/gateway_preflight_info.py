@@ -357,16 +357,12 @@ def warn_of_memory(module: _notices.Module, build: binary.Build | None, sockets:
         return
     shown = generations.shown(build)
     held = sum(one["bytes"] or 0 for one in shown)
-    one = (
-        "1 earlier generation of nginx's workers is"
-        if len(shown) == 1
-        else (f"{len(shown)} earlier generations of nginx's workers are")
-    )
+    many = "1 earlier generation" if len(shown) == 1 else f"{len(shown)} earlier generations"
     module.warn(
-        f"{one} shutting down since {shown[0]['since']} and {'has' if len(shown) == 1 else 'have'} "
-        f"{memory.megabytes(held)}; a deploy that changes something makes one more, which takes up to "
-        f"{memory.megabytes(found['needed'])} for websockets_capacity, and {memory.megabytes(found['available'])} are "
-        "available: deploy when the earlier ones have ended, or set a shorter websockets_worker_shutdown_timeout"
+        f"{many} of nginx's workers with {memory.megabytes(held)}, shutting down since {shown[0]['since']}; a deploy that "
+        f"changes something makes one more, which takes up to {memory.megabytes(found['needed'])} for "
+        f"websockets_capacity, and {memory.megabytes(found['available'])} are available: deploy when the earlier ones have "
+        "ended, or set a shorter websockets_worker_shutdown_timeout"
     )
 
 

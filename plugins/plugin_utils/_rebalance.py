@@ -13,8 +13,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 Facts = t.Mapping[str, t.Any]
 _UNREACHABLE = "This gateway was unreachable, so its sockets are where they were."
 _FEW_FORKS = (
-    "Clients may have come back to other gateways: all {} have to be rebalanced at once, so run the playbook again with "
-    "--forks {}."
+    "Clients may have come back to other gateways: all {} have to be rebalanced at once, so run the playbook again "
+    "with --forks {}."
 )
 
 
@@ -80,9 +80,8 @@ def _failure(facts: Facts) -> str:
     rebalanced = facts.get("__websockets_rebalanced", {})
     if "msg" in rebalanced:
         return f"The sockets of this gateway are not balanced: {_fleet.reason(rebalanced)}"
-    stopped = [
-        f"{upstream['name']}: {upstream['reason']}" for upstream in _upstreams(facts) if upstream["state"] == "stopped"
-    ]
+    found = [upstream for upstream in _upstreams(facts) if upstream["state"] == "stopped"]
+    stopped = [f"{upstream['name']}: {upstream['reason']}" for upstream in found]
     return f"Not balanced: {'; '.join(stopped)}." if stopped else ""
 
 

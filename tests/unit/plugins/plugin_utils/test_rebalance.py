@@ -69,7 +69,7 @@ def test_clients_may_be_on_gateways_whose_turn_has_not_come() -> None:
 def test_gateways_that_were_not_asked_are_named() -> None:
     gone = {"__websockets_model": {}, "__websockets_rebalanced": {"unreachable": True, "msg": "no route"}}
     failed = {"__websockets_model": {}, "__websockets_rebalanced": {"msg": "cannot count the connections: why"}}
-    removed = {"__websockets_model": {}}
+    removed: dict[str, t.Any] = {"__websockets_model": {}}
     assert result({"g1": gone, "g2": failed, "g3": removed}) == {
         "text": "Not done on g1, g2: see below.",
         "failures": {

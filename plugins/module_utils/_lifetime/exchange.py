@@ -125,12 +125,12 @@ def run(build: binary.Build) -> Report:
     assert before
     kept = journal.all_on_host()
     probes, passed = _recorded(kept)
-    if earlier:
-        answering = []
-    else:
-        answering = _answering(before) if not kept else []
+    log, changed_at, answering = ErrorLog(build), _changed_at(build.pid_file), []
+    if not earlier:
+        answering = [] if kept else _answering(before)
         passed &= {result.route for result in probe_all(probes) if result.verified}
         _start(build, before)
+    _wait_for_start(build, before, log, changed_at)
     exchange = _Exchange(build, before, kept, [probe for probe in probes if route(probe) in passed], answering)
     exchange.finish()
     names = ", ".join(Path(path).name for path in replaced)
@@ -156,22 +156,30 @@ def _start(build: binary.Build, master: int) -> None:
     waiting = processes.waiting_master(build)
     if waiting and not _ended(build, waiting):
         raise ExchangeError(f"an earlier master (pid {waiting}) does not end: see `ps`")
-    assert build.pid_file
-    log, changed_at = ErrorLog(build), _changed_at(build.pid_file)
     os.kill(master, signal.SIGUSR2)
+
+
+def _wait_for_start(build: binary.Build, master: int, log: ErrorLog, changed_at: int) -> None:
+    """Wait until the binary that a master starts accepts connections."""
 
     def outcome() -> bool | None:
         now = processes.recorded_pid(build)
         if now and now != master:
-            return True if processes.accepting_workers(now) else None
+            # In an exchange that a killed run has begun, it may be on its way back.
+            return True if processes.accepting_workers(now) or processes.is_stopping(now) else None
         # nginx moves its pid file away, and back if the new binary has ended.
         return False if now and _changed_at(build.pid_file) != changed_at else None
 
     started = poll(outcome, _START_SECONDS)
-    if not started:
-        reasons = log.emergencies() or ["its error log has no reason"]
-        what = "the installed nginx did not start" if started is False else "nginx did not react to the signal USR2"
-        raise ExchangeError("\n".join([f"{what}; the earlier one serves as before:", *reasons]))
+    if started:
+        return
+    for child in processes.starting(master):
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    poll(lambda: True if processes.recorded_pid(build) == master else None)
+    reasons = log.emergencies() or ["its error log has no reason"]
+    what = "did not start" if started is False else f"did not start within {_START_SECONDS} seconds"
+    raise ExchangeError("\n".join([f"the installed nginx {what}; the earlier one serves as before:", *reasons]))
 
 
 def _changed_at(path: Path | None) -> int:

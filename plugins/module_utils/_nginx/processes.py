@@ -153,6 +153,12 @@ def oldbin(build: Build) -> Path:
     return build.pid_file.with_name(f"{build.pid_file.name}.oldbin")
 
 
+def starting(master: int) -> set[int]:
+    """The processes that a master has started and that have no title of nginx yet, as a new binary before it runs."""
+    pids = [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+    return {pid for pid in pids if _parent(pid) == master and not _command_line(pid).startswith("nginx: ")}
+
+
 def listening(pid: int) -> t.Iterator[str]:
     """The TCP addresses that a process listens on, as /proc/net has them."""
     try:
@@ -251,10 +257,16 @@ def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
         title = _command_line(pid)
         if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
-        try:
-            yield pid, int(_stat(pid)[1])
-        except (OSError, IndexError, ValueError):
-            continue
+        parent = _parent(pid)
+        if parent is not None:
+            yield pid, parent
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(_stat(pid)[1])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _stat(pid: int) -> list[str]:

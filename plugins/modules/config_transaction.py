@@ -735,13 +735,6 @@ def unmask_paths(module: AnsibleModule) -> None:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def hide_headers(module: AnsibleModule, made: journal.Probes) -> None:
-    """Have Ansible mask headers that come from the host and not from the module's options."""
-    for probe in made:
-        for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
-            module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
-
-
 def flags_of(module: AnsibleModule) -> list[Path]:
     flag = Path(module.params["health"]["flag"]) if module.params["health"] else None
     return [flag, _drain_record.former(flag)] if flag else []
@@ -808,12 +801,12 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
-    hide_headers(module, kept.deployed().probes)
+    _notices.hide_headers(module, kept.deployed().probes)
     check_state(module, kept, list(map(Path, kept.deployed().files)) if previous else own_files(module))
     entry = last_deploy(module, kept) if previous else None
     if entry:
         live_address = entry.live_address or live_address
-        hide_headers(module, entry.probes)
+        _notices.hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
         beside = for_others_too(module, build, kept, entry.wants, beside)
         hide_contents(module, secrets.values())

@@ -406,6 +406,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -612,6 +613,17 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def complete_exchange(module: AnsibleModule, build: binary.Build) -> None:
+    """What a killed upgrade has left: while two masters accept connections, it is not known which one is probed."""
+    if processes.earlier_master(build):
+        begun = "an exchange of nginx's binary was begun and not completed"
+        try:
+            exchange.run(build)
+            module.warn(f"{begun}: it is complete now")
+        except exchange.ExchangeError as error:
+            module.warn(f"{begun}: {error}")
+
+
 def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
     master = processes.master_pid(build)
     if master and build.pid_file and processes.recorded_pid(build) != master:
@@ -797,6 +809,8 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     if not previous and module.check_mode and binary.find_binary() is None:
         show_only(module)
     build = binary.installed()
+    if not module.check_mode:
+        complete_exchange(module, build)
     warn_about_pid_file(module, build)
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])

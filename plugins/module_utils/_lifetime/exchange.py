@@ -84,6 +84,8 @@ class Report:
 
     actions: list[str] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
+    # How many connections of clients were open before and still are.
+    kept: int = 0
 
 
 def needed_for(build: binary.Build) -> list[str]:
@@ -125,6 +127,8 @@ def run(build: binary.Build) -> Report:
     assert before
     kept = journal.all_on_host()
     probes, passed = _recorded(kept)
+    ports = {_sockets.port(address) for address in processes.listening(before)}
+    clients = _clients(build, ports)
     log, changed_at, answering = ErrorLog(build), _changed_at(build.pid_file), []
     if not earlier:
         answering = [] if kept else _answering(before)
@@ -134,7 +138,16 @@ def run(build: binary.Build) -> Report:
     exchange = _Exchange(build, before, kept, [probe for probe in probes if route(probe) in passed], answering)
     exchange.finish()
     names = ", ".join(Path(path).name for path in replaced)
-    return Report([f"exchanged the running nginx for the installed one ({names})"], exchange.results)
+    done = f"exchanged the running nginx for the installed one ({names})"
+    return Report([done], exchange.results, len(clients & _clients(build, ports)))
+
+
+def _clients(build: binary.Build, ports: t.Collection[int]) -> set[tuple[str, str]]:
+    """The open connections of clients to these ports, by both addresses."""
+    inodes, users = processes.sockets(build)
+    rows = (row for table in ("tcp", "tcp6") for row in _sockets.rows(table) if row[3] == _sockets.ESTABLISHED)
+    own = (row for row in rows if row[9] in inodes or row[7] in users)
+    return {(row[1], row[2]) for row in own if _sockets.port(row[1]) in ports}
 
 
 def _recorded(kept: t.Sequence[journal.Journal]) -> tuple[list[Probe], set[str]]:

@@ -15,7 +15,7 @@ from ansible.utils.display import Display
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _drain
 
 # A call ends before an idle SSH connection may be closed.
-_FIRST_CALLS, _CALL = (5.0, 10.0, 15.0), 30.0
+_FIRST_CALLS, _NEXT_CALLS = (5.0, 10.0, 15.0), 30.0
 # How often what stays the same is shown again.
 _SHOWN_AGAIN = 300.0
 
@@ -30,18 +30,31 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         end = start + (0.0 if self._task.check_mode else float(arguments.get("timeout", 0)))
         result: dict[str, t.Any] = {}
         shown, shown_at = None, start
-        for seconds in itertools.chain(_FIRST_CALLS, itertools.repeat(_CALL)):
+        for seconds in itertools.chain(_FIRST_CALLS, itertools.repeat(_NEXT_CALLS)):
             is_last = end - now <= seconds
             # Only what is left at the end is closed.
             force = arguments.get("force", False) if is_last else False
             timeout = max(0.0, min(seconds, end - now))
-            result = self._execute_module(
-                module_args={**arguments, "timeout": timeout, "force": force}, task_vars=variables
-            )
+            result = self._call(arguments, variables, timeout=timeout, force=force)
             now = time.monotonic()
             if is_last or not result.get("open"):
                 break
             if end > now and (result["left"] != shown or now - shown_at >= _SHOWN_AGAIN):
                 shown, shown_at = result["left"], now
                 Display().display(_drain.progress(variables["inventory_hostname"], shown, end - now))
-        return {**result, "seconds": round(now - start, 1)} if "open" in result else result
+        # How long that takes follows from the rate.
+        closed = result.get("closed", 0)
+        while result.get("closed") and result["open"] and not result["reason"]:
+            Display().display(_drain.closing(variables["inventory_hostname"], result["left"]))
+            result = self._call(arguments, variables, timeout=0.0, force=True)
+            closed += result.get("closed", 0)
+        if "open" not in result:
+            return result
+        return {**result, "closed": closed, "changed": closed > 0, "seconds": round(time.monotonic() - start, 1)}
+
+    def _call(self, arguments: dict[str, t.Any], variables: dict[str, t.Any], **options: t.Any) -> dict[str, t.Any]:
+        return dict(
+            self._execute_module(
+                module_args={**arguments, **options, "force_timeout": _NEXT_CALLS}, task_vars=variables
+            )
+        )

@@ -7,24 +7,12 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import socket
-import time
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
-
-# Not all at once, so that clients do not come back all at once.
-_PAUSE_SECONDS = 0.002
-
-
-class Owned(t.NamedTuple):
-    """The sockets of some processes: by their inodes or, if these cannot be seen, by the users that they run as."""
-
-    inodes: t.Collection[str]
-    users: t.Collection[str]
-
-    def has(self, row: t.Sequence[str]) -> bool:
-        return row[9] in self.inodes or row[7] in self.users
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets, _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
 
 
 class Connection(t.NamedTuple):
@@ -34,6 +22,8 @@ class Connection(t.NamedTuple):
     remote: str
     # The server as it was given, or the port that a client is connected to.
     where: str
+    # Of nginx's end; of the other one for a Unix socket.
+    inode: str
 
 
 class Connections:
@@ -51,19 +41,20 @@ class Connections:
         self._local = {end for address in listening for end in _listened(address)}
         self._remote_ports, self._local_ports = ({port for _ip, port in ends} for ends in (self._remote, self._local))
 
-    def open(self, owned: Owned) -> list[Connection]:
-        """Those to Unix sockets are without addresses."""
+    def open(self, sockets: t.Iterable[Held]) -> list[Connection]:
+        """Those of the given sockets. Those to Unix sockets are of any program, and without addresses."""
+        inodes = {one.inode for one in sockets}
         found = [
-            Connection(row[1], row[2], where)
+            Connection(row[1], row[2], where, row[9])
             for table, any_ip in (("tcp", "0.0.0.0"), ("tcp6", "::"))
             for row in _sockets.rows(table)
-            if row[3] == _sockets.ESTABLISHED and owned.has(row)
+            if row[3] == _sockets.ESTABLISHED and row[9] in inodes
             for where in [self._where(row, any_ip)]
             if where
         ]
         if self._paths:
-            at = [row[7] for row in _sockets.rows("unix") if len(row) > 7 and row[5] == _sockets.CONNECTED]
-            found += [Connection("", "", self._paths[path]) for path in at if path in self._paths]
+            rows = [row for row in _sockets.rows("unix") if len(row) > 7 and row[5] == _sockets.CONNECTED]
+            found += [Connection("", "", self._paths[row[7]], row[6]) for row in rows if row[7] in self._paths]
         return found
 
     def _where(self, row: t.Sequence[str], any_ip: str) -> str:
@@ -75,18 +66,27 @@ class Connections:
         return f"port {port}" if is_client else ""
 
 
-def close(connections: t.Iterable[Connection]) -> str:
-    """Close TCP connections; why some stay open, or nothing."""
+def close(connections: t.Collection[Connection], sockets: t.Sequence[Held], wait: t.Callable[[], None]) -> str:
+    """Close connections of these sockets, each after a wait; why some stay open, or nothing."""
+    inodes = {connection.inode for connection in connections if connection.local}
+    paths = {connection.where for connection in connections if not connection.local}
     try:
-        closer = _sockets.Closer()
-        for connection in connections:
-            reason = closer.close(connection.local, connection.remote)
-            if reason:
-                return reason
-            time.sleep(_PAUSE_SECONDS)
+        closing = [one for one in sockets if one.inode in inodes]
+        for one in [*closing, *(_to_paths(sockets, paths) if paths else ())]:
+            wait()
+            _worker_sockets.end(one)
     except OSError as error:
-        return f"the kernel does not say whether it closed them ({error})"
+        return _worker_sockets.reason(error)
     return ""
+
+
+def _to_paths(sockets: t.Sequence[Held], paths: t.Collection[str]) -> t.Iterator[Held]:
+    """Those that are connected to these Unix sockets, which the tables of the kernel do not tell."""
+    unix = {row[6] for row in _sockets.rows("unix")}
+    for _pid, of_one in itertools.groupby((one for one in sockets if one.inode in unix), key=lambda one: one.pid):
+        for one, end in _worker_sockets.ends(list(of_one)):
+            if end.kind == _worker_sockets.BACKEND and f"unix:{end.path}" in paths:
+                yield one
 
 
 def _end(address: str) -> tuple[str, int]:

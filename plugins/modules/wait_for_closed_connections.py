@@ -32,10 +32,9 @@ options:
     default: []
   force:
     description:
-      - Whether to close the connections that remain, as C(ss --kill) does. The clients and servers notice at once, and
-        do not get a close frame. Some 500 are closed in a second.
-      - This needs root rights with C(CAP_NET_ADMIN), and a kernel with C(CONFIG_INET_DIAG_DESTROY). Connections to Unix
-        sockets cannot be closed.
+      - Whether to close the connections that remain. nginx closes both ends of each, as if its other end had. The
+        clients and servers notice at once, and do not get a close frame.
+      - This needs root rights and Linux 5.6, and C(CAP_SYS_PTRACE) where C(kernel.yama.ptrace_scope) is not 0.
       - Clients at a port where nginx has a C(listen) in a file that is not of the configuration at O(live_address) stay
         open, as they may be those of other sites.
     type: bool
@@ -47,6 +46,17 @@ options:
         configuration has. Required with O(force) and O(listening).
     type: str
     version_added: 0.8.0
+  rate:
+    description:
+      - How many connections O(force) closes in a second. What the gateway closes elsewhere at the same time, as those
+        of old workers, counts too.
+    type: float
+    default: 500
+    version_added: 0.10.0
+  force_timeout:
+    description: The seconds that O(force) closes for. By default, as long as it takes.
+    type: float
+    version_added: 0.10.0
   timeout:
     description: The seconds to wait. With V(0) the connections are counted once.
     type: float
@@ -111,14 +121,18 @@ import typing as t
 from collections import Counter
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _connections
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _connections, _pace
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 
 # 10,000 sockets take some 100 milliseconds to count.
 _POLL_SECONDS = 1.0
-# nginx closes the other end of a tunnel within this time.
+# nginx closes both ends of a tunnel within this time.
 _CLOSE_SECONDS = 10.0
+
+
+class OutOfTime(Exception):
+    """The seconds to close for are over."""
 
 
 class Waiting:
@@ -129,9 +143,10 @@ class Waiting:
         self._connections = _connections.Connections(params["peers"], params["listening"])
         self._live_address = params["live_address"]
         self._listening = bool(params["listening"])
+        self._pace = _pace.Pace(params["rate"])
 
     def open(self) -> list[_connections.Connection]:
-        return self._connections.open(_connections.Owned(*processes.sockets(self._build)))
+        return self._connections.open(processes.sockets(self._build))
 
     def until(self, deadline: float, among: t.Collection[_connections.Connection] | None = None) -> list[t.Any]:
         """Those that are open when the time is up, or none before that; all of them, or those among some."""
@@ -142,17 +157,28 @@ class Waiting:
                 return left
             time.sleep(min(_POLL_SECONDS, remaining))
 
-    def close(self, left: t.Sequence[_connections.Connection]) -> tuple[list[_connections.Connection], str]:
+    def close(
+        self, left: t.Sequence[_connections.Connection], seconds: float | None
+    ) -> tuple[list[_connections.Connection], str]:
         """Close these; those that stay open, and why. New clients do not count: a gateway may have some at any time."""
         shared = self._shared_ports()
-        closable = [connection for connection in left if connection.local and connection.where not in shared]
-        reason = _connections.close(closable)
-        closing = set(closable)
-        still = self.until(time.monotonic() + (0 if reason else _CLOSE_SECONDS), closing)
+        closing = {connection for connection in left if connection.where not in shared}
+        deadline = None if seconds is None else time.monotonic() + seconds
+
+        def wait() -> None:
+            if deadline is not None and time.monotonic() > deadline:
+                raise OutOfTime
+            self._pace.wait()
+
+        is_over, reason = False, ""
+        try:
+            reason = _connections.close(closing, processes.sockets(self._build), wait)
+        except OutOfTime:
+            is_over = True
+        still = self.until(time.monotonic() + (0 if reason or is_over else _CLOSE_SECONDS), closing)
         kept = [connection for connection in left if connection not in closing]
-        reasons = [reason or "the kernel did not close them"] if still else []
+        reasons = [reason or "nginx did not close them"] if still and not is_over else []
         reasons += [f"{where} is also a port of {path}" for where, path in shared.items() if _has(kept, where)]
-        reasons += ["a connection to a Unix socket cannot be closed"] if any(not one.local for one in kept) else []
         return [*still, *kept], "; ".join(reasons)
 
     def _shared_ports(self) -> dict[str, str]:
@@ -175,6 +201,8 @@ def main() -> None:
             "listening": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "float", "default": 0},
             "force": {"type": "bool", "default": False},
+            "rate": {"type": "float", "default": 500},
+            "force_timeout": {"type": "float"},
             "live_address": {"type": "str"},
         },
         supports_check_mode=True,
@@ -182,13 +210,15 @@ def main() -> None:
     params, start = module.params, time.monotonic()
     if params["force"] and params["listening"] and not params["live_address"]:
         module.fail_json(msg="force requires live_address with listening")
+    if params["rate"] <= 0:
+        module.fail_json(msg="rate must be greater than 0")
     closed, reason = 0, ""
     try:
         waiting = Waiting(params)
         left = waiting.until(start + (0 if module.check_mode else params["timeout"]))
         if left and params["force"] and not module.check_mode:
             before = len(left)
-            left, reason = waiting.close(left)
+            left, reason = waiting.close(left, params["force_timeout"])
             closed = before - len(left)
     except (OSError, ValueError, binary.NginxError) as error:
         module.fail_json(msg=f"cannot count the connections: {error}")

@@ -28,6 +28,10 @@ def progress(name: str, left: t.Mapping[str, int], remaining: float) -> str:
     return f"{name}: {_counted(left)}, {time} remain{'' if minutes or seconds != 1 else 's'}"
 
 
+def closing(name: str, left: t.Mapping[str, int]) -> str:
+    return f"{name}: {_counted(left)}, which are being closed"
+
+
 def result(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str]) -> Drained:
     """The result for the gateways with these names; one that the run leaves out has no facts."""
     gateways = {name: facts for name in names if (facts := facts_of(name)) is not None}

@@ -11,11 +11,11 @@ import os
 import re
 import time
 import typing as t
-from contextlib import suppress
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
+from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
 
 _MASTER = "nginx: master"
 _NO_DAEMON = re.compile(r"(?:^|[\s;])daemon\s+off\s*;", re.MULTILINE)
@@ -119,17 +119,37 @@ def loaded_at(build: Build) -> float | None:
 
 
 def started_at(pid: int) -> float | None:
+    """As seconds of the system's clock."""
+    ticks = start_ticks(pid)
+    if ticks is None:
+        return None
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process was started, in clock ticks since boot (proc(5)): with its id, that names it for ever."""
     try:
-        ticks = int(_stat(pid)[19])
+        return int(_stat(pid)[19])
     except (OSError, IndexError, ValueError):
         return None
-    # proc(5): since boot, in clock ticks.
-    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def retiring() -> set[int]:
     """The workers of earlier configurations, which accept no connections and wait for the open ones to close."""
     return {worker for worker, _parent in _workers(accepting=False)}
+
+
+def workers_of(build: Build, *, accepting: bool) -> set[int]:
+    """The workers of this nginx that accept connections, or those that are shutting down, also if their master is gone.
+
+    Not those of another instance, with a configuration of its own. Without root rights too, for its own workers.
+    """
+    own = {pid for pid in masters() if is_of(build, pid)}
+    return {
+        worker
+        for worker, parent in _workers(accepting=accepting)
+        if (parent in own or is_of(build, worker)) and not _has_other_configuration(parent)
+    }
 
 
 def earlier_master(build: Build) -> int | None:
@@ -225,29 +245,12 @@ def orphans() -> set[int]:
     return {worker for worker, parent in workers if not is_master(parent) and not _is_in_container(worker)}
 
 
-def sockets(build: Build | None) -> tuple[set[str], set[str]]:
-    """The inodes of the sockets of all workers, of those too that are shutting down. A container may not show the files
-    of other users: instead of them, the users of these workers.
-    """
+def sockets(build: Build | None) -> list[Held]:
+    """The sockets of all workers, of those too that are shutting down."""
     own = {pid for pid in masters() if is_of(build, pid)}
-    inodes: set[str] = set()
-    users: set[str] = set()
-    for accepting in (True, False):
-        for worker, parent in _workers(accepting=accepting):
-            if parent not in own and not is_of(build, worker):
-                continue
-            with suppress(FileNotFoundError):  # It has ended.
-                try:
-                    inodes.update(_sockets.inodes(worker))
-                except PermissionError:
-                    users.add(str(_user(worker)))
-    return inodes, users
-
-
-def _user(pid: int) -> int:
-    """The owner of its directory may be root instead (proc(5), /proc/sys/fs/suid_dumpable)."""
-    status = Path(f"/proc/{pid}/status").read_text(errors="replace")
-    return int(re.findall(r"^Uid:\s+\d+\s+(\d+)", status, re.MULTILINE)[0])
+    workers = [worker for accepting in (True, False) for worker in _workers(accepting=accepting)]
+    of_own = [worker for worker, parent in workers if parent in own or is_of(build, worker)]
+    return [found for worker in of_own for found in _worker_sockets.held(worker)]
 
 
 def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:

@@ -331,11 +331,11 @@ def test_a_drain_may_close_what_is_left(drains: Drains) -> None:
 
 def test_what_cannot_be_closed_fails_the_run_with_the_reason(drains: Drains) -> None:
     drains.add("one")
-    left = {"open": 1, "left": {"10.0.0.1:3000": 1}, "reason": "that takes root rights with CAP_NET_ADMIN"}
+    left = {"open": 1, "left": {"10.0.0.1:3000": 1}, "reason": "that takes root rights, and CAP_SYS_PTRACE"}
     drains.answers("left", "one", {**LEFT, **left})
     code, output = drains.drain(websockets_drain_timeout="0s", websockets_drain_force=True)
     assert code == 2, output
-    assert "1 connection (1 to 10.0.0.1:3000). They cannot be closed: that takes root rights with CAP_NET" in output
+    assert "1 connection (1 to 10.0.0.1:3000). They cannot be closed: that takes root rights, and CAP_SYS" in output
 
 
 def test_a_gateway_that_goes_out_is_in_the_result_and_no_deploy_is_made(drains: Drains) -> None:

@@ -15,7 +15,7 @@ COLLECTION = "ansible_collections.wsfleet.nginx.plugins."
 
 # Which packages a package may import from, beside itself. docs/architecture.md has the same as a picture.
 KNOWS = {
-    "module_utils._nginx": {"module_utils._sockets"},
+    "module_utils._nginx": {"module_utils._worker_sockets", "module_utils._pace"},
     "module_utils._probe": set(),
     "module_utils._host": {"module_utils._sockets"},
     "module_utils._lifetime": {
@@ -26,7 +26,9 @@ KNOWS = {
     },
     "module_utils._notices": set(),
     "module_utils._sockets": set(),
-    "module_utils._connections": {"module_utils._sockets"},
+    "module_utils._pace": set(),
+    "module_utils._worker_sockets": {"module_utils._sockets"},
+    "module_utils._connections": {"module_utils._sockets", "module_utils._worker_sockets"},
     "module_utils._certificates": set(),
     "module_utils._firewall": {"module_utils._nginx"},
     "module_utils._packages": set(),
@@ -58,6 +60,7 @@ KNOWS = {
         "module_utils._lifetime",
         "module_utils._notices",
         "module_utils._packages",
+        "module_utils._pace",
         "module_utils._selinux",
     },
     "filter": {

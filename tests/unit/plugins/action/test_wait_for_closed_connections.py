@@ -23,6 +23,8 @@ class Gateway:
         self.left: list[int] = []
         self.calls: list[tuple[float, bool]] = []
         self.lines: list[str] = []
+        # In one call.
+        self.closes = 1000
         monkeypatch.setattr(time, "monotonic", lambda: self.now)
         monkeypatch.setattr(Display, "display", lambda _display, text, *_arguments, **_keys: self.lines.append(text))
         monkeypatch.setattr(ActionBase, "run", lambda *_arguments, **_keys: {})
@@ -31,8 +33,9 @@ class Gateway:
         self.calls.append((module_args["timeout"], module_args["force"]))
         number = self.left.pop(0) if len(self.left) > 1 else self.left[0]
         self.now += module_args["timeout"] if number else 1
-        closed = number if module_args["force"] else 0
-        return {"open": number - closed, "left": {"b:80": number - closed}, "closed": closed, "changed": bool(closed)}
+        closed = min(number, self.closes) if module_args["force"] else 0
+        left = number - closed
+        return {"open": left, "left": {"b:80": left}, "closed": closed, "changed": bool(closed), "reason": ""}
 
     def wait(self, *, check_mode: bool = False, **arguments: t.Any) -> dict[str, t.Any]:
         action = ActionModule.__new__(ActionModule)
@@ -83,6 +86,22 @@ def test_only_what_is_left_at_the_end_is_closed(gateway: Gateway) -> None:
     result = gateway.wait(timeout=20, force=True)
     assert gateway.calls == [(5, False), (10, False), (5, True)]
     assert (result["open"], result["closed"], result["changed"]) == (0, 3, True)
+
+
+def test_many_are_closed_in_several_calls(gateway: Gateway) -> None:
+    gateway.left, gateway.closes = [250, 150, 50], 100
+    result = gateway.wait(force=True)
+    assert gateway.calls == [(0, True)] * 3
+    assert (result["open"], result["closed"], result["changed"]) == (0, 250, True)
+    assert gateway.lines == [
+        f"gateway1: {left} connections ({left} to b:80), which are being closed" for left in (150, 50)
+    ]
+
+
+def test_it_gives_up_where_none_is_closed(gateway: Gateway) -> None:
+    gateway.left, gateway.closes = [3], 0
+    assert gateway.wait(force=True)["open"] == 3
+    assert gateway.calls == [(0, True)]
 
 
 def test_check_mode_counts_once(gateway: Gateway) -> None:

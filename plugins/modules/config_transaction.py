@@ -408,6 +408,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -614,6 +615,17 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def complete_exchange(module: AnsibleModule, build: binary.Build) -> None:
+    """What a killed upgrade has left: while two masters accept connections, it is not known which one is probed."""
+    if processes.earlier_master(build):
+        begun = "an exchange of nginx's binary was begun and not completed"
+        try:
+            exchange.run(build)
+            module.warn(f"{begun}: it is complete now")
+        except exchange.ExchangeError as error:
+            module.warn(f"{begun}: {error}")
+
+
 def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
     master = processes.master_pid(build)
     if master and build.pid_file and processes.recorded_pid(build) != master:
@@ -737,13 +749,6 @@ def unmask_paths(module: AnsibleModule) -> None:
         module.no_log_values -= {item["path"], item["at"]}
 
 
-def hide_headers(module: AnsibleModule, made: journal.Probes) -> None:
-    """Have Ansible mask headers that come from the host and not from the module's options."""
-    for probe in made:
-        for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
-            module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
-
-
 def flags_of(module: AnsibleModule) -> list[Path]:
     flag = Path(module.params["health"]["flag"]) if module.params["health"] else None
     return [flag, _drain_record.former(flag)] if flag else []
@@ -806,16 +811,18 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     if not previous and module.check_mode and binary.find_binary() is None:
         show_only(module)
     build = binary.installed()
+    if not module.check_mode:
+        complete_exchange(module, build)
     warn_about_pid_file(module, build)
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
-    hide_headers(module, kept.deployed().probes)
+    _notices.hide_headers(module, kept.deployed().probes)
     check_state(module, kept, list(map(Path, kept.deployed().files)) if previous else own_files(module))
     entry = last_deploy(module, kept) if previous else None
     if entry:
         live_address = entry.live_address or live_address
-        hide_headers(module, entry.probes)
+        _notices.hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
         beside = for_others_too(module, build, kept, entry.wants, beside)
         hide_contents(module, secrets.values())

@@ -110,8 +110,9 @@ VARIABLES = {
     ),
     "websockets_serial": Key(
         values.serial,
-        "The sizes of the batches in which the playbooks C(wsfleet.nginx.site) and C(wsfleet.nginx.rollback) go over "
-        "the gateways, each a number or a share of them. The last one holds for all batches that follow.\n"
+        "The sizes of the batches in which the playbooks C(wsfleet.nginx.site), C(wsfleet.nginx.rollback) and "
+        "C(wsfleet.nginx.upgrade) go over the gateways, each a number or a share of them. The last one holds for all "
+        "batches that follow.\n"
         "All gateways of a run need the same; another value is an error before any host is touched.",
         default=[1, "10%", "25%"],
         unprinted=_RUN,
@@ -253,6 +254,17 @@ VARIABLES = {
         type="str",
         version_added="0.4.0",
         see="Without a host",
+    ),
+    "websockets_nginx_package_version": Key(
+        values.package_version,
+        "The version of nginx's package that the playbook C(wsfleet.nginx.upgrade) installs, as the host's package "
+        "manager writes it, such as V(1.22.1-9+deb12u11).",
+        default=None,
+        otherwise="the newest",
+        unprinted=_RUN,
+        type="str",
+        version_added="0.10.0",
+        see="Upgrading nginx",
     ),
     "websockets_report": Key(
         values.directory,

@@ -88,6 +88,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
                 ]
             },
         ),
+        "websockets_nginx_package_version": Sample("1.22.1-9+deb12u11"),
         "websockets_report": Sample("out"),
         "websockets_verify_fail_on": Sample("warnings"),
         "websockets_verify_address": Sample(False),

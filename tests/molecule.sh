@@ -8,7 +8,7 @@ tests/podman.sh
 scenarios=("$@")
 if [ $# = 0 ]; then
     # Those that take longest first, so that none of them is left alone at the end.
-    scenarios=(transaction applications neighbours cores sticky_websockets every_key exporter fleet invalid_input killed)
+    scenarios=(transaction lifetimes applications neighbours cores sticky_websockets every_key exporter fleet invalid_input killed)
     for file in molecule/*/molecule.yml; do
         name=$(basename "$(dirname "$file")")
         [[ " ${scenarios[*]} " == *" $name "* ]] || scenarios+=("$name")

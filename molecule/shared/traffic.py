@@ -26,6 +26,8 @@ OPENED_AT_ONCE = 50
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 # Seconds that a socket of a client lasts that comes and goes, at least and at most.
 SHORTEST_VISIT, LONGEST_VISIT = 2.0, 6.0
+# How an error begins that is no end of a socket: a message that is not the next one, such as one that came before.
+UNWANTED = "Unwanted: "
 
 # Opens a socket of the client with this number.
 Dial = Callable[[int], Awaitable[ClientConnection]]
@@ -56,15 +58,22 @@ class Traffic:
     comes back, after a pause that grows with each try and differs from client to client.
     """
 
-    def __init__(self, dial: Dial, number: int, *, visitors: int = 0, network: str | None = None) -> None:
-        """Take the number of all clients, how many of them come and go, and the network they are in."""
+    def __init__(
+        self, dial: Dial, number: int, *, visitors: int = 0, network: str | None = None, interval: float = INTERVAL
+    ) -> None:
+        """Take the number of all clients, how many of them come and go, the network they are in, and how many seconds
+        are between two messages of a socket.
+        """
         self.errors: list[str] = []
         self.sockets: list[Socket] = []
         self.count: Counter[str] = Counter()
         self.number = number
         self._dial = dial
         self.visitors = visitors
+        self.ends: list[float] = []
         self._network = network
+        self._interval = interval
+        self._expected = 0
         self._killed: set[str] = set()
         self._ending = False
         self._thread = threading.Thread(target=self._run)
@@ -117,6 +126,26 @@ class Traffic:
             )
         finally:
             self._killed.remove(host)
+
+    @contextmanager
+    def ended(self) -> Iterator[None]:
+        """A gateway may end sockets until all clients are there again: that is no drop, and new ones are let in."""
+        self._expected += 1
+        try:
+            yield
+            self.wait_for_all()
+        finally:
+            self._expected -= 1
+
+    @staticmethod
+    def clock() -> float:
+        """The time now, for ends_since."""
+        return time.time()
+
+    def ends_since(self, start: float) -> list[int]:
+        """How many sockets were ended as expected, in each second from the first one to the last one."""
+        seconds = Counter(int(end) for end in self.ends if end >= start)
+        return [seconds[second] for second in range(min(seconds), max(seconds) + 1)] if seconds else []
 
     def on(self, host: str) -> set[Socket]:
         """The open sockets of a host."""
@@ -176,7 +205,7 @@ class Traffic:
                 await connection.send(f"{socket.client} {socket.sent}")
                 socket.sent += 1
                 self.count["sent"] += 1
-                await asyncio.wait({hearing}, timeout=INTERVAL)
+                await asyncio.wait({hearing}, timeout=self._interval)
             deadline = time.monotonic() + PATIENCE
             while socket.missing and not hearing.done() and time.monotonic() < deadline:
                 await asyncio.wait({hearing}, timeout=0.05)
@@ -198,6 +227,12 @@ class Traffic:
             self.count["cut with their host"] += 1
             self.count["unanswered there"] += socket.missing
             return
+        if self._expected and not left and not reason.startswith(UNWANTED):
+            self.ends.append(self.clock())
+            self.count["ended"] += 1
+            self.count["in flight at an end"] += socket.missing
+            return
+        self.count["doubled"] += reason.startswith(UNWANTED)
         self.count["left" if left else "dropped"] += 1
         self.count["lost"] += socket.missing
         if not left or socket.missing or reason:
@@ -212,7 +247,7 @@ class Traffic:
             async for message in connection:
                 wanted = f"{socket.client} {socket.heard}"
                 if message != wanted:
-                    return f"{message!r} came back, not {wanted!r}."
+                    return f"{UNWANTED}{message!r} came back, not {wanted!r}."
                 socket.heard += 1
                 self.count["heard"] += 1
         except WebSocketException as error:

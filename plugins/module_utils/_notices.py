@@ -28,3 +28,10 @@ class Module(AnsibleModule):  # type: ignore[misc]
 
     def fail_json(self, msg: str, **result: t.Any) -> None:
         super().fail_json(msg, notices=self._notices, **result)
+
+
+def hide_headers(module: AnsibleModule, made: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Have Ansible mask headers that come from the host and not from the module's options."""
+    for probe in made:
+        for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
+            module.no_log_values.update(str(value) for value in (headers or {}).values() if value)

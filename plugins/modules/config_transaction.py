@@ -194,8 +194,9 @@ options:
     description:
       - The systemd drop-in of the service, C(/etc/systemd/system/nginx.service.d/50-wsfleet.conf). It takes effect when
         nginx is next started or stopped. Without systemd, it is not written.
-      - It lets nginx open as many files as it needs, gives open WebSockets half a minute to end when it is stopped, and
-        has systemd try again until nginx starts, as it does not while the name of a backend does not resolve.
+      - It lets nginx open as many files as it needs, gives open WebSockets O(drop_in.stop_timeout) to end when it is
+        stopped, and has systemd try again until nginx starts, as it does not while the name of a backend does not
+        resolve.
       - It belongs to all configurations of the host that were deployed with this module, and has the largest values
         that one of them needs.
     type: dict
@@ -205,10 +206,11 @@ options:
         description: How many open WebSockets nginx must support. Required with O(drop_in.state=present).
         type: int
         version_added: 0.8.0
-      shutdown_timeout:
-        description: C(worker_shutdown_timeout) of C(nginx.conf). Required with O(drop_in.state=present).
+      stop_timeout:
+        description: How long open WebSockets have to end when nginx is stopped, in nginx's syntax, such as V(90s).
         type: str
-        version_added: 0.8.0
+        default: 5s
+        version_added: 0.10.0
       state:
         description: With V(absent), the file is removed unless another configuration of the host needs it.
         type: str
@@ -406,6 +408,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -507,7 +510,7 @@ def wants(module: AnsibleModule) -> journal.Wants:
     is_managed, is_present = conf and conf["state"] == "managed", unit and unit["state"] == "present"
     return {
         "nginx_conf": {key: conf[key] for key in ("directives", "sockets")} if is_managed else None,
-        "drop_in": {key: unit[key] for key in ("sockets", "shutdown_timeout")} if is_present else None,
+        "drop_in": {key: unit[key] for key in ("sockets", "stop_timeout")} if is_present else None,
     }
 
 
@@ -529,12 +532,12 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journ
             wanted[build.configuration] = edited
     needed = needed_by_all(kept, own, "drop_in")
     if module.params["drop_in"] and needed is not None and service.has_systemd():
-        wanted[service.DROP_IN] = unit_file(needed)
+        wanted[service.DROP_IN] = unit_file(build, needed)
     return wanted
 
 
-def unit_file(needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
-    return atomic_files.Content(drop_in.content(needed).encode(), 0o644) if needed else None
+def unit_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
+    return atomic_files.Content(drop_in.content(needed, build.pid_file).encode(), 0o644) if needed else None
 
 
 def edited_nginx_conf(
@@ -610,6 +613,17 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
     wanted = limits(given, there.get("worker_processes"))
     for found in capacity.shortfalls(wanted, there, capacity.open_files(workers[0]) if workers else None):
         module.warn(f"{given['at'] or build.configuration}: {found}")
+
+
+def complete_exchange(module: AnsibleModule, build: binary.Build) -> None:
+    """What a killed upgrade has left: while two masters accept connections, it is not known which one is probed."""
+    if processes.earlier_master(build):
+        begun = "an exchange of nginx's binary was begun and not completed"
+        try:
+            exchange.run(build)
+            module.warn(f"{begun}: it is complete now")
+        except exchange.ExchangeError as error:
+            module.warn(f"{begun}: {error}")
 
 
 def warn_about_pid_file(module: AnsibleModule, build: binary.Build) -> None:
@@ -689,7 +703,7 @@ def for_others_too(
     for path, name in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
         if path in beside and kept.wanted_by_others(name) != []:
             needed = (needed_by_all(kept, earlier, name) if earlier else None) or []
-            content = unit_file(needed) if name == "drop_in" else edited_nginx_conf(module, build, kept, needed)
+            content = unit_file(build, needed) if name == "drop_in" else edited_nginx_conf(module, build, kept, needed)
             if needed and content:
                 found[path] = content
             else:
@@ -733,13 +747,6 @@ def unmask_paths(module: AnsibleModule) -> None:
     """Messages name the files. The option is no_log as a whole: a log has it in a form that Ansible does not mask."""
     for item in module.params["secrets"]:
         module.no_log_values -= {item["path"], item["at"]}
-
-
-def hide_headers(module: AnsibleModule, made: journal.Probes) -> None:
-    """Have Ansible mask headers that come from the host and not from the module's options."""
-    for probe in made:
-        for headers in (probe.get("headers"), (probe.get("backends") or {}).get("headers")):
-            module.no_log_values.update(str(value) for value in (headers or {}).values() if value)
 
 
 def flags_of(module: AnsibleModule) -> list[Path]:
@@ -804,16 +811,18 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     if not previous and module.check_mode and binary.find_binary() is None:
         show_only(module)
     build = binary.installed()
+    if not module.check_mode:
+        complete_exchange(module, build)
     warn_about_pid_file(module, build)
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]
-    hide_headers(module, kept.deployed().probes)
+    _notices.hide_headers(module, kept.deployed().probes)
     check_state(module, kept, list(map(Path, kept.deployed().files)) if previous else own_files(module))
     entry = last_deploy(module, kept) if previous else None
     if entry:
         live_address = entry.live_address or live_address
-        hide_headers(module, entry.probes)
+        _notices.hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
         beside = for_others_too(module, build, kept, entry.wants, beside)
         hide_contents(module, secrets.values())
@@ -914,11 +923,11 @@ def main() -> None:
                 "type": "dict",
                 "options": {
                     "sockets": {"type": "int"},
-                    "shutdown_timeout": {"type": "str"},
+                    "stop_timeout": {"type": "str", "default": "5s"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
                 },
-                "required_if": [("state", "present", ("sockets", "shutdown_timeout"))],
+                "required_if": [("state", "present", ("sockets",))],
             },
             "log": {"type": "path"},
             "health": {

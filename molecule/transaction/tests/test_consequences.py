@@ -77,8 +77,8 @@ def test_new_routes_whose_backends_refuse_stay_until_what_is_told_is_done(bookwo
 
 def test_systemd_knows_what_nginx_needs(bookworm: Gateway) -> None:
     shown = bookworm.run("systemctl show nginx --property LimitNOFILESoft,TimeoutStopUSec").splitlines()
-    # An hour for the sockets, and what nginx itself needs.
-    assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=1h 30s"}
+    # Five seconds for the sockets, and as many for nginx itself.
+    assert set(shown) == {"LimitNOFILESoft=9216", "TimeoutStopUSec=10s"}
 
 
 @contextmanager
@@ -102,8 +102,10 @@ def patience_ran_out(bookworm: Gateway) -> bool:
     return status[1] == "124"
 
 
-def test_a_stop_gives_open_sockets_half_a_minute(bookworm: Gateway) -> None:
+def test_a_stop_gives_open_sockets_the_time_that_it_has(bookworm: Gateway) -> None:
     """However long they might go on after a reload: no client gets in while nginx is being stopped."""
+    longer = deploy(bookworm, {"websockets_stop_timeout": "20s"})
+    assert not longer.failed, longer.output
     with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
         assert echoes(connection)
         with pytest.raises(ConnectionClosed):
@@ -193,7 +195,8 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
 def test_the_last_site_goes_with_nginx_and_open_sockets_may_end_first(bookworm: Gateway) -> None:
     with ThreadPoolExecutor(1) as pool:
         with bookworm.websocket("/a/") as connection:
-            removal = pool.submit(deploy, bookworm, {"websockets_state": "absent"})
+            wanted = {"websockets_state": "absent", "websockets_stop_timeout": "1m"}
+            removal = pool.submit(deploy, bookworm, wanted)
             # Debian's own site, which is there until nginx is told to quit.
             wait_until(lambda: not bookworm.listens(80), "nginx lets nobody in")
             assert echoes(connection)
@@ -210,7 +213,7 @@ def test_the_last_site_goes_with_nginx_and_open_sockets_may_end_first(bookworm: 
 
 
 def test_a_stop_waits_for_open_sockets_no_longer_than_it_has_to(bookworm: Gateway) -> None:
-    shorter = deploy(bookworm, {"websockets_worker_shutdown_timeout": "3s"})
+    shorter = deploy(bookworm, {"websockets_worker_shutdown_timeout": "3s", "websockets_stop_timeout": "1m"})
     assert not shorter.failed, shorter.output
     with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
         with pytest.raises(ConnectionClosed):

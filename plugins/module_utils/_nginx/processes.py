@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import re
 import time
@@ -17,6 +18,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import
 from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
 
 _MASTER = "nginx: master"
+_NO_DAEMON = re.compile(r"(?:^|[\s;])daemon\s+off\s*;", re.MULTILINE)
+# What proc(5) adds to a path whose file was removed or replaced.
+_DELETED = " (deleted)"
 # The options -c and -p of nginx, which may follow others in one word.
 _OTHER_CONFIGURATION = re.compile(r"-[?hvVtTq]*[cp]")
 
@@ -75,7 +79,7 @@ def _binary(pid: int) -> str | None:
     except OSError:  # The process has ended.
         return None
     # After the upgrade of a package.
-    return path[: -len(" (deleted)")] if path.endswith(" (deleted)") else path
+    return path[: -len(_DELETED)] if path.endswith(_DELETED) else path
 
 
 def _is_on_this_host(pid: int) -> bool:
@@ -144,10 +148,85 @@ def workers_of(build: Build, *, accepting: bool) -> set[int]:
 
 
 def earlier_master(build: Build) -> int | None:
-    """The master that an upgrade of the binary by USR2 has left running, if its workers still accept connections."""
+    """The master that an exchange of binaries by USR2 has left running, if it can still take over again: its workers
+    accept connections, or it keeps the ports for new ones (WINCH). One that only waits for connections (QUIT) does not.
+    """
     # https://nginx.org/en/docs/control.html#upgrade
-    pid = _read_pid(build.pid_file.with_name(f"{build.pid_file.name}.oldbin")) if build.pid_file else None
-    return pid if pid and accepting_workers(pid) else None
+    pid = waiting_master(build)
+    return pid if pid and (accepting_workers(pid) or list(listening(pid))) else None
+
+
+def waiting_master(build: Build) -> int | None:
+    """The master that an exchange of binaries has left running, whatever it does."""
+    pid = _read_pid(oldbin(build)) if build.pid_file else None
+    return pid if pid != recorded_pid(build) else None
+
+
+def oldbin(build: Build) -> Path:
+    """Where nginx moves the pid file as long as two masters run."""
+    assert build.pid_file
+    return build.pid_file.with_name(f"{build.pid_file.name}.oldbin")
+
+
+def starting(master: int) -> set[int]:
+    """The processes that a master has started and that have no title of nginx yet, as a new binary before it runs."""
+    pids = [int(process.name) for process in Path("/proc").glob("[0-9]*")]
+    return {pid for pid in pids if _parent(pid) == master and not _command_line(pid).startswith("nginx: ")}
+
+
+def listening(pid: int) -> t.Iterator[str]:
+    """The TCP addresses that a process listens on, as /proc/net has them."""
+    try:
+        own = set(_sockets.inodes(pid))
+    except OSError:  # It has ended.
+        return
+    for table in ("tcp", "tcp6"):
+        yield from (row[1] for row in _sockets.rows(table) if row[3] == _sockets.LISTEN and row[9] in own)
+
+
+def program(master: int) -> str:
+    """The binary of a master as it was started, and as it starts the next one: nginx uses its first argument as it
+    is.
+    """
+    return _command_line(master)[len(f"{_MASTER} process") :].strip().partition(" ")[0]
+
+
+def has_no_daemon(master: int, configuration: Path) -> bool:
+    """Whether a master was started with "daemon off": it ignores the signals of an exchange of binaries."""
+    text = configuration.read_text(encoding="utf-8", errors="replace") if configuration.exists() else ""
+    return any(map(_NO_DAEMON.search, (_command_line(master), text)))
+
+
+def replaced_files(master: int) -> list[str]:
+    """The files that a master has loaded, its binary, modules and libraries, that are others on the disk by now."""
+    try:
+        maps = Path(f"/proc/{master}/maps").read_text(encoding="utf-8", errors="replace").splitlines()
+        own, binary = os.readlink(executable(master)), program(master)
+        is_same = filecmp.cmp(executable(master), binary, shallow=False)
+    except OSError:  # It has ended, or its binary is not there.
+        return []
+    found = [] if is_same else [binary]
+    for line in maps:
+        # proc(5): the addresses, permissions, offset, device, inode and path. The start of a file has its build id.
+        addresses, permissions, offset, _device, _inode, path = [*line.split(None, 5), ""][:6]
+        is_start_of_file = int(offset, 16) == 0 and permissions.endswith("p")
+        if is_start_of_file and path.startswith("/") and path.endswith(_DELETED) and path != own:
+            start, end = (int(address, 16) for address in addresses.split("-"))
+            if not _is_loaded(master, start, end, path[: -len(_DELETED)]):
+                found.append(path[: -len(_DELETED)])
+    return found
+
+
+def _is_loaded(pid: int, start: int, end: int, path: str) -> bool:
+    """Whether a process has the start of a file in its memory: a package may be installed again as it was."""
+    try:
+        with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory, Path(path).open("rb") as file:
+            memory.seek(start)
+            content = file.read(end - start)
+            # After its end a page is filled with zeros.
+            return bool(content) and memory.read(len(content)) == content
+    except OSError:
+        return False
 
 
 def executable(pid: int) -> Path:
@@ -176,10 +255,16 @@ def _workers(*, accepting: bool) -> t.Iterator[tuple[int, int]]:
         title = _command_line(pid)
         if not title.startswith("nginx: worker process") or ("shutting down" in title) == accepting:
             continue
-        try:
-            yield pid, int(_stat(pid)[1])
-        except (OSError, IndexError, ValueError):
-            continue
+        parent = _parent(pid)
+        if parent is not None:
+            yield pid, parent
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(_stat(pid)[1])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 def _stat(pid: int) -> list[str]:

@@ -53,7 +53,7 @@ class Activation:
             with suppress(ProcessLookupError):
                 os.kill(worker, signal.SIGQUIT)
         if orphans:
-            _poll(lambda: None if processes.orphans() else True)
+            poll(lambda: None if processes.orphans() else True)
         for path in sockets:
             _host.remove_dead_socket(path)
         service.start(self._build)
@@ -76,7 +76,7 @@ class Activation:
                 return Outcome.SERVES
             return None if to_the_end else failure()
 
-        found = _poll(outcome) or failure()
+        found = poll(outcome) or failure()
         if found is Outcome.SERVES or serves():
             return Outcome.SERVES
         return found or (Outcome.REFUSED if self._log.emergencies() else Outcome.SILENT)
@@ -93,8 +93,9 @@ class Activation:
 _Found = t.TypeVar("_Found")
 
 
-def _poll(look: t.Callable[[], _Found | None]) -> _Found | None:
-    deadline = time.monotonic() + _SECONDS
+def poll(look: t.Callable[[], _Found | None], seconds: float | None = None) -> _Found | None:
+    """What is found first, or nothing if time is up."""
+    deadline = time.monotonic() + (_SECONDS if seconds is None else seconds)
     while True:
         found = look()
         if found is not None or time.monotonic() > deadline:

@@ -267,11 +267,7 @@ class Journal:
 
     def others(self) -> list[Deployed]:
         """The other configurations on this host, unless their files were removed by hand."""
-        if not self.directory.is_dir():
-            return []
-        names = sorted(path.name for path in self.directory.iterdir() if path.is_dir() and path != self._own)
-        found = [Journal(name, self.directory).deployed() for name in names]
-        return [deployed for deployed in found if any(Path(path).exists() for path in deployed.files)]
+        return [kept.deployed() for kept in all_on_host(self.directory) if kept._own != self._own]
 
     def all_unfinished(self) -> list[Entry]:
         """The deploys of all configurations on this host that were begun and not completed."""
@@ -327,6 +323,14 @@ class Journal:
 
     def _past(self, number: int) -> Path:
         return self._own / f"{number:06}"
+
+
+def all_on_host(directory: Path | None = None) -> list[Journal]:
+    """Those of the configurations on this host, unless their files were removed by hand."""
+    directory = directory or DIRECTORY
+    names = sorted(path.name for path in directory.iterdir() if path.is_dir()) if directory.is_dir() else []
+    found = [Journal(name, directory) for name in names]
+    return [kept for kept in found if any(Path(path).exists() for path in kept.deployed().files)]
 
 
 def _remove(path: Path) -> None:

@@ -41,6 +41,7 @@ if t.TYPE_CHECKING:
 
 
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
+_STOP_TIMEOUT = "websockets_stop_timeout"
 _AFTER_OTHERS = [
     "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",
     "# the first map only. This file comes after those of other sites on the host, so that theirs stay what they are.",
@@ -191,6 +192,8 @@ class Basics(t.TypedDict):
     files: Files
     # None where it is one of the errors.
     serial: list[int | str] | None
+    # How long WebSockets stay open when nginx is stopped.
+    stop_seconds: int
 
 
 class _Checked(t.NamedTuple):
@@ -232,6 +235,7 @@ def basics(variables: t.Mapping[str, t.Any]) -> Basics:
 
     status, path, serial = read(_STATUS), read(_CONFIG_PATH), read("websockets_serial")
     path = path or VARIABLES[_CONFIG_PATH].default
+    stop = read(_STOP_TIMEOUT) or VARIABLES[_STOP_TIMEOUT].default
     return Basics(
         files=Files(
             flag=_flag(path),
@@ -239,6 +243,7 @@ def basics(variables: t.Mapping[str, t.Any]) -> Basics:
             log=server_blocks.log_file(_label(status)),
         ),
         serial=None if serial is None else list(serial),
+        stop_seconds=int(seconds_of(stop)),
     )
 
 

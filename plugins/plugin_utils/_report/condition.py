@@ -193,9 +193,9 @@ _RULES = (
         _nginx(lambda nginx: nginx["earlier_master"]),
         "error",
         "nginx",
-        "Workers of before an upgrade of nginx's binary still serve on {}",
-        "The upgrade was not completed: both generations accept connections. kill -s QUIT with the process id of the "
-        "earlier master ends it when its connections are closed: https://nginx.org/en/docs/control.html#upgrade.",
+        "An upgrade of nginx's binary was not completed on {}",
+        "The upgrade was not completed: the earlier master can still take over again. The playbook upgrade completes it, "
+        "or takes it back, and so does the next deploy.",
         _of_nginx(lambda nginx: f"the earlier master is process {nginx['earlier_master']}"),
     ),
     _Rule(

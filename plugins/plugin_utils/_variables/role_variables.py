@@ -36,8 +36,8 @@ VARIABLES = {
     "websockets_state": Key(
         values.one_of(*values.STATES),
         "Whether the host is a gateway. V(absent) removes the configuration and its log, and nginx too if this role "
-        "installed it and no other site uses it. Open WebSockets have half a minute to end before nginx is "
-        "uninstalled; if nginx stays, they stay open as after a reload.",
+        "installed it and no other site uses it. Open WebSockets have O(websockets_stop_timeout) to end before nginx "
+        "is uninstalled; if nginx stays, they stay open as after a reload.",
         default="present",
         unprinted=_RUN,
         type="str",
@@ -110,8 +110,9 @@ VARIABLES = {
     ),
     "websockets_serial": Key(
         values.serial,
-        "The sizes of the batches in which the playbooks C(wsfleet.nginx.site) and C(wsfleet.nginx.rollback) go over "
-        "the gateways, each a number or a share of them. The last one holds for all batches that follow.\n"
+        "The sizes of the batches in which the playbooks C(wsfleet.nginx.site), C(wsfleet.nginx.rollback) and "
+        "C(wsfleet.nginx.upgrade) go over the gateways, each a number or a share of them. The last one holds for all "
+        "batches that follow.\n"
         "All gateways of a run need the same; another value is an error before any host is touched.",
         default=[1, "10%", "25%"],
         unprinted=_RUN,
@@ -189,6 +190,17 @@ VARIABLES = {
         type="str",
         version_added="0.3.0",
     ),
+    "websockets_stop_timeout": Key(
+        values.seconds,
+        "How long WebSockets may stay open when nginx is stopped or restarted, which admits no new clients meanwhile.\n"
+        "The default is that of Debian's own unit, so that no stop and no restart takes longer than without the role. "
+        "A longer time suits a gateway that its load balancers have left before.",
+        default="5s",
+        unprinted="it stands in the drop-in of the service",
+        type="str",
+        version_added="0.10.0",
+        see="Stopping nginx",
+    ),
     "websockets_manage_nginx_conf": Key(
         values.boolean,
         "V(false) leaves C(nginx.conf) to others.\n"
@@ -203,7 +215,7 @@ VARIABLES = {
         values.boolean,
         "V(false) leaves the service's unit to others.\n"
         "Otherwise the unit of systemd has a drop-in that lets nginx open as many files as it needs, gives open "
-        "WebSockets half a minute to end when it is stopped, and starts it again after it failed.",
+        "WebSockets O(websockets_stop_timeout) to end when it is stopped, and starts it again after it failed.",
         default=True,
         unprinted=_RUN,
         version_added="0.3.0",
@@ -242,6 +254,17 @@ VARIABLES = {
         type="str",
         version_added="0.4.0",
         see="Without a host",
+    ),
+    "websockets_nginx_package_version": Key(
+        values.package_version,
+        "The version of nginx's package that the playbook C(wsfleet.nginx.upgrade) installs, as the host's package "
+        "manager writes it, such as V(1.22.1-9+deb12u11).",
+        default=None,
+        otherwise="the newest",
+        unprinted=_RUN,
+        type="str",
+        version_added="0.10.0",
+        see="Upgrading nginx",
     ),
     "websockets_report": Key(
         values.directory,

@@ -85,6 +85,8 @@ _LONGEST_ORIGIN = 300
 STATES = ("present", "absent")
 SSL_POLICIES = ("intermediate", "modern")
 _OPENSSL = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3}[a-z]{0,2})?(?:-[A-Za-z0-9.-]+)?")
+# https://www.debian.org/doc/debian-policy/ch-controlfields.html#version; rpm's are alike.
+_PACKAGE_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~_-]*")
 VERIFY_FAIL_ON = ("errors", "warnings")
 PROBE_POLICIES = ("rollback", "fail", "warn", "skip")
 # Beyond that nginx would need more memory for its connections alone than hosts have.
@@ -355,6 +357,11 @@ def openssl_version(value: object, path: str, errors: Errors) -> tuple[int, int]
         errors.add(path, f"{shown(value)} is not an OpenSSL version, such as '3.5.4'")
         return None
     return int(found[1]), int(found[2])
+
+
+def package_version(value: object, path: str, errors: Errors) -> str | None:
+    what = "a version of a package, such as '1.22.1-9+deb12u11'"
+    return None if value is None else matching(_PACKAGE_VERSION, what, value, path, errors)
 
 
 def request_path(value: object, path: str, errors: Errors) -> str | None:

@@ -111,7 +111,8 @@ def test_the_groups_of_upstreams_are_read_once_whatever_else_is_wrong() -> None:
 
 def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() -> None:
     given = {"websockets_config_path": "/etc/nginx/conf.d/ws.conf", "websockets_status_listen": "127.0.0.1:7000"}
-    found = call("gateway_model", {**given, "websockets_sites": 1, "websockets_serial": "25%"}, {}, {})
+    run = {"websockets_serial": "25%", "websockets_stop_timeout": "1m30s"}
+    found = call("gateway_model", {**given, "websockets_sites": 1, **run}, {}, {})
     assert found.pop("errors") != []
     assert found == {
         "files": {
@@ -120,11 +121,12 @@ def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() 
             "log": "/var/log/nginx/websockets_7000.log",
         },
         "serial": ["25%"],
+        "stop_seconds": 90,
     }
     sound = call("gateway_model", given, {}, {})
-    assert (sound["files"], sound["serial"]) == (found["files"], [1, "10%", "25%"])
+    assert (sound["files"], sound["serial"], sound["stop_seconds"]) == (found["files"], [1, "10%", "25%"], 5)
     removed = {"websockets_state": "absent", "websockets_status_listen": 1, "websockets_config_path": 2}
-    assert call("gateway_model", {**removed, "websockets_serial": 0}, {}, {}) == {
+    assert call("gateway_model", {**removed, "websockets_serial": 0, "websockets_stop_timeout": "soon"}, {}, {}) == {
         "errors": [],
         "files": {
             "flag": "/etc/nginx/conf.d/.00-websockets.out",
@@ -132,6 +134,7 @@ def test_what_is_known_of_a_gateway_with_errors_is_what_it_leaves_on_its_host() 
             "log": "/var/log/nginx/websockets.log",
         },
         "serial": None,
+        "stop_seconds": 5,
     }
 
 

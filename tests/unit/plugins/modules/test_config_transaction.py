@@ -143,7 +143,7 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
     atomic_files.write(tmp_path / "a.pem", content(KEY))
     loads = [str(tmp_path / "a.pem")]
-    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "shutdown_timeout": "1h"}}
+    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "stop_timeout": "5s"}}
     of_host = {"nginx_conf": {"state": "checked"}, "drop_in": {**wants["drop_in"], "state": "present", "at": "a"}}
     serves = ("127.0.0.1:80 a.example",)
     params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, **of_host}
@@ -292,7 +292,7 @@ class Shared:
             return {"nginx_conf": {"state": "checked"}, "drop_in": None}
         return {
             "nginx_conf": {"state": "managed", "sockets": sockets, "directives": {"worker_processes": "auto"}},
-            "drop_in": {"state": "present", "sockets": sockets, "shutdown_timeout": "1h"},
+            "drop_in": {"state": "present", "sockets": sockets, "stop_timeout": "5s"},
         }
 
     def deploy(self, port: int, sockets: int | None, *, absent: bool = False) -> bool:

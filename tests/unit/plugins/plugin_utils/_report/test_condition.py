@@ -79,7 +79,7 @@ ERRORS: dict[str, tuple[Found, str, str, str]] = {
     ),
     "half an upgrade": (
         with_nginx(BROKEN, earlier_master=99),
-        *("nginx", "Workers of before an upgrade of nginx's binary still serve on g2", "QUIT"),
+        *("nginx", "An upgrade of nginx's binary was not completed on g2", "playbook upgrade"),
     ),
     "killed master": (
         with_nginx(BROKEN, master=None, is_recorded=False, version=None, orphans=2),

@@ -74,6 +74,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
             },
         ),
         "websockets_worker_shutdown_timeout": Sample("2h"),
+        "websockets_stop_timeout": Sample("2m"),
         "websockets_manage_nginx_conf": Sample(False),
         "websockets_manage_service": Sample(False),
         "websockets_status_listen": Sample("127.0.0.1:7000"),
@@ -87,6 +88,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
                 ]
             },
         ),
+        "websockets_nginx_package_version": Sample("1.22.1-9+deb12u11"),
         "websockets_report": Sample("out"),
         "websockets_verify_fail_on": Sample("warnings"),
         "websockets_verify_address": Sample(False),

@@ -358,11 +358,11 @@ def warn_of_memory(module: _notices.Module, build: binary.Build | None, sockets:
     shown = generations.shown(build)
     held = sum(one["bytes"] or 0 for one in shown)
     many = "1 earlier generation" if len(shown) == 1 else f"{len(shown)} earlier generations"
+    needed, available = (memory.megabytes(found[key]) for key in ("needed", "available"))
     module.warn(
-        f"{many} of nginx's workers with {memory.megabytes(held)}, shutting down since {shown[0]['since']}; a deploy that "
-        f"changes something makes one more, which takes up to {memory.megabytes(found['needed'])} for "
-        f"websockets_capacity, and {memory.megabytes(found['available'])} are available: deploy when the earlier ones have "
-        "ended, or set a shorter websockets_worker_shutdown_timeout"
+        f"{many} of nginx's workers with {memory.megabytes(held)}, shutting down since {shown[0]['since']}; a deploy "
+        f"that changes something makes one more, which takes up to {needed} for websockets_capacity, and {available} "
+        "are available: deploy when the earlier ones have ended, or set a shorter websockets_worker_shutdown_timeout"
     )
 
 

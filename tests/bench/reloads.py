@@ -90,7 +90,7 @@ def candidates(installed: t.Mapping[str, str]) -> list[Candidate]:
     return [
         nginx("nginx", installed),
         nginx("nginx, worker_shutdown_timeout", installed, SHUTDOWN_TIMEOUT.format(STAY)),
-        #nginx("wsfleet", installed, SHUTDOWN_TIMEOUT.format(10 * WATCHED), beside="pacer"),
+        # nginx("wsfleet", installed, SHUTDOWN_TIMEOUT.format(10 * WATCHED), beside="pacer"),
         haproxy(),
         caddy("Caddy"),
         caddy("Caddy, stream_close_delay", f"stream_close_delay {STAY}s\n\t\t"),
@@ -99,7 +99,9 @@ def candidates(installed: t.Mapping[str, str]) -> list[Candidate]:
 
 async def watch() -> None:
     """Open the sockets, say so, wait for a line, and print what becomes of them."""
-    sockets = [await connect(URL, host="127.0.0.1", port=3000, proxy=None, compression=None) for _number in range(SOCKETS)]
+    sockets = [
+        await connect(URL, host="127.0.0.1", port=3000, proxy=None, compression=None) for _number in range(SOCKETS)
+    ]
     print("ready", flush=True)
     loop = asyncio.get_running_loop()
     ends: list[float] = []

@@ -12,7 +12,7 @@ from contextlib import ExitStack
 
 import pytest
 from gateway import Gateway
-from roles.test_dashboard import EXPRESSIONS, METRICS, metrics
+from roles.test_dashboard import METRICS, OF_NGINX, metrics
 from waiting import PATIENCE, wait_until
 
 SOCKETS = 5
@@ -38,7 +38,7 @@ def test_the_metrics_of_nginx_are_those_that_the_unit_tests_know(gateway: Gatewa
 
 
 def test_every_metric_of_the_dashboard_is_there(gateway: Gateway) -> None:
-    assert set.union(*map(metrics, EXPRESSIONS)) <= set(figures(gateway))
+    assert set.union(*map(metrics, OF_NGINX)) <= set(figures(gateway))
 
 
 def test_a_websocket_is_one_active_connection_one_that_nginx_writes_to_and_one_request(gateway: Gateway) -> None:

@@ -119,7 +119,7 @@ def missing(choice: str) -> list[str]:
     """What is not there of a guard, or is of somebody else: for verify, which knows neither Python nor program."""
     if choice not in _INSTEAD or not is_of_use():
         return []
-    marks = {path: f"{_MARK}: {choice}\n" for path in (POLICY, NEEDRESTART)}
+    marks = dict.fromkeys((POLICY, NEEDRESTART), f"{_MARK}: {choice}\n")
     found = [path for path, mark in marks.items() if path.parent.is_dir() and not _has(path, mark)]
     if choice == EXCHANGE and not _has(UNIT, _MARK):
         found.append(UNIT)

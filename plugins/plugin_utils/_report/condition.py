@@ -284,7 +284,8 @@ _RULES = (
         "The memory may not be enough for one more deploy on {}",
         "Earlier generations of nginx's workers keep their memory until they end, and a deploy that changes something "
         "makes one more of them. If websockets_capacity clients come to the new workers, the memory runs out. Deploy "
-        "when the earlier ones have ended, give the host more memory, or set a shorter websockets_worker_shutdown_timeout.",
+        "when the earlier ones have ended, give the host more memory, or set a shorter "
+        "websockets_worker_shutdown_timeout.",
         _of_nginx(_room),
     ),
     _Rule(

@@ -62,11 +62,12 @@ class Progress(t.TypedDict):
 
 def begin(name: str, counts: Counts, weights: Weights, obstacle: str = "") -> Progress:
     total = sum(counts.values())
-    left = needed(counts, weights, total)
-    progress = Progress(
+    reason = obstacle or _nothing_to_balance(total, weights)
+    left = 0 if reason else needed(counts, weights, total)
+    return Progress(
         name=name,
-        state="moving",
-        reason=obstacle,
+        state="untouched" if reason else "moving" if left else "balanced",
+        reason=reason,
         before=dict(counts),
         now=dict(counts),
         needed=left,
@@ -77,17 +78,16 @@ def begin(name: str, counts: Counts, weights: Weights, obstacle: str = "") -> Pr
         at_first=left,
         waited=0.0,
     )
+
+
+def _nothing_to_balance(total: int, weights: Weights) -> str:
     servers = sum(weight > 0 for weight in weights.values())
-    if not obstacle and len(weights) < 2:
-        progress["reason"] = "it has one server that takes clients"
-    elif not obstacle and total < FEWEST * servers:
+    if servers == 0 or len(weights) < 2:
+        return "it has no second server that takes clients"
+    if total < FEWEST * servers:
         sockets = f"{total} socket{'' if total == 1 else 's'}"
-        progress["reason"] = f"{sockets} on {servers} servers are too few to tell whether they are balanced"
-    if progress["reason"]:
-        progress["state"] = "untouched"
-    elif left == 0:
-        progress["state"] = "balanced"
-    return progress
+        return f"{sockets} on {servers} servers are too few to tell whether they are balanced"
+    return ""
 
 
 def step(progress: Progress, weights: Weights, found: Found, most: int) -> list[str]:

@@ -34,8 +34,9 @@ def shown(gateway: Gateway) -> dict[str, str]:
 
 def test_node_exporter_shows_them_while_the_role_is_there() -> None:
     assert changes(run()) == {1}
-    for gateway in GATEWAYS:
-        wait_until(lambda gateway=gateway: shown(gateway).items() >= PACER.items(), "the pacer's figures are there")
+    wait_until(
+        lambda: all(shown(gateway).items() >= PACER.items() for gateway in GATEWAYS), "the pacer's figures are there"
+    )
     assert changes(run()) == {0}
     assert 0 not in changes(run(exporter_state="absent"))
     assert [shown(gateway) for gateway in GATEWAYS] == [{}] * len(GATEWAYS)

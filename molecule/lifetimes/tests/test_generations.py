@@ -1,11 +1,12 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What verify says while the sockets of before a deploy live in old workers: which they are, and that this is normal."""
+"""What verify says while sockets of before a deploy live in old workers: how many, and that this is normal."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gateway import gateways, group_variables
@@ -21,7 +22,9 @@ TITLE = "Earlier generations of nginx's workers still have open sockets on "
 
 @pytest.mark.usefixtures("restored")
 def test_each_generation_has_its_sockets_and_its_memory(clients: Traffic, tmp_path: Path) -> None:
-    changed = {"websockets_sites": [{**SITE, "locations": [{**LOCATION, "proxy_read_timeout": "700s"}]}]}
+    changed: dict[str, Any] = {
+        "websockets_sites": [{**SITE, "locations": [{**LOCATION, "proxy_read_timeout": "700s"}]}]
+    }
     before = {gateway.name: len(clients.on(gateway.name)) for gateway in GATEWAYS}
     deploy = site(changed, arguments=["--limit", "ws_gateways"])
     assert not deploy.failed, deploy.output

@@ -42,7 +42,7 @@ def spread(clients: Traffic) -> dict[str, Counter[str]]:
     """The sockets of each server, by gateway."""
     found: dict[str, Counter[str]] = {gateway.name: Counter() for gateway in GATEWAYS}
     for socket in clients.open:
-        found[socket.gateway][socket.backend] += 1
+        found[str(socket.gateway)][str(socket.backend)] += 1
     return found
 
 

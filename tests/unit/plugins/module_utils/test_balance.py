@@ -205,8 +205,9 @@ def test_a_few_users_who_leave_do_not_end_it() -> None:
         ({"a": 20, "b": 4}, {"a": 1, "b": 1}, ""),
         ({"a": 9, "b": 4}, {"a": 1, "b": 1}, "13 sockets on 2 servers are too few to tell whether they are balanced"),
         ({"a": 1, "b": 0}, {"a": 1, "b": 1}, "1 socket on 2 servers are too few to tell whether they are balanced"),
-        ({"a": 900}, {"a": 1}, "it has one server that takes clients"),
-        ({}, {}, "it has one server that takes clients"),
+        ({"a": 900}, {"a": 1}, "it has no second server that takes clients"),
+        ({"spare": 9, "second": 900}, {"spare": 0, "second": 0}, "it has no second server that takes clients"),
+        ({}, {}, "it has no second server that takes clients"),
     ],
 )
 def test_it_says_where_there_is_nothing_to_balance(counts: Servers, weights: Servers, reason: str) -> None:

@@ -13,10 +13,13 @@ import sys
 import typing as t
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, memory, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
+from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
 from running import run
 
 # They look at all of the machine's processes, or start some that look like nginx: one test at a time.
@@ -344,3 +347,23 @@ def test_what_is_drained_is_found_by_a_site_where_file_and_live_address_have_bot
     moved: dict[str, t.Any] = {"config_path": "/etc/nginx/b.conf", "live_address": "127.0.0.1:488"}
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:80 a.example"])["drained"] == ["b"]
     assert run_module(tmp_path, **moved, serves=["127.0.0.1:81 a.example"])["drained"] is None
+
+
+def test_memory_that_is_short_is_a_warning_only_while_workers_are_shutting_down(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    old: list[dict[str, t.Any]] = [{"workers": 4, "since": "2026-01-31T02:00:00Z", "sockets": 9, "bytes": 50_000_000}]
+    warnings: list[str] = []
+    module = t.cast("t.Any", SimpleNamespace(warn=warnings.append))
+    build = t.cast("t.Any", object())
+    monkeypatch.setattr(processes, "master_pid", lambda _build: 7)
+    monkeypatch.setattr(generations, "shown", lambda _build: old)
+    for workers, available in ((set(), 1), ({9}, 200_000_000), ({9}, 100_000_000)):
+        monkeypatch.setattr(processes, "workers_of", lambda _build, accepting, found=workers: found)
+        monkeypatch.setattr(memory, "memory", lambda *_, free=available: {"available": free, "needed": 196_608_000})
+        gateway_preflight_info.warn_of_memory(module, build, 4096)
+    (warning,) = warnings
+    assert warning.startswith(
+        "1 earlier generation of nginx's workers with 50 MB, shutting down since 2026-01-31T02:00:00Z; a deploy that "
+        "changes something makes one more, which takes up to 197 MB for websockets_capacity, and 100 MB are available: "
+    )

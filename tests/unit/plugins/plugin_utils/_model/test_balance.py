@@ -10,7 +10,8 @@ import typing as t
 import pytest
 from modelling import SITE, site, sound
 
-LEADING = {**SITE, "locations": [{"path": "/", "upstream": "a"}]}
+LOCATION = {"path": "/", "upstream": "a"}
+LEADING = {**SITE, "locations": [LOCATION]}
 
 
 def upstream(name: str = "a", **keys: t.Any) -> dict[str, t.Any]:
@@ -78,7 +79,7 @@ def test_one_method_that_binds_clients_to_shared_servers_keeps_the_other_upstrea
 
 
 def test_a_server_that_a_location_leads_to_by_itself_is_left_alone() -> None:
-    locations = [*LEADING["locations"], {"path": "/s2", "proxy_pass": "http://s2:1"}]
+    locations = [LOCATION, {"path": "/s2", "proxy_pass": "http://s2:1"}]
     (found,) = sound([upstream(servers=["s1:1", "s2:1"])], [site(locations=locations)])["balanced"]
     assert found["obstacle"] == (
         "websockets_sites[0].locations[1].proxy_pass leads to s2:1 too, and their sockets cannot be told apart"

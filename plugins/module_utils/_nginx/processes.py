@@ -13,7 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets, _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
 
@@ -137,6 +137,12 @@ def start_ticks(pid: int) -> int | None:
 def retiring() -> set[int]:
     """The workers of earlier configurations, which accept no connections and wait for the open ones to close."""
     return {worker for worker, _parent in _workers(accepting=False)}
+
+
+def accepts(worker: int) -> bool:
+    """Whether a process is a worker that accepts connections."""
+    title = _command_line(worker)
+    return title.startswith("nginx: worker process") and "shutting down" not in title
 
 
 def workers_of(build: Build, *, accepting: bool) -> set[int]:

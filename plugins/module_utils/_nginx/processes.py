@@ -134,6 +134,12 @@ def start_ticks(pid: int) -> int | None:
         return None
 
 
+def accepts(worker: int) -> bool:
+    """Whether a process is a worker that accepts connections."""
+    title = _command_line(worker)
+    return title.startswith("nginx: worker process") and "shutting down" not in title
+
+
 def workers_of(build: Build, *, accepting: bool) -> set[int]:
     """The workers of this nginx that accept connections, or those that are shutting down, also if their master is gone.
 

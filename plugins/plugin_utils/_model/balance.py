@@ -42,20 +42,24 @@ def balanced(
     """
     direct = {str(location["proxy_pass"].address): location["at"] for location in proxied if location["proxy_pass"]}
     found: list[Balanced] = []
+    movable: dict[tuple[tuple[str, int], ...], Balanced] = {}
+    users: dict[str, list[Balanced]] = {}
     for upstream in upstreams:
-        weights = _weights(servers[upstream["at"]])
+        method, weights = upstream["balance"][0], _weights(servers[upstream["at"]])
         one = Balanced(
             name=upstream["name"],
             servers=[WeightedServer(address=address, weight=weight) for address, weight in weights.items()],
-            obstacle=_METHODS.get(upstream["balance"][0], "").format(upstream["balance"][0]),
+            obstacle=_METHODS.get(method, "").format(method),
         )
-        same = next((other for other in found if _movable(other, one) and _by_address(other) == _by_address(one)), None)
-        if same:
+        same = one if one["obstacle"] else movable.setdefault(tuple(sorted(weights.items())), one)
+        if same is not one:
             same["name"] += f", {one['name']}"
-        else:
-            found.append(one)
+            continue
+        found.append(one)
+        for address in weights:
+            users.setdefault(address, []).append(one)
     for one in found:
-        one["obstacle"] = one["obstacle"] or _shared(one, found, direct)
+        one["obstacle"] = one["obstacle"] or _shared(one, users, direct)
     return found
 
 
@@ -68,21 +72,11 @@ def _weights(servers: t.Iterable[Server]) -> dict[str, int]:
     }
 
 
-def _movable(*upstreams: Balanced) -> bool:
-    return not any(upstream["obstacle"] for upstream in upstreams)
-
-
-def _by_address(upstream: Balanced) -> dict[str, int]:
-    return {server["address"]: server["weight"] for server in upstream["servers"]}
-
-
-def _shared(one: Balanced, upstreams: t.Iterable[Balanced], direct: t.Mapping[str, str]) -> str:
-    own = _by_address(one)
-    for address in own:
+def _shared(one: Balanced, users: t.Mapping[str, t.Sequence[Balanced]], direct: t.Mapping[str, str]) -> str:
+    for address in (server["address"] for server in one["servers"]):
         if address in direct:
             return f"{direct[address]}.proxy_pass leads to {address} too, and their sockets cannot be told apart"
-    for other in upstreams:
-        both = [address for address in own if address in _by_address(other)]
-        if other is not one and both:
-            return f"the upstream {other['name']} has {both[0]} too, and their sockets cannot be told apart"
+        other = next((user for user in users[address][:2] if user is not one), None)
+        if other:
+            return f"the upstream {other['name']} has {address} too, and their sockets cannot be told apart"
     return ""

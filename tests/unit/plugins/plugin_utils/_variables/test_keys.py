@@ -74,6 +74,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
             },
         ),
         "websockets_worker_shutdown_timeout": Sample("2h"),
+        "websockets_reconnect_rate": Sample(20),
         "websockets_stop_timeout": Sample("2m"),
         "websockets_manage_nginx_conf": Sample(False),
         "websockets_manage_service": Sample(False),

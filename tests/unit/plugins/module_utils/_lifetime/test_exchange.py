@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import signal
 import typing as t
 from dataclasses import dataclass, field
@@ -96,7 +97,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(activation, "_SECONDS", 0.0)
     monkeypatch.setattr(exchange, "_START_SECONDS", 0.0)
     monkeypatch.setattr(journal, "DIRECTORY", tmp_path / "state")
-    monkeypatch.setattr(exchange.os, "kill", found.kill)
+    monkeypatch.setattr(os, "kill", found.kill)
     monkeypatch.setattr(binary, "test", lambda _build, _path: binary.Verdict(True, [], []))
 
     def waiting(_build: object) -> int | None:

@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of site.yml, rollback.yml, upgrade.yml and drain.yml over gateways whose modules are answered for by a script.
-Real gateways are for scenarios of Molecule."""
+"""The way of site.yml, rollback.yml, upgrade.yml and drain.yml over gateways whose modules are answered for by a
+script. Real gateways are for scenarios of Molecule."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
@@ -37,6 +38,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.activat
 # nginx may resolve names of backends before it writes its pid file.
 _START_SECONDS = 60
 _RESPONSE_SECONDS = 5
+# For dpkg and deploys to end, as the unit does that an upgrade of packages starts.
+_WAIT = "--wait"
 # No request: nginx itself returns 400, and no backend gets it.
 _NO_REQUEST = b"?\r\n\r\n"
 
@@ -333,9 +336,11 @@ def _answers(address: str) -> bool:
 
 def main(arguments: t.Sequence[str]) -> int:
     """The command of the program on the gateway."""
-    if arguments:
-        print("usage: exchange", file=sys.stderr)
+    if arguments not in ([], [_WAIT]):
+        print(f"usage: exchange [{_WAIT}]", file=sys.stderr)
         return 2
+    if arguments:
+        guard.wait()
     try:
         with lock.locked():
             report = run(binary.installed())

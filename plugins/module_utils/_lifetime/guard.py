@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of the restarts of nginx that Debian's package and needrestart do: an exchange of the binary, or nothing.
+"""What becomes of the restarts of nginx by Debian's package and by needrestart: an exchange of the binary, or nothing.
 
 nginx-common restarts nginx when it is configured, and nginx then has its init script exchange the binary, unproven.
 Both ask policy-rc.d, through deb-systemd-invoke and invoke-rc.d; needrestart, after an upgrade of a library, does not.
@@ -11,11 +11,12 @@ Without systemd the first does not happen, so that nothing is to be guarded ther
 
 from __future__ import annotations
 
+import time
 import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, lock
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Content, Files
 
 EXCHANGE, DEFER = "exchange", "defer"
@@ -25,6 +26,9 @@ UNIT = Path("/etc/systemd/system/wsfleet-exchange.service")
 POLICY = Path("/usr/sbin/policy-rc.d")
 NEEDRESTART = Path("/etc/needrestart/restart.d/nginx.service")
 FILES = (UNIT, POLICY, NEEDRESTART)
+_LOCKS = Path("/proc/locks")
+_DPKG_LOCKS = (Path("/var/lib/dpkg/lock-frontend"), Path("/var/lib/dpkg/lock"))
+_POLL_SECONDS = 0.5
 _INVOKE = Path("/usr/sbin/invoke-rc.d")
 _MARK = "# By the role wsfleet.nginx.websockets, from websockets_guard_upgrades"
 
@@ -68,6 +72,20 @@ echo "nginx is not restarted, its binary is exchanged: journalctl --unit wsfleet
 systemctl start --no-block wsfleet-exchange.service""",
     DEFER: 'echo "nginx is not restarted: run the playbook wsfleet.nginx.upgrade" >&2',
 }
+
+
+def wait() -> None:
+    """Wait until dpkg has ended, as all of an upgrade's packages are there only then, and no deploy runs."""
+    while _is_dpkg_running() or lock.is_held():
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_dpkg_running() -> bool:
+    """Whether a process holds one of the locks that dpkg and apt take. To try and take one would be in their way."""
+    # proc_locks(5): "1: POSIX  ADVISORY  WRITE 4711 fd:01:131085 0 EOF". The device may be another one.
+    held = {line.split()[5].rpartition(":")[2] for line in _LOCKS.read_text().splitlines() if "->" not in line}
+    found = [path.stat() for path in _DPKG_LOCKS if path.exists()]
+    return any(str(status.st_ino) in held for status in found)
 
 
 def is_of_use() -> bool:
@@ -119,8 +137,8 @@ def missing(choice: str) -> list[str]:
     """What is not there of a guard, or is of somebody else: for verify, which knows neither Python nor program."""
     if choice not in _INSTEAD or not is_of_use():
         return []
-    marks = {path: f"{_MARK}: {choice}\n" for path in (POLICY, NEEDRESTART)}
-    found = [path for path, mark in marks.items() if path.parent.is_dir() and not _has(path, mark)]
+    mark = f"{_MARK}: {choice}\n"
+    found = [path for path in (POLICY, NEEDRESTART) if path.parent.is_dir() and not _has(path, mark)]
     if choice == EXCHANGE and not _has(UNIT, _MARK):
         found.append(UNIT)
     return [f"{path} {'is of somebody else' if is_others(path) else 'is missing'}" for path in found]
@@ -137,7 +155,7 @@ def warning(choice: str) -> str:
         return ""
     instead = f", and run `systemctl start --no-block {UNIT.name}`" if choice == EXCHANGE else ""
     return (
-        f"{POLICY} is of somebody else, and stays as it is. If it lets the scripts of nginx's package restart nginx, an "
-        "upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of nginx and "
-        f"nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
+        f"{POLICY} is of somebody else, and stays as it is. If it lets the scripts of nginx's package restart nginx, "
+        "an upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of nginx "
+        f"and nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
     )

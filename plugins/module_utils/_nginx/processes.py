@@ -13,7 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets, _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
 

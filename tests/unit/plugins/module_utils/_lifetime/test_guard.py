@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Mapping
@@ -131,3 +132,20 @@ def test_a_host_with_several_gateways_has_the_guard_of_the_most_careful_one() ->
     assert guard.strongest(["ignore", "exchange"]) == "exchange"
     assert guard.strongest(["defer", "exchange", "ignore"]) == "defer"
     assert guard.strongest([]) == "ignore"
+
+
+def test_an_exchange_waits_for_dpkg_and_is_not_in_its_way(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = host / "lock"
+    monkeypatch.setattr(guard, "_DPKG_LOCKS", (host / "none", file))
+    waits: list[float] = []
+    with file.open("w") as held:
+
+        def end(seconds: float) -> None:
+            waits.append(seconds)
+            fcntl.lockf(held, fcntl.LOCK_UN)
+
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        monkeypatch.setattr(guard.time, "sleep", end)
+        monkeypatch.setattr(guard.lock, "is_held", lambda: False)
+        guard.wait()
+    assert len(waits) == 1

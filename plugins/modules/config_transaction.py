@@ -615,6 +615,14 @@ def warn_about_limits(module: AnsibleModule, build: binary.Build) -> None:
         module.warn(f"{given['at'] or build.configuration}: {found}")
 
 
+def found_nginx(module: AnsibleModule) -> binary.Build:
+    build = binary.installed()
+    if not module.check_mode:
+        complete_exchange(module, build)
+    warn_about_pid_file(module, build)
+    return build
+
+
 def complete_exchange(module: AnsibleModule, build: binary.Build) -> None:
     """What a killed upgrade has left: while two masters accept connections, it is not known which one is probed."""
     if processes.earlier_master(build):
@@ -810,10 +818,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
     previous = module.params["state"] == "previous"
     if not previous and module.check_mode and binary.find_binary() is None:
         show_only(module)
-    build = binary.installed()
-    if not module.check_mode:
-        complete_exchange(module, build)
-    warn_about_pid_file(module, build)
+    build = found_nginx(module)
     if not previous:
         kept.take_over(own_files(module), module.params["serves"])
     live_address = module.params["live_address"]

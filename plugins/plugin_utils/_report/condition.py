@@ -179,8 +179,8 @@ _RULES = (
         "error",
         "nginx",
         "An upgrade of nginx's binary was not completed on {}",
-        "The upgrade was not completed: the earlier master can still take over again. The playbook upgrade completes it, "
-        "or takes it back, and so does the next deploy.",
+        "The earlier master can still take over again. The playbook upgrade completes it or takes it back, and so does "
+        "the next deploy.",
         _of_nginx(lambda nginx: f"the earlier master is process {nginx['earlier_master']}"),
     ),
     _Rule(

@@ -254,6 +254,23 @@ nginx:
     is_replaced:
       description: Whether the file of its binary was replaced since it was started.
       type: bool
+    replaced:
+      description:
+        - The files that it has loaded, its binary, modules and libraries, that are others on the disk by now, as after
+          an upgrade of their packages.
+      type: list
+      elements: str
+      version_added: 0.10.0
+    package:
+      description: The version of the package that the running binary is of, or V(null) if that is not known.
+      type: str
+      version_added: 0.10.0
+      sample: 1.22.1-9+deb12u9
+    installed_package:
+      description: The version of the package that the installed binary is of, or V(null) if it is of none.
+      type: str
+      version_added: 0.10.0
+      sample: 1.22.1-9+deb12u11
     earlier_master:
       description:
         - The process id of the earlier master, if its workers still accept connections after an upgrade of the binary.
@@ -319,6 +336,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     condition,
     error_log,
+    package,
     processes,
     sharing,
 )
@@ -394,7 +412,9 @@ def nginx_facts(
     kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
 ) -> dict[str, t.Any]:
     found = (
-        condition.condition(build, sockets, with_service=with_service, connections=_host.connections_of)
+        condition.condition(
+            *(build, sockets, recorded_binary(kept)), with_service=with_service, connections=_host.connections_of
+        )
         if build
         else None
     )
@@ -408,6 +428,13 @@ def nginx_facts(
         "holder": holder,
         "nginx": found,
     }
+
+
+def recorded_binary(kept: journal.Journal) -> package.Binary | None:
+    try:
+        return kept.deployed().binary
+    except PermissionError:
+        return None
 
 
 def other_program(address: str, build: binary.Build | None, *, has_orphans: bool) -> str | None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import Probe, Result, probe_all, route
@@ -140,6 +140,9 @@ def run(build: binary.Build) -> Report:
     _wait_for_start(build, before, log, changed_at)
     exchange = _Exchange(build, before, kept, [probe for probe in probes if route(probe) in passed], answering)
     exchange.finish()
+    for configuration in kept:
+        deployed = configuration.deployed()
+        configuration.set_deployed(deployed._replace(binary=package.running(build, deployed.binary)))
     names = ", ".join(Path(path).name for path in replaced)
     done = f"exchanged the running nginx for the installed one ({names})"
     return Report([done], exchange.results, len(clients & _clients(build, ports)))
@@ -147,10 +150,9 @@ def run(build: binary.Build) -> Report:
 
 def _clients(build: binary.Build, ports: t.Collection[int]) -> set[tuple[str, str]]:
     """The open connections of clients to these ports, by both addresses."""
-    inodes, users = processes.sockets(build)
+    inodes = {held.inode for held in processes.sockets(build)}
     rows = (row for table in ("tcp", "tcp6") for row in _sockets.rows(table) if row[3] == _sockets.ESTABLISHED)
-    own = (row for row in rows if row[9] in inodes or row[7] in users)
-    return {(row[1], row[2]) for row in own if _sockets.port(row[1]) in ports}
+    return {(row[1], row[2]) for row in rows if row[9] in inodes and _sockets.port(row[1]) in ports}
 
 
 def _recorded(kept: t.Sequence[journal.Journal]) -> tuple[list[Probe], set[str]]:

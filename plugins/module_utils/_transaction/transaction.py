@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
@@ -294,6 +294,7 @@ class Transaction:
                 wants=goal.wants,
                 serves=tuple(goal.serves),
                 left={str(path): content for path, content in goal.own.items() if content},
+                binary=package.running(self._build, self.before.deployed.binary),
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.

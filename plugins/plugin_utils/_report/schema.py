@@ -64,6 +64,9 @@ class Nginx(t.TypedDict):
     is_recorded: bool
     version: str | None
     is_replaced: bool
+    replaced: list[str]
+    package: str | None
+    installed_package: str | None
     earlier_master: int | None
     orphans: int
     old_workers: OldWorkers | None

@@ -139,6 +139,12 @@ def retiring() -> set[int]:
     return {worker for worker, _parent in _workers(accepting=False)}
 
 
+def accepts(worker: int) -> bool:
+    """Whether a process is a worker that accepts connections."""
+    title = _command_line(worker)
+    return title.startswith("nginx: worker process") and "shutting down" not in title
+
+
 def workers_of(build: Build, *, accepting: bool) -> set[int]:
     """The workers of this nginx that accept connections, or those that are shutting down, also if their master is gone.
 

@@ -15,10 +15,12 @@ COLLECTION = "ansible_collections.wsfleet.nginx.plugins."
 
 # Which packages a package may import from, beside itself. docs/architecture.md has the same as a picture.
 KNOWS = {
-    "module_utils._nginx": {"module_utils._worker_sockets", "module_utils._pace"},
+    "module_utils._nginx": {"module_utils._sockets", "module_utils._worker_sockets", "module_utils._pace"},
     "module_utils._probe": set(),
     "module_utils._host": {"module_utils._sockets"},
     "module_utils._lifetime": {
+        "module_utils._pace",
+        "module_utils._worker_sockets",
         "module_utils._sockets",
         "module_utils._nginx",
         "module_utils._probe",

@@ -51,6 +51,14 @@ options:
       - Requires O(live_address).
     type: int
     version_added: 0.8.0
+  guard:
+    description:
+      - The choice of the role's variable C(websockets_guard_upgrades), for RV(nginx.unguarded). Requires
+        O(live_address).
+    type: str
+    choices: [exchange, defer, ignore]
+    default: ignore
+    version_added: 0.10.0
   service:
     description: Whether to check that nginx starts at boot, for RV(nginx.is_enabled). Requires O(live_address).
     type: bool
@@ -261,6 +269,12 @@ nginx:
       type: list
       elements: str
       version_added: 0.10.0
+    unguarded:
+      description:
+        - The files that O(guard) needs and that are missing or are of somebody else.
+      type: list
+      elements: str
+      version_added: 0.10.0
     package:
       description: The version of the package that the running binary is of, or V(null) if that is not known.
       type: str
@@ -332,6 +346,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     condition,
@@ -409,7 +424,7 @@ def probe_servers(
 
 
 def nginx_facts(
-    kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
+    kept: journal.Journal, build: binary.Build | None, sockets: int | None, guarded: str, *, with_service: bool
 ) -> dict[str, t.Any]:
     found = (
         condition.condition(
@@ -426,7 +441,7 @@ def nginx_facts(
         "fingerprint": None if holder else live_config.fingerprint(kept.live_address),
         "connections": None if holder else live_config.connections(kept.live_address),
         "holder": holder,
-        "nginx": found,
+        "nginx": {**found, "unguarded": guard.missing(guarded)} if found else None,
     }
 
 
@@ -558,7 +573,8 @@ def host_facts(
     kept = journal.Journal(module.params["live_address"])
     if path:
         kept.take_over([path])
-    found = nginx_facts(kept, build, module.params["sockets"], with_service=module.params["service"])
+    wanted = module.params["sockets"], module.params["guard"]
+    found = nginx_facts(kept, build, *wanted, with_service=module.params["service"])
     found.update(deploy_facts(kept, flag), certificates=certificate_facts(module.params["certificates"], results))
     if path:
         loaded_at = processes.loaded_at(build) if build else None
@@ -583,6 +599,7 @@ def main() -> None:
             },
             "sockets": {"type": "int"},
             "service": {"type": "bool", "default": False},
+            "guard": {"type": "str", "choices": ["exchange", "defer", "ignore"], "default": "ignore"},
             "probes": argspec.SPEC,
             "backends": {
                 "type": "list",

@@ -36,6 +36,7 @@ NGINX: dict[str, t.Any] = {
     "replaced": [],
     "package": "1.26.3-3+deb13u11",
     "installed_package": "1.26.3-3+deb13u11",
+    "unguarded": [],
     "earlier_master": None,
     "orphans": 0,
     "old_workers": None,

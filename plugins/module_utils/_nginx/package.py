@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import typing as t
+from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
 
@@ -52,7 +53,6 @@ def running(build: binary.Build, recorded: Binary | None) -> Binary | None:
 
 def _digest(path: str) -> str | None:
     try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return None

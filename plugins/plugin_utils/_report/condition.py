@@ -225,6 +225,15 @@ _RULES = (
         "websockets_manage_service: false this is not checked.",
     ),
     _Rule(
+        _nginx(lambda nginx: nginx["unguarded"]),
+        "warning",
+        "nginx",
+        "An upgrade by others may restart nginx on {}",
+        "It would close every WebSocket. playbooks/site.yml writes what is missing of websockets_guard_upgrades, but "
+        "leaves files of somebody else.",
+        _of_nginx(lambda nginx: ", ".join(nginx["unguarded"])),
+    ),
+    _Rule(
         lambda gateway: gateway["errors"],
         "error",
         "configuration",

@@ -67,6 +67,7 @@ class Nginx(t.TypedDict):
     replaced: list[str]
     package: str | None
     installed_package: str | None
+    unguarded: list[str]
     earlier_master: int | None
     orphans: int
     old_workers: OldWorkers | None

@@ -171,6 +171,13 @@ def test_workers_that_wait_for_their_connections_are_a_note() -> None:
     assert finding["details"] == ["g2: 2 workers, the oldest started at 2026-01-31T02:00:00Z, 37 connections"]
 
 
+def test_a_guard_that_is_missing_is_a_warning() -> None:
+    missing = "/usr/sbin/policy-rc.d is of somebody else"
+    (finding,) = reported(with_nginx(BROKEN, unguarded=[missing]))["findings"]
+    assert (finding["severity"], finding["title"]) == ("warning", "An upgrade by others may restart nginx on g2")
+    assert finding["details"] == [f"g2: {missing}"]
+
+
 def test_a_deploy_that_runs_is_a_warning_and_what_it_does_is_no_error() -> None:
     deploying: dict[str, t.Any] = {
         "deploying": True,

@@ -94,6 +94,17 @@ def end(one: Held) -> bool:
         raise
 
 
+def obstacle() -> str:
+    """Why the kernel lets no descriptor be duplicated, or nothing."""
+    with socket.socket(socket.AF_UNIX) as own:
+        inode = str(os.fstat(own.fileno()).st_ino)
+        try:
+            with _Process(os.getpid()) as process, process.socket(Held(os.getpid(), own.fileno(), inode)):
+                return ""
+        except OSError as error:
+            return reason(error)
+
+
 def reason(error: OSError) -> str:
     """Why no connection can be closed."""
     return _REASONS.get(error.errno or 0, error.strerror or str(error))

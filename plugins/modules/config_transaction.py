@@ -211,6 +211,20 @@ options:
         type: str
         default: 5s
         version_added: 0.10.0
+      shutdown_timeout:
+        description: How long old workers keep their sockets before these are ended at O(drop_in.reconnect_rate).
+        type: str
+        default: "0"
+        version_added: 0.8.0
+      reconnect_rate:
+        description:
+          - How many sockets of old workers to end in a second. With V(0), nginx ends all of a worker at once, after
+            C(worker_shutdown_timeout).
+          - It takes Linux 5.6. The service C(wsfleet-pacer) ends them, and C(worker_shutdown_timeout) of O(nginx_conf)
+            is set later, for the time that it does not run.
+        type: float
+        default: 0
+        version_added: 0.10.0
       state:
         description: With V(absent), the file is removed unless another configuration of the host needs it.
         type: str
@@ -408,7 +422,8 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
-from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange, pacer_unit, program
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -428,6 +443,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
     source_map,
     transaction,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Plan
 
 Wanted = t.Dict[Path, t.Optional[atomic_files.Content]]
 
@@ -442,6 +458,7 @@ Recorded = t.Tuple[
     t.Sequence[str],
 ]
 
+_OF_DROP_IN = ("sockets", "stop_timeout", "shutdown_timeout", "reconnect_rate")
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
 
@@ -475,9 +492,9 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
     return wanted
 
 
-def host_files(build: binary.Build) -> tuple[Path, Path]:
+def host_files(build: binary.Build) -> tuple[Path, ...]:
     """Files of the host that are changed for this configuration, but are not part of it."""
-    return service.DROP_IN, build.configuration
+    return (*service.beside_nginx(), build.configuration)
 
 
 def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map.Source]:
@@ -510,7 +527,7 @@ def wants(module: AnsibleModule) -> journal.Wants:
     is_managed, is_present = conf and conf["state"] == "managed", unit and unit["state"] == "present"
     return {
         "nginx_conf": {key: conf[key] for key in ("directives", "sockets")} if is_managed else None,
-        "drop_in": {key: unit[key] for key in ("sockets", "stop_timeout")} if is_present else None,
+        "drop_in": {key: unit[key] for key in _OF_DROP_IN} if is_present else None,
     }
 
 
@@ -527,13 +544,49 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journ
     wanted: Wanted = {}
     given, needed = module.params["nginx_conf"], needed_by_all(kept, own, "nginx_conf")
     if given and given["state"] != "checked" and needed is not None:
-        edited = edited_nginx_conf(module, build, kept, needed)
+        edited = edited_nginx_conf(module, build, kept, needed, pacing(kept, own))
         if edited:
             wanted[build.configuration] = edited
     needed = needed_by_all(kept, own, "drop_in")
     if module.params["drop_in"] and needed is not None and service.has_systemd():
         wanted[service.DROP_IN] = unit_file(build, needed)
+        wanted[service.PROGRAM] = atomic_files.Content(program.content(), 0o644) if needed else None
+        wanted[service.PACER] = pacer_file(build, needed)
     return wanted
+
+
+def pacer_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
+    paced = pacer_unit.settings(needed)
+    if paced is None or pacer_unit.obstacle():
+        return None
+    return atomic_files.Content(pacer_unit.content(build, paced).encode(), 0o644)
+
+
+def warn_about_pace(module: AnsibleModule) -> None:
+    unit = module.params["drop_in"]
+    if not unit or unit["state"] != "present" or not pacer_unit.settings([unit]):
+        return
+    why = pacer_unit.obstacle() if service.has_systemd() else "the host has no systemd"
+    if why:
+        module.warn(
+            f"websockets_reconnect_rate: this host cannot end the sockets of old workers at a pace: {why}. nginx ends "
+            "all of a worker at once, after websockets_worker_shutdown_timeout"
+        )
+
+
+def follow_with_pacer(module: AnsibleModule, plan: Plan) -> list[str]:
+    """After the deploy: a pacer that does not start is no reason to roll it back."""
+    if not service.has_systemd() or not (module.params["drop_in"] or plan.goal.is_previous):
+        return []
+    is_changed = any(change.path in (service.PROGRAM, service.PACER) for change in plan.pending)
+    try:
+        return pacer_unit.follow(is_changed=is_changed)
+    except (service.ServiceError, binary.NginxError, OSError) as error:
+        module.warn(
+            f"{error}: see `journalctl -u wsfleet-pacer`. Until it runs, nginx ends all sockets of an old worker at "
+            "once"
+        )
+        return []
 
 
 def unit_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
@@ -541,7 +594,11 @@ def unit_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_
 
 
 def edited_nginx_conf(
-    module: AnsibleModule, build: binary.Build, kept: journal.Journal, needed: t.Sequence[journal.Wants]
+    module: AnsibleModule,
+    build: binary.Build,
+    kept: journal.Journal,
+    needed: t.Sequence[journal.Wants],
+    paced: Settings | None = None,
 ) -> atomic_files.Content | None:
     """nginx.conf with the directives that are needed, or with the original ones if none are."""
     now = atomic_files.read(build.configuration)
@@ -556,6 +613,9 @@ def edited_nginx_conf(
         directives = {name: before.get(name) for name in nginx_conf.DIRECTIVES} if original else {}
         if needed:
             directives = capacity.raised(capacity.largest(needed), before)
+            if paced and directives.get("worker_shutdown_timeout"):
+                sockets = max(item["sockets"] or 0 for item in needed)
+                directives["worker_shutdown_timeout"] = pacer_unit.nginx_timeout(paced, sockets)
         text = nginx_conf.edited(text_of(now), directives)
     except nginx_conf.MainContextError as error:
         if not needed:
@@ -566,6 +626,14 @@ def edited_nginx_conf(
             "With websockets_manage_nginx_conf: false, that file is not managed."
         ) from error
     return atomic_files.Content(text.encode("utf-8", "surrogateescape"), now.mode, now.owner)
+
+
+def pacing(kept: journal.Journal, own: journal.Wants) -> Settings | None:
+    """How the pacer of this host ends sockets; None if nginx does."""
+    needed = needed_by_all(kept, own, "drop_in")
+    if not needed or not service.has_systemd() or pacer_unit.obstacle():
+        return None
+    return pacer_unit.settings(needed)
 
 
 def original_nginx_conf(
@@ -656,6 +724,8 @@ def shown(change: atomic_files.Change, *, hidden: bool = False) -> dict[str, str
     def text(content: atomic_files.Content | None, instead: str) -> str:
         if content is None:
             return ""
+        if change.path == service.PROGRAM:
+            return f"not shown: the program with the SHA-256 {journal.digest(content)}\n"
         return instead if hidden else content.data.decode("utf-8", "replace")
 
     return {
@@ -708,10 +778,18 @@ def for_others_too(
 ) -> Wanted:
     """The files beside an earlier configuration, with what the other configurations of the host need."""
     found = dict(beside)
-    for path, name in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
+    made: dict[Path, t.Callable[[t.Sequence[journal.Wants]], atomic_files.Content | None]] = {
+        build.configuration: lambda needed: edited_nginx_conf(
+            module, build, kept, needed, pacing(kept, earlier) if earlier else None
+        ),
+        service.DROP_IN: lambda needed: unit_file(build, needed),
+        service.PACER: lambda needed: pacer_file(build, needed),
+    }
+    for path, make in made.items():
+        name = "nginx_conf" if path == build.configuration else "drop_in"
         if path in beside and kept.wanted_by_others(name) != []:
             needed = (needed_by_all(kept, earlier, name) if earlier else None) or []
-            content = unit_file(build, needed) if name == "drop_in" else edited_nginx_conf(module, build, kept, needed)
+            content = make(needed)
             if needed and content:
                 found[path] = content
             else:
@@ -727,6 +805,9 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
     for file in entry.files:
         if file.is_secret:
             secrets[file.path] = file.before
+        elif file.path == service.PROGRAM:
+            # That of this release.
+            continue
         elif file.path not in host_files(build):
             own[file.path] = file.before
         # Only what that deploy changed, and nobody has changed since.
@@ -793,6 +874,7 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
         module.warn(f"nginx: {message}")
     for warning in deployment.warnings(check=module.check_mode):
         module.warn(warning)
+    warn_about_pace(module)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
@@ -810,6 +892,22 @@ def show_only(module: AnsibleModule) -> None:
     diff = [shown(change, hidden=change.path in secrets) for change in pending]
     actions = [f"would write {change.path}" for change in pending]
     module.exit_json(changed=True, rolled_back=False, actions=actions, diff=diff)
+
+
+def finish(
+    module: AnsibleModule, build: binary.Build, plan: Plan, report: deploy.Report, result: dict[str, t.Any]
+) -> None:
+    """What comes after a deploy that stays, and its result."""
+    followed = follow_with_pacer(module, plan)
+    result.update(changed=bool(result["changed"] or followed), actions=[*report.actions, *followed])
+    warn_about_limits(module, build)
+    warn_about_certificates(module, report.results)
+    warn_about_unverified_routes(module, report.results)
+    if report.failure and module.params["policy"] != "warn":
+        module.fail_json(msg=report.failure, **result)
+    if report.failure:
+        module.warn(report.failure)
+    module.exit_json(probes=[probe.as_dict() for probe in report.results], **result)
 
 
 def run(module: AnsibleModule, scratch: Path) -> None:
@@ -854,15 +952,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         report = deploy.run(deployment, wanted_probes, policy)
         if report.rolled_back:
             module.fail_json(msg=report.failure, changed=False, rolled_back=True)
-    warn_about_limits(module, build)
-    warn_about_certificates(module, report.results)
-    warn_about_unverified_routes(module, report.results)
-    result["actions"] = report.actions
-    if report.failure and policy != "warn":
-        module.fail_json(msg=report.failure, **result)
-    if report.failure:
-        module.warn(report.failure)
-    module.exit_json(probes=[probe.as_dict() for probe in report.results], **result)
+    finish(module, build, deployment.plan, report, result)
 
 
 def main() -> None:
@@ -929,6 +1019,8 @@ def main() -> None:
                 "options": {
                     "sockets": {"type": "int"},
                     "stop_timeout": {"type": "str", "default": "5s"},
+                    "shutdown_timeout": {"type": "str", "default": "0"},
+                    "reconnect_rate": {"type": "float", "default": 0},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
                 },

@@ -52,7 +52,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "is_stopping", lambda _master: False)
     monkeypatch.setattr(service, "reload", lambda _master: Host.latest.reload())
     monkeypatch.setattr(service, "reload_units", lambda: None)
-    monkeypatch.setattr(service, "DROP_IN", service.DROP_IN)
+    for name in ("DROP_IN", "PROGRAM", "PACER"):
+        monkeypatch.setattr(service, name, getattr(service, name))
     monkeypatch.setattr(live_config, "fingerprint", lambda _address: Host.latest.fingerprint)
 
 

@@ -35,6 +35,8 @@ class Build:
     configuration: Path
     pid_file: Path | None
     error_log: Path | None
+    # The user and the group of the workers.
+    user: tuple[str, str] = ("nobody", "nogroup")
 
     @property
     def root(self) -> Path:
@@ -85,6 +87,7 @@ def installed() -> Build:
         configuration=configuration,
         pid_file=_named_file("pid", configuration, _built_in(output, "pid-path")),
         error_log=_named_file("error_log", configuration, _built_in(output, "error-log-path")),
+        user=_user(configuration, output),
     )
 
 
@@ -116,6 +119,19 @@ def _numbers(version: str) -> list[int]:
 def _built_in(output: str, option: str) -> str | None:
     found = re.search(rf"--{option}=(\S+)", output)
     return found.group(1) if found else None
+
+
+def _user(configuration: Path, output: str) -> tuple[str, str]:
+    """https://nginx.org/en/docs/ngx_core_module.html#user: without a group, it is the one with the user's name."""
+    try:
+        text = configuration.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(r"^\s*user\s+([^\s;]+)(?:\s+([^\s;]+))?\s*;", text, re.MULTILINE)
+    if found:
+        return found.group(1), found.group(2) or found.group(1)
+    user = _built_in(output, "user") or "nobody"
+    return user, _built_in(output, "group") or user
 
 
 def _named_file(directive: str, configuration: Path, built_in: str | None) -> Path | None:

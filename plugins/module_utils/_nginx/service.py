@@ -26,6 +26,14 @@ _DISABLED = ("disabled", "enabled-runtime", "masked", "masked-runtime", "linked"
 _INIT_SCRIPT = Path("/etc/init.d/nginx")
 _RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
+PACER = Path("/etc/systemd/system/wsfleet-pacer.service")
+# What runs on the gateway without a controller, as in that unit.
+PROGRAM = Path("/usr/local/lib/wsfleet/nginx.pyz")
+
+
+def beside_nginx() -> tuple[Path, ...]:
+    """The files of this role that nginx does not read."""
+    return DROP_IN, PROGRAM, PACER
 
 
 def has_systemd() -> bool:
@@ -50,16 +58,16 @@ def start(build: binary.Build) -> None:
         was_retrying = is_retrying()
         reload_units()
         try:
-            _run(["systemctl", "start", "nginx.service"])
+            run(["systemctl", "start", "nginx.service"])
         except (ServiceError, binary.NginxError):
             # By the drop-in, systemd would go on trying, with whatever files are there by then.
             if not was_retrying:
                 binary.run(["systemctl", "stop", "nginx.service"])
             raise
     elif _INIT_SCRIPT.is_file():
-        _run([str(_INIT_SCRIPT), "start"])
+        run([str(_INIT_SCRIPT), "start"])
     else:
-        _run([build.binary])
+        run([build.binary])
 
 
 def is_retrying() -> bool:
@@ -81,10 +89,10 @@ def reload(master: int) -> None:
 
 def reload_units() -> None:
     """Have systemd read its unit files again; the running nginx keeps the settings it was started with."""
-    _run(["systemctl", "daemon-reload"])
+    run(["systemctl", "daemon-reload"])
 
 
-def _run(command: list[str]) -> None:
+def run(command: list[str]) -> None:
     result = binary.run(command)
     if result.returncode != 0:
         words = (result.stderr.strip() or result.stdout.strip()).splitlines()

@@ -63,7 +63,7 @@ class Plan:
     def takeover(self) -> Takeover:
         if self.before.master is None:
             return Takeover.START if self.goal.is_present else Takeover.NOTHING
-        is_read_by_nginx = any(change.path != service.DROP_IN for change in self.pending)
+        is_read_by_nginx = any(change.path not in service.beside_nginx() for change in self.pending)
         is_reload = is_read_by_nginx or not self.is_loaded or self.before.unfinished is not None
         return Takeover.RELOAD if is_reload else Takeover.NOTHING
 

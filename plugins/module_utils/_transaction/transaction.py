@@ -103,9 +103,10 @@ class Transaction:
             raise TransactionError(
                 f"nginx serves the new configuration, but {self._described(error)}; the next run completes this deploy"
             ) from error
-        if self._goal.files.get(service.DROP_IN, ...) is None:
-            with suppress(OSError):
-                service.DROP_IN.parent.rmdir()
+        for path in (service.DROP_IN, service.PROGRAM):
+            if self._goal.files.get(path, ...) is None:
+                with suppress(OSError):
+                    path.parent.rmdir()
 
     def roll_back(self) -> str:
         """Put the earlier files back; returns what is live now, as the operator reads it.
@@ -241,7 +242,7 @@ class Transaction:
             raise TransactionError(f"{self._described(error)}; nothing was changed") from error
 
     def _load_units(self) -> None:
-        if any(change.path == service.DROP_IN for change in self.plan.pending):
+        if any(change.path in (service.DROP_IN, service.PACER) for change in self.plan.pending):
             service.reload_units()
 
     def _activate(self) -> None:

@@ -42,6 +42,8 @@ if t.TYPE_CHECKING:
 
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
 _STOP_TIMEOUT = "websockets_stop_timeout"
+# Within this time a full gateway's clients come back.
+_RECONNECT_SECONDS = 300
 _AFTER_OTHERS = [
     "# nginx takes the first server that it reads as the default one of an address, and accepts sizes of maps before",
     "# the first map only. This file comes after those of other sites on the host, so that theirs stay what they are.",
@@ -166,6 +168,8 @@ class Model(t.TypedDict):
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
+    # Sockets that are ended in a second; 0 for nginx's own way.
+    reconnect_rate: int
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
@@ -357,6 +361,7 @@ def _model(checked: _Checked) -> Model:
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
+        reconnect_rate=_reconnect_rate(checked),
         health_flag=_health_flag(checked),
         health_wait=seconds_of(checked.given["websockets_health_wait"]),
         verify_address=checked.given["websockets_verify_address"],
@@ -371,6 +376,11 @@ def _model(checked: _Checked) -> Model:
             *(warning for site in sites for warning in tls.warnings_beside(site, checked.neighbours.defaults)),
         ],
     )
+
+
+def _reconnect_rate(checked: _Checked) -> int:
+    given = checked.given["websockets_reconnect_rate"]
+    return -(-checked.capacity // _RECONNECT_SECONDS) if given is None else int(given)
 
 
 @functools.cache

@@ -190,6 +190,17 @@ VARIABLES = {
         type="str",
         version_added="0.3.0",
     ),
+    "websockets_reconnect_rate": Key(
+        values.count,
+        "How many WebSockets of old workers are ended in a second, after O(websockets_worker_shutdown_timeout), and by "
+        "O(websockets_drain_force), so that their clients do not come back all at once.\n"
+        "V(0) leaves it to nginx, which ends all of a worker at once.",
+        default=None,
+        otherwise="a full gateway's within five minutes: O(websockets_capacity) / 300",
+        unprinted="the service wsfleet-pacer does that",
+        type="int",
+        version_added="0.10.0",
+    ),
     "websockets_stop_timeout": Key(
         values.seconds,
         "How long WebSockets may stay open when nginx is stopped or restarted, which admits no new clients meanwhile.\n"

@@ -143,7 +143,7 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
     atomic_files.write(tmp_path / "a.pem", content(KEY))
     loads = [str(tmp_path / "a.pem")]
-    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "stop_timeout": "5s"}}
+    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "stop_timeout": "5s", **NOT_PACED}}
     of_host = {"nginx_conf": {"state": "checked"}, "drop_in": {**wants["drop_in"], "state": "present", "at": "a"}}
     serves = ("127.0.0.1:80 a.example",)
     params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, **of_host}
@@ -268,6 +268,7 @@ def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal)
     assert "A deploy that completes writes it anew." in warned
 
 
+NOT_PACED = {"shutdown_timeout": "1h", "reconnect_rate": 0}
 ORIGINAL = "worker_processes auto;\nevents { worker_connections 768; }\n"
 
 
@@ -279,6 +280,8 @@ class Shared:
         self.build.configuration.write_text(ORIGINAL)
         monkeypatch.setattr(service, "has_systemd", lambda: True)
         monkeypatch.setattr(service, "DROP_IN", root / "drop-in.conf")
+        monkeypatch.setattr(service, "PACER", root / "pacer.service")
+        monkeypatch.setattr(service, "PROGRAM", root / "nginx.pyz")
         monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
     def kept(self, port: int) -> journal.Journal:
@@ -292,7 +295,7 @@ class Shared:
             return {"nginx_conf": {"state": "checked"}, "drop_in": None}
         return {
             "nginx_conf": {"state": "managed", "sockets": sockets, "directives": {"worker_processes": "auto"}},
-            "drop_in": {"state": "present", "sockets": sockets, "stop_timeout": "5s"},
+            "drop_in": {"state": "present", "sockets": sockets, "stop_timeout": "5s", **NOT_PACED},
         }
 
     def deploy(self, port: int, sockets: int | None, *, absent: bool = False) -> bool:

@@ -168,6 +168,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "routes": [],
         "blocks": ["websockets_status_listen"],
         "nginx_conf": {"worker_processes": "auto", "worker_shutdown_timeout": "1h"},
+        "reconnect_rate": 14,
         "health_flag": None,
         "health_wait": 0,
         "drain": {"out": [], "back": [], "here": [], "addresses": [], "seconds": 600, "force": False},

@@ -74,6 +74,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
             },
         ),
         "websockets_worker_shutdown_timeout": Sample("2h"),
+        "websockets_reconnect_rate": Sample(20),
         "websockets_stop_timeout": Sample("2m"),
         "websockets_guard_upgrades": Sample("defer"),
         "websockets_manage_nginx_conf": Sample(False),

@@ -1,0 +1,125 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The unit of the pacer: whether a host has it, what is in it, and how it follows a deploy."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+import typing as t
+from contextlib import suppress
+from pathlib import Path
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, service, times
+
+_NAME = "wsfleet-pacer.service"
+_ENABLED = Path("/etc/systemd/system/multi-user.target.wants") / _NAME
+_PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+# After the last socket was to be ended, nginx ends what is left itself: the pacer may not run.
+_SPARE_SECONDS = 300
+
+
+def obstacle() -> str:
+    """Why no socket can be ended at a pace on this host, or nothing."""
+    if _ptrace_scope() >= 3:
+        return "kernel.yama.ptrace_scope is 3"
+    return _worker_sockets.obstacle()
+
+
+def _ptrace_scope() -> int:
+    try:
+        return int(_PTRACE_SCOPE.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return 0
+
+
+def settings(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> Settings | None:
+    """Those that are enough for each of these; None if nginx is to end sockets in its own way."""
+    rate = max((item.get("reconnect_rate") or 0 for item in wanted), default=0)
+    timeout = max((capacity.patience(item.get("shutdown_timeout") or "0") for item in wanted), default=math.inf)
+    stop = max((times.seconds_of(item.get("stop_timeout") or "5s") for item in wanted), default=0)
+    return Settings(rate, timeout, stop) if rate and timeout < math.inf else None
+
+
+def nginx_timeout(found: Settings, sockets: int) -> str:
+    """The worker_shutdown_timeout of nginx.conf: later than the pacer ends the last socket of a full gateway."""
+    return f"{math.ceil(found.timeout + sockets / found.rate) + _SPARE_SECONDS}s"
+
+
+def content(build: binary.Build, found: Settings) -> str:
+    user, group = build.user
+    # Root's capability, as Yama lets a process trace its own children only (1), or none (2).
+    capability = "CAP_SYS_PTRACE" if _ptrace_scope() in (1, 2) else ""
+    arguments = f"--rate {found.rate:g} --timeout {found.timeout:g} --stop-timeout {found.stop_timeout:g}"
+    return f"""\
+# By the role wsfleet.nginx.websockets, from websockets_reconnect_rate and websockets_worker_shutdown_timeout.
+[Unit]
+Description=Ends the sockets of old nginx workers at a pace
+# It stops after nginx does, whose sockets it ends.
+Before=nginx.service
+
+[Service]
+Type=notify
+ExecStart={sys.executable} -I {service.PROGRAM} pace --binary {build.binary} {arguments}
+User={user}
+Group={group}
+Restart=always
+RestartSec=5s
+RuntimeDirectory=wsfleet-pacer
+# Since when workers are shutting down is known after a restart too.
+RuntimeDirectoryPreserve=yes
+MemoryMax=128M
+TasksMax=4
+AmbientCapabilities={capability}
+CapabilityBoundingSet={capability}
+NoNewPrivileges=yes
+UMask=0022
+PrivateNetwork=yes
+RestrictAddressFamilies=AF_UNIX
+IPAddressDeny=any
+PrivateDevices=yes
+PrivateTmp=yes
+ProtectSystem=strict
+ProtectHome=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+SystemCallFilter=@system-service pidfd_open pidfd_getfd
+SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def follow(*, is_changed: bool) -> list[str]:
+    """Have the pacer run as its unit says, or not at all without one; what was done. ServiceError if it does not."""
+    if not service.PACER.exists():
+        return _removed() if _ENABLED.is_symlink() else []
+    is_active = binary.run(["systemctl", "is-active", "--quiet", _NAME]).returncode == 0
+    if is_active and not is_changed and _ENABLED.is_symlink():
+        return []
+    service.run(["systemctl", "enable", _NAME])
+    service.run(["systemctl", "restart", _NAME])
+    return [f"{'re' if is_active else ''}started {_NAME}"]
+
+
+def _removed() -> list[str]:
+    _ENABLED.unlink()
+    service.run(["systemctl", "stop", _NAME])
+    service.reload_units()
+    with suppress(OSError):
+        shutil.rmtree(_pace.DIRECTORY)
+    return [f"stopped {_NAME}"]

@@ -242,7 +242,7 @@ class Transaction:
             raise TransactionError(f"{self._described(error)}; nothing was changed") from error
 
     def _load_units(self) -> None:
-        if any(change.path in (service.DROP_IN, service.PACER) for change in self.plan.pending):
+        if any(change.path in service.units() for change in self.plan.pending):
             service.reload_units()
 
     def _activate(self) -> None:

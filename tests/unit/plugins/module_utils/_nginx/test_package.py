@@ -14,7 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import packag
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 
 REPLIES = {
-    "dpkg-query": '[ "$1" != --search ] || { echo "diversion by x from: $2"; echo "nginx: $2"; exit; }; printf 1-9+deb12u11',
+    "dpkg-query": '[ "$1" != --search ] || { printf "diversion by x from: $2\\nnginx: $2"; exit; }; printf 1-9+deb12u11',
     "rpm": "printf 1.20.1-14.el9",
 }
 

@@ -9,12 +9,14 @@ import fcntl
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import lock
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Content
 
 STARTED = "start --no-block wsfleet-exchange.service"
@@ -146,7 +148,7 @@ def test_an_exchange_waits_for_dpkg_and_is_not_in_its_way(host: Path, monkeypatc
             fcntl.lockf(held, fcntl.LOCK_UN)
 
         fcntl.lockf(held, fcntl.LOCK_EX)
-        monkeypatch.setattr(guard.time, "sleep", end)
-        monkeypatch.setattr(guard.lock, "is_held", lambda: False)
+        monkeypatch.setattr(time, "sleep", end)
+        monkeypatch.setattr(lock, "is_held", lambda: False)
         guard.wait()
     assert len(waits) == 1

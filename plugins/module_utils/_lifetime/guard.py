@@ -157,6 +157,6 @@ def warning(choice: str) -> str:
     instead = f", and run `systemctl start --no-block {service.EXCHANGE.name}`" if choice == EXCHANGE else ""
     return (
         f"{service.POLICY} is of somebody else, and stays as it is. If it lets the scripts of nginx's package restart "
-        "nginx, an upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of nginx "
-        f"and nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
+        "nginx, an upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of "
+        f"nginx and nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
     )

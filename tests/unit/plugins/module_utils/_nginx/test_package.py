@@ -14,7 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import packag
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 
 REPLIES = {
-    "dpkg-query": '[ "$1" != --search ] || { printf "diversion by x from: $2\\nnginx: $2"; exit; }; printf 1-9+deb12u11',
+    "dpkg-query": 'if [ "$1" = --search ]; then printf "diversion by x\\nnginx: $2"; else printf 1-9+deb12u11; fi',
     "rpm": "printf 1.20.1-14.el9",
 }
 

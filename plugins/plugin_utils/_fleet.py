@@ -150,7 +150,7 @@ def _text(facts_of: t.Callable[[str], Facts | None], names: t.Iterable[str], che
     table = probe_table({name: results for name, results in probes.items() if results})
     warnings = _warnings(gateways)
     parts = [
-        _counted(outcomes, check_mode),
+        _counted(outcomes, check_mode) + _kept(gateways.values()),
         "\n".join(_lines(outcomes, check_mode)),
         table,
         "\n- ".join(["Warnings:", *map(_indented, warnings)]) if warnings else "",
@@ -273,6 +273,12 @@ def _counted(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> str:
     counts = {state: sum(outcome.state == state for outcome in outcomes.values()) for state in _STATES}
     named = [f"{number} {_shown(state, check_mode)}" for state, number in counts.items() if number]
     return f"{len(outcomes)} gateway{'' if len(outcomes) == 1 else 's'}: {', '.join(named)}"
+
+
+def _kept(gateways: t.Iterable[Facts]) -> str:
+    """How many connections an upgrade has kept, where it has exchanged a binary."""
+    found = [result["kept"] for result in map(_result, gateways) if result.get("kept") is not None]
+    return f"; {sum(found):,} connections of clients kept" if found else ""
 
 
 def _lines(outcomes: t.Mapping[str, Outcome], check_mode: bool) -> t.Iterator[str]:

@@ -132,9 +132,11 @@ def run(build: binary.Build) -> Report:
     probes, passed = _recorded(kept)
     ports = {_sockets.port(address) for address in processes.listening(before)}
     clients = _clients(build, ports)
-    log, changed_at, answering = ErrorLog(build), _changed_at(build.pid_file), []
+    log, changed_at = ErrorLog(build), _changed_at(build.pid_file)
+    # On a host without a deploy. What answered before a run was killed is not known: in doubt it goes back.
+    answering = [] if kept else list(processes.listening(before))
     if not earlier:
-        answering = [] if kept else _answering(before)
+        answering = [address for address in answering if _answers(address)]
         passed &= {result.route for result in probe_all(probes) if result.verified}
         _start(build, before)
     _wait_for_start(build, before, log, changed_at)
@@ -315,11 +317,6 @@ class _Exchange:
 
 def _is_in(fingerprint: str | None, text: bytes) -> bool | None:
     return True if fingerprint and fingerprint.encode() in text else None
-
-
-def _answering(master: int) -> list[str]:
-    """The addresses of a master that answer something."""
-    return [address for address in processes.listening(master) if _answers(address)]
 
 
 def _answers(address: str) -> bool:

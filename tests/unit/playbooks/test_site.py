@@ -1,8 +1,8 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The way of site.yml, rollback.yml and drain.yml over gateways whose modules are answered for by a script. Real
-gateways are for scenarios of Molecule."""
+"""The way of site.yml, rollback.yml, upgrade.yml and drain.yml over gateways whose modules are answered for by a
+script. Real gateways are for scenarios of Molecule."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_each_gateway_is_deployed_what_its_own_variables_say(fleet: Fleet) -> No
 def test_sizes_of_batches_that_differ_are_one_error_before_any_host_is_touched(fleet: Fleet) -> None:
     fleet.add("gateway1", websockets_serial=1)
     fleet.add("gateway2", websockets_serial="25%")
-    for playbook in ("site", "rollback"):
+    for playbook in ("site", "rollback", "upgrade"):
         code, output = fleet.play(playbook)
         assert code == 2, output
         assert "websockets_serial differs: gateway1 1, gateway2 25%" in output
@@ -43,7 +43,7 @@ def test_sizes_of_batches_that_differ_are_one_error_before_any_host_is_touched(f
         assert not fleet.ran("preflight", "gateway1")
 
 
-@pytest.mark.parametrize("playbook", ["site", "rollback"])
+@pytest.mark.parametrize("playbook", ["site", "rollback", "upgrade"])
 def test_a_failure_stops_the_run_after_its_batch(fleet: Fleet, playbook: str) -> None:
     fleet.add("one")
     fleet.add("two", deploy={"failed": True, "rolled_back": True, "msg": "Rolled back: 1 of 1 routes failed."})
@@ -57,7 +57,7 @@ def test_a_failure_stops_the_run_after_its_batch(fleet: Fleet, playbook: str) ->
     assert not fleet.ran("transaction", "three")
 
 
-@pytest.mark.parametrize("playbook", ["site", "rollback"])
+@pytest.mark.parametrize("playbook", ["site", "rollback", "upgrade"])
 def test_an_unreachable_gateway_holds_up_nobody_and_fails_the_run_at_its_end(fleet: Fleet, playbook: str) -> None:
     fleet.add_unreachable("one")
     fleet.add("two")
@@ -80,6 +80,31 @@ def test_a_rollback_goes_in_batches_out_of_the_balancers_and_without_the_sites(f
         options = fleet.ran("transaction", name)
         assert '"state": "previous"' in options
         assert '"health": {"flag": "/etc/nginx/conf.d/.00-websockets.out", "wait": 10}' in options
+
+
+def test_an_upgrade_goes_in_batches_out_of_the_balancers_to_the_version_that_is_set(fleet: Fleet) -> None:
+    upgraded = {"changed": True, "rolled_back": False, "actions": ["installed nginx 1 -> 2"], "probes": []}
+    fleet.add("one", deploy={**upgraded, "kept": 1500})
+    fleet.add("two", deploy={**upgraded, "kept": 500})
+    fleet.add("three", deploy={**upgraded, "actions": [], "changed": False, "kept": None})
+    wait = {"websockets_health_path": "/up", "websockets_health_wait": "10s"}
+    code, output = fleet.play("upgrade", websockets_nginx_package_version="1.26.3-3+deb13u11", **wait)
+    assert code == 0, output
+    assert output.count("PLAY [Upgrade the gateways]") == 3
+    assert "3 gateways: 2 changed, 1 unchanged; 2,000 connections of clients kept" in output
+    assert "changed one, two: installed nginx 1 -> 2" in output
+    for name in ("one", "two"):
+        options = fleet.ran("transaction", name)
+        assert '"version": "1.26.3-3+deb13u11"' in options
+        assert '"health": {"flag": "/etc/nginx/conf.d/.00-websockets.out", "wait": 10}' in options
+
+
+def test_an_upgrade_with_invalid_variables_touches_no_host(fleet: Fleet) -> None:
+    fleet.add("one")
+    code, output = fleet.play("upgrade", websockets_nginx_package_version=1.26, websockets_sites="nonsense")
+    assert code == 2, output
+    assert "websockets_nginx_package_version: " in output
+    assert not fleet.ran("preflight", "one")
 
 
 def test_a_rollback_without_a_health_path_waits_for_nothing(fleet: Fleet) -> None:

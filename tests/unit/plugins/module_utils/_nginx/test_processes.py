@@ -223,3 +223,104 @@ def test_the_sockets_of_a_worker_are_found() -> None:
             assert inode in {found.inode for found in processes.sockets(build)}
         finally:
             os.killpg(process.pid, signal.SIGKILL)
+
+
+# It has a file in its memory, as nginx has its libraries.
+LIBRARY = "import mmap, sys, time; file = open(sys.argv[1], 'rb'); m = mmap.mmap(file.fileno(), 0, flags=2, prot=1); {}"
+
+
+@contextmanager
+def loading(library: Path) -> t.Iterator[int]:
+    binary = os.path.realpath(sys.executable)
+    code = LIBRARY.format("print(m[0], flush=True); time.sleep(60)")
+    command = ["bash", "-c", f"exec -a 'nginx: master process {binary}' {binary} -c \"{code}\" {library}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def test_a_library_that_was_replaced_by_another_one_is_noticed(tmp_path: Path) -> None:
+    library, new = tmp_path / "lib.so", tmp_path / "new"
+    library.write_bytes(b"as built first" * 1000)
+    with loading(library) as pid:
+        assert processes.replaced_files(pid) == []
+        # The same package, installed again.
+        shutil.copy(library, new)
+        new.replace(library)
+        assert processes.replaced_files(pid) == []
+        new.write_bytes(b"as built later" * 1000)
+        new.replace(library)
+        assert processes.replaced_files(pid) == [str(library)]
+        library.unlink()
+        assert processes.replaced_files(pid) == [str(library)]
+
+
+def test_a_binary_that_was_replaced_is_noticed_whatever_its_size_and_times(tmp_path: Path) -> None:
+    binary, new = tmp_path / "nginx", tmp_path / "new"
+    shutil.copy("/bin/sleep", binary)
+    os.utime(binary, (0, 0))
+    with subprocess.Popen(["bash", "-c", f"exec -a 'nginx: master process {binary} -g x;' {binary} 60"]) as process:
+        wait_until(lambda: processes.is_master(process.pid), "it has its title")
+        wait_until(lambda: os.readlink(f"/proc/{process.pid}/exe") == str(binary), "it runs")
+        assert processes.program(process.pid) == str(binary)
+        assert processes.replaced_files(process.pid) == []
+        new.write_bytes(binary.read_bytes()[:-1] + b"!")
+        os.utime(new, (0, 0))
+        new.replace(binary)
+        assert processes.replaced_files(process.pid) == [str(binary)]
+        # What starts next is what counts, not the file that runs.
+        binary.unlink()
+        assert processes.replaced_files(process.pid) == []
+        process.kill()
+
+
+@pytest.mark.parametrize(
+    ("title", "configuration", "expected"),
+    [
+        ("nginx: master process nginx -g daemon off;", "", True),
+        ("nginx: master process /usr/sbin/nginx -g daemon on; master_process on;", "user www;\n", False),
+        ("nginx: master process /usr/sbin/nginx", "user www;\n daemon  off ;\n", True),
+        ("nginx: master process /usr/sbin/nginx", "# daemon off by default\n", False),
+    ],
+)
+def test_a_master_without_a_daemon_is_known_by_its_options_or_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str, configuration: str, expected: bool
+) -> None:
+    monkeypatch.setattr(processes, "_command_line", lambda _pid: title)
+    (tmp_path / "nginx.conf").write_text(configuration)
+    assert processes.has_no_daemon(1, tmp_path / "nginx.conf") is expected
+
+
+def test_the_processes_that_a_master_has_just_started_are_those_without_a_title_of_nginx() -> None:
+    with master("worker process", "worker process is shutting down") as pid:
+        assert processes.starting(pid) == set()
+        with subprocess.Popen(["sleep", "60"]) as other:
+            assert other.pid in processes.starting(os.getpid())
+            assert pid not in processes.starting(os.getpid())
+            other.kill()
+
+
+def test_the_addresses_that_a_process_listens_on_are_found() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        found = [(_sockets.ip(address), _sockets.port(address)) for address in processes.listening(os.getpid())]
+        assert found.count(server.getsockname()) == 1
+    assert list(processes.listening(2**22 + 1)) == []
+
+
+def test_an_exchange_is_unfinished_while_the_earlier_master_can_take_over_again(tmp_path: Path) -> None:
+    build = Build("/usr/sbin/nginx", "1.26.3", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
+    with master("worker process is shutting down") as waiting:
+        processes.oldbin(build).write_text(str(waiting))
+        assert processes.waiting_master(build) == waiting
+        # It only waits for its connections (QUIT).
+        assert processes.earlier_master(build) is None
+        with pytest.MonkeyPatch.context() as patch:
+            # Its workers accept no more, and it keeps the ports for new ones (WINCH).
+            patch.setattr(processes, "listening", lambda _pid: iter(["0100007F:0050"]))
+            assert processes.earlier_master(build) == waiting
+        (tmp_path / "nginx.pid").write_text(str(waiting))
+        assert processes.waiting_master(build) is None

@@ -211,6 +211,15 @@ options:
         type: str
         default: 5s
         version_added: 0.10.0
+      guard_upgrades:
+        description:
+          - What becomes of the restarts of nginx by scripts of Debian's packages and by needrestart. V(exchange) has
+            the installed binary take over from the running one, V(defer) leaves it as it is, V(ignore) lets them be.
+          - The most careful choice of all configurations of the host holds.
+        type: str
+        choices: [ignore, exchange, defer]
+        default: ignore
+        version_added: 0.10.0
       shutdown_timeout:
         description: How long old workers keep their sockets before these are ended at O(drop_in.reconnect_rate).
         type: str
@@ -415,6 +424,7 @@ probes:
 
 import contextlib
 import datetime
+import functools
 import os
 import re
 import typing as t
@@ -422,7 +432,7 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
-from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange, pacer_unit, program
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange, guard, pacer_unit, program
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
@@ -458,7 +468,7 @@ Recorded = t.Tuple[
     t.Sequence[str],
 ]
 
-_OF_DROP_IN = ("sockets", "stop_timeout", "shutdown_timeout", "reconnect_rate")
+_OF_DROP_IN = ("sockets", "stop_timeout", "shutdown_timeout", "reconnect_rate", "guard_upgrades")
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
 
@@ -509,6 +519,7 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
     for path, option in ((build.configuration, "nginx_conf"), (service.DROP_IN, "drop_in")):
         if module.params[option]:
             found[path] = source_map.Source(module.params[option]["at"])
+    found.update(dict.fromkeys(guard.files(), source_map.Source("websockets_guard_upgrades")))
     return found
 
 
@@ -552,7 +563,17 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journ
         wanted[service.DROP_IN] = unit_file(build, needed)
         wanted[service.PROGRAM] = atomic_files.Content(program.content(), 0o644) if needed else None
         wanted[service.PACER] = pacer_file(build, needed)
+        wanted.update(guard.wanted(guarded(needed)))
     return wanted
+
+
+def guarded(needed: t.Sequence[journal.Wants]) -> str:
+    """What becomes of restarts by others; earlier releases did nothing about them."""
+    return guard.strongest(item.get("guard_upgrades") or "ignore" for item in needed)
+
+
+def guard_file(path: Path, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
+    return guard.wanted(guarded(needed)).get(path)
 
 
 def pacer_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
@@ -572,6 +593,13 @@ def warn_about_pace(module: AnsibleModule) -> None:
             f"websockets_reconnect_rate: this host cannot end the sockets of old workers at a pace: {why}. nginx ends "
             "all of a worker at once, after websockets_worker_shutdown_timeout"
         )
+
+
+def warn_about_guard(module: AnsibleModule) -> None:
+    unit = module.params["drop_in"]
+    warning = guard.warning(unit["guard_upgrades"]) if unit and unit["state"] == "present" else ""
+    if warning:
+        module.warn(warning)
 
 
 def follow_with_pacer(module: AnsibleModule, plan: Plan) -> list[str]:
@@ -784,6 +812,7 @@ def for_others_too(
         ),
         service.DROP_IN: lambda needed: unit_file(build, needed),
         service.PACER: lambda needed: pacer_file(build, needed),
+        **{path: functools.partial(guard_file, path) for path in guard.files()},
     }
     for path, make in made.items():
         name = "nginx_conf" if path == build.configuration else "drop_in"
@@ -875,6 +904,7 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
     for warning in deployment.warnings(check=module.check_mode):
         module.warn(warning)
     warn_about_pace(module)
+    warn_about_guard(module)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:
@@ -1021,6 +1051,7 @@ def main() -> None:
                     "stop_timeout": {"type": "str", "default": "5s"},
                     "shutdown_timeout": {"type": "str", "default": "0"},
                     "reconnect_rate": {"type": "float", "default": 0},
+                    "guard_upgrades": {"type": "str", "choices": list(guard.CHOICES), "default": "ignore"},
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
                 },

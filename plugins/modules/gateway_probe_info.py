@@ -51,6 +51,14 @@ options:
       - Requires O(live_address).
     type: int
     version_added: 0.8.0
+  guard:
+    description:
+      - The choice of the role's variable C(websockets_guard_upgrades), for RV(nginx.unguarded). Requires
+        O(live_address).
+    type: str
+    choices: [exchange, defer, ignore]
+    default: ignore
+    version_added: 0.10.0
   service:
     description: Whether to check that nginx starts at boot, for RV(nginx.is_enabled). Requires O(live_address).
     type: bool
@@ -254,6 +262,29 @@ nginx:
     is_replaced:
       description: Whether the file of its binary was replaced since it was started.
       type: bool
+    replaced:
+      description:
+        - The files that it has loaded, its binary, modules and libraries, that are others on the disk by now, as after
+          an upgrade of their packages.
+      type: list
+      elements: str
+      version_added: 0.10.0
+    unguarded:
+      description:
+        - The files that O(guard) needs and that are missing or are of somebody else.
+      type: list
+      elements: str
+      version_added: 0.10.0
+    package:
+      description: The version of the package that the running binary is of, or V(null) if that is not known.
+      type: str
+      version_added: 0.10.0
+      sample: 1.22.1-9+deb12u9
+    installed_package:
+      description: The version of the package that the installed binary is of, or V(null) if it is of none.
+      type: str
+      version_added: 0.10.0
+      sample: 1.22.1-9+deb12u11
     earlier_master:
       description:
         - The process id of the earlier master, if its workers still accept connections after an upgrade of the binary.
@@ -331,10 +362,12 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _host
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     condition,
     error_log,
+    package,
     processes,
     sharing,
 )
@@ -407,9 +440,9 @@ def probe_servers(
 
 
 def nginx_facts(
-    kept: journal.Journal, build: binary.Build | None, sockets: int | None, *, with_service: bool
+    kept: journal.Journal, build: binary.Build | None, sockets: int | None, guarded: str, *, with_service: bool
 ) -> dict[str, t.Any]:
-    found = condition.condition(build, sockets, with_service=with_service) if build else None
+    found = condition.condition(build, sockets, recorded_binary(kept), with_service=with_service) if build else None
     # What another program says there says nothing of nginx.
     holder = other_program(kept.live_address, build, has_orphans=bool(found and found["orphans"]))
     return {
@@ -418,8 +451,15 @@ def nginx_facts(
         "fingerprint": None if holder else live_config.fingerprint(kept.live_address),
         "connections": None if holder else live_config.connections(kept.live_address),
         "holder": holder,
-        "nginx": found,
+        "nginx": {**found, "unguarded": guard.missing(guarded)} if found else None,
     }
+
+
+def recorded_binary(kept: journal.Journal) -> package.Binary | None:
+    try:
+        return kept.deployed().binary
+    except PermissionError:
+        return None
 
 
 def other_program(address: str, build: binary.Build | None, *, has_orphans: bool) -> str | None:
@@ -543,7 +583,8 @@ def host_facts(
     kept = journal.Journal(module.params["live_address"])
     if path:
         kept.take_over([path])
-    found = nginx_facts(kept, build, module.params["sockets"], with_service=module.params["service"])
+    wanted = module.params["sockets"], module.params["guard"]
+    found = nginx_facts(kept, build, *wanted, with_service=module.params["service"])
     found.update(deploy_facts(kept, flag), certificates=certificate_facts(module.params["certificates"], results))
     if path:
         loaded_at = processes.loaded_at(build) if build else None
@@ -568,6 +609,7 @@ def main() -> None:
             },
             "sockets": {"type": "int"},
             "service": {"type": "bool", "default": False},
+            "guard": {"type": "str", "choices": ["exchange", "defer", "ignore"], "default": "ignore"},
             "probes": argspec.SPEC,
             "backends": {
                 "type": "list",

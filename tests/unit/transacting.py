@@ -52,7 +52,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "is_stopping", lambda _master: False)
     monkeypatch.setattr(service, "reload", lambda _master: Host.latest.reload())
     monkeypatch.setattr(service, "reload_units", lambda: None)
-    for name in ("DROP_IN", "PROGRAM", "PACER"):
+    for name in ("DROP_IN", "PROGRAM", "PACER", "EXCHANGE", "POLICY", "NEEDRESTART"):
         monkeypatch.setattr(service, name, getattr(service, name))
     monkeypatch.setattr(live_config, "fingerprint", lambda _address: Host.latest.fingerprint)
 

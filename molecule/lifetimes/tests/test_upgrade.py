@@ -21,7 +21,7 @@ SEED = 6455
 KILLS = 50
 GATEWAYS = gateways()
 SENT = "find /root/.ansible/tmp -name AnsiballZ_nginx_upgrade.py"
-LEFT_BEHIND = "ls -d /var/lib/wsfleet-nginx-upgrade /usr/sbin/policy-rc.d* /run/nginx.pid.oldbin 2>/dev/null"
+LEFT_BEHIND = "ls -d /var/lib/wsfleet-nginx-upgrade /usr/sbin/policy-rc.d.* /run/nginx.pid.oldbin 2>/dev/null"
 
 
 def upgrade(**variables: object) -> Run:

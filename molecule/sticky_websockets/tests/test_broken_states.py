@@ -147,7 +147,7 @@ STATES: dict[str, tuple[State, str]] = {
     "edited and not loaded": (lambda g: edited(g, live=False), "The file is not what nginx serves on"),
     "removed": (removed, "The file is missing on"),
     "disabled": (disabled, "nginx does not start at boot on"),
-    "replaced binary": (replaced, "nginx runs another binary than the installed one on"),
+    "replaced binary": (replaced, "nginx runs in another version than the installed one on"),
     "orphans": (orphaned, "Workers of nginx whose master was killed still serve on"),
     "low limits": (limited, "The limits of nginx are too low for websockets_capacity on"),
     "lost pid file": (without_pid_file, "nginx runs, but its pid file does not name its master on"),

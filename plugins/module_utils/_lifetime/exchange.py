@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import Probe, Result, probe_all, route
@@ -37,6 +38,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.activat
 # nginx may resolve names of backends before it writes its pid file.
 _START_SECONDS = 60
 _RESPONSE_SECONDS = 5
+# For dpkg and deploys to end, as the unit does that an upgrade of packages starts.
+_WAIT = "--wait"
 # No request: nginx itself returns 400, and no backend gets it.
 _NO_REQUEST = b"?\r\n\r\n"
 
@@ -139,6 +142,9 @@ def run(build: binary.Build) -> Report:
     _wait_for_start(build, before, log, changed_at)
     exchange = _Exchange(build, before, kept, [probe for probe in probes if route(probe) in passed], answering)
     exchange.finish()
+    for configuration in kept:
+        deployed = configuration.deployed()
+        configuration.set_deployed(deployed._replace(binary=package.running(build, deployed.binary)))
     names = ", ".join(Path(path).name for path in replaced)
     done = f"exchanged the running nginx for the installed one ({names})"
     return Report([done], exchange.results, len(clients & _clients(build, ports)))
@@ -146,10 +152,9 @@ def run(build: binary.Build) -> Report:
 
 def _clients(build: binary.Build, ports: t.Collection[int]) -> set[tuple[str, str]]:
     """The open connections of clients to these ports, by both addresses."""
-    inodes, users = processes.sockets(build)
+    inodes = {held.inode for held in processes.sockets(build)}
     rows = (row for table in ("tcp", "tcp6") for row in _sockets.rows(table) if row[3] == _sockets.ESTABLISHED)
-    own = (row for row in rows if row[9] in inodes or row[7] in users)
-    return {(row[1], row[2]) for row in own if _sockets.port(row[1]) in ports}
+    return {(row[1], row[2]) for row in rows if row[9] in inodes and _sockets.port(row[1]) in ports}
 
 
 def _recorded(kept: t.Sequence[journal.Journal]) -> tuple[list[Probe], set[str]]:
@@ -330,9 +335,11 @@ def _answers(address: str) -> bool:
 
 def main(arguments: t.Sequence[str]) -> int:
     """The command of the program on the gateway."""
-    if arguments:
-        print("usage: exchange", file=sys.stderr)
+    if arguments not in ([], [_WAIT]):
+        print(f"usage: exchange [{_WAIT}]", file=sys.stderr)
         return 2
+    if arguments:
+        guard.wait()
     try:
         with lock.locked():
             report = run(binary.installed())

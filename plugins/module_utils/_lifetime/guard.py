@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of the restarts of nginx that Debian's package and needrestart do: an exchange of the binary, or nothing.
+"""What becomes of the restarts of nginx by Debian's package and by needrestart: an exchange of the binary, or nothing.
 
 nginx-common restarts nginx when it is configured, and nginx then has its init script exchange the binary, unproven.
 Both ask policy-rc.d, through deb-systemd-invoke and invoke-rc.d; needrestart, after an upgrade of a library, does not.
@@ -11,20 +11,21 @@ Without systemd the first does not happen, so that nothing is to be guarded ther
 
 from __future__ import annotations
 
+import sys
+import time
 import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, lock
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Content, Files
 
 EXCHANGE, DEFER = "exchange", "defer"
 # Ordered by what it costs if two configurations of a host differ: the last one has its way.
 CHOICES = ("ignore", EXCHANGE, DEFER)
-UNIT = Path("/etc/systemd/system/wsfleet-exchange.service")
-POLICY = Path("/usr/sbin/policy-rc.d")
-NEEDRESTART = Path("/etc/needrestart/restart.d/nginx.service")
-FILES = (UNIT, POLICY, NEEDRESTART)
+_LOCKS = Path("/proc/locks")
+_DPKG_LOCKS = (Path("/var/lib/dpkg/lock-frontend"), Path("/var/lib/dpkg/lock"))
+_POLL_SECONDS = 0.5
 _INVOKE = Path("/usr/sbin/invoke-rc.d")
 _MARK = "# By the role wsfleet.nginx.websockets, from websockets_guard_upgrades"
 
@@ -70,6 +71,20 @@ systemctl start --no-block wsfleet-exchange.service""",
 }
 
 
+def wait() -> None:
+    """Wait until dpkg has ended, as all of an upgrade's packages are there only then, and no deploy runs."""
+    while _is_dpkg_running() or lock.is_held():
+        time.sleep(_POLL_SECONDS)
+
+
+def _is_dpkg_running() -> bool:
+    """Whether a process holds one of the locks that dpkg and apt take. To try and take one would be in their way."""
+    # proc_locks(5): "1: POSIX  ADVISORY  WRITE 4711 fd:01:131085 0 EOF". The device may be another one.
+    held = {line.split()[5].rpartition(":")[2] for line in _LOCKS.read_text().splitlines() if "->" not in line}
+    found = [path.stat() for path in _DPKG_LOCKS if path.exists()]
+    return any(str(status.st_ino) in held for status in found)
+
+
 def is_of_use() -> bool:
     """Whether packages of this host restart nginx through policy-rc.d."""
     return service.has_systemd() and _INVOKE.exists()
@@ -80,21 +95,25 @@ def strongest(choices: t.Iterable[str]) -> str:
     return max(choices, key=CHOICES.index, default=CHOICES[0])
 
 
-def wanted(choice: str, *, python: str, program: Path) -> Files:
+def wanted(choice: str) -> Files:
     """The files for a choice, without those that are of somebody else or of no use here; None for one that is to go."""
-    found = _all(choice, python, program) if is_of_use() else dict.fromkeys(FILES)
+    found = _all(choice) if is_of_use() else dict.fromkeys(files())
     return {path: content for path, content in found.items() if not is_others(path) and _has_place(path, content)}
 
 
-def _all(choice: str, python: str, program: Path) -> dict[Path, Content | None]:
+def files() -> tuple[Path, ...]:
+    return service.EXCHANGE, service.POLICY, service.NEEDRESTART
+
+
+def _all(choice: str) -> dict[Path, Content | None]:
     if choice not in _INSTEAD:
-        return dict.fromkeys(FILES)
-    words = {"CHOICE": choice, "INSTEAD": _INSTEAD[choice], "PYTHON": python, "PROGRAM": str(program)}
+        return dict.fromkeys(files())
+    words = {"CHOICE": choice, "INSTEAD": _INSTEAD[choice], "PYTHON": sys.executable, "PROGRAM": str(service.PROGRAM)}
     return {
         # Before what starts it.
-        UNIT: _content(_UNIT, words, 0o644) if choice == EXCHANGE else None,
-        POLICY: _content(_POLICY, words, 0o755),
-        NEEDRESTART: _content(_NEEDRESTART, words, 0o755),
+        service.EXCHANGE: _content(_UNIT, words, 0o644) if choice == EXCHANGE else None,
+        service.POLICY: _content(_POLICY, words, 0o755),
+        service.NEEDRESTART: _content(_NEEDRESTART, words, 0o755),
     }
 
 
@@ -119,10 +138,10 @@ def missing(choice: str) -> list[str]:
     """What is not there of a guard, or is of somebody else: for verify, which knows neither Python nor program."""
     if choice not in _INSTEAD or not is_of_use():
         return []
-    marks = dict.fromkeys((POLICY, NEEDRESTART), f"{_MARK}: {choice}\n")
-    found = [path for path, mark in marks.items() if path.parent.is_dir() and not _has(path, mark)]
-    if choice == EXCHANGE and not _has(UNIT, _MARK):
-        found.append(UNIT)
+    mark = f"{_MARK}: {choice}\n"
+    found = [path for path in (service.POLICY, service.NEEDRESTART) if path.parent.is_dir() and not _has(path, mark)]
+    if choice == EXCHANGE and not _has(service.EXCHANGE, _MARK):
+        found.append(service.EXCHANGE)
     return [f"{path} {'is of somebody else' if is_others(path) else 'is missing'}" for path in found]
 
 
@@ -133,11 +152,11 @@ def _has(path: Path, mark: str) -> bool:
 
 def warning(choice: str) -> str:
     """What to do about a policy of somebody else; nothing if there is none."""
-    if choice not in _INSTEAD or not is_of_use() or not is_others(POLICY):
+    if choice not in _INSTEAD or not is_of_use() or not is_others(service.POLICY):
         return ""
-    instead = f", and run `systemctl start --no-block {UNIT.name}`" if choice == EXCHANGE else ""
+    instead = f", and run `systemctl start --no-block {service.EXCHANGE.name}`" if choice == EXCHANGE else ""
     return (
-        f"{POLICY} is of somebody else, and stays as it is. If it lets the scripts of nginx's package restart nginx, an "
-        "upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of nginx and "
-        f"nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
+        f"{service.POLICY} is of somebody else, and stays as it is. If it lets the scripts of nginx's package restart "
+        "nginx, an upgrade of it closes all WebSockets: have it exit with 101 for the actions restart and upgrade of "
+        f"nginx and nginx.service{instead}. Or set websockets_guard_upgrades: ignore"
     )

@@ -15,6 +15,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     generations,
     memory,
     nginx_conf,
+    package,
     processes,
     service,
 )
@@ -31,6 +32,11 @@ class Condition(t.TypedDict):
     version: str | None
     # Whether another file is in the place of the running binary.
     is_replaced: bool
+    # The files that it has loaded, its binary, modules and libraries, that are others on the disk by now.
+    replaced: list[str]
+    # The versions of the packages that the running and the installed binary are of; None where that is not known.
+    package: str | None
+    installed_package: str | None
     # An upgrade of the binary that was not completed.
     earlier_master: int | None
     # How many workers still accept connections although their master was killed.
@@ -47,15 +53,21 @@ class Condition(t.TypedDict):
     is_enabled: bool | None
 
 
-def condition(build: Build, sockets: int | None, *, with_service: bool) -> Condition:
+def condition(
+    build: Build, sockets: int | None, recorded: package.Binary | None = None, *, with_service: bool
+) -> Condition:
     """The condition of nginx, with the limits for a number of sockets and its service where they are managed."""
     master = processes.master_pid(build)
     version, is_replaced = _running(build, master) if master else (None, False)
+    now = package.running(build, recorded)
     return Condition(
         master=master,
         is_recorded=processes.recorded_pid(build) is not None,
         version=version,
         is_replaced=is_replaced,
+        replaced=processes.replaced_files(master) if master else [],
+        package=now.package if now else None,
+        installed_package=package.installed(build),
         earlier_master=processes.earlier_master(build),
         orphans=len(processes.orphans()),
         generations=generations.shown(build),

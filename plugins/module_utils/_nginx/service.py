@@ -29,11 +29,20 @@ DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 PACER = Path("/etc/systemd/system/wsfleet-pacer.service")
 # What runs on the gateway without a controller, as in that unit.
 PROGRAM = Path("/usr/local/lib/wsfleet/nginx.pyz")
+EXCHANGE = Path("/etc/systemd/system/wsfleet-exchange.service")
+# What decides about restarts by others.
+POLICY = Path("/usr/sbin/policy-rc.d")
+NEEDRESTART = Path("/etc/needrestart/restart.d/nginx.service")
+
+
+def units() -> tuple[Path, ...]:
+    """Those of this role."""
+    return DROP_IN, PACER, EXCHANGE
 
 
 def beside_nginx() -> tuple[Path, ...]:
     """The files of this role that nginx does not read."""
-    return DROP_IN, PROGRAM, PACER
+    return (*units(), PROGRAM, POLICY, NEEDRESTART)
 
 
 def has_systemd() -> bool:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.package import Binary
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Change, Content
 
@@ -61,6 +62,8 @@ class Deployed(t.NamedTuple):
     serves: t.Sequence[str] = ()
     # Its files as the deploy left them, but for secrets.
     left: t.Mapping[str, Content | None] = MappingProxyType({})
+    # The running binary, as nothing else tells later which package it was of.
+    binary: Binary | None = None
 
     def given_up(self, listed: t.Collection[Path]) -> list[Path]:
         """The files that are no longer listed."""
@@ -417,6 +420,7 @@ def _recorded(plain: t.Any) -> Deployed:
         wants=_wants(plain.get("wants")),
         serves=tuple(_strings(plain.get("serves", of_probes))),
         left={path: _content(file) for path, file in plain.get("left", {}).items()},
+        binary=_binary(plain.get("binary")),
     )
 
 
@@ -458,6 +462,10 @@ def _drained(value: t.Any) -> Drained | None:
     return (
         None if value is None else [{name: _string(server[name]) for name in ("name", "address")} for server in value]
     )
+
+
+def _binary(value: t.Any) -> Binary | None:
+    return None if value is None else Binary(*map(_string, value))
 
 
 def _wants(value: t.Any) -> Wants | None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _host
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.error_log import ErrorLog
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     apply_order,
@@ -242,7 +242,7 @@ class Transaction:
             raise TransactionError(f"{self._described(error)}; nothing was changed") from error
 
     def _load_units(self) -> None:
-        if any(change.path in (service.DROP_IN, service.PACER) for change in self.plan.pending):
+        if any(change.path in service.units() for change in self.plan.pending):
             service.reload_units()
 
     def _activate(self) -> None:
@@ -295,6 +295,7 @@ class Transaction:
                 wants=goal.wants,
                 serves=tuple(goal.serves),
                 left={str(path): content for path, content in goal.own.items() if content},
+                binary=package.running(self._build, self.before.deployed.binary),
             )
         )
         # Before the journal is removed: only that has the names of files which the next run may not list.

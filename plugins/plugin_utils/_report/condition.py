@@ -89,7 +89,21 @@ def _is_other(gateway: Gateway) -> bool:
 
 
 def _is_old(nginx: Nginx, installed: str | None) -> bool:
-    return nginx["is_replaced"] or nginx["version"] not in (None, installed)
+    return nginx["is_replaced"] or bool(nginx["replaced"]) or nginx["version"] not in (None, installed)
+
+
+def _versions(gateway: Gateway) -> str:
+    """Which nginx runs and which is installed; where both are one, which of its libraries and modules are others."""
+    nginx = gateway["nginx"]
+    if nginx is None:
+        return ""
+    now, installed = nginx["version"], gateway["nginx_version"]
+    if now in (None, installed) and nginx["package"] and nginx["installed_package"]:
+        # A security update of a distribution has the same version of nginx.
+        now, installed = nginx["package"], nginx["installed_package"]
+    if now == installed and nginx["replaced"]:
+        return f"nginx {now} runs with earlier versions of {', '.join(nginx['replaced'])}"
+    return f"nginx {now or 'of an unknown version'} runs, {installed} is installed"
 
 
 def _generations(nginx: Nginx) -> str:
@@ -202,14 +216,11 @@ _RULES = (
         lambda gateway: _nginx(lambda nginx: _is_old(nginx, gateway["nginx_version"]))(gateway),
         "error",
         "nginx",
-        "nginx runs another binary than the installed one on {}",
-        "It was upgraded without a restart: what was fixed is not in force, and deploys are tested with another nginx "
-        "than the one that serves. A restart closes the open WebSockets; USR2 to its master, and then QUIT, keeps "
-        "them: https://nginx.org/en/docs/control.html#upgrade.",
-        lambda gateway: (
-            _of_nginx(lambda nginx: f"{nginx['version'] or 'an unknown version'} runs")(gateway)
-            + f", {gateway['nginx_version']} is installed"
-        ),
+        "nginx runs in another version than the installed one on {}",
+        "Its package, or that of a module or library, was upgraded, and nginx has not loaded the new files: what was "
+        "fixed is not in force. The playbook wsfleet.nginx.upgrade has it do so, and keeps the open WebSockets; a "
+        "restart closes them.",
+        _versions,
     ),
     _Rule(
         _nginx(lambda nginx: nginx["shortfalls"]),
@@ -227,6 +238,15 @@ _RULES = (
         "nginx does not start at boot on {}",
         "After a reboot it does not serve: systemctl enable nginx, or update-rc.d nginx enable without systemd. With "
         "websockets_manage_service: false this is not checked.",
+    ),
+    _Rule(
+        _nginx(lambda nginx: nginx["unguarded"]),
+        "warning",
+        "nginx",
+        "An upgrade by others may restart nginx on {}",
+        "It would close every WebSocket. playbooks/site.yml writes what is missing of websockets_guard_upgrades, but "
+        "leaves files of somebody else.",
+        _of_nginx(lambda nginx: ", ".join(nginx["unguarded"])),
     ),
     _Rule(
         lambda gateway: gateway["errors"],

@@ -72,6 +72,10 @@ class Nginx(t.TypedDict):
     is_recorded: bool
     version: str | None
     is_replaced: bool
+    replaced: list[str]
+    package: str | None
+    installed_package: str | None
+    unguarded: list[str]
     earlier_master: int | None
     orphans: int
     generations: list[Generation]

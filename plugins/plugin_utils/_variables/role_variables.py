@@ -231,6 +231,21 @@ VARIABLES = {
         unprinted=_RUN,
         version_added="0.3.0",
     ),
+    "websockets_guard_upgrades": Key(
+        values.one_of(*values.GUARDS),
+        "What becomes of the restarts of nginx by apt, unattended-upgrades or needrestart, which close every WebSocket "
+        "and keep new clients out for seconds.\n"
+        "V(exchange) has the new binary take over from the running one, which closes no WebSocket; if the new one "
+        "fails, the running one stays in service. V(defer) leaves nginx as it runs, for the playbook "
+        "C(wsfleet.nginx.upgrade). V(ignore) lets it be restarted.\n"
+        "For Debian and Ubuntu with systemd: other packages of nginx exchange the binary by themselves.",
+        default="exchange",
+        unprinted=_RUN,
+        type="str",
+        choices=values.GUARDS,
+        version_added="0.10.0",
+        see="Upgrades by others",
+    ),
     "websockets_status_listen": Key(
         addresses.loopback,
         "The address of the loopback interface at which nginx reports which configuration is live. No site may use its "

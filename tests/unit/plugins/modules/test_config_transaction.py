@@ -268,7 +268,7 @@ def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal)
     assert "A deploy that completes writes it anew." in warned
 
 
-NOT_PACED = {"shutdown_timeout": "1h", "reconnect_rate": 0}
+NOT_PACED = {"shutdown_timeout": "1h", "reconnect_rate": 0, "guard_upgrades": "ignore"}
 ORIGINAL = "worker_processes auto;\nevents { worker_connections 768; }\n"
 
 

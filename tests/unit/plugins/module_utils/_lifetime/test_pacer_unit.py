@@ -34,9 +34,7 @@ BUILD = Build("/usr/sbin/nginx", "1.26.3", None, Path("/etc/nginx/nginx.conf"), 
         ),
     ],
 )
-def test_the_largest_values_of_all_configurations_count(
-    wanted: list[dict[str, t.Any]], found: Settings | None
-) -> None:
+def test_the_largest_values_of_all_configurations_count(wanted: list[dict[str, t.Any]], found: Settings | None) -> None:
     assert pacer_unit.settings(wanted) == found
 
 

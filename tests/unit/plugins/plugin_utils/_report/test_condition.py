@@ -71,11 +71,15 @@ ERRORS: dict[str, tuple[Found, str, str, str]] = {
     ),
     "replaced binary": (
         with_nginx(BROKEN, is_replaced=True),
-        *("nginx", "nginx runs another binary than the installed one on g2", "USR2"),
+        *("nginx", "nginx runs in another version than the installed one on g2", "wsfleet.nginx.upgrade"),
+    ),
+    "replaced library": (
+        with_nginx(BROKEN, replaced=["/usr/lib/x86_64-linux-gnu/libssl.so.3"]),
+        *("nginx", "nginx runs in another version than the installed one on g2", "wsfleet.nginx.upgrade"),
     ),
     "old version": (
         with_nginx(BROKEN, version="1.26.2"),
-        *("nginx", "nginx runs another binary than the installed one on g2", "USR2"),
+        *("nginx", "nginx runs in another version than the installed one on g2", "wsfleet.nginx.upgrade"),
     ),
     "half an upgrade": (
         with_nginx(BROKEN, earlier_master=99),
@@ -142,7 +146,12 @@ def test_details_name_what_was_found_on_each_gateway() -> None:
     (finding,) = reported(*fleet)["findings"]
     assert finding["details"] == [f"{name}: bbbbbbbb is live, {LIVE[:8]} is what they say" for name in ("g1", "g2")]
     (finding,) = reported(with_nginx(BROKEN, version="1.26.2"))["findings"]
-    assert finding["details"] == ["g2: 1.26.2 runs, 1.26.3 is installed"]
+    assert finding["details"] == ["g2: nginx 1.26.2 runs, 1.26.3 is installed"]
+    updated = {"installed_package": "1.26.3-3+deb13u12"}
+    (finding,) = reported(with_nginx(BROKEN, is_replaced=True, replaced=["/usr/sbin/nginx"], **updated))["findings"]
+    assert finding["details"] == ["g2: nginx 1.26.3-3+deb13u11 runs, 1.26.3-3+deb13u12 is installed"]
+    (finding,) = reported(with_nginx(BROKEN, replaced=["/usr/lib/libssl.so.3"]))["findings"]
+    assert finding["details"] == ["g2: nginx 1.26.3-3+deb13u11 runs with earlier versions of /usr/lib/libssl.so.3"]
     (finding,) = reported(certificate("not_loaded"))["findings"]
     assert finding["details"] == ["a.example: /etc/ssl/a.pem on g2"]
 
@@ -188,6 +197,13 @@ def test_a_pacer_that_does_not_run_is_an_error_where_it_is_in_use() -> None:
     (finding,) = reported(with_nginx(BROKEN, pacer=False))["findings"]
     assert (finding["severity"], finding["title"]) == ("error", "The pacer does not run on g2")
     assert reported(with_nginx(BROKEN, pacer=None, memory=None))["findings"] == []
+
+
+def test_a_guard_that_is_missing_is_a_warning() -> None:
+    missing = "/usr/sbin/policy-rc.d is of somebody else"
+    (finding,) = reported(with_nginx(BROKEN, unguarded=[missing]))["findings"]
+    assert (finding["severity"], finding["title"]) == ("warning", "An upgrade by others may restart nginx on g2")
+    assert finding["details"] == [f"g2: {missing}"]
 
 
 def test_a_deploy_that_runs_is_a_warning_and_what_it_does_is_no_error() -> None:

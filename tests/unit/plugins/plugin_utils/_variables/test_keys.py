@@ -76,6 +76,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "websockets_worker_shutdown_timeout": Sample("2h"),
         "websockets_reconnect_rate": Sample(20),
         "websockets_stop_timeout": Sample("2m"),
+        "websockets_guard_upgrades": Sample("defer"),
         "websockets_manage_nginx_conf": Sample(False),
         "websockets_manage_service": Sample(False),
         "websockets_status_listen": Sample("127.0.0.1:7000"),

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import page
 import proxies
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import program
 from websockets.asyncio.client import ClientConnection, connect
 
 HERE = Path(__file__).resolve().parent
@@ -39,6 +40,9 @@ PAUSE = 0.02
 
 SHUTDOWN_TIMEOUT = "worker_shutdown_timeout {}s;\n"
 PACER_STATE = "/run/wsfleet-pacer"
+PACER = (
+    f"python3 -I /bench/conf/nginx.pyz pace --binary=/usr/sbin/nginx --rate={RATE} --timeout={STAY} --stop-timeout=5"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class Candidate:
 
     proxy: proxies.Proxy
     reload: tuple[str, ...]
-    beside: str = ""
+    is_paced: bool = False
 
 
 class Watched(t.NamedTuple):
@@ -62,13 +66,13 @@ class Watched(t.NamedTuple):
         return max((sum(end <= other < end + 1 for other in self.ends) for end in self.ends), default=0)
 
 
-def nginx(name: str, installed: t.Mapping[str, str], more: str = "", beside: str = "") -> Candidate:
+def nginx(name: str, installed: t.Mapping[str, str], more: str = "", *, is_paced: bool = False) -> Candidate:
     proxy = proxies.nginx(name, proxies.ours(installed))
     main = more + proxy.files["nginx.conf"]
     return Candidate(
         proxies.Proxy(proxy.name, proxy.command, {**proxy.files, "nginx.conf": main}),
         ("nginx", "-c", "/bench/conf/nginx.conf", "-s", "reload"),
-        beside,
+        is_paced,
     )
 
 
@@ -125,6 +129,14 @@ async def watch() -> None:
     print(json.dumps([[end - start for end in ends], refused]), flush=True)
 
 
+def start_pacer(directory: Path) -> None:
+    """As its unit does: by nginx's own user, with a directory of its own."""
+    (directory / "nginx.pyz").write_bytes(program.content())
+    directory.chmod(0o755)
+    proxies.podman("exec", proxies.CONTAINER, "install", "-d", "-o", "www-data", PACER_STATE)
+    proxies.podman("exec", "--detach", "--user", "www-data", proxies.CONTAINER, *PACER.split())
+
+
 def measured(candidate: Candidate) -> Watched:
     with contextlib.ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -140,7 +152,7 @@ def measured(candidate: Candidate) -> Watched:
         for process in (python(HERE / "echo.py", *map(str, proxies.BACKENDS)), clients := python(__file__, "--watch")):
             assert process.stdout
             process.stdout.readline()
-        if candidate.beside:
+        if candidate.is_paced:
             start_pacer(directory)
         time.sleep(1)
         assert clients.stdin
@@ -179,8 +191,8 @@ def main() -> None:
         f"{name} {version}" for name, version in {**installed, **proxies.peer_versions()}.items() if name in NAMED
     )
     words = (
-        f"One reload with {SOCKETS} open sockets, watched for {WATCHED} s; what has a setting for it lets them stay for "
-        f"{STAY} s, and ends them within {SPREAD} s. Linux {platform.release().split('-')[0]}, {versions}."
+        f"One reload with {SOCKETS} open sockets, watched for {WATCHED} s; what has a setting for it lets them stay "
+        f"for {STAY} s, and ends them within {SPREAD} s. Linux {platform.release().split('-')[0]}, {versions}."
     )
     text = f"{page.paragraph(words)}\n{page.table([head, *found])}"
     print(text)

@@ -15,7 +15,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _sockets, _worker_sockets
 from waiting import PATIENCE
 
 # It closes a tunnel at the end of either side, like nginx, and has sockets of other kinds too.
@@ -168,7 +168,7 @@ def test_root_without_the_capability_becomes_the_user_of_the_worker(
         return call
 
     # As in a container: root may neither read its files nor duplicate them.
-    monkeypatch.setattr(_worker_sockets._sockets, "descriptors", refused(_worker_sockets._sockets.descriptors))
+    monkeypatch.setattr(_sockets, "descriptors", refused(_sockets.descriptors))
     monkeypatch.setattr(_worker_sockets._Process, "_call", refused(_worker_sockets._Process._call))
     (one,) = worker.of_kind("backend")
     assert _worker_sockets.end(one)

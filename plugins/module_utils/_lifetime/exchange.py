@@ -183,12 +183,14 @@ def _wait_for_start(build: binary.Build, master: int, log: ErrorLog, changed_at:
     """Wait until the binary that a master starts accepts connections."""
 
     def outcome() -> bool | None:
+        # In this order: between the two, nginx may move its pid file away.
+        is_moved = _changed_at(build.pid_file) != changed_at
         now = processes.recorded_pid(build)
         if now and now != master:
             # In an exchange that a killed run has begun, it may be on its way back.
             return True if processes.accepting_workers(now) or processes.is_stopping(now) else None
         # nginx moves its pid file away, and back if the new binary has ended.
-        return False if now and _changed_at(build.pid_file) != changed_at else None
+        return False if now and is_moved else None
 
     started = poll(outcome, _START_SECONDS)
     if started:

@@ -60,6 +60,7 @@ def test_a_playbook_works_on_another_group(fleet: Fleet, playbook: str) -> None:
         "render": "Render | Write the file",
         "rollback": "1 gateway: 1 changed",
         "site": "1 gateway: 1 changed",
+        "upgrade": "1 gateway: 1 changed",
         "verify": "one serves all its routes, with 1 error. Failed or unreachable: one",
     }
     assert expected[playbook] in output

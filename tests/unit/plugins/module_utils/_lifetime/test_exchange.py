@@ -115,7 +115,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         "program": lambda _pid: "/usr/sbin/nginx",
         "has_no_daemon": lambda _pid, _path: False,
         "listening": lambda _pid: iter(["0100007F:1F90"]),
-        "sockets": lambda _build: (set(), set()),
+        "sockets": lambda _build: [],
         "starting": lambda _pid: set(),
     }
     for name, function in replaced.items():

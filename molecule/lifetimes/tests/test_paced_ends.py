@@ -62,15 +62,18 @@ def test_ten_deploys_end_the_sockets_of_their_old_workers_at_a_rate(clients: Tra
 
 @pytest.mark.usefixtures("restored")
 def test_a_drain_with_force_ends_them_at_the_rate(clients: Traffic) -> None:
-    deploy(PACED)
-    start = clients.clock()
+    # With the usual timeout, so that no old worker ends others.
+    rate = {"websockets_reconnect_rate": RATE}
+    deploy(rate)
+    before, start = len(clients.on("server01")), clients.clock()
     drained = {"websockets_drain": "server01", "websockets_drain_timeout": "1s", "websockets_drain_force": "true"}
-    with clients.ended():
-        run = deploy({**PACED, **drained}, playbook="wsfleet.nginx.drain")
-        clients.wait_for_all()
     try:
+        with clients.ended():
+            run = deploy({**rate, **drained}, playbook="wsfleet.nginx.drain")
+            clients.wait_for_all()
         assert not clients.on("server01"), run.output
         ends = clients.ends_since(start)
+        assert sum(ends) == before
         assert len(list(filter(None, ends))) >= LEAST_SECONDS / 3
     finally:
         deploy({"websockets_undrain": "server01"}, playbook="wsfleet.nginx.drain")

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import random
+import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +20,43 @@ from playbook import Run, site
 from traffic import Traffic
 
 SEED = 6455
-KILLS = 50
 GATEWAYS = gateways()
+KILLS_OF_A_GATEWAY = 25
+# How many of the killed upgrades the next run may complete; the others are followed by another kill.
+RECOVERED = 0.6
+LEAST_LEFT = 15
+ARCHIVE = "/etc/apt/sources.list"
+KEPT = "/var/lib/wsfleet-nginx-upgrade"
 SENT = "find /root/.ansible/tmp -name AnsiballZ_nginx_upgrade.py"
+# Starts a program, and so many seconds after a file is there kills it alone, after which dpkg goes on, or with all that
+# it has started, as a power cut does: apt has dpkg in a session of its own.
+KILLER = """\
+import os, pathlib, signal, subprocess, sys, time
+
+program, after, seconds, scope = sys.argv[1:]
+mark = b"WSFLEET_NGINX_UPGRADE="
+with open("/root/printed", "wb") as printed:
+    upgrade = subprocess.Popen(["python3", program], stdin=subprocess.DEVNULL, stdout=printed, stderr=printed)
+while upgrade.poll() is None and not os.path.exists(after):
+    time.sleep(0.002)
+try:
+    upgrade.wait(float(seconds))
+    print("ended before")
+except subprocess.TimeoutExpired:
+    upgrade.kill()
+    upgrade.wait()
+    left = scope == "all"
+    while left:
+        left = False
+        for process in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (process / "environ").read_bytes():
+                    os.kill(int(process.name), signal.SIGKILL)
+                    left = True
+            except OSError:
+                pass
+    print("killed")
+"""
 LEFT_BEHIND = "ls -d /var/lib/wsfleet-nginx-upgrade /usr/sbin/policy-rc.d.* /run/nginx.pid.oldbin 2>/dev/null"
 
 
@@ -97,7 +133,7 @@ def test_a_binary_that_does_not_start_leaves_the_earlier_one_in_service(versions
 
 
 @pytest.fixture(scope="module")
-def programs(versions: dict[str, str]) -> list[str]:
+def programs(versions: dict[str, str]) -> Iterator[list[str]]:
     """What Ansible sends for the role's task, for each of two versions: the playbook takes seconds."""
     found = []
     with pytest.MonkeyPatch.context() as patch:
@@ -111,37 +147,72 @@ def programs(versions: dict[str, str]) -> list[str]:
             found.append(f"/root/upgrade{suffix}.py")
             for gateway in GATEWAYS:
                 gateway.run(f"cp $({SENT}) {found[-1]}")
-    return found
+    # Most of a run would be the look into Debian's archive, where a kill changes nothing.
+    for gateway in GATEWAYS:
+        gateway.run(f"mv {ARCHIVE} {ARCHIVE}.aside && apt-get update --quiet=2")
+    try:
+        yield found
+    finally:
+        for gateway in GATEWAYS:
+            gateway.run(f"mv {ARCHIVE}.aside {ARCHIVE} && apt-get update --quiet=2")
+
+
+def run(gateway: Gateway, program: str) -> None:
+    """A run that is not killed ends with what it was sent for, and nothing else."""
+    gateway.console.run(f"python3 {program} >/root/printed 2>&1")
+    printed = gateway.path("/root/printed").read_text()
+    assert not json.loads(printed).get("failed"), printed
+    assert_one_master_runs_what_is_installed(gateway)
+
+
+def phase(gateway: Gateway) -> str:
+    """How far a killed upgrade got, by what it has left."""
+    if gateway.path("/run/nginx.pid.oldbin").exists():
+        return "two masters"
+    if not gateway.path(f"{KEPT}/packages.json").exists():
+        return "the earlier packages not kept yet" if gateway.path(KEPT).exists() else "nothing left"
+    if gateway.console.run("dpkg --audit").stdout:
+        return "packages half installed"
+    return "binary exchanged" if is_live(gateway) else "binary not exchanged yet"
+
+
+def is_live(gateway: Gateway) -> bool:
+    return bool(gateway.console.run("cmp /proc/$(cat /run/nginx.pid)/exe /usr/sbin/nginx").rc == 0)
 
 
 def kill_often(gateway: Gateway, programs: list[str]) -> tuple[Counter[str], str]:
     """Kill upgrades from one version to the other and back, at random moments; how they were left, and what failed."""
-    chance, left = random.Random(f"{SEED} {gateway.name}"), Counter[str]()
-    what = ""
+    chance, found = random.Random(f"{SEED} {gateway.name}"), Counter[str]()
+    gateway.path("/root/kill.py").write_text(KILLER)
+    what, wanted = "the first run", 0
     try:
-        for number in range(KILLS):
-            program, seconds = programs[number % 2], chance.uniform(0, 5)
-            # With all that it has started, as by a power cut, or alone: dpkg then goes on.
-            target = chance.choice(["-$upgrade", "$upgrade"])
-            what = f"kill {number} of {program} after {seconds:.2f} s, {target}"
-            gateway.console.run(
-                f"setsid python3 {program} >/root/printed 2>&1 & upgrade=$!; sleep {seconds:.3f}; "
-                f"kill -KILL -- {target}; wait $upgrade"
-            )
+        run(gateway, programs[0])
+        start = time.monotonic()
+        run(gateway, programs[1])
+        usual = time.monotonic() - start
+        for number in range(KILLS_OF_A_GATEWAY):
+            program = programs[wanted]
+            # Each other one hits the part that changes something.
+            after = (KEPT, "/")[number % 2]
+            seconds, scope = chance.uniform(0, usual * 0.8), chance.choice(["all", "alone"])
+            what = f"kill {number} of {program}, {scope}, {seconds:.2f} s after {after}"
+            printed = gateway.run(f"python3 /root/kill.py {program} {after} {seconds:.3f} {scope}")
+            found[printed.strip()] += 1
+            found[phase(gateway)] += 1
+            what += f", {phase(gateway)}"
             assert gateway.echoes()
-            left["nothing" if gateway.console.run(LEFT_BEHIND).stdout == "" else "something"] += 1
-            if chance.random() < 0.7:
-                # A new goal after a kill, or the same one.
-                gateway.console.run(f"python3 {chance.choice(programs)} >/root/printed 2>&1")
-                printed = gateway.path("/root/printed").read_text()
-                assert not json.loads(printed).get("failed"), printed
-                assert_one_master_runs_what_is_installed(gateway)
-                left["completed"] += 1
-        gateway.console.run(f"python3 {programs[0]} >/root/printed 2>&1")
-        assert_one_master_runs_what_is_installed(gateway)
-    except Exception as error:
-        return left, f"{what}: {error!r}"
-    return left, ""
+            wanted = chance.randrange(2)
+            # Now and then the next one is killed too.
+            if chance.random() < RECOVERED:
+                what += f", and then {programs[wanted]}"
+                run(gateway, programs[wanted])
+                found["completed by the next run"] += 1
+                wanted = 1 - wanted
+        what = f"the last run of {programs[wanted]}"
+        run(gateway, programs[wanted])
+    except Exception:
+        return found, f"{what}:\n{traceback.format_exc()}"
+    return found, ""
 
 
 @pytest.mark.usefixtures("clients")
@@ -151,7 +222,10 @@ def test_upgrades_that_are_killed_drop_nothing_and_the_next_one_ends_them(
     with ThreadPoolExecutor() as executor:
         found = list(executor.map(lambda gateway: kill_often(gateway, programs), GATEWAYS))
     with capsys.disabled():
-        for gateway, (left, _error) in zip(GATEWAYS, found, strict=True):
-            print(f"\n{gateway.name}, seed {SEED}, {KILLS} kills: {dict(left)}")
-    assert [error for _left, error in found if error] == []
-    assert all(left["something"] for left, _error in found)
+        for gateway, (counts, _error) in zip(GATEWAYS, found, strict=True):
+            print(f"\n{gateway.name}, seed {SEED}: {', '.join(f'{count} {name}' for name, count in counts.items())}")
+    assert [error for _counts, error in found if error] == []
+    total = sum((counts for counts, _error in found), Counter[str]())
+    assert total["killed"] + total["ended before"] == KILLS_OF_A_GATEWAY * len(GATEWAYS)
+    # Enough of them to verify something.
+    assert total["killed"] - total["nothing left"] >= LEAST_LEFT

@@ -62,31 +62,29 @@ def masters() -> dict[int, str]:
     """The masters on this host, by their process ids, each with its binary."""
     pids = sorted(int(process.name) for process in Path("/proc").glob("[0-9]*"))
     found = {pid: _binary(pid) for pid in pids if is_master(pid)}
-    return {pid: binary for pid, binary in found.items() if binary and _is_on_this_host(pid)}
+    return {pid: binary for pid, binary in found.items() if binary}
 
 
 def is_of(build: Build | None, pid: int) -> bool:
     """Whether a process is one of the installed nginx. nginx.org's package has a second binary, nginx-debug."""
-    if build is None or not _is_on_this_host(pid):
+    found = _binary(pid)
+    if build is None or found is None:
         return False
-    return _binary(pid) == os.path.realpath(build.binary) or pid == master_pid(build)
+    return found == os.path.realpath(build.binary) or pid == master_pid(build)
 
 
 def _binary(pid: int) -> str | None:
+    """The binary of a process that is known to have the root directory of this one."""
+
+    def look() -> str | None:
+        return os.readlink(executable(pid)) if Path(f"/proc/{pid}/root").samefile("/") else None
+
     try:
-        path = os.readlink(f"/proc/{pid}/exe")
-    except OSError:  # The process has ended.
+        path = _worker_sockets.as_owner(pid, look)
+    except OSError:  # The process has ended, or is another user's.
         return None
     # After the upgrade of a package.
-    return path[: -len(_DELETED)] if path.endswith(_DELETED) else path
-
-
-def _is_on_this_host(pid: int) -> bool:
-    """Whether a process is known to have the root directory of this one."""
-    try:
-        return Path(f"/proc/{pid}/root").samefile("/")
-    except OSError:
-        return False
+    return path[: -len(_DELETED)] if path and path.endswith(_DELETED) else path
 
 
 def _is_in_container(pid: int) -> bool:
@@ -148,7 +146,7 @@ def workers_of(build: Build, *, accepting: bool) -> set[int]:
     return {
         worker
         for worker, parent in _workers(accepting=accepting)
-        if (parent in own or is_of(build, worker)) and not _has_other_configuration(parent)
+        if (parent in own or is_of(build, worker)) and not (is_master(parent) and _has_other_configuration(parent))
     }
 
 

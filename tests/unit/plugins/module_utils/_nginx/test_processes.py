@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -168,6 +169,27 @@ def test_a_master_is_of_the_nginx_whose_binary_it_runs(tmp_path: Path) -> None:
         assert not processes.is_of(None, pid)
         # The second binary of a package.
         assert processes.is_of(build(elsewhere, pid_file), pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="that takes root rights")
+def test_root_of_a_container_finds_the_workers_of_a_master_that_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without CAP_SYS_PTRACE only their own user may see which binary they run."""
+    readlink = os.readlink
+
+    def denied_to_root(path: str | Path) -> str:
+        if str(path).endswith("/exe") and os.geteuid() == 0:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return readlink(path)
+
+    command = ["bash", "-c", "exec -a 'nginx: worker process is shutting down' sleep 60"]
+    with subprocess.Popen(command, user="nobody", group="nogroup", extra_groups=[]) as worker:
+        try:
+            wait_until(lambda: "sleep" in readlink(f"/proc/{worker.pid}/exe"), "it runs")
+            build = Build(readlink(f"/proc/{worker.pid}/exe"), "1.26.3", None, Path("/x"), None, None)
+            monkeypatch.setattr(os, "readlink", denied_to_root)
+            assert processes.workers_of(build, accepting=False) == {worker.pid}
+        finally:
+            worker.kill()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="changing the root directory takes root rights")

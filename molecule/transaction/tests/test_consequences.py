@@ -103,8 +103,10 @@ def patience_ran_out(bookworm: Gateway) -> bool:
 
 
 def test_a_stop_gives_open_sockets_the_time_that_it_has(bookworm: Gateway) -> None:
-    """However long they might go on after a reload: no client gets in while nginx is being stopped."""
-    longer = deploy(bookworm, {"websockets_stop_timeout": "20s"})
+    """However long they might go on after a reload: no client gets in while nginx is being stopped. The pacer would
+    end a single one at once.
+    """
+    longer = deploy(bookworm, {"websockets_stop_timeout": "20s", "websockets_reconnect_rate": 0})
     assert not longer.failed, longer.output
     with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
         assert echoes(connection)

@@ -47,8 +47,8 @@ def changes(run: Run) -> int:
 
 
 def shared(gateway: Gateway) -> Contents:
-    """The files that both gateways need."""
-    return {name: found for name, found in contents(gateway).items() if name != gateway.configuration}
+    """The files that both gateways need, without the first one's."""
+    return {name: found for name, found in contents(gateway).items() if name != Gateway.configuration}
 
 
 def states(gateway: Gateway) -> list[str]:

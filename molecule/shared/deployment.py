@@ -15,10 +15,18 @@ from playbook import INVENTORIES, site
 NGINX_CONF = "/etc/nginx/nginx.conf"
 DROP_IN = "/etc/systemd/system/nginx.service.d/50-wsfleet.conf"
 # All that a deploy may change, but for the files of certificates.
-FILES = (Gateway.configuration, NGINX_CONF, DROP_IN)
+FILES = (
+    Gateway.configuration,
+    NGINX_CONF,
+    DROP_IN,
+    "/etc/systemd/system/wsfleet-pacer.service",
+    "/etc/systemd/system/wsfleet-exchange.service",
+    "/usr/local/lib/wsfleet/nginx.pyz",
+    "/usr/sbin/policy-rc.d",
+)
 # Lists what no deploy leaves, whether it succeeded, failed or was ended by the next one.
 LEFT_BEHIND = (
-    "find /etc/nginx /etc/systemd/system/nginx.service.d -name '.?*';"
+    "find /etc/nginx /etc/systemd/system /usr/local/lib /usr/sbin -name '.?*';"
     "find /var/lib/wsfleet-nginx -name journal; find /run/wsfleet-nginx -mindepth 1 -type d; ls -d /tmp/candidate-*"
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from deployment import DROP_IN, NGINX_CONF
+from deployment import DROP_IN, NGINX_CONF, Contents, contents
 from gateway import Gateway, gateways, group_variables
 from playbook import Run, site
 
@@ -46,8 +46,9 @@ def changes(run: Run) -> int:
     return sum(run.changed(gateway.name) for gateway in gateways())
 
 
-def limits(gateway: Gateway) -> tuple[str, str]:
-    return gateway.path(NGINX_CONF).read_text(), gateway.path(DROP_IN).read_text()
+def shared(gateway: Gateway) -> Contents:
+    """The files that both gateways need, without the first one's."""
+    return {name: found for name, found in contents(gateway).items() if name != Gateway.configuration}
 
 
 def states(gateway: Gateway) -> list[str]:
@@ -59,35 +60,35 @@ def second(gateway: Gateway) -> Gateway:
 
 
 def test_the_larger_limits_hold_for_both_and_neither_takes_them_from_the_other() -> None:
-    first = {gateway: limits(gateway) for gateway in gateways()}
+    first = {gateway: shared(gateway) for gateway in gateways()}
     succeeded(site(SECOND))
-    both = {gateway: limits(gateway) for gateway in gateways()}
+    both = {gateway: shared(gateway) for gateway in gateways()}
     for gateway, found in both.items():
         assert found != first[gateway]
-        assert "LimitNOFILE=13024:" in found[1]
+        assert b"LimitNOFILE=13024:" in (found[DROP_IN] or b"")
     # Neither changes what the other has written.
     assert changes(succeeded(site({}))) == changes(succeeded(site(SECOND))) == 0
     succeeded(site({**SECOND, **ABSENT}))
     for gateway in gateways():
-        assert limits(gateway) == first[gateway]
+        assert shared(gateway) == first[gateway]
         assert gateway.echoes()
         assert states(gateway) == ["127.0.0.1:488"]
 
 
 def test_the_first_one_may_leave_the_second() -> None:
     succeeded(site(SECOND))
-    both = {gateway: limits(gateway) for gateway in gateways()}
+    both = {gateway: shared(gateway) for gateway in gateways()}
     masters = {gateway: gateway.master for gateway in gateways()}
     left = succeeded(site(ABSENT))
     for gateway in gateways():
         assert "/etc/nginx/conf.d/second.conf" in left.output
         assert second(gateway).echoes()
-        assert limits(gateway) == both[gateway]
+        assert shared(gateway) == both[gateway]
         assert gateway.master == masters[gateway]
         assert states(gateway) == ["127.0.0.1:489"]
     succeeded(site({**SECOND, **ABSENT}))
     for gateway in gateways():
-        assert not gateway.path(DROP_IN).exists()
+        assert [name for name, found in contents(gateway).items() if found is not None] == [NGINX_CONF]
         assert not gateway.path(STATE).exists()
 
 

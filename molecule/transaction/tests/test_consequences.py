@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from deployment import DROP_IN, NGINX_CONF, contents
+from deployment import FILES, NGINX_CONF, contents
 from gateway import Gateway, echoes, group_variables
 from playbook import Run, site
 from waiting import PATIENCE, wait_until
@@ -103,8 +103,10 @@ def patience_ran_out(bookworm: Gateway) -> bool:
 
 
 def test_a_stop_gives_open_sockets_the_time_that_it_has(bookworm: Gateway) -> None:
-    """However long they might go on after a reload: no client gets in while nginx is being stopped."""
-    longer = deploy(bookworm, {"websockets_stop_timeout": "20s"})
+    """However long they might go on after a reload: no client gets in while nginx is being stopped. The pacer would
+    end a single one at once.
+    """
+    longer = deploy(bookworm, {"websockets_stop_timeout": "20s", "websockets_reconnect_rate": 0})
     assert not longer.failed, longer.output
     with bookworm.websocket("/a/") as connection, stopping(bookworm) as stop:
         assert echoes(connection)
@@ -171,8 +173,10 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
     # As the package brought it.
     recorded = bookworm.run(f"dpkg-query --show --showformat='${{Conffiles}}\\n' nginx-common | grep ' {NGINX_CONF} '")
     assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
-    for path in (bookworm.configuration, DROP_IN, STATE):
-        assert not bookworm.path(path).exists()
+    for path in (*FILES, STATE):
+        assert path == NGINX_CONF or not bookworm.path(path).exists()
+    assert bookworm.run("systemctl list-units --all --plain --no-legend 'wsfleet-*'") == ""
+    assert bookworm.run("find /etc/systemd /etc/needrestart /usr/local -name '*wsfleet*' 2>/dev/null || true") == ""
     assert bookworm.run("systemctl show nginx --property DropInPaths").strip() == "DropInPaths="
     assert theirs.request("GET", "/").body == b"theirs"
     for port in (bookworm.port, 488):

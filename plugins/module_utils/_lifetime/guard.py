@@ -41,6 +41,7 @@ After=nginx.service
 Type=oneshot
 ExecStart=PYTHON -I PROGRAM exchange --wait
 """
+# In an upgrade by the playbook (package_manager.HELD_BACK), the module exchanges the binary.
 _POLICY = f"""\
 #!/bin/sh
 {_MARK}: CHOICE
@@ -54,6 +55,7 @@ case "${{1%.service}} $2" in
 *) exit 0 ;;
 esac
 systemctl is-active --quiet nginx.service || exit 0
+[ -z "${{WSFLEET_NGINX_UPGRADE-}}" ] || exit 101
 INSTEAD
 exit 101
 """

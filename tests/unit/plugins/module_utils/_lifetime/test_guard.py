@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_manager import HELD_BACK
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import lock
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Content
@@ -44,15 +45,22 @@ def write(choice: str) -> None:
 
 def run(path: Path, *arguments: str, is_active: bool = True) -> tuple[int, list[str]]:
     """The exit status of a script, and the calls of systemctl other than is-active."""
+    done, calls = run_script(path, *arguments, is_active=is_active)
+    return done.returncode, calls
+
+
+def run_script(
+    path: Path, *arguments: str, is_active: bool = True, **environment: str
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     programs = path.parent / "bin"
     programs.mkdir(exist_ok=True)
     systemctl, calls = programs / "systemctl", path.parent / "calls"
     systemctl.write_text(f'#!/bin/sh\n[ "$1" != is-active ] || exit {0 if is_active else 3}\necho "$*" >> {calls}\n')
     systemctl.chmod(0o755)
     calls.write_text("")
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    done = subprocess.run([path, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False)
-    return done.returncode, calls.read_text().splitlines()
+    environment["PATH"] = f"{programs}:{os.environ['PATH']}"
+    done = subprocess.run([path, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return done, calls.read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx.service"])
@@ -66,6 +74,16 @@ def test_a_restart_of_a_running_nginx_becomes_an_exchange_or_nothing(name: str, 
     write("defer")
     assert run(service.POLICY, name, action) == (101, [])
     assert run(service.POLICY, name, action, is_active=False) == (0, [])
+
+
+@pytest.mark.parametrize("choice", ["exchange", "defer"])
+@pytest.mark.parametrize("action", ["restart", "try-restart", "upgrade"])
+def test_in_an_upgrade_by_the_playbook_nothing_is_started_and_nothing_said(choice: str, action: str) -> None:
+    write(choice)
+    done, calls = run_script(service.POLICY, "nginx", action, **{HELD_BACK: "1"})
+    assert (done.returncode, done.stdout + done.stderr, calls) == (101, "", [])
+    done, _calls = run_script(service.POLICY, "nginx", action)
+    assert done.stderr.startswith("nginx is not restarted")
 
 
 @pytest.mark.parametrize("choice", ["exchange", "defer"])

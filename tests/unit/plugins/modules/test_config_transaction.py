@@ -377,3 +377,30 @@ def test_a_rollback_of_one_gateway_leaves_the_others_what_they_need(shared: Shar
     assert b"LimitNOFILE=9216:" in found[service.DROP_IN].data
     # An entry of an earlier release does not say what it needed.
     assert rolled_back(None) == {}
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_fails_no_deploy(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "POLICY", shared.root / "usr" / "policy-rc.d")
+    monkeypatch.setattr(service, "PROGRAM", shared.root / "usr" / "nginx.pyz")
+    wanted: dict[Path, Any] = {service.PROGRAM: content("new"), service.POLICY: content("new")}
+
+    def left(expected: list[Path]) -> list[str]:
+        found = dict(wanted)
+        warned = warnings_of(lambda module: config_transaction.leave_unchangeable(module, found))
+        assert list(found) == expected
+        return warned
+
+    service.POLICY.parent.mkdir()
+    assert left(list(wanted)) == []
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    # That they are missing was said before the deploy.
+    assert left([]) == []
+    service.PROGRAM.write_text("old")
+    (warned,) = left([])
+    assert warned.startswith(f"{service.PROGRAM} cannot be written, as ")
+    assert "stays as an earlier deploy has left it" in warned
+    now = atomic_files.read(service.PROGRAM)
+    wanted[service.PROGRAM] = now
+    assert left([service.PROGRAM]) == []

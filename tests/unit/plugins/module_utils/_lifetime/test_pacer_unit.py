@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import typing as t
 from pathlib import Path
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit, requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 from running import COLLECTIONS
 
 BUILD = Build("/usr/sbin/nginx", "1.26.3", None, Path("/etc/nginx/nginx.conf"), None, None, ("www-data", "www-data"))
@@ -42,23 +45,29 @@ def test_nginx_itself_ends_sockets_only_after_the_pacer_would_have() -> None:
     assert pacer_unit.nginx_timeout(Settings(14, 3600, 5), 4096) == "4193s"
 
 
+@pytest.fixture
+def capabilities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[[int], None]:
+    """Sets those that systemd has; all at first."""
+    monkeypatch.setattr(requirements, "_STATUS_OF_SYSTEMD", tmp_path / "status")
+    monkeypatch.setattr(requirements, "_PTRACE_SCOPE", tmp_path / "scope")
+
+    def have(found: int) -> None:
+        (tmp_path / "status").write_text(f"Name:\tsystemd\nCapInh:\t0000000000000000\nCapBnd:\t{found:016x}\n")
+
+    have(0x1FFFFFFFFFF)
+    return have
+
+
 @pytest.mark.parametrize(
-    ("scope", "capability", "obstacle"),
-    [
-        (None, "", ""),
-        ("0", "", ""),
-        ("1", "CAP_SYS_PTRACE", ""),
-        ("2", "CAP_SYS_PTRACE", ""),
-        ("3", "", "kernel.yama.ptrace_scope is 3"),
-    ],
+    ("scope", "capability"), [(None, ""), ("0", ""), ("1", "CAP_SYS_PTRACE"), ("2", "CAP_SYS_PTRACE")]
 )
 def test_it_has_no_capability_that_it_does_not_need(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, scope: str | None, capability: str, obstacle: str
+    monkeypatch: pytest.MonkeyPatch, capabilities: t.Callable[[int], None], scope: str | None, capability: str
 ) -> None:
-    monkeypatch.setattr(pacer_unit, "_PTRACE_SCOPE", tmp_path / "scope")
+    monkeypatch.setattr(service, "has_systemd", lambda: True)
     if scope is not None:
-        (tmp_path / "scope").write_text(f"{scope}\n")
-    assert pacer_unit.obstacle() == obstacle
+        requirements._PTRACE_SCOPE.write_text(f"{scope}\n")
+    assert requirements.obstacle() == ""
     lines = pacer_unit.content(BUILD, Settings(14, 3600, 5)).splitlines()
     assert lines.count(f"AmbientCapabilities={capability}") == lines.count(f"CapabilityBoundingSet={capability}") == 1
     assert {"User=www-data", "Group=www-data", "NoNewPrivileges=yes"} <= set(lines)
@@ -66,6 +75,33 @@ def test_it_has_no_capability_that_it_does_not_need(
         f"ExecStart={sys.executable} -I /usr/local/lib/wsfleet/nginx.pyz pace --binary /usr/sbin/nginx --rate 14 "
         "--timeout 3600 --stop-timeout 5"
     ) in lines
+    # As in a container of podman.
+    capabilities(0x800405FB)
+    lacks = f"kernel.yama.ptrace_scope is {scope}, and the container that is the host lacks CAP_SYS_PTRACE"
+    assert requirements.obstacle() == (lacks if capability else "")
+
+
+def test_what_a_host_lacks_for_a_pace_is_a_warning_that_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capabilities: t.Callable[[int], None]
+) -> None:
+    capabilities(0)
+    monkeypatch.setattr(service, "PROGRAM", tmp_path / "lib" / "wsfleet" / "nginx.pyz")
+    monkeypatch.setattr(service, "has_systemd", lambda: False)
+    assert ": the host has no systemd. nginx ends all" in requirements.warning()
+    monkeypatch.setattr(service, "has_systemd", lambda: True)
+    assert requirements.warning() == ""
+    (tmp_path / "scope").write_text("3\n")
+    assert ": kernel.yama.ptrace_scope is 3. nginx ends all" in requirements.warning()
+    (tmp_path / "scope").write_text("0\n")
+    # As access(2) says of a file system that is mounted read-only.
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != tmp_path)
+    monkeypatch.setattr(atomic_files, "_is_read_only", lambda path: tmp_path in (path, *path.parents))
+    warned = requirements.warning()
+    assert f": {service.PROGRAM} cannot be written, as {tmp_path} is read-only. nginx ends all" in warned
+    assert warned.endswith("If that is to stay so, set websockets_reconnect_rate: 0")
+    service.PROGRAM.parent.mkdir(parents=True)
+    service.PROGRAM.touch()
+    assert requirements.warning() == ""
 
 
 def test_the_program_is_the_same_each_time_and_runs_without_the_collection(tmp_path: Path) -> None:
@@ -92,8 +128,9 @@ def test_the_program_is_the_same_each_time_and_runs_without_the_collection(tmp_p
 
 
 @pytest.mark.parametrize("may", [True, False])
-def test_it_is_sandboxed_where_systemd_can(monkeypatch: pytest.MonkeyPatch, may: bool) -> None:
-    monkeypatch.setattr(pacer_unit, "_may_sandbox", lambda: may)
+def test_it_is_sandboxed_where_systemd_can(capabilities: t.Callable[[int], None], may: bool) -> None:
+    if not may:
+        capabilities(0x800405FB)
     lines = pacer_unit.content(BUILD, Settings(14, 3600, 5)).splitlines()
     assert [line in lines for line in ("PrivateNetwork=yes", "ProtectSystem=strict")] == [may, may]
     assert "SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources" in lines or not may

@@ -6,19 +6,14 @@
 from __future__ import annotations
 
 import math
-import shutil
 import sys
 import typing as t
-from contextlib import suppress
-from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, service, times
 
-_NAME = "wsfleet-pacer.service"
-_ENABLED = Path("/etc/systemd/system/multi-user.target.wants") / _NAME
+_NAME = service.PACER.name
 # After the last socket was to be ended, nginx ends what is left itself: the pacer may not run.
 _SPARE_SECONDS = 300
 
@@ -98,9 +93,9 @@ WantedBy=multi-user.target
 def follow(*, is_changed: bool) -> list[str]:
     """Have the pacer run as its unit says, or not at all without one; what was done. ServiceError if it does not."""
     if not service.PACER.exists():
-        return _removed() if _ENABLED.is_symlink() else []
+        return _removed() if service.PACER_AT_BOOT.is_symlink() else []
     is_active = binary.run(["systemctl", "is-active", "--quiet", _NAME]).returncode == 0
-    if is_active and not is_changed and _ENABLED.is_symlink():
+    if is_active and not is_changed and service.PACER_AT_BOOT.is_symlink():
         return []
     service.run(["systemctl", "enable", _NAME])
     service.run(["systemctl", "restart", _NAME])
@@ -108,9 +103,7 @@ def follow(*, is_changed: bool) -> list[str]:
 
 
 def _removed() -> list[str]:
-    _ENABLED.unlink()
-    service.run(["systemctl", "stop", _NAME])
+    """It ends by itself, once the workers of before have: they have sockets to be ended at its pace."""
+    service.PACER_AT_BOOT.unlink()
     service.reload_units()
-    with suppress(OSError):
-        shutil.rmtree(_pace.DIRECTORY)
-    return [f"stopped {_NAME}"]
+    return [f"disabled {_NAME}"]

@@ -378,7 +378,7 @@ def test_what_a_deploy_leaves_out_on_this_host_is_a_warning_before_it(tmp_path: 
     (tmp_path / "scope").write_text("3\n")
     (tmp_path / "policy-rc.d").write_text("exit 101")
     assert run_module(tmp_path)["notices"] == []
-    wanted = {"paces": True, "guard_upgrades": "exchange"}
+    wanted: dict[str, t.Any] = {"paces": True, "guard_upgrades": "exchange"}
     pace, guard = run_module(tmp_path, **wanted)["notices"]
     assert pace.startswith("websockets_reconnect_rate: ")
     assert guard.startswith(f"{tmp_path}/policy-rc.d is of somebody else")

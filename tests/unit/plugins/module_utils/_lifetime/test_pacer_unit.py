@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit, requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 from running import COLLECTIONS
@@ -134,3 +134,55 @@ def test_it_is_sandboxed_where_systemd_can(capabilities: t.Callable[[int], None]
     lines = pacer_unit.content(BUILD, Settings(14, 3600, 5)).splitlines()
     assert [line in lines for line in ("PrivateNetwork=yes", "ProtectSystem=strict")] == [may, may]
     assert "SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources" in lines or not may
+
+
+class Systemd:
+    """Whether the pacer runs, and what systemctl was asked for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+        monkeypatch.setattr(service, "PACER", directory / pacer_unit._NAME)
+        monkeypatch.setattr(service, "PACER_AT_BOOT", directory / "wants" / pacer_unit._NAME)
+        monkeypatch.setattr(binary, "run", self.run)
+        service.PACER_AT_BOOT.parent.mkdir()
+        self.is_active, self.fails, self.asked = False, False, list[str]()
+
+    def run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        if command[1] == "is-active":
+            return subprocess.CompletedProcess(command, 0 if self.is_active else 3, "", "")
+        self.asked.append(" ".join(command[1:]))
+        if command[1] == "enable" and not service.PACER_AT_BOOT.is_symlink():
+            service.PACER_AT_BOOT.symlink_to(service.PACER)
+        self.is_active = self.is_active or command[1] == "restart"
+        return subprocess.CompletedProcess(command, int(self.fails), "", "Job failed.\nSee journalctl.")
+
+
+def test_the_pacer_follows_its_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    systemd = Systemd(monkeypatch, tmp_path)
+    start = [f"enable {pacer_unit._NAME}", f"restart {pacer_unit._NAME}"]
+
+    def follow(*, is_changed: bool) -> tuple[list[str], list[str]]:
+        systemd.asked.clear()
+        return pacer_unit.follow(is_changed=is_changed), list(systemd.asked)
+
+    assert follow(is_changed=False) == ([], [])
+    service.PACER.touch()
+    assert follow(is_changed=True) == ([f"started {pacer_unit._NAME}"], start)
+    assert follow(is_changed=False) == ([], [])
+    assert follow(is_changed=True) == ([f"restarted {pacer_unit._NAME}"], start)
+    # Somebody has stopped or disabled it.
+    systemd.is_active = False
+    assert follow(is_changed=False) == ([f"started {pacer_unit._NAME}"], start)
+    service.PACER_AT_BOOT.unlink()
+    assert follow(is_changed=False) == ([f"restarted {pacer_unit._NAME}"], start)
+    # It is not stopped: it has sockets to end.
+    service.PACER.unlink()
+    assert follow(is_changed=True) == ([f"disabled {pacer_unit._NAME}"], ["daemon-reload"])
+    assert follow(is_changed=False) == ([], [])
+
+
+def test_a_pacer_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    systemd = Systemd(monkeypatch, tmp_path)
+    service.PACER.touch()
+    systemd.fails = True
+    with pytest.raises(service.ServiceError, match=r"^'systemctl enable wsfleet-pacer.service' failed: Job failed\.$"):
+        pacer_unit.follow(is_changed=True)

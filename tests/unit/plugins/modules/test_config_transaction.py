@@ -416,6 +416,8 @@ class Paced(Host):
         super().__init__(root)
         self.main.write_text(ORIGINAL)
         self.build = replace(BUILD, configuration=self.main)
+        self.program, self.fails = b"program", False
+        self.followed: list[bool] = []
         self.loaded = self.now
         for name in ("PROGRAM", "PACER", "EXCHANGE", "POLICY", "NEEDRESTART", "DROP_IN"):
             monkeypatch.setattr(service, name, root / "service.d" / name)
@@ -429,8 +431,6 @@ class Paced(Host):
         monkeypatch.setattr(program, "content", lambda: self.program)
         monkeypatch.setattr(pacer_unit, "follow", self.follow)
         monkeypatch.setattr(atomic_files.Content.__init__, "__defaults__", ((os.getuid(), os.getgid()),))
-        self.program, self.fails = b"program", False
-        self.followed: list[bool] = []
 
     def follow(self, *, is_changed: bool) -> list[str]:
         self.followed.append(is_changed)

@@ -432,7 +432,13 @@ from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices
-from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange, guard, pacer_unit, program
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import (
+    exchange,
+    guard,
+    pacer_unit,
+    program,
+    requirements,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
@@ -564,6 +570,8 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journ
         wanted[service.PROGRAM] = atomic_files.Content(program.content(), 0o644) if needed else None
         wanted[service.PACER] = pacer_file(build, needed)
         wanted.update(guard.wanted(guarded(needed)))
+        if needed:
+            leave_unchangeable(module, wanted)
     return wanted
 
 
@@ -578,28 +586,19 @@ def guard_file(path: Path, needed: t.Sequence[journal.Wants]) -> atomic_files.Co
 
 def pacer_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
     paced = pacer_unit.settings(needed)
-    if paced is None or pacer_unit.obstacle():
+    if paced is None or requirements.obstacle():
         return None
     return atomic_files.Content(pacer_unit.content(build, paced).encode(), 0o644)
 
 
-def warn_about_pace(module: AnsibleModule) -> None:
-    unit = module.params["drop_in"]
-    if not unit or unit["state"] != "present" or not pacer_unit.settings([unit]):
-        return
-    why = pacer_unit.obstacle() if service.has_systemd() else "the host has no systemd"
-    if why:
-        module.warn(
-            f"websockets_reconnect_rate: this host cannot end the sockets of old workers at a pace: {why}. nginx ends "
-            "all of a worker at once, after websockets_worker_shutdown_timeout"
-        )
-
-
-def warn_about_guard(module: AnsibleModule) -> None:
-    unit = module.params["drop_in"]
-    warning = guard.warning(unit["guard_upgrades"]) if unit and unit["state"] == "present" else ""
-    if warning:
-        module.warn(warning)
+def leave_unchangeable(module: AnsibleModule, wanted: Wanted) -> None:
+    """No deploy fails because /usr is read-only. Where the files are missing, gateway_preflight_info has said so."""
+    for path in (service.PROGRAM, service.POLICY):
+        why = path in wanted and atomic_files.read(path) != wanted[path] and atomic_files.unchangeable(path)
+        if why:
+            del wanted[path]
+        if why and path.exists():
+            module.warn(f"{why}: it stays as an earlier deploy has left it. Mount that writable and deploy again")
 
 
 def follow_with_pacer(module: AnsibleModule, plan: Plan) -> list[str]:
@@ -659,9 +658,7 @@ def edited_nginx_conf(
 def pacing(kept: journal.Journal, own: journal.Wants) -> Settings | None:
     """How the pacer of this host ends sockets; None if nginx does."""
     needed = needed_by_all(kept, own, "drop_in")
-    if not needed or not service.has_systemd() or pacer_unit.obstacle():
-        return None
-    return pacer_unit.settings(needed)
+    return pacer_unit.settings(needed) if needed and not requirements.obstacle() else None
 
 
 def original_nginx_conf(
@@ -903,8 +900,6 @@ def test(module: AnsibleModule, deployment: transaction.Transaction) -> None:
         module.warn(f"nginx: {message}")
     for warning in deployment.warnings(check=module.check_mode):
         module.warn(warning)
-    warn_about_pace(module)
-    warn_about_guard(module)
 
 
 def warn_about_unverified_routes(module: AnsibleModule, results: t.Sequence[routes.Result]) -> None:

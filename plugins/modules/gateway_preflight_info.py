@@ -18,6 +18,19 @@ description:
     host cannot resolve, certificates that do not exist or do not fit their keys, missing directories, and what SELinux
     forbids. With any of them nginx would not start, or would keep serving the earlier configuration.
 options:
+  guard_upgrades:
+    description:
+      - What is to become of restarts of nginx by upgrades of its package, as in
+        O(wsfleet.nginx.config_transaction#module:drop_in). It warns if the host cannot have that.
+    type: str
+    choices: [ignore, exchange, defer]
+    default: ignore
+    version_added: 0.10.0
+  paces:
+    description: Whether the sockets of old workers are to be ended at a pace. It warns if the host cannot do that.
+    type: bool
+    default: false
+    version_added: 0.10.0
   sockets:
     description:
       - How many WebSockets the gateway is to hold. It warns if workers are shutting down and the memory is not enough
@@ -243,6 +256,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     _packages,
     _selinux,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard, requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, generations, memory, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
@@ -366,12 +380,24 @@ def warn_of_memory(module: _notices.Module, build: binary.Build | None, sockets:
     )
 
 
+def warn_of_lifetime(module: _notices.Module) -> None:
+    """Warn of what a deploy leaves out on this host."""
+    for warning in (
+        requirements.warning() if module.params["paces"] else "",
+        guard.warning(module.params["guard_upgrades"]),
+    ):
+        if warning:
+            module.warn(warning)
+
+
 def main() -> None:
     module = _notices.Module(
         argument_spec={
             "compared": other_sites.SPEC,
             "connects": {"type": "bool", "default": False},
+            "guard_upgrades": {"type": "str", "choices": list(guard.CHOICES), "default": guard.CHOICES[0]},
             "manages_selinux": {"type": "bool", "default": False},
+            "paces": {"type": "bool", "default": False},
             "sockets": {"type": "int"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "certificates": {
@@ -437,8 +463,10 @@ def main() -> None:
     if module.params["live_address"]:
         warn_about_port(module, module.params["live_address"])
     warn_of_firewall(module, build)
-    if module.params["sockets"] and module.params["state"] == "present":
-        warn_of_memory(module, build, module.params["sockets"])
+    if module.params["state"] == "present":
+        warn_of_lifetime(module)
+        if module.params["sockets"]:
+            warn_of_memory(module, build, module.params["sockets"])
     module.exit_json(
         changed=False,
         nginx_version=build.version if build else None,

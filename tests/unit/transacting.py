@@ -177,7 +177,7 @@ class Host:
         return {path: listed.get(path) for path in self.now}
 
     def transaction(self, wanted: Files, *, is_previous: bool = False, flags: t.Sequence[Path] = ()) -> Transaction:
-        of_host = (service.DROP_IN, self.main)
+        of_host = (*service.beside_nginx(), self.main)
         beside = {path: wanted[path] for path in of_host if path in wanted}
         secrets = {path: given for path, given in wanted.items() if path.suffix == ".pem"}
         own = {path: given for path, given in wanted.items() if path not in (*beside, *secrets)}

@@ -41,6 +41,7 @@ After=nginx.service
 Type=oneshot
 ExecStart=PYTHON -I PROGRAM exchange --wait
 """
+# In an upgrade by the playbook (package_manager.HELD_BACK), the module exchanges the binary.
 _POLICY = f"""\
 #!/bin/sh
 {_MARK}: CHOICE
@@ -54,6 +55,7 @@ case "${{1%.service}} $2" in
 *) exit 0 ;;
 esac
 systemctl is-active --quiet nginx.service || exit 0
+[ -z "${{WSFLEET_NGINX_UPGRADE-}}" ] || exit 101
 INSTEAD
 exit 101
 """
@@ -97,8 +99,14 @@ def strongest(choices: t.Iterable[str]) -> str:
 
 def wanted(choice: str) -> Files:
     """The files for a choice, without those that are of somebody else or of no use here; None for one that is to go."""
-    found = _all(choice) if is_of_use() else dict.fromkeys(files())
+    found = _all(choice) if is_of_use() and not _obstacle(choice) else dict.fromkeys(files())
     return {path: content for path, content in found.items() if not is_others(path) and _has_place(path, content)}
+
+
+def _obstacle(choice: str) -> str:
+    """The file that cannot be made, with the reason, or nothing."""
+    needed = (service.POLICY, *([service.PROGRAM] if choice == EXCHANGE else []))
+    return next(filter(None, map(atomic_files.unwritable, needed)), "")
 
 
 def files() -> tuple[Path, ...]:
@@ -142,7 +150,10 @@ def missing(choice: str) -> list[str]:
     found = [path for path in (service.POLICY, service.NEEDRESTART) if path.parent.is_dir() and not _has(path, mark)]
     if choice == EXCHANGE and not _has(service.EXCHANGE, _MARK):
         found.append(service.EXCHANGE)
-    return [f"{path} {'is of somebody else' if is_others(path) else 'is missing'}" for path in found]
+    return [
+        atomic_files.unwritable(path) or f"{path} {'is of somebody else' if is_others(path) else 'is missing'}"
+        for path in found
+    ]
 
 
 def _has(path: Path, mark: str) -> bool:
@@ -151,8 +162,16 @@ def _has(path: Path, mark: str) -> bool:
 
 
 def warning(choice: str) -> str:
-    """What to do about a policy of somebody else; nothing if there is none."""
-    if choice not in _INSTEAD or not is_of_use() or not is_others(service.POLICY):
+    """What to do about a host that cannot have the guard, or has a policy of somebody else; otherwise nothing."""
+    if choice not in _INSTEAD or not is_of_use():
+        return ""
+    obstacle = _obstacle(choice)
+    if obstacle:
+        return (
+            f"websockets_guard_upgrades: {obstacle}. So an upgrade of nginx's package closes all WebSockets: have it "
+            "mounted writable while this role runs, or set websockets_guard_upgrades: ignore"
+        )
+    if not is_others(service.POLICY):
         return ""
     instead = f", and run `systemctl start --no-block {service.EXCHANGE.name}`" if choice == EXCHANGE else ""
     return (

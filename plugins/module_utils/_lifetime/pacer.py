@@ -16,7 +16,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _worker_sockets
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation, Worker
 from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import Held
@@ -61,6 +61,7 @@ class Pacer:
         self._began = generations.recorded(directory)
         self._accepting: set[int] = set()
         self._looked = self._measured = -_ALL_SECONDS - _METRICS_SECONDS
+        self._needed_at = time.monotonic()
         self._ended = 0
         # When the last socket to a backend of a worker was seen.
         self._tunnels_at: dict[Worker, float] = {}
@@ -76,6 +77,14 @@ class Pacer:
         if start - self._measured >= _METRICS_SECONDS:
             self._measure(start)
         time.sleep(max(0.0, start + _LOOK_SECONDS - time.monotonic()))
+
+    def is_needed(self) -> bool:
+        """Whether it is set up; if not any more, as long as workers of before are there."""
+        now = time.monotonic()
+        if self._began or service.PACER.exists() or os.path.lexists(service.PACER_AT_BOOT):
+            self._needed_at = now
+        # It has looked again by then: nginx tells old workers of a reload a moment after it has started others.
+        return now - self._needed_at <= 2 * _ALL_SECONDS
 
     def _has_changed(self, now: float) -> bool:
         """Reading the titles of all processes is not for each second."""
@@ -171,5 +180,6 @@ def main(arguments: t.Sequence[str]) -> int:
     build = Build(given.binary, "", None, Path("/"), None, None)
     pacer = Pacer(build, Settings(given.rate, given.timeout, given.stop_timeout), _pace.DIRECTORY)
     _notify_ready()
-    while True:
+    while pacer.is_needed():
         pacer.run_once()
+    return 0

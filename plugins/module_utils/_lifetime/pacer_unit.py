@@ -6,20 +6,14 @@
 from __future__ import annotations
 
 import math
-import re
-import shutil
 import sys
 import typing as t
-from contextlib import suppress
-from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, service, times
 
-_NAME = "wsfleet-pacer.service"
-_ENABLED = Path("/etc/systemd/system/multi-user.target.wants") / _NAME
-_PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
+_NAME = service.PACER.name
 # After the last socket was to be ended, nginx ends what is left itself: the pacer may not run.
 _SPARE_SECONDS = 300
 
@@ -45,28 +39,6 @@ SystemCallArchitectures=native
 SystemCallFilter=@system-service pidfd_open pidfd_getfd
 SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources
 """
-_CAP_SYS_ADMIN = 21
-
-
-def _may_sandbox() -> bool:
-    """In a container without CAP_SYS_ADMIN, systemd 257 starts no unit that has a user and a filter of system calls."""
-    status = Path("/proc/1/status").read_text(encoding="ascii", errors="replace")
-    (effective,) = re.findall(r"^CapEff:\s+(\w+)$", status, re.MULTILINE)
-    return bool(int(effective, 16) >> _CAP_SYS_ADMIN & 1)
-
-
-def obstacle() -> str:
-    """Why no socket can be ended at a pace on this host, or nothing."""
-    if _ptrace_scope() >= 3:
-        return "kernel.yama.ptrace_scope is 3"
-    return _worker_sockets.obstacle()
-
-
-def _ptrace_scope() -> int:
-    try:
-        return int(_PTRACE_SCOPE.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return 0
 
 
 def settings(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> Settings | None:
@@ -85,7 +57,9 @@ def nginx_timeout(found: Settings, sockets: int) -> str:
 def content(build: binary.Build, found: Settings) -> str:
     user, group = build.user
     # Root's capability, as Yama lets a process trace its own children only (1), or none (2).
-    capability = "CAP_SYS_PTRACE" if _ptrace_scope() in (1, 2) else ""
+    capability = "CAP_SYS_PTRACE" if requirements.ptrace_scope() else ""
+    # Without this one, systemd 257 starts no unit that has a user and a filter of system calls.
+    can_sandbox = requirements.may(requirements.CAP_SYS_ADMIN)
     arguments = f"--rate {found.rate:g} --timeout {found.timeout:g} --stop-timeout {found.stop_timeout:g}"
     return f"""\
 # By the role wsfleet.nginx.websockets, from websockets_reconnect_rate and websockets_worker_shutdown_timeout.
@@ -110,7 +84,7 @@ AmbientCapabilities={capability}
 CapabilityBoundingSet={capability}
 NoNewPrivileges=yes
 UMask=0022
-{_SANDBOX if _may_sandbox() else ""}
+{_SANDBOX if can_sandbox else ""}
 [Install]
 WantedBy=multi-user.target
 """
@@ -119,9 +93,9 @@ WantedBy=multi-user.target
 def follow(*, is_changed: bool) -> list[str]:
     """Have the pacer run as its unit says, or not at all without one; what was done. ServiceError if it does not."""
     if not service.PACER.exists():
-        return _removed() if _ENABLED.is_symlink() else []
+        return _removed() if service.PACER_AT_BOOT.is_symlink() else []
     is_active = binary.run(["systemctl", "is-active", "--quiet", _NAME]).returncode == 0
-    if is_active and not is_changed and _ENABLED.is_symlink():
+    if is_active and not is_changed and service.PACER_AT_BOOT.is_symlink():
         return []
     service.run(["systemctl", "enable", _NAME])
     service.run(["systemctl", "restart", _NAME])
@@ -129,9 +103,7 @@ def follow(*, is_changed: bool) -> list[str]:
 
 
 def _removed() -> list[str]:
-    _ENABLED.unlink()
-    service.run(["systemctl", "stop", _NAME])
+    """It ends by itself, once the workers of before have: they have sockets to be ended at its pace."""
+    service.PACER_AT_BOOT.unlink()
     service.reload_units()
-    with suppress(OSError):
-        shutil.rmtree(_pace.DIRECTORY)
-    return [f"stopped {_NAME}"]
+    return [f"disabled {_NAME}"]

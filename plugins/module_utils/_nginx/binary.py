@@ -121,13 +121,16 @@ def _built_in(output: str, option: str) -> str | None:
     return found.group(1) if found else None
 
 
+_NAME = r"""["']?([^\s;"']+)["']?"""
+
+
 def _user(configuration: Path, output: str) -> tuple[str, str]:
     """https://nginx.org/en/docs/ngx_core_module.html#user: without a group, it is the one with the user's name."""
     try:
         text = configuration.read_text(encoding="utf-8", errors="replace")
     except OSError:
         text = ""
-    found = re.search(r"^\s*user\s+([^\s;]+)(?:\s+([^\s;]+))?\s*;", text, re.MULTILINE)
+    found = re.search(rf"^\s*user\s+{_NAME}(?:\s+{_NAME})?\s*;", text, re.MULTILINE)
     if found:
         return found.group(1), found.group(2) or found.group(1)
     user = _built_in(output, "user") or "nobody"

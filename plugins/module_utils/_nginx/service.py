@@ -27,6 +27,7 @@ _INIT_SCRIPT = Path("/etc/init.d/nginx")
 _RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 PACER = Path("/etc/systemd/system/wsfleet-pacer.service")
+PACER_AT_BOOT = Path("/etc/systemd/system/multi-user.target.wants/wsfleet-pacer.service")
 # What runs on the gateway without a controller, as in that unit.
 PROGRAM = Path("/usr/local/lib/wsfleet/nginx.pyz")
 EXCHANGE = Path("/etc/systemd/system/wsfleet-exchange.service")

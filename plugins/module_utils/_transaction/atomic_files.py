@@ -142,6 +142,19 @@ def described(error: OSError, at: str = "") -> str:
     return f"cannot write {error.filename}{f' ({at})' if at else ''}: {reason(error)}" if error.filename else str(error)
 
 
+def unwritable(path: Path) -> str:
+    """Why a file cannot be made, or nothing if it can or is there."""
+    return "" if path.exists() else unchangeable(path)
+
+
+def unchangeable(path: Path) -> str:
+    """Why a file can be neither made, replaced nor removed, or nothing."""
+    directory = next(above for above in path.parents if above.is_dir())
+    if os.access(directory, os.W_OK):
+        return ""
+    return f"{path} cannot be written, as {reason(OSError(errno.EROFS, '', str(path)))}"
+
+
 def reason(error: OSError) -> str:
     """Why a file cannot be read or written."""
     path = Path(error.filename or "/")

@@ -77,6 +77,8 @@ class Shared(t.NamedTuple):
     # The values of nginx.conf that deploys set, by their directives.
     nginx_conf: t.Mapping[str, str] = MappingProxyType({})
     drop_in: Content | None = None
+    # Of the other files of this role that nginx does not read.
+    digests: t.Mapping[str, str | None] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class Journal:
             if self._shared.is_dir():
                 _remove(self._shared)
             plain = {"nginx_conf": dict(shared.nginx_conf), "drop_in": _plain_content(shared.drop_in)}
-            _write(self._shared, plain)
+            _write(self._shared, {**plain, "digests": dict(shared.digests)})
 
     def others(self) -> list[Deployed]:
         """The other configurations on this host, unless their files were removed by hand."""
@@ -444,7 +446,7 @@ def _entry(plain: t.Any) -> Entry:
 
 
 def _left_shared(plain: t.Any) -> Shared:
-    return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]))
+    return Shared(dict(plain["nginx_conf"]), _content(plain["drop_in"]), dict(plain.get("digests", {})))
 
 
 def _content(plain: t.Any) -> Content | None:

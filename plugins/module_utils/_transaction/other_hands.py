@@ -48,7 +48,7 @@ def _of_file(change: Change, plan: Plan, kept: Journal, *, check: bool) -> str:
     path, deployed = change.path, plan.before.deployed
     is_shared = path == service.DROP_IN
     left = kept.shared().drop_in if is_shared else deployed.left.get(str(path))
-    known = digest(left) or deployed.secrets.get(str(path))
+    known = digest(left) or deployed.secrets.get(str(path)) or kept.shared().digests.get(str(path))
     if known is None or known == digest(change.now):
         return ""
     verb = "remove" if change.after is None else "replace" if change.now else "write"

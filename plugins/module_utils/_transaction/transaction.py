@@ -27,7 +27,12 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.activation import Activation, Outcome
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.explanation import explained
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.goal import Goal
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed, Journal, Shared
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import (
+    Deployed,
+    Journal,
+    Shared,
+    digest,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.plan import Takeover
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.snapshot import Running
 
@@ -277,7 +282,9 @@ class Transaction:
         wanted, configuration, before = self._goal.beside, self._build.configuration, self._journal.shared()
         if wanted:
             values = other_hands.values_of(wanted[configuration]) if configuration in wanted else before.nginx_conf
-            self._journal.set_shared(Shared(values, wanted.get(service.DROP_IN, before.drop_in)))
+            digests = {str(path): digest(wanted[path]) for path in service.beside_nginx() if path in wanted}
+            drop_in = wanted.get(service.DROP_IN, before.drop_in)
+            self._journal.set_shared(Shared(values, drop_in, {**before.digests, **digests}))
 
     def _settle_present(self, passed: Deployed) -> None:
         own = tuple(str(path) for path, content in self._goal.own.items() if content)

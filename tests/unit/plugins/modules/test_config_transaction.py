@@ -15,9 +15,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit, program, requirements
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     atomic_files,
+    deploy,
     goal,
     journal,
     live_config,
@@ -25,6 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 )
 from ansible_collections.wsfleet.nginx.plugins.modules import config_transaction
 from running import run
+from transacting import ADDRESS, Host, configuration, stand_in
 
 ROOT = Path("/etc/nginx")
 CONF, PEM = ROOT / "conf.d" / "00-websockets.conf", ROOT / "conf.d" / ".00-websockets.a.example.pem"
@@ -377,3 +380,152 @@ def test_a_rollback_of_one_gateway_leaves_the_others_what_they_need(shared: Shar
     assert b"LimitNOFILE=9216:" in found[service.DROP_IN].data
     # An entry of an earlier release does not say what it needed.
     assert rolled_back(None) == {}
+
+
+def test_a_file_that_cannot_be_replaced_stays_and_fails_no_deploy(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "POLICY", shared.root / "usr" / "policy-rc.d")
+    monkeypatch.setattr(service, "PROGRAM", shared.root / "usr" / "nginx.pyz")
+    wanted: dict[Path, Any] = {service.PROGRAM: content("new"), service.POLICY: content("new")}
+
+    def left(expected: list[Path]) -> list[str]:
+        found = dict(wanted)
+        warned = warnings_of(lambda module: config_transaction.leave_unchangeable(module, found))
+        assert list(found) == expected
+        return warned
+
+    service.POLICY.parent.mkdir()
+    assert left(list(wanted)) == []
+    monkeypatch.setattr(os, "access", lambda _path, _mode: False)
+    # That they are missing was said before the deploy.
+    assert left([]) == []
+    service.PROGRAM.write_text("old")
+    (warned,) = left([])
+    assert warned.startswith(f"{service.PROGRAM} cannot be written, as ")
+    assert "stays as an earlier deploy has left it" in warned
+    now = atomic_files.read(service.PROGRAM)
+    wanted[service.PROGRAM] = now
+    assert left([service.PROGRAM]) == []
+
+
+class Paced(Host):
+    """A host whose gateway has the pacer, deployed by the module as far as it is not nginx's."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        super().__init__(root)
+        self.main.write_text(ORIGINAL)
+        self.build = replace(BUILD, configuration=self.main)
+        self.program, self.fails = b"program", False
+        self.followed: list[bool] = []
+        self.loaded = self.now
+        for name in ("PROGRAM", "PACER", "EXCHANGE", "POLICY", "NEEDRESTART", "DROP_IN"):
+            monkeypatch.setattr(service, name, root / "service.d" / name)
+        (root / "service.d").mkdir()
+        monkeypatch.setattr(service, "has_systemd", lambda: True)
+        monkeypatch.setattr(requirements, "obstacle", lambda: "")
+        monkeypatch.setattr(journal.Journal.__init__, "__defaults__", (root / "kept",))
+        monkeypatch.setattr(config_transaction, "found_nginx", lambda _module: self.build)
+        monkeypatch.setattr(config_transaction, "warn_about_limits", lambda *_arguments: None)
+        monkeypatch.setattr(package, "running", lambda *_arguments: None)
+        monkeypatch.setattr(program, "content", lambda: self.program)
+        monkeypatch.setattr(pacer_unit, "follow", self.follow)
+        monkeypatch.setattr(atomic_files.Content.__init__, "__defaults__", ((os.getuid(), os.getgid()),))
+
+    def follow(self, *, is_changed: bool) -> list[str]:
+        self.followed.append(is_changed)
+        if self.fails:
+            raise service.ServiceError("'systemctl restart wsfleet-pacer.service' failed")
+        return ["restarted it"] if is_changed else []
+
+    def run(self, rate: int, text: str = "after") -> dict[str, Any]:
+        """The result of a run of the module."""
+        ended: dict[str, Any] = {"notices": []}
+
+        class Ended(Exception):
+            pass
+
+        def end(**result: Any) -> None:
+            ended.update(result)
+            raise Ended
+
+        listed = {"path": str(self.conf), "content": configuration(text).data.decode(), "mode": "0644", "at": ""}
+        old = {"path": str(self.conf.with_name("old.conf")), "state": "absent", "at": "", "sources": []}
+        unit = {"state": "present", "sockets": 100, "stop_timeout": "20s", "shutdown_timeout": "1h", "at": ""}
+        conf = {"directives": {"worker_shutdown_timeout": "1h"}, "sockets": 100, "state": "managed", "at": ""}
+        params = {
+            **{name: [] for name in ("listening", "secrets", "serves", "loads", "drained", "probes")},
+            "files": [{**listed, "state": "present", "sources": []}, old],
+            "state": "present",
+            "live_address": ADDRESS,
+            "policy": "rollback",
+            "health": None,
+            "log": None,
+            "nginx_conf": conf,
+            "drop_in": {**unit, "reconnect_rate": rate, "guard_upgrades": "ignore"},
+        }
+        module: Any = SimpleNamespace(
+            params=params,
+            check_mode=False,
+            no_log_values=set(),
+            warn=ended["notices"].append,
+            exit_json=end,
+            fail_json=lambda msg, **result: end(msg=msg, **result),
+        )
+        self.followed.clear()
+        with pytest.raises(Ended):
+            config_transaction.run(module, self.root)
+        return ended
+
+
+@pytest.fixture
+def paced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paced:
+    stand_in(monkeypatch)
+    return Paced(tmp_path, monkeypatch)
+
+
+def test_the_pacer_follows_a_deploy_and_nginx_is_not_reloaded_for_it(paced: Paced) -> None:
+    assert paced.run(10)["actions"][-1] == "restarted it"
+    assert "pace --binary nginx --rate 10 --timeout 3600 --stop-timeout 20\n" in service.PACER.read_text()
+    # One for each of 100 sockets at this rate, and the spare time.
+    assert "worker_shutdown_timeout 3910s;" in paced.main.read_text()
+    generation = paced.generation
+    result = paced.run(10)
+    assert (result["changed"], result["actions"], paced.followed) == (False, [], [False])
+    paced.program = b"that of another release"
+    result = paced.run(10)
+    assert result["actions"] == [f"wrote {service.PROGRAM}", "restarted it"]
+    assert (service.PROGRAM.read_bytes(), paced.generation) == (paced.program, generation)
+    # A pacer that does not start is a warning.
+    paced.fails, paced.program = True, b"one that fails"
+    result = paced.run(10)
+    assert (result["changed"], paced.followed, len(result["notices"])) == (True, [True], 1)
+    assert "see `journalctl -u wsfleet-pacer`" in result["notices"][0]
+
+
+def test_without_a_rate_there_is_no_pacer_and_nginx_has_the_timeout(paced: Paced) -> None:
+    paced.run(10)
+    paced.run(0)
+    assert (service.PACER.exists(), paced.followed) == (False, [True])
+    assert "worker_shutdown_timeout 1h;" in paced.main.read_text()
+    # The guard uses it too.
+    assert service.PROGRAM.exists()
+
+
+def test_a_rolled_back_deploy_leaves_the_earlier_pacer_as_it_runs(
+    paced: Paced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paced.run(10)
+    before = service.PACER.read_bytes(), service.PROGRAM.read_bytes(), paced.main.read_bytes()
+
+    def rolled_back(deployment: transaction.Transaction, *_arguments: object) -> deploy.Report:
+        deployment.apply([])
+        assert b"--rate 20 " in service.PACER.read_bytes()
+        return deploy.Report(failure=deployment.roll_back(), rolled_back=True)
+
+    monkeypatch.setattr(deploy, "run", rolled_back)
+    paced.program = b"that of another release"
+    result = paced.run(20, "next")
+    assert result["rolled_back"]
+    assert (service.PACER.read_bytes(), service.PROGRAM.read_bytes(), paced.main.read_bytes()) == before
+    assert paced.followed == []

@@ -34,7 +34,8 @@ import os
 import sys
 from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates, _host, _selinux
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard, requirements
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
 
@@ -43,6 +44,10 @@ _selinux._KERNEL = Path(folder) / "selinux"
 _certificates._CA_FILES = (str(Path(folder) / "ca-bundle.crt"),)
 _host.lowest_unprivileged_port = lambda: 1024
 binary._SEARCH_PATH = os.environ["PATH"] = folder
+requirements._PTRACE_SCOPE = Path(folder) / "scope"
+service.POLICY = Path(folder) / "policy-rc.d"
+service.has_systemd = lambda: True
+guard.is_of_use = lambda: True
 masters = processes.masters
 parent = lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 processes.masters = lambda: {pid: path for pid, path in masters().items() if parent(pid) == os.getppid()}
@@ -367,3 +372,14 @@ def test_memory_that_is_short_is_a_warning_only_while_workers_are_shutting_down(
         "1 earlier generation of nginx's workers with 50 MB, shutting down since 2026-01-31T02:00:00Z; a deploy that "
         "changes something makes one more, which takes up to 197 MB for websockets_capacity, and 100 MB are available: "
     )
+
+
+def test_what_a_deploy_leaves_out_on_this_host_is_a_warning_before_it(tmp_path: Path) -> None:
+    (tmp_path / "scope").write_text("3\n")
+    (tmp_path / "policy-rc.d").write_text("exit 101")
+    assert run_module(tmp_path)["notices"] == []
+    wanted: dict[str, t.Any] = {"paces": True, "guard_upgrades": "exchange"}
+    pace, guard = run_module(tmp_path, **wanted)["notices"]
+    assert pace.startswith("websockets_reconnect_rate: ")
+    assert guard.startswith(f"{tmp_path}/policy-rc.d is of somebody else")
+    assert run_module(tmp_path, state="absent", **wanted)["notices"] == []

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_manager import HELD_BACK
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
-from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import lock
+from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, lock
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.atomic_files import Content
 
 STARTED = "start --no-block wsfleet-exchange.service"
@@ -26,7 +27,7 @@ STARTED = "start --no-block wsfleet-exchange.service"
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A Debian with needrestart."""
     monkeypatch.setattr(guard, "is_of_use", lambda: True)
-    for name in ("EXCHANGE", "POLICY", "NEEDRESTART"):
+    for name in ("EXCHANGE", "POLICY", "NEEDRESTART", "PROGRAM"):
         monkeypatch.setattr(service, name, tmp_path / name)
     return tmp_path
 
@@ -44,15 +45,22 @@ def write(choice: str) -> None:
 
 def run(path: Path, *arguments: str, is_active: bool = True) -> tuple[int, list[str]]:
     """The exit status of a script, and the calls of systemctl other than is-active."""
+    done, calls = run_script(path, arguments, {}, is_active=is_active)
+    return done.returncode, calls
+
+
+def run_script(
+    path: Path, arguments: tuple[str, ...], environment: dict[str, str], *, is_active: bool = True
+) -> tuple[subprocess.CompletedProcess[str], list[str]]:
     programs = path.parent / "bin"
     programs.mkdir(exist_ok=True)
     systemctl, calls = programs / "systemctl", path.parent / "calls"
     systemctl.write_text(f'#!/bin/sh\n[ "$1" != is-active ] || exit {0 if is_active else 3}\necho "$*" >> {calls}\n')
     systemctl.chmod(0o755)
     calls.write_text("")
-    environment = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    done = subprocess.run([path, *arguments], env=environment, stderr=subprocess.DEVNULL, check=False)
-    return done.returncode, calls.read_text().splitlines()
+    environment = {**environment, "PATH": f"{programs}:{os.environ['PATH']}"}
+    done = subprocess.run([path, *arguments], env=environment, capture_output=True, text=True, check=False)
+    return done, calls.read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", ["nginx", "nginx.service"])
@@ -66,6 +74,16 @@ def test_a_restart_of_a_running_nginx_becomes_an_exchange_or_nothing(name: str, 
     write("defer")
     assert run(service.POLICY, name, action) == (101, [])
     assert run(service.POLICY, name, action, is_active=False) == (0, [])
+
+
+@pytest.mark.parametrize("choice", ["exchange", "defer"])
+@pytest.mark.parametrize("action", ["restart", "try-restart", "upgrade"])
+def test_in_an_upgrade_by_the_playbook_nothing_is_started_and_nothing_said(choice: str, action: str) -> None:
+    write(choice)
+    done, calls = run_script(service.POLICY, ("nginx", action), {HELD_BACK: "1"})
+    assert (done.returncode, done.stdout + done.stderr, calls) == (101, "", [])
+    done, _calls = run_script(service.POLICY, ("nginx", action), {})
+    assert done.stderr.startswith("nginx is not restarted")
 
 
 @pytest.mark.parametrize("choice", ["exchange", "defer"])
@@ -106,6 +124,26 @@ def test_without_systemd_or_invoke_rc_d_there_is_nothing_to_guard(monkeypatch: p
     assert guard.missing("exchange") == []
     service.POLICY.write_text("exit 101")
     assert guard.warning("exchange") == ""
+
+
+def test_where_a_file_cannot_be_written_there_is_no_guard_and_the_operator_is_told(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "PROGRAM", host / "usr" / "local" / "nginx.pyz")
+    (host / "usr").mkdir()
+    # As access(2) says of a file system that is mounted read-only.
+    monkeypatch.setattr(os, "access", lambda path, _mode: path != host / "usr")
+    monkeypatch.setattr(atomic_files, "_is_read_only", lambda path: host / "usr" in (path, *path.parents))
+    assert set(files("exchange").values()) == {None}
+    warned = f"websockets_guard_upgrades: {service.PROGRAM} cannot be written, as {host}/usr is read-only. "
+    assert guard.warning("exchange").startswith(warned)
+    assert "set websockets_guard_upgrades: ignore" in guard.warning("exchange")
+    # It needs no program.
+    assert (files("defer")[service.POLICY] is None, guard.warning("defer")) == (False, "")
+    monkeypatch.setattr(service, "POLICY", host / "usr" / "policy-rc.d")
+    assert set(files("defer").values()) == {None}
+    assert guard.warning("defer").startswith(f"websockets_guard_upgrades: {service.POLICY} cannot be written, as ")
+    assert guard.warning("ignore") == ""
 
 
 def test_a_policy_of_somebody_else_stays_and_the_operator_is_told_what_to_do() -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 import typing as t
+from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation, Worker
 from ansible_collections.wsfleet.nginx.plugins.module_utils._worker_sockets import BACKEND, CLIENT, End, Held
@@ -104,6 +105,31 @@ def test_where_nginx_stops_all_end_within_its_time(monkeypatch: pytest.MonkeyPat
     assert nginx.ended[-1][0] < start + 5
     # Not all at once.
     assert nginx.ended[300][0] > start + 1
+
+
+def test_once_removed_it_ends_with_the_workers_of_before(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(service, "PACER", tmp_path / "pacer.service")
+    monkeypatch.setattr(service, "PACER_AT_BOOT", tmp_path / "at-boot")
+    service.PACER_AT_BOOT.symlink_to(service.PACER)
+    nginx = Nginx(monkeypatch, [0], pacer.Settings(10, 60, 5))
+    one = pacer.Pacer(Build("nginx", "", None, tmp_path, None, None), nginx.settings, tmp_path)
+
+    def needed_for(looks: int) -> int:
+        """How many of so many looks it takes."""
+        taken = 0
+        while taken < looks and one.is_needed():
+            one.run_once()
+            taken += 1
+        return taken
+
+    # A deploy removes first the unit, before nginx reloads, and then that it starts at boot.
+    assert needed_for(100) == 100
+    service.PACER_AT_BOOT.unlink()
+    # The workers of before, which nginx tells a moment later.
+    assert needed_for(2) == 2
+    nginx.left[Worker(100, 1)] = set(range(40))
+    assert needed_for(200) < 110
+    assert len(nginx.ended) == 40
 
 
 def test_clients_without_a_backend_end_once_no_tunnel_is_left(monkeypatch: pytest.MonkeyPatch, tmp_path: t.Any) -> None:

@@ -50,6 +50,30 @@ def test_the_openssl_that_nginx_runs_with_is_told(library: str, version: str | N
     assert binary.openssl_version(answer) == version
 
 
+@pytest.mark.parametrize(
+    ("text", "built_in", "user"),
+    [
+        ("user www-data;\nworker_processes auto;\n", "--user=nginx --group=nginx", ("www-data", "www-data")),
+        ("# user root;\n  user  web  'clients';\n", "", ("web", "clients")),
+        ('user "www-data";', "", ("www-data", "www-data")),
+        # As in nginx.org's packages and, without options, in nginx's own sources.
+        ("worker_processes auto;\n", "--user=nginx --group=web", ("nginx", "web")),
+        ("worker_processes auto;\n", "--user=nginx", ("nginx", "nginx")),
+        ("user_agent x;\n", "", ("nobody", "nobody")),
+        (None, "", ("nobody", "nobody")),
+    ],
+)
+def test_the_user_of_the_workers_is_that_of_nginx_conf_or_the_built_in_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, built_in: str, user: tuple[str, str]
+) -> None:
+    if text is not None:
+        (tmp_path / "nginx.conf").write_text(text)
+    printed = f"nginx version: nginx/1.26.3\nconfigure arguments: --conf-path={tmp_path}/nginx.conf {built_in}\n"
+    monkeypatch.setattr(binary, "find_binary", lambda: "nginx")
+    monkeypatch.setattr(binary, "run", lambda command: subprocess.CompletedProcess(command, 0, "", printed))
+    assert binary.installed().user == user
+
+
 def test_the_ports_of_each_file_are_read_from_what_nginx_prints(monkeypatch: pytest.MonkeyPatch) -> None:
     printed = """\
 # configuration file /etc/nginx/nginx.conf:

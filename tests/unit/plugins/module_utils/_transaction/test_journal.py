@@ -586,7 +586,7 @@ def test_what_no_other_configuration_needs_goes(kept: journal.Journal, tmp_path:
     other.set_deployed(NOTHING._replace(files=(str(tmp_path / "other.conf"),), wants=NEEDS_NOTHING))
     kept.keep_original(CONFIGURATION, content(b"original"))
     deployed(kept, 1)
-    shared = journal.Shared({"worker_connections": "1024"}, content(b"[Service]\n"))
+    shared = journal.Shared({"worker_connections": "1024"}, content(b"[Service]\n"), {"/usr/sbin/policy-rc.d": "0a"})
     kept.set_shared(shared)
     kept.remove(originals=True)
     assert (other.original(CONFIGURATION), len(other.deployed().files)) == (None, 1)

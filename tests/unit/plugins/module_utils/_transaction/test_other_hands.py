@@ -130,6 +130,29 @@ def test_a_drop_in_that_was_edited_is_reported_with_the_variable(host: Edited) -
     assert found.endswith("set websockets_manage_service: false.")
 
 
+@pytest.mark.parametrize("name", ["PACER", "PROGRAM", "EXCHANGE", "POLICY", "NEEDRESTART"])
+def test_the_other_files_of_this_role_are_reported_without_what_is_in_them(
+    host: Edited, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = host.main.with_name(name)
+    monkeypatch.setattr(service, name, file)
+    wanted = {**host.after, file: content("#!/bin/sh\n")}
+    file.write_text("as a release before has left it")
+    assert host.warned(wanted) == []
+    host.deploy(wanted)
+    assert host.warned({**wanted, file: content("#!/bin/false\n")}) == []
+    host.append(file, "exit 0\n")
+    assert host.warned(wanted) == [f"{file} was changed since the last deploy, and this run replaces it."]
+    file.unlink()
+    assert host.warned(wanted) == [f"{file} was removed since the last deploy, and this run writes it."]
+    # A deploy that leaves the file alone, as where it cannot be written, forgets nothing.
+    host.deploy(host.next)
+    file.write_text("exit 0\n")
+    assert host.warned({**host.next, file: None}) == [
+        f"{file} was changed since the last deploy, and this run removes it."
+    ]
+
+
 def test_what_a_killed_deploy_or_another_configuration_has_left_is_our_own(host: Edited) -> None:
     host.begin(host.next)
     assert host.warned(host.after) == []

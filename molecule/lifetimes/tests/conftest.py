@@ -12,17 +12,17 @@ from deployment import as_deployed
 from gateway import gateways
 from traffic import Traffic
 from waiting import PATIENCE
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 CLIENTS = 1000
 LOG = "/var/log/nginx/error.log"
 GATEWAYS = gateways()
 
 
-def dial(number: int) -> connect:
+async def dial(number: int) -> ClientConnection:
     """Open a socket to the gateway whose turn it is."""
     gateway = GATEWAYS[number % len(GATEWAYS)]
-    return connect(
+    connection = await connect(
         f"ws://{gateway.server_name}:{gateway.port}/",
         host=gateway.address,
         port=gateway.port,
@@ -30,6 +30,10 @@ def dial(number: int) -> connect:
         compression=None,
         open_timeout=PATIENCE,
     )
+    assert connection.response
+    # As a load balancer of another scenario tells it.
+    connection.response.headers["X-Gateway"] = gateway.name
+    return connection
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ def test_each_generation_has_its_sockets_and_its_memory(clients: Traffic, tmp_pa
         "websockets_sites": [{**SITE, "locations": [{**LOCATION, "proxy_read_timeout": "700s"}]}]
     }
     before = {gateway.name: len(clients.on(gateway.name)) for gateway in GATEWAYS}
+    assert sum(before.values()) == clients.number
     deploy = site(changed, arguments=["--limit", "ws_gateways"])
     assert not deploy.failed, deploy.output
     run, report = verify(GATEWAYS, tmp_path, **changed)

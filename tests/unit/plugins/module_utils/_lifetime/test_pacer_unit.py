@@ -68,6 +68,12 @@ def test_it_has_no_capability_that_it_does_not_need(
     ) in lines
 
 
+def test_it_starts_however_often_deploys_have_restarted_it() -> None:
+    """By default systemd refuses the sixth start in ten seconds, and the service then stays away."""
+    unit = pacer_unit.content(BUILD, Settings(14, 3600, 5)).partition("[Service]")[0]
+    assert "StartLimitIntervalSec=0" in unit.splitlines()
+
+
 def test_the_program_is_the_same_each_time_and_runs_without_the_collection(tmp_path: Path) -> None:
     made = (
         "import sys; from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import program; "
@@ -97,9 +103,3 @@ def test_it_is_sandboxed_where_systemd_can(monkeypatch: pytest.MonkeyPatch, may:
     lines = pacer_unit.content(BUILD, Settings(14, 3600, 5)).splitlines()
     assert [line in lines for line in ("PrivateNetwork=yes", "ProtectSystem=strict")] == [may, may]
     assert "SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources" in lines or not may
-
-
-def test_it_starts_however_often_deploys_have_restarted_it() -> None:
-    """By default systemd refuses the sixth start in ten seconds, and the service then stays away."""
-    unit = pacer_unit.content(BUILD, Settings(14, 3600, 5)).partition("[Service]")[0]
-    assert "StartLimitIntervalSec=0" in unit.splitlines()

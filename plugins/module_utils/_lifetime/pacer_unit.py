@@ -67,6 +67,8 @@ def content(build: binary.Build, found: Settings) -> str:
 Description=Ends the sockets of old nginx workers at a pace
 # It stops after nginx does, whose sockets it ends.
 Before=nginx.service
+# It is started however often deploys have restarted it.
+StartLimitIntervalSec=0
 
 [Service]
 Type=notify

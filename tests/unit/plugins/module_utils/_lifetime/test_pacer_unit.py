@@ -104,6 +104,12 @@ def test_what_a_host_lacks_for_a_pace_is_a_warning_that_says_what_to_do(
     assert requirements.warning() == ""
 
 
+def test_it_starts_however_often_deploys_have_restarted_it() -> None:
+    """By default systemd refuses the sixth start in ten seconds, and the service then stays away."""
+    unit = pacer_unit.content(BUILD, Settings(14, 3600, 5)).partition("[Service]")[0]
+    assert "StartLimitIntervalSec=0" in unit.splitlines()
+
+
 def test_the_program_is_the_same_each_time_and_runs_without_the_collection(tmp_path: Path) -> None:
     made = (
         "import sys; from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import program; "

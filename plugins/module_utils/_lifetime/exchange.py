@@ -124,10 +124,9 @@ def run(build: binary.Build) -> Report:
     Call it under the lock of deploys. ExchangeError if the earlier binary stays in service, or is back.
     """
     replaced, earlier = needed_for(build), processes.earlier_master(build)
-    if not replaced:
-        return Report()
     before = earlier or processes.master_pid(build)
-    assert before
+    if not replaced or before is None:
+        return Report()
     kept = journal.all_on_host()
     probes, passed = _recorded(kept)
     ports = {_sockets.port(address) for address in processes.listening(before)}
@@ -221,9 +220,9 @@ def _ended(build: binary.Build, master: int) -> bool:
     with suppress(ProcessLookupError):
         os.kill(master, signal.SIGKILL)
     gone = poll(lambda: True if not processes.is_master(master) else None)
-    if gone and processes.waiting_master(build) is None and processes.recorded_pid(build):
+    if gone and build.pid_file and processes.waiting_master(build) is None and processes.recorded_pid(build):
         with suppress(OSError):
-            processes.oldbin(build).unlink()
+            processes.oldbin(build.pid_file).unlink()
     return bool(gone)
 
 

@@ -161,14 +161,13 @@ def earlier_master(build: Build) -> int | None:
 
 def waiting_master(build: Build) -> int | None:
     """The master that an exchange of binaries has left running, whatever it does."""
-    pid = _read_pid(oldbin(build)) if build.pid_file else None
+    pid = _read_pid(oldbin(build.pid_file)) if build.pid_file else None
     return pid if pid != recorded_pid(build) else None
 
 
-def oldbin(build: Build) -> Path:
-    """Where nginx moves the pid file as long as two masters run."""
-    assert build.pid_file
-    return build.pid_file.with_name(f"{build.pid_file.name}.oldbin")
+def oldbin(pid_file: Path) -> Path:
+    """Where nginx moves its pid file as long as two masters run."""
+    return pid_file.with_name(f"{pid_file.name}.oldbin")
 
 
 def starting(master: int) -> set[int]:

@@ -337,7 +337,7 @@ def test_the_addresses_that_a_process_listens_on_are_found() -> None:
 def test_an_exchange_is_unfinished_while_the_earlier_master_can_take_over_again(tmp_path: Path) -> None:
     build = Build("/usr/sbin/nginx", "1.26.3", None, tmp_path / "nginx.conf", tmp_path / "nginx.pid", None)
     with master("worker process is shutting down") as waiting:
-        processes.oldbin(build).write_text(str(waiting))
+        processes.oldbin(tmp_path / "nginx.pid").write_text(str(waiting))
         assert processes.waiting_master(build) == waiting
         # It only waits for its connections (QUIT).
         assert processes.earlier_master(build) is None

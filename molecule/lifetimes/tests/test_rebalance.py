@@ -21,8 +21,12 @@ RATE = {"websockets_reconnect_rate": 100}
 MOST = 0.95
 
 
-def run(playbook: str, variables: Mapping[str, Any] = RATE, *arguments: str) -> Run:
-    ended = site(variables, playbook=f"wsfleet.nginx.{playbook}", arguments=["--limit", "ws_gateways", *arguments])
+def run(playbook: str, variables: Mapping[str, Any] | None = None, *arguments: str) -> Run:
+    ended = site(
+        {**RATE, **(variables or {})},
+        playbook=f"wsfleet.nginx.{playbook}",
+        arguments=["--limit", "ws_gateways", *arguments],
+    )
     assert not ended.failed, ended.output
     return ended
 
@@ -32,8 +36,8 @@ def empty(restored: None, clients: Traffic) -> Iterator[str]:
     """A server that takes clients, and has none."""
     out = {"websockets_drain": SERVERS[-1], "websockets_drain_timeout": "1s", "websockets_drain_force": "true"}
     with clients.ended():
-        run("drain", {**RATE, **out})
-    run("drain", {**RATE, "websockets_undrain": SERVERS[-1]})
+        run("drain", out)
+    run("drain", {"websockets_undrain": SERVERS[-1]})
     assert not clients.on(SERVERS[-1])
     yield SERVERS[-1]
 

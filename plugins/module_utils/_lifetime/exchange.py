@@ -337,7 +337,7 @@ def _answers(address: str) -> bool:
 def main(arguments: t.Sequence[str]) -> int:
     """The command of the program on the gateway."""
     if arguments not in ([], [_WAIT]):
-        print(f"usage: exchange [{_WAIT}]", file=sys.stderr)
+        sys.stderr.write(f"usage: exchange [{_WAIT}]\n")
         return 2
     if arguments:
         guard.wait()
@@ -345,7 +345,8 @@ def main(arguments: t.Sequence[str]) -> int:
         with lock.locked():
             report = run(binary.installed())
     except (ExchangeError, binary.NginxError, lock.Busy) as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
-    print("\n".join(report.actions) or "the running nginx is the installed one")
+    for line in report.actions or ["the running nginx is the installed one"]:
+        sys.stdout.write(f"{line}\n")
     return 0

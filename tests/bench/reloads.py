@@ -94,7 +94,7 @@ def candidates(installed: t.Mapping[str, str]) -> list[Candidate]:
     return [
         nginx("nginx", installed),
         nginx("nginx, worker_shutdown_timeout", installed, SHUTDOWN_TIMEOUT.format(STAY)),
-        # nginx("wsfleet", installed, SHUTDOWN_TIMEOUT.format(10 * WATCHED), beside="pacer"),
+        nginx("wsfleet", installed, SHUTDOWN_TIMEOUT.format(10 * WATCHED), is_paced=True),
         haproxy(),
         caddy("Caddy"),
         caddy("Caddy, stream_close_delay", f"stream_close_delay {STAY}s\n\t\t"),

@@ -25,6 +25,7 @@ import page
 import proxies
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import program
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
 
 HERE = Path(__file__).resolve().parent
 PAGE = proxies.ROOT / "docs" / "sockets.md"
@@ -67,13 +68,11 @@ class Watched(t.NamedTuple):
 
 
 def nginx(name: str, installed: t.Mapping[str, str], more: str = "", *, is_paced: bool = False) -> Candidate:
+    """With its configuration at the usual place: of an nginx with another one, the pacer ends nothing."""
     proxy = proxies.nginx(name, proxies.ours(installed))
-    main = more + proxy.files["nginx.conf"]
-    return Candidate(
-        proxies.Proxy(proxy.name, proxy.command, {**proxy.files, "nginx.conf": main}),
-        ("nginx", "-c", "/bench/conf/nginx.conf", "-s", "reload"),
-        is_paced,
-    )
+    files = {**proxy.files, "nginx.conf": more + proxy.files["nginx.conf"]}
+    start = "cp /bench/conf/nginx.conf /etc/nginx/nginx.conf && exec /usr/sbin/nginx -g 'daemon off;'"
+    return Candidate(proxies.Proxy(proxy.name, ("sh", "-c", start), files), ("nginx", "-s", "reload"), is_paced)
 
 
 def haproxy() -> Candidate:
@@ -121,7 +120,7 @@ async def watch() -> None:
         try:
             async with connect(URL, host="127.0.0.1", port=3000, proxy=None, compression=None):
                 pass
-        except OSError:
+        except (OSError, WebSocketException):
             refused += 1
         await asyncio.sleep(PAUSE)
     for task in following:
@@ -149,9 +148,12 @@ def measured(candidate: Candidate) -> Watched:
             stack.callback(process.kill)
             return process
 
-        for process in (python(HERE / "echo.py", *map(str, proxies.BACKENDS)), clients := python(__file__, "--watch")):
-            assert process.stdout
-            process.stdout.readline()
+        backends = python(HERE / "echo.py", *map(str, proxies.BACKENDS))
+        assert backends.stdout
+        backends.stdout.readline()
+        clients = python(__file__, "--watch")
+        assert clients.stdout
+        clients.stdout.readline()
         if candidate.is_paced:
             start_pacer(directory)
         time.sleep(1)

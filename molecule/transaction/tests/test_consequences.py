@@ -175,7 +175,9 @@ def test_without_the_role_only_its_own_is_gone_and_the_next_deploy_is_the_first_
     assert bookworm.run(f"md5sum {NGINX_CONF}").split()[0] == recorded.split()[1]
     for path in (*FILES, STATE):
         assert path == NGINX_CONF or not bookworm.path(path).exists()
-    assert bookworm.run("systemctl list-units --all --plain --no-legend 'wsfleet-*'") == ""
+    # The pacer ends after the last worker of before.
+    units = "systemctl list-units --all --plain --no-legend 'wsfleet-*'"
+    wait_until(lambda: bookworm.run(units) == "", "no unit of the role is left")
     assert bookworm.run("find /etc/systemd /etc/needrestart /usr/local -name '*wsfleet*' 2>/dev/null || true") == ""
     assert bookworm.run("systemctl show nginx --property DropInPaths").strip() == "DropInPaths="
     assert theirs.request("GET", "/").body == b"theirs"

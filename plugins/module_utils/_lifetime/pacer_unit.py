@@ -105,7 +105,12 @@ def follow(*, is_changed: bool) -> list[str]:
 
 
 def _removed() -> list[str]:
-    """It ends by itself, once the workers of before have: they have sockets to be ended at its pace."""
+    """Where a gateway stays, nginx ends sockets in its own way at once. After a removal the pacer ends by itself, once
+    the workers of before have: they have sockets to be ended at its pace.
+    """
     service.PACER_AT_BOOT.unlink()
     service.reload_units()
-    return [f"disabled {_NAME}"]
+    if not service.DROP_IN.exists():
+        return [f"disabled {_NAME}"]
+    service.run(["systemctl", "stop", _NAME])
+    return [f"stopped {_NAME}"]

@@ -148,6 +148,7 @@ class Systemd:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
         monkeypatch.setattr(service, "PACER", directory / pacer_unit._NAME)
         monkeypatch.setattr(service, "PACER_AT_BOOT", directory / "wants" / pacer_unit._NAME)
+        monkeypatch.setattr(service, "DROP_IN", directory / "drop-in.conf")
         monkeypatch.setattr(binary, "run", self.run)
         service.PACER_AT_BOOT.parent.mkdir()
         self.is_active, self.fails, self.asked = False, False, list[str]()
@@ -180,10 +181,18 @@ def test_the_pacer_follows_its_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert follow(is_changed=False) == ([f"started {pacer_unit._NAME}"], start)
     service.PACER_AT_BOOT.unlink()
     assert follow(is_changed=False) == ([f"restarted {pacer_unit._NAME}"], start)
-    # It is not stopped: it has sockets to end.
     service.PACER.unlink()
-    assert follow(is_changed=True) == ([f"disabled {pacer_unit._NAME}"], ["daemon-reload"])
+    service.DROP_IN.touch()
+    stop = ["daemon-reload", f"stop {pacer_unit._NAME}"]
+    assert follow(is_changed=True) == ([f"stopped {pacer_unit._NAME}"], stop)
     assert follow(is_changed=False) == ([], [])
+
+
+def test_after_a_removal_the_pacer_has_sockets_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    systemd = Systemd(monkeypatch, tmp_path)
+    service.PACER_AT_BOOT.symlink_to(service.PACER)
+    assert pacer_unit.follow(is_changed=True) == [f"disabled {pacer_unit._NAME}"]
+    assert systemd.asked == ["daemon-reload"]
 
 
 def test_a_pacer_that_does_not_start_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -128,9 +128,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pac
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, lock
 
 
-def out_of_rotation(module: _notices.Module, kept: t.Sequence[journal.Journal]) -> t.ContextManager[None]:
+def out_of_rotation(
+    module: _notices.Module, plan: upgrade.Plan, kept: t.Sequence[journal.Journal]
+) -> t.ContextManager[None]:
     health = module.params["health"]
-    if not health:
+    if not health or not plan.is_needed:
         return contextlib.nullcontext()
     flag = Path(health["flag"])
     files = [atomic_files.read(Path(path)) for configuration in kept for path in configuration.deployed().files]
@@ -163,7 +165,7 @@ def run(module: _notices.Module) -> None:
         planned.fetch()
     with lock.locked():
         plan = planned.plan()
-        if not plan.is_needed or module.check_mode:
+        if module.check_mode:
             after = {**plan.before, **plan.pending}
             module.exit_json(
                 changed=plan.is_needed,
@@ -175,10 +177,10 @@ def run(module: _notices.Module) -> None:
                 probes=[],
                 diff=shown(plan.before, after),
             )
-        with out_of_rotation(module, kept):
+        with out_of_rotation(module, plan, kept):
             report = planned.run(plan)
     module.exit_json(
-        changed=True,
+        changed=plan.is_needed,
         rolled_back=False,
         actions=report.actions,
         before=report.before,

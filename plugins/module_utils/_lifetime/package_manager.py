@@ -21,7 +21,7 @@ MODULES = ("libnginx-mod-", "nginx-mod-", "nginx-module-")
 HELD_BACK = "WSFLEET_NGINX_UPGRADE"
 
 _SECONDS, _LOCK_SECONDS, _POLL_SECONDS = 1800, 300, 2
-_LOCKED = re.compile(r"Could not get lock|locked by another process|Unable to (?:acquire|lock)|lock by another")
+_LOCKED = re.compile(r"Could not get lock|lock was locked by|Unable to (?:acquire|lock)|lock by another")
 _ENVIRONMENT = {
     HELD_BACK: "1",
     "LC_ALL": "C.UTF-8",

@@ -49,8 +49,8 @@ class Report:
     after: Packages
     actions: list[str] = field(default_factory=list)
     results: t.Sequence[Result] = ()
-    # How many connections of clients were open before the exchange and still are.
-    kept: int = 0
+    # How many connections of clients were open before the exchange and still are; None without one.
+    kept: int | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def changes(before: Packages, after: Packages) -> list[str]:
 
 
 class Upgrade:
-    """Call plan() and, if it is needed, run() under the lock of deploys."""
+    """Call plan() and run() under the lock of deploys."""
 
     def __init__(self, packages: Manager, version: str | None, directory: Path = _DIRECTORY) -> None:
         self._packages, self._version, self._directory = packages, version, directory
@@ -122,6 +122,10 @@ class Upgrade:
             self._packages.fetch(self._version)
 
     def run(self, plan: Plan) -> Report:
+        if not plan.is_needed:
+            # A run that was killed before it changed anything has left an incomplete copy.
+            self._forget()
+            return Report(plan.before, plan.before)
         try:
             if plan.is_unfinished:
                 self._complete(plan)

@@ -176,11 +176,22 @@ def test_the_policy_of_somebody_else_holds_meanwhile_and_is_back_after_it(policy
     assert [path.name for path in policy.path.parent.iterdir()] == ["policy-rc.d"]
 
 
-def test_a_lock_of_the_package_manager_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "printed",
+    [
+        "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1 (apt)",
+        "dpkg: error: dpkg frontend lock was locked by another process with pid 1",
+        "dpkg: error: dpkg frontend lock was locked by <unknown> process with pid 1",
+        "dpkg: error: dpkg database lock was locked by apt-get process with pid 1",
+    ],
+)
+def test_a_lock_of_the_package_manager_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, printed: str
+) -> None:
     program = tmp_path / "apt-get"
     program.write_text(
         f"#!/bin/sh\n[ ! -e {tmp_path}/tried ] || {{ echo $DEBIAN_FRONTEND; exit 0; }}\ntouch {tmp_path}/tried\n"
-        "echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 1 (apt)' >&2\nexit 100\n"
+        f"echo '{printed}' >&2\nexit 100\n"
     )
     program.chmod(0o755)
     monkeypatch.setattr(package_manager, "_POLL_SECONDS", 0.01)

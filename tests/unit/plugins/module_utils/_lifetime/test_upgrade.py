@@ -115,7 +115,8 @@ def run(host: Host, tmp_path: Path) -> t.Callable[..., upgrade.Report | None]:
         planned = Upgrade(host, version, tmp_path / "kept")
         planned.fetch()
         plan = planned.plan()
-        return planned.run(plan) if plan.is_needed else None
+        report = planned.run(plan)
+        return report if plan.is_needed else None
 
     return run
 
@@ -190,6 +191,16 @@ def test_what_a_killed_run_leaves_is_completed_or_taken_back_by_the_next(
         run()
     assert host.version == host.running == ("1" if bad else "2")
     assert not host.interrupted
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_copy_of_a_killed_run_goes_although_there_is_nothing_to_do(host: Host, run: Run, tmp_path: Path) -> None:
+    host.dies_at = "keep"
+    with pytest.raises(Killed):
+        run()
+    assert list(tmp_path.iterdir()) != []
+    host.dies_at = ""
+    assert run("1") is None
     assert list(tmp_path.iterdir()) == []
 
 

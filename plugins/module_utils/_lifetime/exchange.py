@@ -123,6 +123,7 @@ def run(build: binary.Build) -> Report:
 
     Call it under the lock of deploys. ExchangeError if the earlier binary stays in service, or is back.
     """
+    _take_back_outdated(build)
     replaced, earlier = needed_for(build), processes.earlier_master(build)
     before = earlier or processes.master_pid(build)
     if not replaced or before is None:
@@ -147,6 +148,22 @@ def run(build: binary.Build) -> Report:
     names = ", ".join(Path(path).name for path in replaced)
     done = f"exchanged the running nginx for the installed one ({names})"
     return Report([done], exchange.results, len(clients & _clients(build, ports)))
+
+
+def _take_back_outdated(build: binary.Build) -> None:
+    """Have the earlier binary serve again if the one that a killed run has started is not the installed one any more.
+
+    It may be the installed one itself; nginx exchanges one of two masters only when the other one is gone.
+    """
+    earlier, later = processes.earlier_master(build), processes.recorded_pid(build)
+    if not earlier or later is None or not processes.replaced_files(later):
+        return
+    try:
+        _wait_for_start(build, earlier, ErrorLog(build), _changed_at(build.pid_file))
+        _Exchange(build, earlier, failures=["it is not the installed one any more"]).finish()
+    except ExchangeError:
+        if processes.earlier_master(build):
+            raise
 
 
 def _clients(build: binary.Build, ports: t.Collection[int]) -> set[tuple[str, str]]:
@@ -233,13 +250,14 @@ class _Exchange:
         self,
         build: binary.Build,
         earlier: int,
-        kept: t.Sequence[journal.Journal],
-        probes: t.Sequence[Probe],
-        answering: t.Sequence[str],
+        kept: t.Sequence[journal.Journal] = (),
+        probes: t.Sequence[Probe] = (),
+        answering: t.Sequence[str] = (),
+        failures: list[str] | None = None,
     ) -> None:
         self._build, self._earlier = build, earlier
         self._kept, self._probes, self._answering = kept, probes, answering
-        self._failures: list[str] | None = None
+        self._failures = failures
         self.results: list[Result] = []
 
     def finish(self) -> None:

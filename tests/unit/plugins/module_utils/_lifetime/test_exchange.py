@@ -49,12 +49,13 @@ class Killed(BaseException):
 
 @dataclass
 class Host:
-    """The masters of a host, with whether their workers accept, and its two pid files."""
+    """The masters of a host, with whether their workers accept, its two pid files, and the versions of the binary."""
 
     accepting: dict[int, bool] = field(default_factory=lambda: {EARLIER: True})
     recorded: int = EARLIER
     oldbin: int | None = None
-    is_replaced: bool = True
+    installed: str = "2"
+    running: dict[int, str] = field(default_factory=lambda: {EARLIER: "1"})
     starts: bool = True
     fails: bool = False
     signals: list[tuple[int, str]] = field(default_factory=list)
@@ -76,8 +77,9 @@ class Host:
 
     def _start(self, pid: int) -> None:
         if self.starts and self.oldbin is None:
-            self.accepting[LATER], self.recorded, self.oldbin = True, LATER, pid
-            self.is_replaced = False
+            later = LATER if LATER not in self.running else max(self.running) + 1
+            self.accepting[later], self.recorded, self.oldbin = True, later, pid
+            self.running[later] = self.installed
 
     def _end_workers(self, pid: int) -> None:
         self.accepting[pid] = False
@@ -85,10 +87,13 @@ class Host:
     def _end(self, pid: int) -> None:
         del self.accepting[pid]
         if pid == self.recorded and self.oldbin in self.accepting:
-            self.recorded, self.oldbin, self.is_replaced = self.oldbin or 0, None, True
+            self.recorded, self.oldbin = self.oldbin or 0, None
 
     def serving(self) -> list[int]:
         return [pid for pid, accepts in self.accepting.items() if accepts]
+
+    def versions(self) -> list[str]:
+        return [self.running[pid] for pid in self.serving()]
 
 
 @pytest.fixture
@@ -111,7 +116,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         "earlier_master": waiting,
         "accepting_workers": lambda pid: {pid + 1} if found.accepting.get(pid) else set(),
         "is_stopping": lambda pid: found.accepting.get(pid) is False,
-        "replaced_files": lambda _pid: ["/usr/sbin/nginx"] if found.is_replaced else [],
+        "replaced_files": lambda pid: ["/usr/sbin/nginx"] if found.running[pid] != found.installed else [],
         "program": lambda _pid: "/usr/sbin/nginx",
         "has_no_daemon": lambda _pid, _path: False,
         "listening": lambda _pid: iter(["0100007F:1F90"]),
@@ -120,8 +125,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     }
     for name, function in replaced.items():
         monkeypatch.setattr(processes, name, function)
-    # The earlier binary answers always.
-    monkeypatch.setattr(exchange, "_answers", lambda _address: not (found.fails and found.serving() == [LATER]))
+    # The other versions answer always.
+    monkeypatch.setattr(exchange, "_answers", lambda _address: not (found.fails and found.versions() == ["2"]))
     return found
 
 
@@ -186,6 +191,24 @@ def test_a_run_that_was_killed_after_any_signal_is_completed_or_taken_back(
         assert host.serving() == [EARLIER if fails else LATER]
         assert len(host.accepting) == 1
     assert number > 3
+
+
+@pytest.mark.parametrize("installed", ["1", "3"])
+def test_a_binary_that_is_not_the_installed_one_any_more_is_taken_back_first(
+    host: Host, build: binary.Build, installed: str
+) -> None:
+    """A run that was killed has started it, and the next one installs another: a third one, or the one before it."""
+    for number in (1, 2):
+        host.__init__(kills_after=number)  # type: ignore[misc]
+        with pytest.raises(Killed):
+            exchange.run(build)
+        host.kills_after, host.installed = None, installed
+        # What answers with neither of them is no fault of the installed one.
+        host.fails = True
+        actions = exchange.run(build).actions
+        assert host.versions() == [installed]
+        assert len(host.accepting) == 1
+        assert len(actions) == (installed == "3")
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import package_manager
-from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_manager import Packages
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_manager import PackageError, Packages
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 # https://people.debian.org/~hmh/invokerc.d-policyrc.d-specification.txt
@@ -48,7 +48,7 @@ class Apt:
 
     def _found(self) -> dict[str, tuple[str, str]]:
         """The version and the source of each package."""
-        fields = "${Package}\\t${Version}\\t${source:Package}\\t${db:Status-Status}\\n"
+        fields = "${Package}\\t${Version}\\t${source:Package}\\t${db:Status-Status}\n"
         found = {}
         for line in package_manager.run(["dpkg-query", "--show", f"--showformat={fields}"]).splitlines():
             name, version, source, status = line.split("\t")
@@ -78,6 +78,12 @@ class Apt:
 
     def complete(self) -> None:
         package_manager.run(["dpkg", "--configure", *_FORCED, "--pending"])
+        fields = "${Package} ${db:Status-Eflag} ${db:Status-Status}\\n"
+        states = package_manager.run(["dpkg-query", "--show", f"--showformat={fields}", *self.installed()]).splitlines()
+        # One that was killed while it was unpacked cannot be configured, and apt takes it for installed.
+        incomplete = [line.split()[0] for line in states if not line.endswith(" ok installed")]
+        if incomplete:
+            raise PackageError(f"dpkg cannot complete {', '.join(incomplete)}: see `dpkg --audit`")
 
     def keep(self, directory: Path) -> None:
         for name in self.installed():
@@ -153,7 +159,7 @@ def _files(name: str) -> dict[str, str]:
 def _conffiles(name: str, *, unchanged: bool) -> list[str]:
     """Those of a package whose content is that of the package, or those that were changed or removed."""
     found = []
-    for line in package_manager.run(["dpkg-query", "--show", "--showformat=${Conffiles}\\n", name]).splitlines():
+    for line in package_manager.run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", name]).splitlines():
         path, _space, rest = line.strip().rpartition(" ")
         if rest == "obsolete":
             path, _space, rest = path.rpartition(" ")

@@ -160,7 +160,7 @@ def _take_back_outdated(build: binary.Build) -> None:
         return
     try:
         _wait_for_start(build, earlier, ErrorLog(build), _changed_at(build.pid_file))
-        _Exchange(build, earlier, failures=["it is not the installed one any more"]).finish()
+        _Exchange(build, earlier).finish(["the new one is not the installed one any more"])
     except ExchangeError:
         if processes.earlier_master(build):
             raise
@@ -253,15 +253,15 @@ class _Exchange:
         kept: t.Sequence[journal.Journal] = (),
         probes: t.Sequence[Probe] = (),
         answering: t.Sequence[str] = (),
-        failures: list[str] | None = None,
     ) -> None:
         self._build, self._earlier = build, earlier
         self._kept, self._probes, self._answering = kept, probes, answering
-        self._failures = failures
+        self._failures: list[str] | None = None
         self.results: list[Result] = []
 
-    def finish(self) -> None:
-        """Step by step, until one master is left. ExchangeError if that is the earlier one."""
+    def finish(self, failures: list[str] | None = None) -> None:
+        """Step by step, until one master is left. ExchangeError if that is the earlier one, as with known failures."""
+        self._failures = failures
         taken: list[Step] = []
         while True:
             step = next_step(self._found(), self._failures)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -57,7 +58,7 @@ class Manager(t.Protocol):
         """Bring back what was kept."""
 
     def complete(self) -> None:
-        """Complete a run that was killed."""
+        """Complete a run that was killed. PackageError if that is not possible."""
 
     def hold_back(self) -> t.ContextManager[None]:
         """Keep the scripts of the packages from restarting nginx meanwhile, as far as they do."""
@@ -68,30 +69,44 @@ def run(command: list[str], *, accepted: t.Collection[int] = (0,)) -> str:
     deadline = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            # No module is at hand here to call its run_command.
-            result = subprocess.run(  # pylint: disable=ansible-bad-function
-                command,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                env={**os.environ, **_ENVIRONMENT},
-                timeout=_SECONDS,
-            )
+            status, output, errors = _run(command)
         except OSError as error:
             raise PackageError(f"{command[0]} does not start: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
             raise PackageError(f"'{' '.join(command)}' did not end within {_SECONDS // 60} minutes") from error
-        if result.returncode in accepted:
-            return result.stdout
-        if not _LOCKED.search(result.stderr) or time.monotonic() > deadline:
-            raise PackageError("\n".join([f"'{' '.join(command[:2])}' failed:", *_reasons(result)]))
+        if status in accepted:
+            return output
+        if not _LOCKED.search(errors) or time.monotonic() > deadline:
+            reasons = _reasons(output + errors) or [f"exit status {status}"]
+            raise PackageError("\n".join([f"'{' '.join(command[:2])}' failed:", *reasons]))
         time.sleep(_POLL_SECONDS)
 
 
-def _reasons(result: subprocess.CompletedProcess[str]) -> list[str]:
+def _run(command: list[str]) -> tuple[int, str, str]:
+    """The exit status of a command, what it has printed, and its errors.
+
+    It prints to files: with a pipe, the end of this process would have apt and the scripts of packages fail.
+    """
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        # No module is at hand here to call its run_command.
+        status = subprocess.run(  # pylint: disable=ansible-bad-function
+            command,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            env={**os.environ, **_ENVIRONMENT},
+            timeout=_SECONDS,
+        ).returncode
+        return status, _text(output), _text(errors)
+
+
+def _text(file: t.BinaryIO) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", "replace")
+
+
+def _reasons(printed: str) -> list[str]:
     """The errors of what a command has printed, or its last lines."""
-    printed = [line for line in (result.stdout + result.stderr).splitlines() if line.strip()]
-    errors = [line for line in printed if re.match(r"E: |dpkg: error|Error", line)]
-    return (errors or printed)[-4:] or [f"exit status {result.returncode}"]
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return ([line for line in lines if re.match(r"E: |dpkg: error|Error", line)] or lines)[-4:]

@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import signal
 import subprocess
+import sys
 import typing as t
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import apt
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.apt import Apt
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.dnf import Dnf
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_manager import PackageError
+from waiting import wait_until
 
 DPKG = """\
 nginx\t1.22.1-9+deb12u9\tnginx\tinstalled
@@ -37,6 +41,9 @@ nginx-exporter\t1.0-1\tnginx-exporter-1.0-1.src.rpm
 glibc\t2.34-1\tglibc-2.34-1.src.rpm
 """
 AVAILABLE = "nginx\t1.20.1-16.el9\n\nnginx-core\t1.20.1-16.el9\n\n"
+
+
+CONFIGURED = "nginx ok installed\nnginx-common ok installed\n"
 
 
 class Commands:
@@ -93,6 +100,26 @@ def test_what_an_upgrade_would_install_is_known_before(commands: t.Callable[...,
     assert "--simulate" in run.lines[-1]
     assert "--allow-downgrades" not in run.lines[-1]
     assert Dnf().pending(None) == dict.fromkeys(["nginx", "nginx-core"], "1.20.1-16.el9")
+
+
+@pytest.mark.parametrize("state", ["reinstreq half-installed", "ok half-installed", "ok half-configured"])
+def test_what_dpkg_cannot_complete_is_not_taken_for_installed(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    """apt says of a package that was killed while it was unpacked that it is the newest version."""
+    asked: list[str] = []
+    states = CONFIGURED
+
+    def run(command: list[str]) -> str:
+        asked.append(command[0])
+        if command[0] != "dpkg-query":
+            return ""
+        return states if "Eflag" in command[2] else DPKG
+
+    monkeypatch.setattr(package_manager, "run", run)
+    Apt().complete()
+    assert asked[0] == "dpkg"
+    states = CONFIGURED.replace("ok installed", state, 1)
+    with pytest.raises(PackageError, match=r"^dpkg cannot complete nginx: see `dpkg --audit`$"):
+        Apt().complete()
 
 
 def test_without_a_way_back_rpms_are_not_upgraded(commands: t.Callable[..., Commands], tmp_path: Path) -> None:
@@ -196,6 +223,17 @@ def test_a_lock_of_the_package_manager_is_waited_for(
     program.chmod(0o755)
     monkeypatch.setattr(package_manager, "_POLL_SECONDS", 0.01)
     assert package_manager.run([str(program), "install"]) == "noninteractive\n"
+
+
+def test_a_package_manager_goes_on_where_the_upgrade_is_killed(tmp_path: Path) -> None:
+    program = tmp_path / "apt-get"
+    program.write_text(f"#!/bin/sh\nset -e\nkill -KILL $PPID\necho Unpacking\ntouch {tmp_path}/unpacked\n")
+    program.chmod(0o755)
+    upgrade = f"from {package_manager.__name__} import run; run([{str(program)!r}])"
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    killed = subprocess.run([sys.executable, "-c", upgrade], check=False, env=environment)
+    assert killed.returncode == -signal.SIGKILL
+    wait_until((tmp_path / "unpacked").exists, "the package manager has ended")
 
 
 def test_the_errors_of_a_package_manager_are_its_message(tmp_path: Path) -> None:

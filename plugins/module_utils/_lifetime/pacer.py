@@ -16,6 +16,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import exposition
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.exposition import Family, Sample
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation, Worker
@@ -104,7 +106,7 @@ class Pacer:
         workers = generations.shutting_down(self._build)
         self._began = generations.since(workers, self._build, before, time.time())
         if self._began != before:
-            self._write(generations.RECORD, generations.plain(self._began))
+            exposition.write(self._directory / generations.RECORD, generations.plain(self._began))
 
     def _end_some(self, workers: t.Sequence[Worker], start: float, *, is_stopping: bool) -> None:
         queue = [found for worker in workers for found in self._to_end(worker)]
@@ -136,16 +138,10 @@ class Pacer:
     def _measure(self, now: float) -> None:
         self._measured = now
         found = generations.generations(self._build, self._directory)
-        self._write(METRICS, metrics(found, self._ended))
-
-    def _write(self, name: str, text: str) -> None:
-        staged = self._directory / f".{name}.new"
-        staged.write_text(text, encoding="ascii")
-        staged.replace(self._directory / name)
+        exposition.write(self._directory / METRICS, exposition.text(families(found, self._ended)))
 
 
-def metrics(found: t.Sequence[Generation], ended: int) -> str:
-    """In the format of Prometheus: https://prometheus.io/docs/instrumenting/exposition_formats/."""
+def families(found: t.Sequence[Generation], ended: int) -> list[Family]:
     values = [
         ("old_generations", "gauge", "Generations of workers that are shutting down.", len(found)),
         ("old_workers", "gauge", "Workers that are shutting down.", sum(len(one.workers) for one in found)),
@@ -154,12 +150,9 @@ def metrics(found: t.Sequence[Generation], ended: int) -> str:
         ("ended_sockets_total", "counter", "Sockets of old workers that were ended at a pace.", ended),
     ]
     if found:
-        help_text = "When the oldest generation began to shut down."
-        values.append(("oldest_generation_since_timestamp_seconds", "gauge", help_text, round(found[0].since)))
-    return "".join(
-        f"# HELP wsfleet_{name} {help_text}\n# TYPE wsfleet_{name} {kind}\nwsfleet_{name} {value}\n"
-        for name, kind, help_text, value in values
-    )
+        about = "When the oldest generation began to shut down."
+        values.append(("oldest_generation_since_timestamp_seconds", "gauge", about, round(found[0].since)))
+    return [Family(f"wsfleet_{name}", kind, about, [Sample(value)]) for name, kind, about, value in values]
 
 
 def _notify_ready() -> None:

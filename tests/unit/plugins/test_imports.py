@@ -19,6 +19,7 @@ KNOWS = {
     "module_utils._probe": set(),
     "module_utils._host": {"module_utils._sockets"},
     "module_utils._lifetime": {
+        "module_utils._metrics",
         "module_utils._pace",
         "module_utils._worker_sockets",
         "module_utils._sockets",
@@ -26,6 +27,7 @@ KNOWS = {
         "module_utils._probe",
         "module_utils._transaction",
     },
+    "module_utils._metrics": set(),
     "module_utils._notices": set(),
     "module_utils._sockets": set(),
     "module_utils._pace": set(),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import exposition
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import Build
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation, Worker
@@ -143,7 +144,7 @@ def test_clients_without_a_backend_end_once_no_tunnel_is_left(monkeypatch: pytes
 
 def test_the_metrics_are_few_and_in_prometheus_format() -> None:
     found = [Generation([1, 2], 1_700_000_000.4, 12, 13, 4096), Generation([3], 1_700_000_100, None, None, None)]
-    lines = pacer.metrics(found, 7).splitlines()
+    lines = exposition.text(pacer.families(found, 7)).splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "wsfleet_old_generations 2",
         "wsfleet_old_workers 3",

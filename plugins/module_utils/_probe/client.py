@@ -54,6 +54,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request impor
     websocket_errors,
 )
 
+# By which logs tell probes from clients.
+USER_AGENT = "wsfleet.nginx-probe"
 # How long to wait for the peer's part of the closing handshake, which is not part of the probe.
 CLOSE_WAIT = 1.0
 
@@ -140,7 +142,7 @@ def _exchange(
 
 
 def _request_fields(request: Request, target: Target, extra: Mapping[str, str]) -> dict[str, str]:
-    fields = {"Host": target.host_header, "User-Agent": "wsfleet.nginx-probe"}
+    fields = {"Host": target.host_header, "User-Agent": USER_AGENT}
     fields.update(extra)
     if request.origin is not None:
         fields["Origin"] = request.origin

@@ -64,6 +64,10 @@ _LOG_FIELDS = {
     "user_agent": "$websocket_agent",
     "limit_conn": "$limit_conn_status",
     "limit_req": "$limit_req_status",
+    # Of a handshake, "websocket".
+    "upgrade": "$websocket_upgrade",
+    # Nothing of what nginx ends because its worker shuts down, else "OK".
+    "completion": "$request_completion",
 }
 # How many of them stand in a line.
 _LOG_COLUMNS = 3

@@ -27,7 +27,7 @@ KNOWS = {
         "module_utils._probe",
         "module_utils._transaction",
     },
-    "module_utils._metrics": set(),
+    "module_utils._metrics": {"module_utils._probe"},
     "module_utils._notices": set(),
     "module_utils._sockets": set(),
     "module_utils._pace": set(),

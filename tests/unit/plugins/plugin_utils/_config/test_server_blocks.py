@@ -175,7 +175,8 @@ FORMAT = [
     """    '"bytes_to_client":"$bytes_sent","bytes_from_client":"$upstream_bytes_sent","upstream":"$upstream_addr",'""",
     """    '"upstream_status":"$upstream_status","handshake_seconds":"$upstream_header_time","""
     """"origin":"$websocket_origin",'""",
-    """    '"user_agent":"$websocket_agent","limit_conn":"$limit_conn_status","limit_req":"$limit_req_status"}';""",
+    """    '"user_agent":"$websocket_agent","limit_conn":"$limit_conn_status","limit_req":"$limit_req_status",'""",
+    """    '"upgrade":"$websocket_upgrade","completion":"$request_completion"}';""",
 ]
 
 

@@ -35,6 +35,7 @@ lint: .venv/test
 	tests/docs.sh
 	tests/galaxy.sh
 	tests/gixy.sh
+	tests/promtool.sh
 	$(BIN)/reuse lint --quiet
 	$(BIN)/zizmor --offline --quiet .github
 

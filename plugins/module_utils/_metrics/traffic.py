@@ -48,7 +48,11 @@ _REFUSED = "wsfleet_refusals_total"
 _BYTES = "wsfleet_bytes_total"
 _MALFORMED = "wsfleet_log_lines_malformed_total"
 _COUNTERS: tuple[tuple[str, tuple[str, ...], str], ...] = (
-    (_SESSIONS, ("site", "reason"), "WebSockets that are closed: by a client, a backend or silence, or by nginx."),
+    (
+        _SESSIONS,
+        ("site", "reason"),
+        "WebSockets that have ended, by who closed them: shutdown if nginx with its worker.",
+    ),
     (_HANDSHAKES, ("site", "status"), "Handshakes by the status of the response, those with 101 once it is closed."),
     (_REFUSED, ("site", "reason"), "Requests that nginx has refused by itself."),
     (_BYTES, ("site", "direction"), "Bytes from clients and to them, in requests that are over."),
@@ -68,6 +72,8 @@ class Traffic:
         self._sites = frozenset(sites)
         self._record = directory / RECORD
         counts, self._saved = self._recorded()
+        # Of the first one of these, Prometheus would see no increase.
+        counts = {**{(_SESSIONS, site, "shutdown"): 0.0 for site in self._sites}, **counts}
         self._counts: collections.defaultdict[_Key, float] = collections.defaultdict(float, counts)
         self._logs = [_Log(path, self._saved.get(str(path))) for path in paths]
         self._is_readable = True

@@ -60,6 +60,11 @@ def shown(found: Traffic, name: str) -> dict[str, float]:
     return {match[1] or "": float(match[2]) for match in matches if match}
 
 
+def ended(found: Traffic) -> dict[str, float]:
+    """The sessions that there were."""
+    return {labels: number for labels, number in shown(found, "wsfleet_sessions_total").items() if number}
+
+
 def counted(log: Path, *lines: bytes) -> Traffic:
     found = reader(log)
     log.write_bytes(b"".join(lines))
@@ -69,7 +74,7 @@ def counted(log: Path, *lines: bytes) -> Traffic:
 
 def test_a_session_is_counted_by_its_length_and_its_bytes(log: Path) -> None:
     found = counted(log, line(), line(seconds="10.000"), line(seconds="90000.001"))
-    assert shown(found, "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 3}
+    assert ended(found) == {'site="a.example",reason="closed"': 3}
     numbers = {"1": 0, "10": 1, "60": 1, "300": 2, "900": 2, "3600": 2, "14400": 2, "86400": 2, "+Inf": 3}
     assert shown(found, "wsfleet_session_seconds_bucket") == {
         f'site="a.example",le="{bound}"': number for bound, number in numbers.items()
@@ -85,7 +90,7 @@ def test_a_session_is_counted_by_its_length_and_its_bytes(log: Path) -> None:
 def test_what_nginx_ends_with_its_worker_is_told_from_what_others_end(log: Path) -> None:
     before = {key: value for key, value in SESSION.items() if key not in ("upgrade", "completion")}
     found = counted(log, line(completion=""), line(), json.dumps(before).encode() + b"\n")
-    assert shown(found, "wsfleet_sessions_total") == {
+    assert ended(found) == {
         'site="a.example",reason="closed"': 2,
         'site="a.example",reason="shutdown"': 1,
     }
@@ -102,7 +107,7 @@ def test_handshakes_are_counted_by_status_and_plain_requests_are_none(log: Path)
         'site="a.example",status="502"': 1,
         'site="a.example",status="other"': 1,
     }
-    assert shown(found, "wsfleet_sessions_total") == {}
+    assert ended(found) == {}
     assert shown(found, "wsfleet_bytes_total")['site="a.example",direction="in"'] == 430
 
 
@@ -131,10 +136,12 @@ def test_a_refusal_is_counted_by_its_reason_if_it_is_nginx_own(
 
 def test_probes_are_no_traffic(log: Path) -> None:
     found = counted(log, line(user_agent="wsfleet.nginx-probe"))
-    assert [name for name, *_ in found.families() if shown(found, name)] == [
-        "wsfleet_log_lines_malformed_total",
-        "wsfleet_log_readable",
-    ]
+    assert [shown(found, f"wsfleet_{name}_total") for name in ("handshakes", "refusals", "bytes")] == [{}, {}, {}]
+    assert ended(found) == {}
+
+
+def test_sockets_that_nginx_closes_are_counted_from_zero_on(log: Path) -> None:
+    assert shown(reader(log), "wsfleet_sessions_total") == {f'site="{site}",reason="shutdown"': 0 for site in SITES}
 
 
 def test_what_clients_send_makes_no_label(log: Path) -> None:
@@ -155,7 +162,7 @@ def test_what_clients_send_makes_no_label(log: Path) -> None:
 def test_a_line_that_is_malformed_is_counted_and_the_next_one_is_read(log: Path, malformed: bytes) -> None:
     found = counted(log, malformed.rstrip(b"\n") + b"\n", line())
     assert shown(found, "wsfleet_log_lines_malformed_total")[""] >= 1
-    assert shown(found, "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 1}
+    assert ended(found) == {'site="a.example",reason="closed"': 1}
 
 
 def test_the_format_of_the_configuration_has_each_field_that_is_read() -> None:
@@ -166,7 +173,7 @@ def test_what_is_there_at_the_first_look_is_not_counted(log: Path) -> None:
     log.write_bytes(line() * 3)
     found = reader(log)
     found.read()
-    assert shown(found, "wsfleet_sessions_total") == {}
+    assert ended(found) == {}
 
 
 def test_a_log_that_cannot_be_read_is_said(log: Path) -> None:
@@ -181,7 +188,7 @@ def test_a_log_that_cannot_be_read_is_said(log: Path) -> None:
     log.write_bytes(line())
     found.read()
     assert shown(found, "wsfleet_log_readable") == {"": 1}
-    assert shown(found, "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 1}
+    assert ended(found) == {'site="a.example",reason="closed"': 1}
 
 
 @pytest.mark.parametrize(
@@ -189,13 +196,13 @@ def test_a_log_that_cannot_be_read_is_said(log: Path) -> None:
 )
 def test_a_damaged_record_is_none(log: Path, record: bytes) -> None:
     (log.parent / "record" / traffic.RECORD).write_bytes(record)
-    assert shown(counted(log, line()), "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 1}
+    assert ended(counted(log, line())) == {'site="a.example",reason="closed"': 1}
 
 
 def test_figures_of_a_site_go_with_the_site(log: Path) -> None:
     counted(log, line(), line(site="b.example"), b"malformed\n")
     found = Traffic([log], log.parent / "record", ["b.example"])
-    assert shown(found, "wsfleet_sessions_total") == {'site="b.example",reason="closed"': 1}
+    assert ended(found) == {'site="b.example",reason="closed"': 1}
     assert shown(found, "wsfleet_log_lines_malformed_total") == {"": 1}
 
 
@@ -207,7 +214,7 @@ def test_a_file_that_rotations_have_named_by_the_date_is_read_to_its_end(log: Pa
     log.write_bytes(line())
     found = reader(log)
     found.read()
-    assert shown(found, "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 4}
+    assert ended(found) == {'site="a.example",reason="closed"': 4}
 
 
 def test_no_file_stays_open_that_a_rotation_has_taken_away(log: Path) -> None:
@@ -219,7 +226,7 @@ def test_no_file_stays_open_that_a_rotation_has_taken_away(log: Path) -> None:
         log.write_bytes(line())
         found.read()
     assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1
-    assert shown(found, "wsfleet_sessions_total") == {'site="a.example",reason="closed"': 5}
+    assert ended(found) == {'site="a.example",reason="closed"': 5}
 
 
 def test_a_turn_reads_a_bounded_part(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,7 +235,7 @@ def test_a_turn_reads_a_bounded_part(log: Path, monkeypatch: pytest.MonkeyPatch)
     found = counted(log, line() * 20)
     numbers: list[float] = []
     while not numbers or numbers[-1] < 20:
-        numbers.append(shown(found, "wsfleet_sessions_total")['site="a.example",reason="closed"'])
+        numbers.append(sum(ended(found).values()))
         found.read()
     assert len(numbers) > 3
     assert numbers == sorted(numbers)
@@ -303,7 +310,7 @@ def test_each_line_is_counted_once_whatever_happens_to_the_file_and_to_who_reads
         host.reader.read()
         for file in host.files:
             file.close()
-    sessions = shown(host.reader, "wsfleet_sessions_total")
+    sessions = ended(host.reader)
     assert sum(sessions.values()) == shown(host.reader, "wsfleet_handshakes_total").get(SESSION_LABELS, 0)
     assert sum(sessions.values()) == written["session"]
     assert shown(host.reader, "wsfleet_log_lines_malformed_total") == {"": written["malformed"]}

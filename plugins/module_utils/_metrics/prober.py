@@ -41,7 +41,8 @@ METRICS = "wsfleet.prom"
 # What of the interval a turn has, which leaves time for an alarm, and what of the turn its probes begin in.
 _OF_INTERVAL, _MOST_SECONDS = 0.8, 30.0
 _OF_TURN = 1 / 3
-_AT_ONCE = 64
+# Those of routes that hang hold up no others.
+_AT_ONCE = 256
 _LATE = Response(None, "no result in time", cause=Cause.TIMEOUT)
 
 
@@ -61,11 +62,13 @@ class Prober:
         routes = [(probe, one.passed) for one in known for probe in one.probes if _can_read(probe)]
         servers = [(server, _probe_for(server, one)) for one in known for server in one.servers]
         probed = [(server, probe) for server, probe in servers if probe and not server.state]
-        tasks: list[t.Callable[[], t.Any]] = [functools.partial(_route, *route) for route in routes]
-        tasks += [functools.partial(_server, probe, server.address) for server, probe in probed]
+        tasks: list[tuple[t.Callable[[], t.Any], t.Any]] = [
+            *((functools.partial(_route, *route), Result(route[0], _LATE, "", None)) for route in routes),
+            *((functools.partial(_server, probe, server.address), _LATE) for server, probe in probed),
+        ]
         found = self._in_time(tasks, start)
-        results = [one or Result(probe, _LATE, "", None) for one, (probe, _passed) in zip(found, routes)]
-        responses = [one or _LATE for one in found[len(routes) :]]
+        results: list[Result] = [one for one in found[: len(routes)] if one]
+        responses: list[Response | None] = found[len(routes) :]
         self._log(results)
         families = figures.families(
             figures.Found(
@@ -79,18 +82,25 @@ class Prober:
                 connections=next((live_config.connections(one.live_address) for one in known), None),
             )
         )
-        families += self._own(began, time.monotonic() - start, len(routes))
+        families += self._own(began, time.monotonic() - start, len(results))
         exposition.write(self._directory / METRICS, exposition.text(families))
 
-    def _in_time(self, tasks: t.Sequence[t.Callable[[], t.Any]], start: float) -> list[t.Any]:
-        """The result of each; None if there is none in time. They begin one after the other, not all at once."""
+    def _in_time(self, tasks: t.Sequence[tuple[t.Callable[[], t.Any], t.Any]], start: float) -> list[t.Any]:
+        """What each task returns, or what is given with it if it does not in time. None for one that was not begun: it
+        is not the route that fails if so many others hang.
+
+        They begin one after the other, not all at once.
+        """
         seconds = min(self._interval * _OF_INTERVAL, _MOST_SECONDS)
         begun: list[Future[t.Any]] = []
-        for number, task in enumerate(tasks):
+        for number, (task, _late) in enumerate(tasks):
             time.sleep(max(0.0, start + seconds * _OF_TURN * number / len(tasks) - time.monotonic()))
             begun.append(self._pool.submit(task))
         wait(begun, timeout=max(0.0, start + seconds - time.monotonic()))
-        return [one.result() if not one.cancel() and one.done() and not one.exception() else None for one in begun]
+        return [
+            None if one.cancel() else one.result() if one.done() and not one.exception() else late
+            for one, (_task, late) in zip(begun, tasks)
+        ]
 
     def _log(self, results: t.Sequence[Result]) -> None:
         """What has changed since the last turn, in few words: others may read the journal."""
@@ -105,8 +115,12 @@ class Prober:
         return [
             Family(name, "gauge", about, [Sample(value)])
             for name, about, value in (
-                ("wsfleet_routes_left_out", "Routes that are not probed, as they are too many.", left_out),
-                ("wsfleet_servers_left_out", "The same of servers.", known.servers_left_out),
+                ("wsfleet_routes_left_out", "Routes that the last turn did not probe.", left_out),
+                (
+                    "wsfleet_servers_left_out",
+                    "Servers that are not probed, as they are too many.",
+                    known.servers_left_out,
+                ),
                 ("wsfleet_probe_interval_seconds", "Seconds from one turn of probes to the next.", self._interval),
                 ("wsfleet_probe_duration_seconds", "Seconds that the last turn took.", round(seconds, 3)),
                 ("wsfleet_probe_timestamp_seconds", "When the last turn began.", round(began, 3)),

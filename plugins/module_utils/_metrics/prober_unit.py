@@ -69,8 +69,8 @@ RestartSec=5s
 RuntimeDirectory=wsfleet-prober
 RuntimeDirectoryPreserve=restart
 MemoryMax=128M
-# One for each address of a route whose probe fails, and 64 routes at once.
-TasksMax=1024
+# A route that hangs has one for each of its first eight servers, and 256 may hang at once.
+TasksMax=4096
 CapabilityBoundingSet=
 NoNewPrivileges=yes
 UMask=0022

@@ -25,7 +25,7 @@ class Found(t.NamedTuple):
     """What a turn has found."""
 
     results: t.Sequence[Result]
-    # None for a server that is drained or disabled, and was not probed.
+    # None for a server that was not probed, such as one that is drained or disabled.
     servers: t.Sequence[tuple[UpstreamServer, Response | None]]
     # By configuration: whether nginx serves it, and whether it is another than the last deploy's. None if not known.
     live: t.Mapping[str, bool]

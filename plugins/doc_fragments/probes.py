@@ -137,6 +137,10 @@ options:
             type: int
             default: 36864
             version_added: 0.6.0
+          upstream:
+            description: The name of the upstream that they are of, in lower case.
+            type: str
+            version_added: 0.11.0
           origins:
             description: Origins to try where they reject the handshake, for a hint to O(probes[].origin).
             type: list

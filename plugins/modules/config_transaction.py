@@ -234,6 +234,40 @@ options:
         type: float
         default: 0
         version_added: 0.10.0
+      probe_interval:
+        description:
+          - How many seconds after each other O(probes) are made all the time, by the service C(wsfleet-prober), which
+            writes figures for Prometheus. With V(0), there is no such service.
+          - It takes systemd 247. The shortest interval of all configurations of the host holds, and those with V(0)
+            are left out.
+        type: float
+        default: 0
+        version_added: 0.11.0
+      upstreams:
+        description: The servers that the service probes too, by O(probes[].backends.upstream).
+        type: list
+        elements: dict
+        default: []
+        version_added: 0.11.0
+        suboptions:
+          name:
+            description: The name of the upstream.
+            type: str
+            required: true
+          servers:
+            description: Its servers.
+            type: list
+            elements: dict
+            required: true
+            suboptions:
+              address:
+                description: The server's address.
+                type: str
+                required: true
+              state:
+                description: V(drained) or V(disabled) for a server that is not probed.
+                type: str
+                default: ""
       state:
         description: With V(absent), the file is removed unless another configuration of the host needs it.
         type: str
@@ -440,6 +474,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import (
     requirements,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober_unit, record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import (
     binary,
     capacity,
@@ -474,7 +509,10 @@ Recorded = t.Tuple[
     t.Sequence[str],
 ]
 
-_OF_DROP_IN = ("sockets", "stop_timeout", "shutdown_timeout", "reconnect_rate", "guard_upgrades")
+_OF_DROP_IN = (
+    *("sockets", "stop_timeout", "shutdown_timeout", "reconnect_rate", "guard_upgrades"),
+    *("probe_interval", "upstreams"),
+)
 _HIDDEN = "not shown: a certificate and its key\n"
 _HIDDEN_OTHER = "not shown: another certificate and its key\n"
 
@@ -544,7 +582,7 @@ def wants(module: AnsibleModule) -> journal.Wants:
     is_managed, is_present = conf and conf["state"] == "managed", unit and unit["state"] == "present"
     return {
         "nginx_conf": {key: conf[key] for key in ("directives", "sockets")} if is_managed else None,
-        "drop_in": {key: unit[key] for key in _OF_DROP_IN} if is_present else None,
+        "drop_in": {**{key: unit[key] for key in _OF_DROP_IN}, "log": module.params["log"]} if is_present else None,
     }
 
 
@@ -569,6 +607,7 @@ def files_beside(module: AnsibleModule, build: binary.Build, kept: journal.Journ
         wanted[service.DROP_IN] = unit_file(build, needed)
         wanted[service.PROGRAM] = atomic_files.Content(program.content(), 0o644) if needed else None
         wanted[service.PACER] = pacer_file(build, needed)
+        wanted[service.PROBER] = prober_file(build, needed)
         wanted.update(guard.wanted(guarded(needed)))
         if needed:
             leave_unchangeable(module, wanted)
@@ -591,6 +630,13 @@ def pacer_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic
     return atomic_files.Content(pacer_unit.content(build, paced).encode(), 0o644)
 
 
+def prober_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
+    interval = record.interval(needed)
+    if not interval or prober_unit.obstacle():
+        return None
+    return atomic_files.Content(prober_unit.content(build, interval).encode(), 0o644)
+
+
 def leave_unchangeable(module: AnsibleModule, wanted: Wanted) -> None:
     """No deploy fails because /usr is read-only. Where the files are missing, gateway_preflight_info has said so."""
     for path in (service.PROGRAM, service.POLICY):
@@ -601,19 +647,25 @@ def leave_unchangeable(module: AnsibleModule, wanted: Wanted) -> None:
             module.warn(f"{why}: it stays as an earlier deploy has left it. Mount that writable and deploy again")
 
 
-def follow_with_pacer(module: AnsibleModule, plan: Plan) -> list[str]:
-    """After the deploy: a pacer that does not start is no reason to roll it back."""
+def follow_with_services(module: AnsibleModule, kept: journal.Journal, plan: Plan) -> list[str]:
+    """After the deploy: a service that does not start is no reason to roll it back."""
     if not service.has_systemd() or not (module.params["drop_in"] or plan.goal.is_previous):
         return []
-    is_changed = any(change.path in (service.PROGRAM, service.PACER) for change in plan.pending)
-    try:
-        return pacer_unit.follow(is_changed=is_changed)
-    except (service.ServiceError, binary.NginxError, OSError) as error:
-        module.warn(
-            f"{error}: see `journalctl -u wsfleet-pacer`. Until it runs, nginx ends all sockets of an old worker at "
-            "once"
-        )
-        return []
+    changed = {change.path for change in plan.pending}
+    done = []
+    for unit, follow, otherwise in (
+        (service.PACER, pacer_unit.follow, "nginx ends all sockets of an old worker at once"),
+        (
+            service.PROBER,
+            functools.partial(prober_unit.follow, kept),
+            "routes are probed in deploys and by the playbook wsfleet.nginx.verify only",
+        ),
+    ):
+        try:
+            done += follow(is_changed=not changed.isdisjoint((service.PROGRAM, unit)))
+        except (service.ServiceError, binary.NginxError, OSError) as error:
+            module.warn(f"{error}: see `journalctl -u {unit.stem}`. Until it runs, {otherwise}")
+    return done
 
 
 def unit_file(build: binary.Build, needed: t.Sequence[journal.Wants]) -> atomic_files.Content | None:
@@ -809,6 +861,7 @@ def for_others_too(
         ),
         service.DROP_IN: lambda needed: unit_file(build, needed),
         service.PACER: lambda needed: pacer_file(build, needed),
+        service.PROBER: lambda needed: prober_file(build, needed),
         **{path: functools.partial(guard_file, path) for path in guard.files()},
     }
     for path, make in made.items():
@@ -920,10 +973,9 @@ def show_only(module: AnsibleModule) -> None:
 
 
 def finish(
-    module: AnsibleModule, build: binary.Build, plan: Plan, report: deploy.Report, result: dict[str, t.Any]
+    module: AnsibleModule, build: binary.Build, report: deploy.Report, followed: list[str], result: dict[str, t.Any]
 ) -> None:
     """What comes after a deploy that stays, and its result."""
-    followed = follow_with_pacer(module, plan)
     result.update(changed=bool(result["changed"] or followed), actions=[*report.actions, *followed])
     warn_about_limits(module, build)
     warn_about_certificates(module, report.results)
@@ -977,7 +1029,7 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         report = deploy.run(deployment, wanted_probes, policy)
         if report.rolled_back:
             module.fail_json(msg=report.failure, changed=False, rolled_back=True)
-    finish(module, build, deployment.plan, report, result)
+    finish(module, build, report, follow_with_services(module, kept, deployment.plan), result)
 
 
 def main() -> None:
@@ -1047,6 +1099,24 @@ def main() -> None:
                     "shutdown_timeout": {"type": "str", "default": "0"},
                     "reconnect_rate": {"type": "float", "default": 0},
                     "guard_upgrades": {"type": "str", "choices": list(guard.CHOICES), "default": "ignore"},
+                    "probe_interval": {"type": "float", "default": 0},
+                    "upstreams": {
+                        "type": "list",
+                        "elements": "dict",
+                        "default": [],
+                        "options": {
+                            "name": {"type": "str", "required": True},
+                            "servers": {
+                                "type": "list",
+                                "elements": "dict",
+                                "required": True,
+                                "options": {
+                                    "address": {"type": "str", "required": True},
+                                    "state": {"type": "str", "default": ""},
+                                },
+                            },
+                        },
+                    },
                     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
                     "at": {"type": "str", "default": ""},
                 },

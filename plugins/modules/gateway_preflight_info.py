@@ -31,6 +31,13 @@ options:
     type: bool
     default: false
     version_added: 0.10.0
+  prober:
+    description:
+      - Whether routes are to be probed all the time, as in O(wsfleet.nginx.config_transaction#module:drop_in). It warns
+        if the host cannot do that.
+    type: bool
+    default: false
+    version_added: 0.11.0
   sockets:
     description:
       - How many WebSockets the gateway is to hold. It warns if workers are shutting down and the memory is not enough
@@ -257,6 +264,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils import (
     _selinux,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard, requirements
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober_unit
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, generations, memory, processes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, other_sites
 
@@ -384,6 +392,7 @@ def warn_of_lifetime(module: _notices.Module) -> None:
     """Warn of what a deploy leaves out on this host."""
     for warning in (
         requirements.warning() if module.params["paces"] else "",
+        prober_unit.warning() if module.params["prober"] else "",
         guard.warning(module.params["guard_upgrades"]),
     ):
         if warning:
@@ -398,6 +407,7 @@ def main() -> None:
             "guard_upgrades": {"type": "str", "choices": list(guard.CHOICES), "default": guard.CHOICES[0]},
             "manages_selinux": {"type": "bool", "default": False},
             "paces": {"type": "bool", "default": False},
+            "prober": {"type": "bool", "default": False},
             "sockets": {"type": "int"},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "certificates": {

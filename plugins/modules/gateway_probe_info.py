@@ -314,6 +314,10 @@ nginx:
           in use.
       type: bool
       version_added: 0.10.0
+    prober:
+      description: The same of the service that probes the routes all the time.
+      type: bool
+      version_added: 0.11.0
     shortfalls:
       description: The limits that are too low for O(sockets).
       type: list

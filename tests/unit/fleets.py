@@ -42,6 +42,7 @@ NGINX: dict[str, t.Any] = {
     "generations": [],
     "memory": {"available": 4_000_000_000, "needed": 196_608_000},
     "pacer": True,
+    "prober": None,
     "shortfalls": [],
     "is_enabled": True,
 }

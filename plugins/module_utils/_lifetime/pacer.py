@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import socket
 import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _pace, _units, _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import exposition
 from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.exposition import Family, Sample
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import generations, processes, service
@@ -155,14 +154,6 @@ def families(found: t.Sequence[Generation], ended: int) -> list[Family]:
     return [Family(f"wsfleet_{name}", kind, about, [Sample(value)]) for name, kind, about, value in values]
 
 
-def _notify_ready() -> None:
-    """sd_notify(3): systemd waits for it."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.sendto(b"READY=1", address.replace("@", "\0", 1))
-
-
 def main(arguments: t.Sequence[str]) -> int:
     """The command of the program on the gateway."""
     parser = argparse.ArgumentParser(prog="pace")
@@ -172,7 +163,7 @@ def main(arguments: t.Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     build = Build(given.binary, "", None, Path("/"), None, None)
     pacer = Pacer(build, Settings(given.rate, given.timeout, given.stop_timeout), _pace.DIRECTORY)
-    _notify_ready()
+    _units.notify_ready()
     while pacer.is_needed():
         pacer.run_once()
     return 0

@@ -9,11 +9,11 @@ import math
 import sys
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _units
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, capacity, service, times
 
-_NAME = service.PACER.name
 # After the last socket was to be ended, nginx ends what is left itself: the pacer may not run.
 _SPARE_SECONDS = 300
 
@@ -21,21 +21,6 @@ _SANDBOX = """\
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
-PrivateDevices=yes
-PrivateTmp=yes
-ProtectSystem=strict
-ProtectHome=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
 SystemCallFilter=@system-service pidfd_open pidfd_getfd
 SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources
 """
@@ -58,8 +43,6 @@ def content(build: binary.Build, found: Settings) -> str:
     user, group = build.user
     # Root's capability, as Yama lets a process trace its own children only (1), or none (2).
     capability = "CAP_SYS_PTRACE" if requirements.ptrace_scope() else ""
-    # Without this one, systemd 257 starts no unit that has a user and a filter of system calls.
-    can_sandbox = requirements.may(requirements.CAP_SYS_ADMIN)
     arguments = f"--rate {found.rate:g} --timeout {found.timeout:g} --stop-timeout {found.stop_timeout:g}"
     return f"""\
 # By the role wsfleet.nginx.websockets, from websockets_reconnect_rate and websockets_worker_shutdown_timeout.
@@ -86,31 +69,17 @@ AmbientCapabilities={capability}
 CapabilityBoundingSet={capability}
 NoNewPrivileges=yes
 UMask=0022
-{_SANDBOX if can_sandbox else ""}
+{_units.sandbox(_SANDBOX)}
 [Install]
 WantedBy=multi-user.target
 """
 
 
 def follow(*, is_changed: bool) -> list[str]:
-    """Have the pacer run as its unit says, or not at all without one; what was done. ServiceError if it does not."""
-    if not service.PACER.exists():
-        return _removed() if service.PACER_AT_BOOT.is_symlink() else []
-    is_active = binary.run(["systemctl", "is-active", "--quiet", _NAME]).returncode == 0
-    if is_active and not is_changed and service.PACER_AT_BOOT.is_symlink():
-        return []
-    service.run(["systemctl", "enable", _NAME])
-    service.run(["systemctl", "restart", _NAME])
-    return [f"{'re' if is_active else ''}started {_NAME}"]
+    """Have the pacer run as its unit says, or not at all without one; what was done. ServiceError if it does not.
 
-
-def _removed() -> list[str]:
-    """Where a gateway stays, nginx ends sockets in its own way at once. After a removal the pacer ends by itself, once
+    Where a gateway stays, nginx ends sockets in its own way at once. After a removal the pacer ends by itself, once
     the workers of before have: they have sockets to be ended at its pace.
     """
-    service.PACER_AT_BOOT.unlink()
-    service.reload_units()
-    if not service.DROP_IN.exists():
-        return [f"disabled {_NAME}"]
-    service.run(["systemctl", "stop", _NAME])
-    return [f"stopped {_NAME}"]
+    is_stopped = service.DROP_IN.exists()
+    return _units.follow(service.PACER, service.PACER_AT_BOOT, is_changed=is_changed, is_stopped=is_stopped)

@@ -11,13 +11,14 @@ import zipfile
 
 # What the commands need is imported here, so that it is in sys.modules, and in what Ansible sends to the host.
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import exchange, pacer
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober
 
 _PACKAGE = "ansible_collections.wsfleet.nginx.plugins.module_utils"
 _MAIN = f"""\
 import importlib
 import sys
 
-COMMANDS = {{"pace": "{pacer.__name__}", "exchange": "{exchange.__name__}"}}
+COMMANDS = {{"pace": "{pacer.__name__}", "exchange": "{exchange.__name__}", "probe": "{prober.__name__}"}}
 if len(sys.argv) < 2 or sys.argv[1] not in COMMANDS:
     sys.exit("usage: nginx.pyz " + "|".join(sorted(COMMANDS)))
 sys.exit(importlib.import_module(COMMANDS[sys.argv[1]]).main(sys.argv[2:]))

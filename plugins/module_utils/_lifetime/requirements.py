@@ -5,16 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils import _worker_sockets
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _units, _worker_sockets
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 
-CAP_SYS_PTRACE, CAP_SYS_ADMIN = 19, 21
 _PTRACE_SCOPE = Path("/proc/sys/kernel/yama/ptrace_scope")
-_STATUS_OF_SYSTEMD = Path("/proc/1/status")
 
 
 def obstacle() -> str:
@@ -24,7 +21,7 @@ def obstacle() -> str:
         return "the host has no systemd"
     if scope >= 3:
         return f"kernel.yama.ptrace_scope is {scope}"
-    if scope and not may(CAP_SYS_PTRACE):
+    if scope and not _units.may(_units.CAP_SYS_PTRACE):
         return f"kernel.yama.ptrace_scope is {scope}, and the container that is the host lacks CAP_SYS_PTRACE"
     return atomic_files.unwritable(service.PROGRAM) or _worker_sockets.obstacle()
 
@@ -34,13 +31,6 @@ def ptrace_scope() -> int:
         return int(_PTRACE_SCOPE.read_text(encoding="ascii"))
     except (OSError, ValueError):
         return 0
-
-
-def may(capability: int) -> bool:
-    """Whether systemd can give a service this capability, which a container may lack."""
-    status = _STATUS_OF_SYSTEMD.read_text(encoding="ascii", errors="replace")
-    (bounding,) = re.findall(r"^CapBnd:\s+(\w+)$", status, re.MULTILINE)
-    return bool(int(bounding, 16) >> capability & 1)
 
 
 def warning() -> str:

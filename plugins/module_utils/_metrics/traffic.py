@@ -101,7 +101,7 @@ class Traffic:
             *found,
             Family(_LENGTH, "histogram", "How long WebSockets were open that are closed.", self._lengths()),
             Family(_MALFORMED, "counter", "Lines of the logs that are not in the role's format.", [malformed]),
-            Family("wsfleet_log_readable", "gauge", about, [Sample(self._is_readable)]),
+            Family("wsfleet_log_readable", "gauge", about, [Sample(self._is_readable)] if self._logs else []),
         ]
 
     def _of(self, name: str) -> list[tuple[_Key, float]]:

@@ -47,6 +47,8 @@ class Condition(t.TypedDict):
     memory: memory.Memory | None
     # Whether what ends their sockets at a pace runs; None where it is not in use.
     pacer: bool | None
+    # The same of what probes the routes all the time.
+    prober: bool | None
     # The limits that are too low for the sockets.
     shortfalls: list[str]
     # Whether it starts at boot; None if that is not known, or not asked.
@@ -72,7 +74,8 @@ def condition(
         orphans=len(processes.orphans()),
         generations=generations.shown(build),
         memory=memory.memory(master, sockets) if master and sockets else None,
-        pacer=service.pacer_runs(),
+        pacer=service.runs(service.PACER),
+        prober=service.runs(service.PROBER),
         shortfalls=_shortfalls(build, master, sockets) if master and sockets else [],
         is_enabled=service.is_enabled() if with_service else None,
     )

@@ -28,7 +28,9 @@ _RUN_LEVELS = Path("/etc")
 DROP_IN = Path("/etc/systemd/system/nginx.service.d/50-wsfleet.conf")
 PACER = Path("/etc/systemd/system/wsfleet-pacer.service")
 PACER_AT_BOOT = Path("/etc/systemd/system/multi-user.target.wants/wsfleet-pacer.service")
-# What runs on the gateway without a controller, as in that unit.
+PROBER = Path("/etc/systemd/system/wsfleet-prober.service")
+PROBER_AT_BOOT = Path("/etc/systemd/system/multi-user.target.wants/wsfleet-prober.service")
+# What runs on the gateway without a controller, as in these units.
 PROGRAM = Path("/usr/local/lib/wsfleet/nginx.pyz")
 EXCHANGE = Path("/etc/systemd/system/wsfleet-exchange.service")
 # What decides about restarts by others.
@@ -38,7 +40,7 @@ NEEDRESTART = Path("/etc/needrestart/restart.d/nginx.service")
 
 def units() -> tuple[Path, ...]:
     """Those of this role."""
-    return DROP_IN, PACER, EXCHANGE
+    return DROP_IN, PACER, PROBER, EXCHANGE
 
 
 def beside_nginx() -> tuple[Path, ...]:
@@ -62,11 +64,11 @@ def is_enabled() -> bool | None:
     return any(link for level in levels for link in level.glob("S[0-9][0-9]nginx"))
 
 
-def pacer_runs() -> bool | None:
-    """Whether the pacer runs; None where a deploy has not set it up."""
-    if not has_systemd() or not PACER.exists():
+def runs(unit: Path) -> bool | None:
+    """Whether a service of this role runs; None where a deploy has not set it up."""
+    if not has_systemd() or not unit.exists():
         return None
-    return binary.run(["systemctl", "is-active", PACER.name]).stdout.strip() == "active"
+    return binary.run(["systemctl", "is-active", unit.name]).stdout.strip() == "active"
 
 
 def start(build: binary.Build) -> None:

@@ -38,6 +38,7 @@ SPEC: dict[str, t.Any] = {
                 "headers": {"type": "dict", "default": {}, "no_log": True},
                 "exact": {"type": "bool", "default": True},
                 "header_size": {"type": "int", "default": 36864},
+                "upstream": {"type": "str"},
                 "origins": {"type": "list", "elements": "str", "default": []},
             },
         },

@@ -132,6 +132,7 @@ def _exchange(
 ) -> ResponseHeader:
     """Send the request, read the header of the response, and record it in the outcome."""
     outcome.certificate = presented(connection.certificate)
+    outcome.connect_ms, outcome.tls_ms = connection.connect_ms, connection.tls_ms
     connection.send(request_header(target.resource, _request_fields(request, target, extra)), "the response")
     header = _read_final_header(connection)
     outcome.header_size = header.size

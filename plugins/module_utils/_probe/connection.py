@@ -77,6 +77,9 @@ class Connection:
         self._buffer = bytearray()
         self.deadline = deadline
         self.peer = peer
+        # What it took.
+        self.connect_ms: float | None = None
+        self.tls_ms: float | None = None
 
     @property
     def certificate(self) -> bytes | None:
@@ -177,13 +180,17 @@ def _reason(exc: OSError) -> str:
 @contextlib.contextmanager
 def connected(request: Request, target: Target, deadline: Deadline) -> Iterator[Connection]:
     sock, peer = _connect(target.address, deadline)
+    connect_ms, tls_ms = deadline.elapsed_ms(), None
     with contextlib.ExitStack() as stack:
         stack.enter_context(sock)
         if request.proxy_protocol:
             Connection(sock, peer, deadline).send(PROXY_HEADER, "the response")
         if target.secure:
             sock = stack.enter_context(_wrap(sock, peer, request, target, deadline))
-        yield Connection(sock, peer, deadline)
+            tls_ms = round(deadline.elapsed_ms() - connect_ms, 3)
+        connection = Connection(sock, peer, deadline)
+        connection.connect_ms, connection.tls_ms = connect_ms, tls_ms
+        yield connection
 
 
 def _connect(address: str | tuple[str, int], deadline: Deadline) -> tuple[socket.socket, str]:

@@ -69,7 +69,10 @@ class Outcome:
     reason: str = ""
     headers: dict[str, str] = field(default_factory=dict)
     subprotocol: str | None = None
+    # Until the end of the response's header, and what of that the connection and its TLS handshake took.
     handshake_ms: float | None = None
+    connect_ms: float | None = None
+    tls_ms: float | None = None
     round_trip_ms: float | None = None
     certificate: Presented = NOTHING
     failure: str | None = None
@@ -81,6 +84,14 @@ class Outcome:
     @property
     def expires(self) -> str | None:
         return self.certificate.expires
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """The seconds of each phase that there was, one after the other."""
+        before = (self.connect_ms or 0) + (self.tls_ms or 0)
+        response = None if self.handshake_ms is None else self.handshake_ms - before
+        found = {"connect": self.connect_ms, "tls": self.tls_ms, "handshake": response, "message": self.round_trip_ms}
+        return {name: round(ms / 1000, 6) for name, ms in found.items() if ms is not None}
 
 
 @dataclass(frozen=True)

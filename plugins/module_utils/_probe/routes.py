@@ -92,6 +92,8 @@ class Result:
     is_elsewhere: bool = False
     # What nginx logged of the request.
     logged: t.Sequence[str] = ()
+    # The seconds of each phase: connect, tls, handshake, message.
+    phases: t.Mapping[str, float] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -162,6 +164,16 @@ def probe_backends(results: t.Sequence[Result]) -> list[Result]:
 def probe_servers(servers: t.Sequence[tuple[Probe, str]]) -> list[Response]:
     """The response of each address to the handshake or request of a route, sent directly and in parallel."""
     return _in_parallel(lambda server: _probe_server(*server), servers)
+
+
+def is_down(state: str, status: int | None, *, any_is_up: bool) -> bool:
+    """Whether a server of an upstream is down, by the state of its response and whether any other one of them is up.
+
+    Servers that all reject a direct probe may require what nginx adds, or another path; they are not down.
+    """
+    if state in ("unexpected", "closed"):
+        return any_is_up or (status or 0) >= 500
+    return state != "up"
 
 
 def _with_origin(result: Result) -> Result:
@@ -290,7 +302,12 @@ def _probe_nginx(probe: Probe) -> Result:
     outcome, failure = check.outcome, check.failure
     response = Response(outcome.status, failure, is_refusal=check.is_refusal, cause=outcome.cause)
     return Result(
-        probe, response, "" if failure else check.verified, outcome.handshake_ms, certificate=outcome.certificate
+        probe,
+        response,
+        "" if failure else check.verified,
+        outcome.handshake_ms,
+        certificate=outcome.certificate,
+        phases=outcome.phases,
     )
 
 

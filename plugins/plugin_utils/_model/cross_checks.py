@@ -33,6 +33,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_
 
 # By default the kernel lets root alone listen on a lower one.
 _FIRST_UNPRIVILEGED = 1024
+_LEAST_PROBE_INTERVAL = 5
 
 
 def check_upstreams(upstreams: t.Sequence[Upstream], errors: Errors) -> None:
@@ -280,6 +281,23 @@ def check_health(sites: t.Sequence[Site], path: str | None, wait: str | None, er
     for location in (location for site in sites for location in site.get("locations", ())):
         if "path" in location and (location["path"].modifier, location["path"].path) == ("=", path):
             errors.add(f"{location['at']}.path", f"'= {path}' is already websockets_health_path")
+
+
+def check_probe_interval(interval: str | None, errors: Errors) -> None:
+    if interval and 0 < seconds_of(interval) < _LEAST_PROBE_INTERVAL:
+        errors.add(
+            "websockets_probe_interval", f"must be 0, or at least {_LEAST_PROBE_INTERVAL}s, got {shown(interval)}"
+        )
+
+
+def unattended(given: t.Mapping[str, t.Any]) -> list[str]:
+    """What no service does where none is managed."""
+    if not seconds_of(given["websockets_probe_interval"]) or given["websockets_manage_service"]:
+        return []
+    return [
+        "websockets_probe_interval: requires websockets_manage_service, which is false: routes are probed in deploys "
+        "and by the playbook wsfleet.nginx.verify only"
+    ]
 
 
 def check_drain(out: t.Sequence[str] | None, back: t.Sequence[str] | None, errors: Errors) -> None:

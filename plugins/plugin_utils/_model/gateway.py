@@ -41,7 +41,7 @@ if t.TYPE_CHECKING:
 
 
 _STATUS, _CONFIG_PATH = "websockets_status_listen", "websockets_config_path"
-_STOP_TIMEOUT = "websockets_stop_timeout"
+_STOP_TIMEOUT, _PROBE_INTERVAL = "websockets_stop_timeout", "websockets_probe_interval"
 # Within this time a full gateway's clients come back.
 _RECONNECT_SECONDS = 300
 _AFTER_OTHERS = [
@@ -170,6 +170,8 @@ class Model(t.TypedDict):
     nginx_conf: dict[str, str]
     # Sockets that are ended in a second; 0 for nginx's own way.
     reconnect_rate: int
+    # Seconds from one probe of each route to the next; 0 for none but in deploys.
+    probe_interval: float
     # The file that takes the gateway out of its balancers, and for how many seconds a deploy does so.
     health_flag: str | None
     health_wait: float
@@ -278,6 +280,7 @@ def _checked(
     cross_checks.check_sites(sites, tls.redirects(sites), status, errors)
     cross_checks.check_delivered(sites, given["websockets_config_path"], errors)
     cross_checks.check_health(sites, given["websockets_health_path"], given["websockets_health_wait"], errors)
+    cross_checks.check_probe_interval(given[_PROBE_INTERVAL], errors)
     cross_checks.check_drain(given["websockets_drain"], given["websockets_undrain"], errors)
     cross_checks.check_locations(sites, _upstream_names(given["websockets_upstreams"]), errors)
 
@@ -364,12 +367,14 @@ def _model(checked: _Checked) -> Model:
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         reconnect_rate=_reconnect_rate(checked),
+        probe_interval=seconds_of(checked.given[_PROBE_INTERVAL]),
         health_flag=_health_flag(checked),
         health_wait=seconds_of(checked.given["websockets_health_wait"]),
         verify_address=checked.given["websockets_verify_address"],
         drain=_drain(checked),
         balanced=balance.balanced(upstreams, servers, all_locations),
         warnings=[
+            *cross_checks.unattended(checked.given),
             *_drained(upstreams, servers),
             *_unused(upstreams, all_locations),
             *_down(upstreams, servers),

@@ -53,6 +53,8 @@ class Backends(t.TypedDict):
     exact: bool
     # The bytes of an answer's header that nginx takes.
     header_size: int
+    # Its name in lower case; None for a single address.
+    upstream: str | None
     # Those that clients of the site may have, to find out whether they want one.
     origins: list[str]
 
@@ -219,6 +221,7 @@ def _backends(site: Site, location: Location, upstreams: Upstreams) -> Backends 
         headers=others,
         exact=whole and all(_HARMLESS.match(line.strip()) for line in lines),
         header_size=bytes_of(locations.buffers(site, location)[0] or locations.BUFFER),
+        upstream=_upstream(location) if _upstream(location) in upstreams else None,
         origins=_origins(site, location) if location["websocket"] else [],
     )
 

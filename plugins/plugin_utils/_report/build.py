@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import is_down
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.findings import findings
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.schema import (
     VERSION,
@@ -280,14 +281,7 @@ def _upstream(
 
 
 def _state(probes: t.Sequence[ServerProbe], any_is_up: bool) -> str:
-    failed = sum(_is_down(probe, any_is_up) for probe in probes)
+    failed = sum(is_down(probe["state"], probe["status"], any_is_up=any_is_up) for probe in probes)
     if not probes:
         return "not_probed"
     return "up" if not failed else "down" if failed == len(probes) else "partial"
-
-
-def _is_down(probe: ServerProbe, any_is_up: bool) -> bool:
-    """Servers that all reject a direct probe may require what nginx adds, or another path; they are not down."""
-    if probe["state"] in ("unexpected", "closed"):
-        return any_is_up or (probe["status"] or 0) >= 500
-    return probe["state"] != "up"

@@ -298,6 +298,14 @@ _RULES = (
         "playbooks/site.yml starts it.",
     ),
     _Rule(
+        _nginx(lambda nginx: nginx["prober"] is False),
+        "error",
+        "nginx",
+        "The prober does not run on {}",
+        "Its figures stay as they are, so that no alarm comes of a route that fails. See systemctl status "
+        "wsfleet-prober; playbooks/site.yml starts it.",
+    ),
+    _Rule(
         _nginx(_is_short),
         "warning",
         "nginx",

@@ -81,6 +81,7 @@ class Nginx(t.TypedDict):
     generations: list[Generation]
     memory: Memory | None
     pacer: bool | None
+    prober: bool | None
     shortfalls: list[str]
     is_enabled: bool | None
 

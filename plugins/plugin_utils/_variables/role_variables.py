@@ -97,6 +97,21 @@ VARIABLES = {
         version_added="0.3.0",
         see="Where a route is not verified",
     ),
+    "websockets_probe_interval": Key(
+        values.seconds,
+        "How many seconds after each other every route is probed all the time, such as V(15s), and at least V(5s). "
+        "V(0) probes it in deploys and in the playbook C(wsfleet.nginx.verify) only.\n"
+        "The service C(wsfleet-prober) makes the probes of a deploy, and probes each server directly. It writes "
+        "figures for Prometheus, which the role P(wsfleet.nginx.exporter#role) has node_exporter read. It takes "
+        "systemd 247.\n"
+        "The default is V(0), as backends see and log each probe: two handshakes for each route, and one for each "
+        "server, of every gateway.",
+        default="0",
+        unprinted="the service wsfleet-prober does that",
+        type="str",
+        version_added="0.11.0",
+        see="Probes all the time",
+    ),
     "websockets_group": Key(
         values.plain_text,
         "The inventory group whose hosts are the gateways of a playbook.\n"

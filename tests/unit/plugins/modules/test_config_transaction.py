@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import typing as t
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit, program, requirements
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober_unit, record
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, package, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import (
     atomic_files,
@@ -146,10 +148,13 @@ def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_
     drained = [{"name": "chat1", "address": "10.0.0.1:80"}]
     atomic_files.write(tmp_path / "a.pem", content(KEY))
     loads = [str(tmp_path / "a.pem")]
-    wants: dict[str, Any] = {"nginx_conf": None, "drop_in": {"sockets": 100, "stop_timeout": "5s", **NOT_PACED}}
+    wants: dict[str, Any] = {
+        "nginx_conf": None,
+        "drop_in": {"sockets": 100, "stop_timeout": "5s", "log": None, **NOT_PACED},
+    }
     of_host = {"nginx_conf": {"state": "checked"}, "drop_in": {**wants["drop_in"], "state": "present", "at": "a"}}
     serves = ("127.0.0.1:80 a.example",)
-    params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, **of_host}
+    params = {"listening": listening, "drained": drained, "loads": loads, "serves": serves, "log": None, **of_host}
     given: Any = SimpleNamespace(params=params)
     kept = journal.Journal("127.0.0.1:488", tmp_path / "kept")
     recorded: tuple[Any, ...] = config_transaction.recorded(given, kept, None)
@@ -271,7 +276,10 @@ def test_a_damaged_record_of_the_last_deploy_is_a_warning(kept: journal.Journal)
     assert "A deploy that completes writes it anew." in warned
 
 
-NOT_PACED = {"shutdown_timeout": "1h", "reconnect_rate": 0, "guard_upgrades": "ignore"}
+NOT_PACED = {
+    **{"shutdown_timeout": "1h", "reconnect_rate": 0, "guard_upgrades": "ignore"},
+    **{"probe_interval": 0, "upstreams": []},
+}
 ORIGINAL = "worker_processes auto;\nevents { worker_connections 768; }\n"
 
 
@@ -284,6 +292,7 @@ class Shared:
         monkeypatch.setattr(service, "has_systemd", lambda: True)
         monkeypatch.setattr(service, "DROP_IN", root / "drop-in.conf")
         monkeypatch.setattr(service, "PACER", root / "pacer.service")
+        monkeypatch.setattr(service, "PROBER", root / "prober.service")
         monkeypatch.setattr(service, "PROGRAM", root / "nginx.pyz")
         monkeypatch.setattr(os, "cpu_count", lambda: 1)
 
@@ -303,7 +312,8 @@ class Shared:
 
     def deploy(self, port: int, sockets: int | None, *, absent: bool = False) -> bool:
         """As far as these files go; whether one has changed."""
-        module: Any = SimpleNamespace(params=self.params(sockets, absent=absent), warn=pytest.fail)
+        params = {"log": None, **self.params(sockets, absent=absent)}
+        module: Any = SimpleNamespace(params=params, warn=pytest.fail)
         kept, own = self.kept(port), config_transaction.wants(module)
         beside = config_transaction.files_beside(module, self.build, kept, own)
         changes = atomic_files.pending(beside)
@@ -368,7 +378,7 @@ def test_a_rollback_of_one_gateway_leaves_the_others_what_they_need(shared: Shar
     beside: dict[Path, Any] = {shared.build.configuration: before, service.DROP_IN: None}
 
     def rolled_back(earlier: int | None) -> dict[Path, Any]:
-        given: Any = SimpleNamespace(params=shared.params(earlier))
+        given: Any = SimpleNamespace(params={"log": None, **shared.params(earlier)})
         wants = config_transaction.wants(given) if earlier else None
         return config_transaction.for_others_too(module, shared.build, shared.kept(1), wants, beside)
 
@@ -409,6 +419,9 @@ def test_a_file_that_cannot_be_replaced_stays_and_fails_no_deploy(
     assert left([service.PROGRAM]) == []
 
 
+UPSTREAMS = [{"name": "Chat", "servers": [{"address": "10.0.0.1:80", "state": ""}]}]
+
+
 class Paced(Host):
     """A host whose gateway has the pacer, deployed by the module as far as it is not nginx's."""
 
@@ -419,7 +432,7 @@ class Paced(Host):
         self.program, self.fails = b"program", False
         self.followed: list[bool] = []
         self.loaded = self.now
-        for name in ("PROGRAM", "PACER", "EXCHANGE", "POLICY", "NEEDRESTART", "DROP_IN"):
+        for name in ("PROGRAM", "PACER", "PROBER", "PROBER_AT_BOOT", "EXCHANGE", "POLICY", "NEEDRESTART", "DROP_IN"):
             monkeypatch.setattr(service, name, root / "service.d" / name)
         (root / "service.d").mkdir()
         monkeypatch.setattr(service, "has_systemd", lambda: True)
@@ -430,6 +443,9 @@ class Paced(Host):
         monkeypatch.setattr(package, "running", lambda *_arguments: None)
         monkeypatch.setattr(program, "content", lambda: self.program)
         monkeypatch.setattr(pacer_unit, "follow", self.follow)
+        monkeypatch.setattr(prober_unit, "obstacle", lambda: "")
+        monkeypatch.setattr(binary, "run", self.systemctl)
+        self.asked: list[str] = []
         monkeypatch.setattr(atomic_files.Content.__init__, "__defaults__", ((os.getuid(), os.getgid()),))
 
     def follow(self, *, is_changed: bool) -> list[str]:
@@ -438,7 +454,13 @@ class Paced(Host):
             raise service.ServiceError("'systemctl restart wsfleet-pacer.service' failed")
         return ["restarted it"] if is_changed else []
 
-    def run(self, rate: int, text: str = "after") -> dict[str, Any]:
+    def systemctl(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+        self.asked.append(" ".join(command[1:]))
+        if command[1] == "enable" and not service.PROBER_AT_BOOT.is_symlink():
+            service.PROBER_AT_BOOT.symlink_to(service.PROBER)
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    def run(self, rate: int, text: str = "after", interval: float = 0) -> dict[str, Any]:
         """The result of a run of the module."""
         ended: dict[str, Any] = {"notices": []}
 
@@ -462,7 +484,10 @@ class Paced(Host):
             "health": None,
             "log": None,
             "nginx_conf": conf,
-            "drop_in": {**unit, "reconnect_rate": rate, "guard_upgrades": "ignore"},
+            "drop_in": {
+                **{**unit, "reconnect_rate": rate, "guard_upgrades": "ignore"},
+                **{"probe_interval": interval, "upstreams": UPSTREAMS},
+            },
         }
         module: Any = SimpleNamespace(
             params=params,
@@ -473,6 +498,7 @@ class Paced(Host):
             fail_json=lambda msg, **result: end(msg=msg, **result),
         )
         self.followed.clear()
+        self.asked.clear()
         with pytest.raises(Ended):
             config_transaction.run(module, self.root)
         return ended
@@ -500,7 +526,7 @@ def test_the_pacer_follows_a_deploy_and_nginx_is_not_reloaded_for_it(paced: Pace
     paced.fails, paced.program = True, b"one that fails"
     result = paced.run(10)
     assert (result["changed"], paced.followed, len(result["notices"])) == (True, [True], 1)
-    assert "see `journalctl -u wsfleet-pacer`" in result["notices"][0]
+    assert f"see `journalctl -u {service.PACER.stem}`" in result["notices"][0]
 
 
 def test_without_a_rate_there_is_no_pacer_and_nginx_has_the_timeout(paced: Paced) -> None:
@@ -529,3 +555,45 @@ def test_a_rolled_back_deploy_leaves_the_earlier_pacer_as_it_runs(
     assert result["rolled_back"]
     assert (service.PACER.read_bytes(), service.PROGRAM.read_bytes(), paced.main.read_bytes()) == before
     assert paced.followed == []
+
+
+def test_the_prober_follows_a_deploy_with_what_it_has_left(paced: Paced) -> None:
+    file, name = paced.root / "kept" / "prober.json", service.PROBER.name
+    assert paced.run(0, "first")["actions"][-1] != f"restarted {name}"
+    assert not service.PROBER.exists()
+    generation = paced.generation
+    assert paced.run(0, "first", 15)["actions"][-1] == f"restarted {name}"
+    assert ("probe --interval 15\n" in service.PROBER.read_text(), paced.generation) == (True, generation)
+    (known,) = record.loaded(file.read_text()).configurations
+    assert (known.path, known.live_address) == (str(paced.conf), ADDRESS)
+    assert known.servers == [record.UpstreamServer("Chat", "10.0.0.1:80", "")]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert (paced.run(0, "first", 15)["changed"], paced.asked) == (False, [f"is-active --quiet {name}"])
+    # Another configuration, so another fingerprint.
+    assert paced.run(0, "second", 15)["actions"][-1] == f"restarted {name}"
+    (later,) = record.loaded(file.read_text()).configurations
+    assert not set(later.fingerprints) & set(known.fingerprints)
+    assert paced.run(0, "second", 0)["actions"][-1] == f"stopped {name}"
+    assert [path.exists() for path in (file, service.PROBER, service.PROGRAM)] == [False, False, True]
+
+
+def test_a_rolled_back_deploy_leaves_the_prober_what_it_knew(paced: Paced, monkeypatch: pytest.MonkeyPatch) -> None:
+    paced.run(0, "first", 15)
+    files = service.PROBER, paced.root / "kept" / "prober.json"
+    before = [path.read_bytes() for path in files]
+
+    def rolled_back(deployment: transaction.Transaction, *_arguments: object) -> deploy.Report:
+        deployment.apply([])
+        assert b"--interval 30" in service.PROBER.read_bytes()
+        return deploy.Report(failure=deployment.roll_back(), rolled_back=True)
+
+    monkeypatch.setattr(deploy, "run", rolled_back)
+    assert paced.run(0, "next", 30)["rolled_back"]
+    assert [path.read_bytes() for path in files] == before
+    assert not any(command.startswith("restart") for command in paced.asked)
+
+
+def test_a_host_that_cannot_have_a_prober_has_none(paced: Paced, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prober_unit, "obstacle", lambda: "its systemd is 245")
+    assert not paced.run(0, "first", 15)["notices"]
+    assert not service.PROBER.exists()

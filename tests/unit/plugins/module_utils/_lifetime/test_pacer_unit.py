@@ -12,6 +12,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+from ansible_collections.wsfleet.nginx.plugins.module_utils import _units
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer_unit, requirements
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.pacer import Settings
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, service
@@ -19,6 +20,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.binary import
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files
 from running import COLLECTIONS
 
+NAME = service.PACER.name
 BUILD = Build("/usr/sbin/nginx", "1.26.3", None, Path("/etc/nginx/nginx.conf"), None, None, ("www-data", "www-data"))
 
 
@@ -48,7 +50,7 @@ def test_nginx_itself_ends_sockets_only_after_the_pacer_would_have() -> None:
 @pytest.fixture
 def capabilities(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> t.Callable[[int], None]:
     """Sets those that systemd has; all at first."""
-    monkeypatch.setattr(requirements, "_STATUS_OF_SYSTEMD", tmp_path / "status")
+    monkeypatch.setattr(_units, "_STATUS_OF_SYSTEMD", tmp_path / "status")
     monkeypatch.setattr(requirements, "_PTRACE_SCOPE", tmp_path / "scope")
 
     def have(found: int) -> None:
@@ -146,8 +148,8 @@ class Systemd:
     """Whether the pacer runs, and what systemctl was asked for."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
-        monkeypatch.setattr(service, "PACER", directory / pacer_unit._NAME)
-        monkeypatch.setattr(service, "PACER_AT_BOOT", directory / "wants" / pacer_unit._NAME)
+        monkeypatch.setattr(service, "PACER", directory / NAME)
+        monkeypatch.setattr(service, "PACER_AT_BOOT", directory / "wants" / NAME)
         monkeypatch.setattr(service, "DROP_IN", directory / "drop-in.conf")
         monkeypatch.setattr(binary, "run", self.run)
         service.PACER_AT_BOOT.parent.mkdir()
@@ -165,7 +167,7 @@ class Systemd:
 
 def test_the_pacer_follows_its_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     systemd = Systemd(monkeypatch, tmp_path)
-    start = [f"enable {pacer_unit._NAME}", f"restart {pacer_unit._NAME}"]
+    start = [f"enable {NAME}", f"restart {NAME}"]
 
     def follow(*, is_changed: bool) -> tuple[list[str], list[str]]:
         systemd.asked.clear()
@@ -173,25 +175,25 @@ def test_the_pacer_follows_its_unit(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     assert follow(is_changed=False) == ([], [])
     service.PACER.touch()
-    assert follow(is_changed=True) == ([f"started {pacer_unit._NAME}"], start)
+    assert follow(is_changed=True) == ([f"started {NAME}"], start)
     assert follow(is_changed=False) == ([], [])
-    assert follow(is_changed=True) == ([f"restarted {pacer_unit._NAME}"], start)
+    assert follow(is_changed=True) == ([f"restarted {NAME}"], start)
     # Somebody has stopped or disabled it.
     systemd.is_active = False
-    assert follow(is_changed=False) == ([f"started {pacer_unit._NAME}"], start)
+    assert follow(is_changed=False) == ([f"started {NAME}"], start)
     service.PACER_AT_BOOT.unlink()
-    assert follow(is_changed=False) == ([f"restarted {pacer_unit._NAME}"], start)
+    assert follow(is_changed=False) == ([f"restarted {NAME}"], start)
     service.PACER.unlink()
     service.DROP_IN.touch()
-    stop = ["daemon-reload", f"stop {pacer_unit._NAME}"]
-    assert follow(is_changed=True) == ([f"stopped {pacer_unit._NAME}"], stop)
+    stop = ["daemon-reload", f"stop {NAME}"]
+    assert follow(is_changed=True) == ([f"stopped {NAME}"], stop)
     assert follow(is_changed=False) == ([], [])
 
 
 def test_after_a_removal_the_pacer_has_sockets_to_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     systemd = Systemd(monkeypatch, tmp_path)
     service.PACER_AT_BOOT.symlink_to(service.PACER)
-    assert pacer_unit.follow(is_changed=True) == [f"disabled {pacer_unit._NAME}"]
+    assert pacer_unit.follow(is_changed=True) == [f"disabled {NAME}"]
     assert systemd.asked == ["daemon-reload"]
 
 

@@ -52,6 +52,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "websockets_directives": Sample("geo $office { default 0; }"),
         "websockets_server": Sample({"weight": 2}),
         "websockets_probe_policy": Sample("warn"),
+        "websockets_probe_interval": Sample("15s"),
         "websockets_group": Sample("edge"),
         "websockets_serial": Sample([1]),
         "websockets_health_path": Sample("/healthz"),

@@ -27,6 +27,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.record impo
     Record,
     UpstreamServer,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.traffic import Traffic
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import diagnosis
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import (
@@ -52,6 +53,9 @@ class Prober:
     def __init__(self, known: Record, interval: float, directory: Path) -> None:
         self._known, self._interval, self._directory = known, interval, directory
         self._pool = ThreadPoolExecutor(_AT_ONCE)
+        logs = [Path(one.log) for one in known.configurations if one.log]
+        sites = {str(probe["site"]) for one in known.configurations for probe in one.probes}
+        self._traffic = Traffic(logs, directory, sites)
         # The routes that failed in the last turn.
         self._failed: set[str] = set()
 
@@ -82,6 +86,8 @@ class Prober:
                 connections=next((live_config.connections(one.live_address) for one in known), None),
             )
         )
+        self._traffic.read()
+        families += self._traffic.families()
         families += self._own(began, time.monotonic() - start, len(results))
         exposition.write(self._directory / METRICS, exposition.text(families))
 

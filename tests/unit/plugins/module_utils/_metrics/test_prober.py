@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import threading
@@ -40,6 +41,7 @@ class Gateway:
         self.asked: list[str] = []
         self.live = FINGERPRINT
         self.interval = 0.0
+        self.log = ""
         self.others: dict[str, t.Any] = {}
         monkeypatch.setattr(diagnosis, "probe_routes", self.probe_routes)
         monkeypatch.setattr(prober, "probe_servers", self.probe_servers)
@@ -65,7 +67,7 @@ class Gateway:
         probes = [{**site, "path": path, **self.others.get(path, {})} for path in self.responses]
         digest = hashlib.sha256(self.file.read_bytes()).hexdigest()
         passed, path = ["what passed"], str(self.file)
-        one = Configuration(path, digest, "127.0.0.1:488", [FINGERPRINT], probes, passed, self.servers, "")
+        one = Configuration(path, digest, "127.0.0.1:488", [FINGERPRINT], probes, passed, self.servers, self.log)
         return prober.Prober(Record([one], 3, 4), self.interval, self.directory)
 
     @property
@@ -79,6 +81,18 @@ class Gateway:
 @pytest.fixture
 def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
     return Gateway(monkeypatch, tmp_path)
+
+
+def test_the_traffic_of_the_access_log_is_counted(gateway: Gateway) -> None:
+    log = gateway.directory / "websockets.log"
+    log.touch()
+    gateway.log = str(log)
+    one = gateway.prober()
+    fields = dict.fromkeys(("upstream", "user_agent", "bytes_from_client"), "")
+    line = {"site": "a", "status": "101", "seconds": "1.000", "bytes_to_client": "7", **fields}
+    log.write_text(f"{json.dumps(line)}\n")
+    one.turn()
+    assert (gateway.directory / prober.METRICS).read_text().count('wsfleet_session_seconds_count{site="a"} 1\n') == 1
 
 
 def test_a_turn_writes_what_it_finds(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:

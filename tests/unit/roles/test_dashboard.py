@@ -1,7 +1,7 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dashboard of the role exporter asks for nothing but what the exporter shows."""
+"""The dashboard and the alert rules of the role exporter ask for nothing but what gateways show."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import pacer
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober, record, routes
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.traffic import Traffic
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import RENEWAL_PERIOD
 
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARD: dict[str, t.Any] = json.loads((ROOT / "roles/exporter/files/grafana-websockets.json").read_text())
@@ -29,15 +34,39 @@ METRICS = {
     "nginx_http_requests_total": "counter",
     "nginx_up": "gauge",
 }
-# Those of the pacer on the dashboard, which node_exporter shows, on a port of its own.
-PACER = {"wsfleet_ended_sockets_total": "counter", "wsfleet_old_generations": "gauge", "wsfleet_old_tunnels": "gauge"}
+
+
+def written() -> dict[str, str]:
+    """The metrics that the services on a gateway write, which node_exporter shows on a port of its own."""
+    nothing = routes.Found(results=[], servers=[], live={}, edited={}, connections=None)
+    one = prober.Prober(record.Record([]), 15, Path("/nonexistent"))
+    families = [
+        *pacer.families([Generation([1], 0.0, 0, 0, 0)], 0),
+        *routes.families(nothing),
+        *Traffic([], Path("/nonexistent"), []).families(),
+        *one._own(0.0, 0.0, 0),
+    ]
+    return {family.name: family.kind for family in families}
+
+
+WRITTEN = written()
+KINDS = {**METRICS, **WRITTEN}
+for _name in [name for name, kind in WRITTEN.items() if kind == "histogram"]:
+    KINDS.update({f"{_name}_{suffix}": "counter" for suffix in ("bucket", "sum", "count")})
+RULES: list[dict[str, t.Any]] = [
+    one
+    for group in yaml.safe_load((ROOT / "roles/exporter/files/wsfleet.rules.yml").read_text())["groups"]
+    for one in group["rules"]
+]
+RULE_EXPRESSIONS = [one["expr"] for one in RULES]
 OF_NGINX = [expression for expression in EXPRESSIONS if "wsfleet_" not in expression]
 
 
 def metrics(expression: str) -> set[str]:
     """The metrics of an expression: its names that are no function, no label and no variable of the dashboard."""
-    bare = re.sub(r"\{[^}]*\}|\[[^]]*\]|\$\w+", "", expression)
-    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*\b(?!\s*\()", bare))
+    labels = r"\b(?:by|without|on|group_left) *\([^)]*\)"
+    bare = re.sub(rf"\{{[^}}]*\}}|\[[^]]*\]|\$\w+|{labels}", "", expression)
+    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*\b(?!\s*\()", bare)) - {"and", "or", "bool", "sum", "max", "min"}
 
 
 def ranges(expression: str) -> set[str]:
@@ -45,19 +74,46 @@ def ranges(expression: str) -> set[str]:
     return set(re.findall(r"\b(?:rate|increase)\((\w+)(?:\{[^}]*\})?\[[^]]*\]\)", expression))
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_an_expression_asks_for_metrics_that_the_exporter_shows(expression: str) -> None:
+@pytest.mark.parametrize("expression", EXPRESSIONS + RULE_EXPRESSIONS)
+def test_an_expression_asks_for_metrics_that_gateways_show(expression: str) -> None:
     assert metrics(expression)
-    assert metrics(expression) <= {*METRICS, *PACER}
+    assert metrics(expression) <= set(KINDS)
 
 
-@pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_of_counters_and_of_nothing_else_the_increase_is_shown(expression: str) -> None:
-    assert ranges(expression) == {metric for metric in metrics(expression) if {**METRICS, **PACER}[metric] == "counter"}
+@pytest.mark.parametrize("expression", EXPRESSIONS + RULE_EXPRESSIONS)
+def test_of_counters_and_of_nothing_else_the_increase_is_taken(expression: str) -> None:
+    assert ranges(expression) == {metric for metric in metrics(expression) if KINDS[metric] == "counter"}
 
 
-def test_every_metric_is_on_the_dashboard() -> None:
-    assert set.union(*map(metrics, EXPRESSIONS)) == {*METRICS, *PACER}
+def test_every_metric_of_nginx_is_on_the_dashboard() -> None:
+    assert set.union(*map(metrics, EXPRESSIONS)) >= set(METRICS)
+
+
+def test_the_readme_has_every_metric_that_gateways_show_and_every_alert() -> None:
+    tables = re.findall(r"^\| (`.*?`) \|", (ROOT / "roles/exporter/README.md").read_text(), re.MULTILINE)
+    names = [name for cell in tables for name in re.findall(r"`(\w+)", cell)]
+    assert sorted(name for name in names if name.startswith(("nginx_", "wsfleet_"))) == sorted([*METRICS, *WRITTEN])
+    assert [name for name in names if name.startswith("Wsfleet")] == [one["alert"] for one in RULES]
+
+
+def test_every_alert_has_a_test_that_sets_it_off_and_says_what_to_do() -> None:
+    tests = (ROOT / "tests/unit/roles/wsfleet.rules.test.yml").read_text()
+    assert set(re.findall(r'alertname="(\w+)",alertstate="firing"', tests)) == {one["alert"] for one in RULES}
+    assert {one["labels"]["severity"] for one in RULES} == {"critical", "warning", "info"}
+    assert all(set(one["annotations"]) == {"summary", "description"} for one in RULES)
+    assert all(one["annotations"]["description"].endswith(".") for one in RULES)
+
+
+def test_the_warning_of_a_certificate_is_that_of_verify() -> None:
+    (found,) = (one["expr"] for one in RULES if one["alert"] == "WsfleetCertificateExpires")
+    assert f"< {RENEWAL_PERIOD.days} * 86400" in found
+
+
+@pytest.mark.parametrize("expression", [one for one in EXPRESSIONS if "wsfleet_" in one])
+def test_every_figure_of_the_services_is_of_the_chosen_gateways_and_sites(expression: str) -> None:
+    selectors = re.findall(r"\bwsfleet_\w+(?:\{(.*?)\})?", expression)
+    assert selectors
+    assert set(selectors) <= {'instance=~"$node"', 'instance=~"$node",site=~"$site"'}
 
 
 @pytest.mark.parametrize("expression", OF_NGINX)

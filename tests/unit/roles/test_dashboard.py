@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import typing as t
@@ -17,6 +18,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prob
 from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics.traffic import Traffic
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.generations import Generation
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import RENEWAL_PERIOD
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.dashboard import Dashboard
 
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARD: dict[str, t.Any] = json.loads((ROOT / "roles/exporter/files/grafana-websockets.json").read_text())
@@ -146,6 +150,22 @@ def test_the_capacity_begins_with_the_default_of_the_role() -> None:
     (capacity,) = (variable for variable in DASHBOARD["templating"]["list"] if variable["name"] == "capacity")
     defaults = yaml.safe_load((ROOT / "roles/websockets/defaults/main.yml").read_text())
     assert capacity["query"] == capacity["current"]["value"] == str(defaults["websockets_capacity"])
+
+
+def lost(given: object, kept: object) -> list[object]:
+    """What is not in the second one of two values of JSON."""
+    if isinstance(given, dict) and isinstance(kept, dict):
+        pairs = ((key, value, kept.get(key, ...)) for key, value in given.items())
+        return [found for key, value, other in pairs for found in ([key] if other is ... else lost(value, other))]
+    if isinstance(given, list) and isinstance(kept, list) and len(given) == len(kept):
+        return [found for value, other in zip(given, kept, strict=True) for found in lost(value, other)]
+    return [] if given == kept else [given]
+
+
+def test_grafana_knows_all_that_the_dashboard_says() -> None:
+    plugins.register_default_plugins()
+    read = Dashboard.from_json(copy.deepcopy(DASHBOARD))
+    assert lost(DASHBOARD, json.loads(JSONEncoder(sort_keys=True).encode(read))) == []
 
 
 def test_no_two_panels_have_one_place_or_one_id() -> None:

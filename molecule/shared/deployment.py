@@ -20,6 +20,7 @@ FILES = (
     NGINX_CONF,
     DROP_IN,
     "/etc/systemd/system/wsfleet-pacer.service",
+    "/etc/systemd/system/wsfleet-prober.service",
     "/etc/systemd/system/wsfleet-exchange.service",
     "/usr/local/lib/wsfleet/nginx.pyz",
     "/usr/sbin/policy-rc.d",

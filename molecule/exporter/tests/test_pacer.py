@@ -15,7 +15,7 @@ from roles.test_dashboard import PACER
 from waiting import wait_until
 
 PACKAGE = "prometheus-node-exporter"
-LINK = "/var/lib/prometheus/node-exporter/wsfleet.prom"
+LINK = "/var/lib/prometheus/node-exporter/wsfleet_pacer.prom"
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import threading
+import time
 import typing as t
 from pathlib import Path
 
@@ -83,6 +84,11 @@ def gateway(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Gateway:
     return Gateway(monkeypatch, tmp_path)
 
 
+def at_once(tasks: t.Sequence[tuple[t.Callable[[], t.Any], t.Any]], _start: float) -> list[t.Any]:
+    """Without waiting for the moments in which the probes are to begin."""
+    return [task() for task, _late in tasks]
+
+
 def test_the_traffic_of_the_access_log_is_counted(gateway: Gateway) -> None:
     log = gateway.directory / "websockets.log"
     log.touch()
@@ -95,12 +101,13 @@ def test_the_traffic_of_the_access_log_is_counted(gateway: Gateway) -> None:
     assert (gateway.directory / prober.METRICS).read_text().count('wsfleet_session_seconds_count{site="a"} 1\n') == 1
 
 
-def test_a_turn_writes_what_it_finds(gateway: Gateway, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_turn_writes_what_it_finds(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     gateway.responses = {"/": UP, "/b": DOWN}
     one = gateway.prober()
     one._interval = 10.0
-    # Without waiting for the moments in which the probes are to begin.
-    one._in_time = lambda tasks, _start: [task() for task, _late in tasks]  # type: ignore[method-assign]
+    monkeypatch.setattr(one, "_in_time", at_once)
     one.turn()
     shown = gateway.shown
     assert {name: shown[name] for name in shown if name.startswith(("route_up", "server", "conf", "client"))} == {
@@ -162,7 +169,7 @@ def test_a_route_whose_client_certificate_cannot_be_read_is_left_out(
     gateway.responses = {"/": UP, "/b": UP}
     gateway.others = {"/b": {"ssl_certificate": "/c.pem", "ssl_certificate_key": "/c.key"}}
     one = gateway.prober()
-    one._in_time = lambda tasks, _start: [task() for task, _late in tasks]  # type: ignore[method-assign]
+    monkeypatch.setattr(one, "_in_time", at_once)
     monkeypatch.setattr(os, "access", lambda path, _mode: path != "/c.key")
     one.turn()
     assert (gateway.shown["routes_left_out"], "route_up /b" in gateway.shown) == ("4", False)
@@ -181,10 +188,15 @@ def test_probes_begin_one_after_the_other_at_the_start_of_the_interval(
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    monkeypatch.setattr(prober.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(prober.time, "sleep", sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
     monkeypatch.setattr(prober, "wait", lambda _begun, timeout: begun.append(timeout))
-    monkeypatch.setattr(one._pool, "submit", lambda task: begun.append(now[0]) or Done())
+
+    def submit(_task: object) -> Done:
+        begun.append(now[0])
+        return Done()
+
+    monkeypatch.setattr(one._pool, "submit", submit)
     assert one._in_time([(lambda: 1, 0)] * 4, 100.0) == [1, 1, 1, 1]
     # And then it waits for the rest of the turn.
     assert begun == pytest.approx([100.0, 101.0, 102.0, 103.0, 9.0])

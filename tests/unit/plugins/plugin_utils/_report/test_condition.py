@@ -199,6 +199,12 @@ def test_a_pacer_that_does_not_run_is_an_error_where_it_is_in_use() -> None:
     assert reported(with_nginx(BROKEN, pacer=None, memory=None))["findings"] == []
 
 
+def test_a_prober_that_does_not_run_is_an_error_where_it_is_in_use() -> None:
+    (finding,) = reported(with_nginx(BROKEN, prober=False))["findings"]
+    assert (finding["severity"], finding["title"]) == ("error", "The prober does not run on g2")
+    assert reported(with_nginx(BROKEN, prober=True))["findings"] == []
+
+
 def test_a_guard_that_is_missing_is_a_warning() -> None:
     missing = "/usr/sbin/policy-rc.d is of somebody else"
     (finding,) = reported(with_nginx(BROKEN, unguarded=[missing]))["findings"]

@@ -28,33 +28,44 @@ LEAST_LEFT = 15
 ARCHIVE = "/etc/apt/sources.list"
 KEPT = "/var/lib/wsfleet-nginx-upgrade"
 SENT = "find /root/.ansible/tmp -name AnsiballZ_nginx_upgrade.py"
-# Starts a program, and so many seconds after a file is there kills it alone, after which dpkg goes on, or with all that
-# it has started, as a power cut does: apt has dpkg in a session of its own.
+# Starts a program, and so many seconds after a file is there kills it alone, after which apt goes on, or with all that
+# it has started, as a power cut does: apt has dpkg in a session of its own, and root cannot read apt's environment
+# everywhere.
 KILLER = """\
 import os, pathlib, signal, subprocess, sys, time
 
 program, after, seconds, scope = sys.argv[1:]
-mark = b"WSFLEET_NGINX_UPGRADE="
 with open("/root/printed", "wb") as printed:
     upgrade = subprocess.Popen(["python3", program], stdin=subprocess.DEVNULL, stdout=printed, stderr=printed)
+
+def parents():
+    for process in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            yield int(process.name), int((process / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            pass
+
 while upgrade.poll() is None and not os.path.exists(after):
     time.sleep(0.002)
 try:
     upgrade.wait(float(seconds))
     print("ended before")
 except subprocess.TimeoutExpired:
-    upgrade.kill()
-    upgrade.wait()
-    left = scope == "all"
-    while left:
-        left = False
-        for process in pathlib.Path("/proc").glob("[0-9]*"):
+    stopped, found = [], {upgrade.pid}
+    while found:
+        for pid in found:
             try:
-                if mark in (process / "environ").read_bytes():
-                    os.kill(int(process.name), signal.SIGKILL)
-                    left = True
-            except OSError:
+                os.kill(pid, signal.SIGSTOP)
+            except ProcessLookupError:
                 pass
+        stopped += found
+        found = {pid for pid, parent in parents() if scope == "all" and parent in stopped} - set(stopped)
+    for pid in stopped:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    upgrade.wait()
     print("killed")
 """
 LEFT_BEHIND = "ls -d /var/lib/wsfleet-nginx-upgrade /usr/sbin/policy-rc.d.* /run/nginx.pid.oldbin 2>/dev/null"

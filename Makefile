@@ -77,6 +77,7 @@ bench: .venv/bench
 	$(BIN)/python tests/bench/fleet.py
 	$(BIN)/python tests/bench/data_path.py
 	$(BIN)/python tests/bench/reloads.py
+	$(BIN)/python tests/bench/prober.py
 
 clean:
 	@if [ -e /etc/nginx/conf.d/00-websockets.conf ] || ls -d /usr/local/lib/echo-backend-* >/dev/null 2>&1; then \

@@ -21,6 +21,8 @@ _SANDBOX = """\
 PrivateNetwork=yes
 RestrictAddressFamilies=AF_UNIX
 IPAddressDeny=any
+PrivateTmp=yes
+ProtectHome=yes
 SystemCallFilter=@system-service pidfd_open pidfd_getfd
 SystemCallFilter=~ptrace process_vm_readv process_vm_writev @resources
 """

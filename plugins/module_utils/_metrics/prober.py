@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import functools
 import hashlib
+import itertools
 import os
 import random
 import time
@@ -66,24 +67,28 @@ class Prober:
         routes = [(probe, one.passed) for one in known for probe in one.probes if _can_read(probe)]
         servers = [(server, _probe_for(server, one)) for one in known for server in one.servers]
         probed = [(server, probe) for server, probe in servers if probe and not server.state]
+        addresses = [one.live_address for one in known]
         tasks: list[tuple[t.Callable[[], t.Any], t.Any]] = [
+            *((functools.partial(live_config.fingerprint, address), None) for address in addresses),
+            *((functools.partial(live_config.connections, address), None) for address in addresses[:1]),
             *((functools.partial(_route, *route), Result(route[0], _LATE, "", None)) for route in routes),
             *((functools.partial(_server, probe, server.address), _LATE) for server, probe in probed),
         ]
-        found = self._in_time(tasks, start)
-        results: list[Result] = [one for one in found[: len(routes)] if one]
-        responses: list[Response | None] = found[len(routes) :]
+        found = iter(self._in_time(tasks, start))
+        live = {one.path: next(found) in one.fingerprints for one in known}
+        connections: int | None = next(found, None)
+        results: list[Result] = [one for one in itertools.islice(found, len(routes)) if one]
         self._log(results)
         families = figures.families(
             figures.Found(
                 results=results,
                 servers=[
-                    *((server, response) for (server, _probe), response in zip(probed, responses)),
+                    *((server, response) for (server, _probe), response in zip(probed, found)),
                     *((server, None) for server, _probe in servers if server.state),
                 ],
-                live={one.path: live_config.fingerprint(one.live_address) in one.fingerprints for one in known},
+                live=live,
                 edited={one.path: _is_edited(one) for one in known},
-                connections=next((live_config.connections(one.live_address) for one in known), None),
+                connections=connections,
             )
         )
         self._traffic.read()

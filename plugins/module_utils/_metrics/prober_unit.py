@@ -18,7 +18,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 # With LoadCredential.
 _OLDEST_SYSTEMD = 247
 _RECORD = f"{record.NAME}.json"
+# The Unix socket of a backend may be anywhere.
 _SANDBOX = """\
+ProtectHome=read-only
 RestrictAddressFamilies=AF_INET AF_INET6 AF_UNIX AF_NETLINK
 ProtectProc=invisible
 SystemCallFilter=@system-service
@@ -30,10 +32,15 @@ def obstacle() -> str:
     """Why a host cannot have a prober, or nothing."""
     if not service.has_systemd():
         return "the host has no systemd"
-    found = re.match(r"systemd (\d+)", binary.run(["systemctl", "--version"]).stdout)
-    if found and int(found.group(1)) < _OLDEST_SYSTEMD:
-        return f"its systemd is {found.group(1)}, and a service gets its secrets from {_OLDEST_SYSTEMD} on"
+    version = _systemd_version()
+    if version < _OLDEST_SYSTEMD:
+        return f"its systemd is {version}, and a service gets its secrets from {_OLDEST_SYSTEMD} on"
     return atomic_files.unwritable(service.PROGRAM)
+
+
+def _systemd_version() -> int:
+    found = re.match(r"systemd (\d+)", binary.run(["systemctl", "--version"]).stdout)
+    return int(found.group(1)) if found else 0
 
 
 def warning() -> str:

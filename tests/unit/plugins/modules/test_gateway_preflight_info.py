@@ -35,6 +35,7 @@ import sys
 from pathlib import Path
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _certificates, _host, _selinux
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import guard, requirements
+from ansible_collections.wsfleet.nginx.plugins.module_utils._metrics import prober_unit
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, processes, service
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import journal
 from ansible_collections.wsfleet.nginx.plugins.modules import gateway_preflight_info
@@ -47,6 +48,7 @@ binary._SEARCH_PATH = os.environ["PATH"] = folder
 requirements._PTRACE_SCOPE = Path(folder) / "scope"
 service.POLICY = Path(folder) / "policy-rc.d"
 service.has_systemd = lambda: True
+prober_unit._systemd_version = lambda: 245
 guard.is_of_use = lambda: True
 masters = processes.masters
 parent = lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
@@ -378,8 +380,9 @@ def test_what_a_deploy_leaves_out_on_this_host_is_a_warning_before_it(tmp_path: 
     (tmp_path / "scope").write_text("3\n")
     (tmp_path / "policy-rc.d").write_text("exit 101")
     assert run_module(tmp_path)["notices"] == []
-    wanted: dict[str, t.Any] = {"paces": True, "guard_upgrades": "exchange"}
-    pace, guard = run_module(tmp_path, **wanted)["notices"]
+    wanted: dict[str, t.Any] = {"paces": True, "prober": True, "guard_upgrades": "exchange"}
+    pace, prober, guard = run_module(tmp_path, **wanted)["notices"]
     assert pace.startswith("websockets_reconnect_rate: ")
+    assert prober.startswith("websockets_probe_interval: ")
     assert guard.startswith(f"{tmp_path}/policy-rc.d is of somebody else")
     assert run_module(tmp_path, state="absent", **wanted)["notices"] == []

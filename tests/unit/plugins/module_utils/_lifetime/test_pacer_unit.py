@@ -126,7 +126,12 @@ def test_the_program_is_the_same_each_time_and_runs_without_the_collection(tmp_p
     (content,) = contents
     file = tmp_path / "nginx.pyz"
     file.write_bytes(content)
-    for command, reply in (("pace", "--rate"), ("exchange", ""), ("", "usage: nginx.pyz exchange|pace")):
+    for command, reply in (
+        ("pace", "--rate"),
+        ("exchange", ""),
+        ("probe", "--interval"),
+        ("", "usage: nginx.pyz exchange|pace|probe"),
+    ):
         arguments = [command, "--nothing"] if command else []
         done = subprocess.run(
             [sys.executable, "-I", file, *arguments], capture_output=True, text=True, check=False, cwd=tmp_path

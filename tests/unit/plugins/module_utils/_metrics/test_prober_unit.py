@@ -30,6 +30,8 @@ def test_it_runs_as_nginx_user_without_capabilities_and_gets_its_secrets_from_sy
     assert {"StartLimitIntervalSec=0", "Restart=always", "MemoryMax=128M", "TasksMax=4096"} <= set(lines)
     sandbox = {"ProtectSystem=strict", "SystemCallFilter=@system-service"}
     assert sandbox & set(lines) == (sandbox if may else set())
+    # The Unix socket of a backend may be there.
+    assert not {"PrivateTmp=yes", "ProtectHome=yes"} & set(lines)
 
 
 def test_what_a_host_lacks_is_a_warning_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

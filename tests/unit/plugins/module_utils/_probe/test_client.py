@@ -225,6 +225,7 @@ def test_a_handshake_passes(echo_port: int) -> None:
     assert outcome.handshake_ms is not None
     assert outcome.handshake_ms > 0
     assert outcome.round_trip_ms is None
+    assert outcome.phases.keys() == {"connect", "handshake"}
 
 
 # One byte more or less than what each form of the length can say (RFC 6455 section 5.2), and a large one.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 import pytest
-from modelling import SITE, UPSTREAM, errors_of, location, secure, site, sound, upstream
+from modelling import SITE, UPSTREAM, check, errors_of, location, secure, site, sound, upstream
 
 
 def test_names_are_unique_among_upstreams_and_on_an_address() -> None:
@@ -400,3 +400,18 @@ def test_a_status_port_that_any_local_user_can_take_is_a_warning(address: str, i
         "start; use a port below 1024"
     )
     assert model["warnings"] == [told] * is_warned
+
+
+def test_probes_all_the_time_have_an_interval_that_leaves_them_time_and_a_service_that_makes_them() -> None:
+    short = "websockets_probe_interval: must be 0, or at least 5s, got '4s'"
+    assert check([UPSTREAM], [SITE], websockets_probe_interval="4s") == (None, [short])
+    assert sound([UPSTREAM], [SITE])["probe_interval"] == 0
+    assert sound([UPSTREAM], [SITE], websockets_probe_interval="1m")["probe_interval"] == 60
+    (warned,) = (
+        warning
+        for warning in sound([UPSTREAM], [SITE], websockets_probe_interval=5, websockets_manage_service=False)[
+            "warnings"
+        ]
+        if "probe_interval" in warning
+    )
+    assert warned.startswith("websockets_probe_interval: requires websockets_manage_service, which is false")

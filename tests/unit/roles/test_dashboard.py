@@ -54,6 +54,8 @@ def written() -> dict[str, str]:
 
 
 WRITTEN = written()
+# Of a pacer while no workers are shutting down; the scenario "exporter" looks for them.
+PACER = {family.name: family.kind for family in pacer.families([], 0)}
 KINDS = {**METRICS, **WRITTEN}
 for _name in [name for name, kind in WRITTEN.items() if kind == "histogram"]:
     KINDS.update({f"{_name}_{suffix}": "counter" for suffix in ("bucket", "sum", "count")})

@@ -47,7 +47,7 @@ def written() -> dict[str, str]:
     families = [
         *pacer.families([Generation([1], 0.0, 0, 0, 0)], 0),
         *routes.families(nothing),
-        *Traffic([], Path("/nonexistent"), []).families(),
+        *Traffic([], Path("/nonexistent"), {}).families(),
         *one._own(0.0, 0.0, 0),
     ]
     return {family.name: family.kind for family in families}

@@ -9,11 +9,12 @@ import hashlib
 import json
 import re
 import typing as t
+from collections import Counter
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction.journal import Deployed
 
 NAME = "prober"
-# Of the host: each has some ten series.
+# Of the host, as each route has some ten series. What is to be refused counts by itself.
 _MOST_ROUTES, _MOST_SERVERS = 500, 500
 # systemd hands over 1 MiB at most (systemd.exec(5), LoadCredential).
 _MOST_BYTES = 900_000
@@ -59,7 +60,8 @@ def interval(wanted: t.Sequence[t.Mapping[str, t.Any]]) -> float:
 def made(deployed: t.Iterable[Deployed]) -> Record:
     """Of those that are to be probed."""
     found = []
-    routes = servers = routes_left_out = servers_left_out = size = 0
+    routes: Counter[bool] = Counter()
+    servers = routes_left_out = servers_left_out = size = 0
     for one in deployed:
         wanted = (one.wants or {}).get("drop_in") or {}
         if not wanted.get("probe_interval"):
@@ -67,11 +69,11 @@ def made(deployed: t.Iterable[Deployed]) -> Record:
         probes = []
         for probe in one.probes:
             size += len(json.dumps(probe))
-            if routes >= _MOST_ROUTES or size > _MOST_BYTES:
-                routes_left_out += 1
-                continue
-            routes += 1
-            probes.append(probe)
+            is_refusal = bool(probe.get("rule"))
+            routes[is_refusal] += 1
+            if routes[is_refusal] <= _MOST_ROUTES and size <= _MOST_BYTES:
+                probes.append(probe)
+        routes_left_out += len(one.probes) - len(probes)
         of_upstreams = [
             UpstreamServer(upstream["name"], server["address"], server["state"])
             for upstream in wanted.get("upstreams") or ()

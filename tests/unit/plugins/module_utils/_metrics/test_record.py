@@ -51,6 +51,8 @@ def test_the_first_routes_and_servers_of_a_host_are_probed_and_others_are_counte
     assert [len(one.probes) for one in found.configurations] == [300, 200]
     assert [len(one.servers) for one in found.configurations] == [400, 100]
     assert (found.routes_left_out, found.servers_left_out) == (100, 100)
+    found = record.made([deployed(300), deployed(300, rule="origin")])
+    assert [len(one.probes) for one in found.configurations] == [300, 300]
 
 
 def test_the_record_is_not_larger_than_what_systemd_hands_over() -> None:

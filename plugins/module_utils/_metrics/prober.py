@@ -55,7 +55,9 @@ class Prober:
         self._known, self._interval, self._directory = known, interval, directory
         self._pool = ThreadPoolExecutor(_AT_ONCE)
         logs = [Path(one.log) for one in known.configurations if one.log]
-        sites = {str(probe["site"]) for one in known.configurations for probe in one.probes}
+        probes = [probe for one in known.configurations for probe in one.probes]
+        asking = {probe["site"] for probe in probes if probe.get("rule") == "certificate"}
+        sites = {str(probe["site"]): probe["site"] in asking for probe in probes}
         self._traffic = Traffic(logs, directory, sites)
         # The routes that failed in the last turn.
         self._failed: set[str] = set()

@@ -68,8 +68,9 @@ class Traffic:
     The record has what was counted, and up to where the logs were read: after a restart no line is counted again.
     """
 
-    def __init__(self, paths: t.Sequence[Path], directory: Path, sites: t.Iterable[str]) -> None:
-        self._sites = frozenset(sites)
+    def __init__(self, paths: t.Sequence[Path], directory: Path, sites: t.Mapping[str, bool]) -> None:
+        """Of each site, whether it refuses clients without a certificate."""
+        self._sites = sites
         self._record = directory / RECORD
         counts, self._saved = self._recorded()
         # Of the first one of these, Prometheus would see no increase.
@@ -132,7 +133,9 @@ class Traffic:
         if found.is_handshake:
             self._counts[(_HANDSHAKES, site, found.status if found.status in _STATUSES else "other")] += 1
         if found.refusal:
-            self._counts[(_REFUSED, site, found.refusal)] += 1
+            # nginx answers 400 to them, as to other requests that it does not take.
+            lacks = found.refusal == "request" and found.is_tls and self._sites.get(site)
+            self._counts[(_REFUSED, site, "certificate" if lacks else found.refusal)] += 1
         if found.status == "101":
             self._counts[(_SESSIONS, site, "closed" if found.is_complete else "shutdown")] += 1
             self._counts[(_LENGTH, site, str(bisect_left(_SECONDS, found.seconds)))] += 1
@@ -156,6 +159,7 @@ class _Line(t.NamedTuple):
     received: int
     sent: int
     refusal: str | None
+    is_tls: bool
     is_handshake: bool
     is_complete: bool
     is_probe: bool
@@ -173,6 +177,7 @@ def _parsed(line: bytes) -> _Line:
         received=sum(map(int, _NUMBER.findall(fields["bytes_from_client"]))),
         sent=int(_checked(_NUMBER, fields["bytes_to_client"])),
         refusal=None if fields["upstream"] else _refusal(status, fields),
+        is_tls=bool(fields["tls"]),
         # Lines of workers that began before 0.11.0 have neither of these two fields.
         is_handshake=status == "101" or fields.get("upgrade") == "websocket",
         is_complete=fields.get("completion") != "",

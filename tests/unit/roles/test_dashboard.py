@@ -47,13 +47,15 @@ def written() -> dict[str, str]:
     families = [
         *pacer.families([Generation([1], 0.0, 0, 0, 0)], 0),
         *routes.families(nothing),
-        *Traffic([], Path("/nonexistent"), []).families(),
+        *Traffic([], Path("/nonexistent"), {}).families(),
         *one._own(0.0, 0.0, 0),
     ]
     return {family.name: family.kind for family in families}
 
 
 WRITTEN = written()
+# Of a pacer while no workers are shutting down; the scenario "exporter" looks for them.
+PACER = {family.name: family.kind for family in pacer.families([], 0)}
 KINDS = {**METRICS, **WRITTEN}
 for _name in [name for name, kind in WRITTEN.items() if kind == "histogram"]:
     KINDS.update({f"{_name}_{suffix}": "counter" for suffix in ("bucket", "sum", "count")})

@@ -94,7 +94,7 @@ def test_the_traffic_of_the_access_log_is_counted(gateway: Gateway) -> None:
     log.touch()
     gateway.log = str(log)
     one = gateway.prober()
-    fields = dict.fromkeys(("upstream", "user_agent", "bytes_from_client"), "")
+    fields = dict.fromkeys(("tls", "upstream", "user_agent", "bytes_from_client"), "")
     line = {"site": "a", "status": "101", "seconds": "1.000", "bytes_to_client": "7", **fields}
     log.write_text(f"{json.dumps(line)}\n")
     one.turn()

@@ -19,11 +19,13 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import serve
 from hypothesis import given
 from hypothesis import strategies as st
 
-SITES = ("a.example", "b.example")
+# Whether a site refuses clients without a certificate.
+SITES = {"a.example": False, "b.example": True}
 SESSION = {
     "site": "a.example",
     "status": "101",
     "seconds": "61.250",
+    "tls": "",
     "bytes_to_client": "300",
     "bytes_from_client": "200",
     "upstream": "10.0.0.1:3000",
@@ -115,6 +117,10 @@ def test_handshakes_are_counted_by_status_and_plain_requests_are_none(log: Path)
     ("fields", "reason"),
     [
         ({"status": "400", "upgrade": ""}, "request"),
+        ({"status": "400", "tls": "TLSv1.3"}, "request"),
+        ({"status": "400", "tls": "TLSv1.3", "site": "b.example"}, "certificate"),
+        # A request without TLS at a port that has it, or another port of the site.
+        ({"status": "400", "site": "b.example"}, "request"),
         ({"status": "401"}, "token"),
         ({"status": "403"}, "origin"),
         ({"status": "421", "site": ""}, "host"),
@@ -130,7 +136,7 @@ def test_a_refusal_is_counted_by_its_reason_if_it_is_nginx_own(
     log: Path, fields: dict[str, object], reason: str | None
 ) -> None:
     found = counted(log, line(**{**REFUSED, **fields}))
-    site = "a.example" if fields.get("site", ...) else "other"
+    site = fields.get("site", "a.example") or "other"
     assert shown(found, "wsfleet_refusals_total") == ({f'site="{site}",reason="{reason}"': 1} if reason else {})
 
 
@@ -201,7 +207,7 @@ def test_a_damaged_record_is_none(log: Path, record: bytes) -> None:
 
 def test_figures_of_a_site_go_with_the_site(log: Path) -> None:
     counted(log, line(), line(site="b.example"), b"malformed\n")
-    found = Traffic([log], log.parent / "record", ["b.example"])
+    found = Traffic([log], log.parent / "record", {"b.example": False})
     assert ended(found) == {'site="b.example",reason="closed"': 1}
     assert shown(found, "wsfleet_log_lines_malformed_total") == {"": 1}
 

@@ -327,7 +327,10 @@ def _model(checked: _Checked) -> Model:
     admitted = access_control.admissions(sites, checked.capacity, label)
     maps = [*server_blocks.map_blocks(sites, label), *admitted.blocks]
     hashes = server_blocks.hashes(sites, len(maps))
-    file = _file(checked, label, admitted, maps, hashes)
+    completed, listens = listen_sockets.shared([*sites, *tls.redirects(sites)], nginx, checked.neighbours)
+    refusing = _refusing(sites, listens)
+    servers_of = _server_blocks(checked, admitted, label, completed, listens)
+    file = _file(checked, label, maps, hashes, [*_upstream_blocks(checked), *servers_of])
     digest = file.digest
     file.block(configuration.status_block(digest, checked.given[_STATUS], _STATUS))
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
@@ -359,7 +362,10 @@ def _model(checked: _Checked) -> Model:
         probes=[
             {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
             for site in sites
-            for probe in probes.probes(site, by_name)
+            for probe in (
+                *probes.probes(site, by_name),
+                *probes.refusals(site, refusing, checked.given["websockets_directives"]),
+            )
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
@@ -400,9 +406,9 @@ def _label(status: Address | None) -> str:
 def _file(
     checked: _Checked,
     label: str,
-    admitted: access_control.Admissions,
     maps: t.Sequence[t.Sequence[str]],
     hashes: t.Mapping[str, int],
+    blocks: t.Sequence[Block],
 ) -> configuration.Lines:
     directives = checked.given["websockets_directives"]
     missing = {name: size for name, size in hashes.items() if name not in checked.neighbours.hashes}
@@ -411,7 +417,7 @@ def _file(
         directives=directives,
         http=server_blocks.http_lines(checked.sites, directives, label, missing),
         maps=maps,
-        blocks=[*_upstream_blocks(checked), *_server_blocks(checked, admitted, label)],
+        blocks=blocks,
     )
 
 
@@ -421,10 +427,14 @@ def _upstream_blocks(checked: _Checked) -> t.Iterator[Block]:
         yield Block(f"upstream {upstream['name']}", upstream["at"], lines, upstream["directives"])
 
 
-def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> t.Iterator[Block]:
+def _server_blocks(
+    checked: _Checked,
+    admitted: access_control.Admissions,
+    label: str,
+    completed: t.Sequence[Site],
+    refusing: t.Sequence[Listen],
+) -> t.Iterator[Block]:
     """The servers of the file, in their order."""
-    redirects = tls.redirects(checked.sites)
-    completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx, checked.neighbours)
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
     secure = server_blocks.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
@@ -449,6 +459,16 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
     if not health:
         return Block("server", at, [*lines, *answer], comment=comment)
     return Block("server", at, lines, blocks=[Block("location /", at, answer), *health], comment=comment)
+
+
+def _refusing(sites: t.Sequence[Site], listens: t.Sequence[Listen]) -> dict[Address, set[str]]:
+    """The addresses at which names that no site has are refused, each with the names that sites have there."""
+    found: dict[Address, set[str]] = {listen.address.canonical: set() for listen in listens}
+    for site in sites:
+        for listen in site["listen"]:
+            if listen.address.canonical in found:
+                found[listen.address.canonical].update(site["server_name"])
+    return found
 
 
 def _health_flag(checked: _Checked) -> str | None:

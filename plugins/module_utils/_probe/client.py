@@ -75,8 +75,9 @@ def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
 
 
 def probe_refusal(request: Request, *, upgrade: bool = False) -> Outcome:
-    """Send what nginx is to refuse by itself, and return the response's header. The outcome is continued where nginx has
-    asked for the body, as it does before it passes a request on.
+    """Send what nginx is to refuse by itself, and return the response's header.
+
+    The outcome is continued where nginx has asked for the body, as it does before it passes a request on.
 
     A plain request then ends without its body, which nginx waits for, so no backend is connected to. A handshake cannot
     have a body.

@@ -125,7 +125,6 @@ class Result:
         return {
             "site": self.probe["site"],
             "path": self.probe["path"],
-            "rule": self.rule,
             "status": self.response.status,
             "verified": self.verified,
             "failure": self.response.failure if self.failed else "",
@@ -135,6 +134,20 @@ class Result:
             "expires": self.certificate.expires,
             "valid_from": self.certificate.valid_from,
         }
+
+    def as_refusal(self) -> dict[str, t.Any]:
+        """As modules return it where the request is to be refused."""
+        kept = ("site", "path", "status", "verified", "failure", "unverified", "milliseconds")
+        found = self.as_dict()
+        return {"at": self.probe.get("variable"), "rule": self.rule, **{key: found[key] for key in kept}}
+
+
+def returned(results: t.Iterable[Result]) -> dict[str, list[dict[str, t.Any]]]:
+    """The results as modules return them: those of routes, and those of what is to be refused."""
+    found: dict[str, list[dict[str, t.Any]]] = {"probes": [], "refusals": []}
+    for result in results:
+        found["refusals" if result.rule else "probes"].append(result.as_refusal() if result.rule else result.as_dict())
+    return found
 
 
 def route(probe: Probe) -> str:

@@ -46,8 +46,8 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
     if not any("rule" in probe for probe in before):
         # Until 1.0. What is refused on a route was not recorded before 0.11.0.
         known |= {route(probe) for probe in refusals if route({**probe, "rule": None}) in known}
-    # The earlier probes, since a deploy may change a probe too. The path of a new route may have led elsewhere, and what
-    # is to be refused from now on may have reached a backend.
+    # The earlier probes, since a deploy may change a probe too. The path of a new route may have led elsewhere, and a
+    # backend may have served what is to be refused from now on.
     old: t.Sequence[Probe] = (
         [probe for probe in before if route(probe) in routes]
         if before

@@ -165,6 +165,8 @@ class Model(t.TypedDict):
     # Of each site with TLS. A path with a variable is another file for each client.
     presented: list[Presented]
     probes: list[probes.Probe]
+    # What nginx is to refuse.
+    refusals: list[probes.Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
@@ -334,6 +336,12 @@ def _model(checked: _Checked) -> Model:
     digest = file.digest
     file.block(configuration.status_block(digest, checked.given[_STATUS], _STATUS))
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
+    http = checked.given["websockets_directives"]
+
+    def reached(found: t.Iterable[probes.Probe]) -> list[probes.Probe]:
+        loopback = checked.neighbours.loopback
+        return [{**probe, "connect_to": sharing.reached(probe["connect_to"], loopback)} for probe in found]
+
     return Model(
         nginx_version=None if nginx == nginx_versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
@@ -359,14 +367,8 @@ def _model(checked: _Checked) -> Model:
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         presented=_presented(sites, checked.given[_CONFIG_PATH]),
-        probes=[
-            {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
-            for site in sites
-            for probe in (
-                *probes.probes(site, by_name),
-                *probes.refusals(site, refusing, checked.given["websockets_directives"]),
-            )
-        ],
+        probes=reached(probe for site in sites for probe in probes.probes(site, by_name)),
+        refusals=reached(probe for site in sites for probe in probes.refusals(site, refusing, http)),
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         reconnect_rate=_reconnect_rate(checked),

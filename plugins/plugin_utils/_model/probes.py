@@ -120,9 +120,7 @@ def refusals(site: Site, refusing: t.Mapping[Address, t.Collection[str]], http: 
 
 
 def _refusals_of_site(site: Site, refusing: t.Mapping[Address, t.Collection[str]]) -> t.Iterator[Probe]:
-    location = next(
-        (location for location in site["locations"] if location["probe"] and _has_url(site, location)), None
-    )
+    location = next((place for place in site["locations"] if place["probe"] and _has_url(site, place)), None)
     if location is None:
         return
     listen = site["listen"][0]
@@ -141,7 +139,10 @@ def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Probe]:
         yield _refusal(site, location, "origin", f"{at}.allowed_origins", [403], websocket=True, origin=_FOREIGN_ORIGIN)
     if location["websocket"] == "required":
         yield _refusal(site, location, "upgrade", f"{location['at']}.websocket", [426])
-    if not any(raw_directives.has(block["directives"], "satisfy") for block in (site, location)):
+    # nginx returns before it asks anybody.
+    if not location["return"] and not any(
+        raw_directives.has(block["directives"], "satisfy") for block in (site, location)
+    ):
         for name, statuses in _ASKING.items():
             asking: t.Sequence[t.Mapping[str, t.Any]] = (location, site)
             block = next((block for block in asking if raw_directives.has(block["directives"], name)), None)
@@ -156,23 +157,21 @@ def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Probe]:
 
 def _refusal(site: Site, location: Location, rule: str, variable: str, refused_with: list[int], **keys: t.Any) -> Probe:
     """The probe of a location, as one that nginx is to refuse: without anything that is for backends alone."""
-    refusal = Probe(
-        **{
-            **_probe(site, location, {}),
-            "websocket": False,
-            "strict": True,
-            "status": None,
-            "send": None,
-            "expect": None,
-            "backends": None,
-            "wait": 0,
-            "rule": rule,
-            "variable": variable,
-            "refused_with": refused_with,
-            **keys,
-        }
-    )
-    return refusal
+    refusal = {
+        **_probe(site, location, {}),
+        "websocket": False,
+        "strict": True,
+        "status": None,
+        "send": None,
+        "expect": None,
+        "backends": None,
+        "wait": 0,
+        "rule": rule,
+        "variable": variable,
+        "refused_with": refused_with,
+        **keys,
+    }
+    return t.cast("Probe", refusal)
 
 
 def _has_error_page(lines: t.Sequence[str], statuses: t.Sequence[int]) -> bool:
@@ -257,7 +256,7 @@ def unprobed(site: Site) -> list[str]:
 
 
 def _is_verified(site: Site, location: Location) -> bool:
-    return location["probe"] is not False and not _closes(location) and not _obstacle(site, location)
+    return bool(location["probe"]) and not _closes(location) and not _obstacle(site, location)
 
 
 def _has_url(site: Site, location: Location) -> bool:

@@ -81,9 +81,7 @@ _REMEDIES = {
     426: "set probe.subprotocol or probe.headers to what it requires",
     429: "it limits its clients",
 }
-_NOT_REFUSED = (
-    "nginx does not refuse it: check the directives of this location and its site, and other files that nginx reads"
-)
+_NOT_REFUSED = "nginx does not refuse it: check the directives of this location and its site, and other files of nginx"
 _PROBED_WITHOUT = "probed directly, without what its headers and directives change"
 
 

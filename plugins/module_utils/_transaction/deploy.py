@@ -96,7 +96,7 @@ def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
     words = []
     for is_rule, what, one, many in (
         (False, "routes", "failed its probe", "failed their probes"),
-        (True, "refusals", "did not happen", "did not happen"),
+        (True, "requests that must be refused", "was not", "were not"),
     ):
         number = sum(bool(result.rule) is is_rule for result in failed)
         if number:

@@ -463,14 +463,15 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
     return Block("server", at, lines, blocks=[Block("location /", at, answer), *health], comment=comment)
 
 
-def _refusing(sites: t.Sequence[Site], listens: t.Sequence[Listen]) -> dict[Address, set[str]]:
-    """The addresses at which names that no site has are refused, each with the names that sites have there."""
-    found: dict[Address, set[str]] = {listen.address.canonical: set() for listen in listens}
-    for site in sites:
-        for listen in site["listen"]:
-            if listen.address.canonical in found:
-                found[listen.address.canonical].update(site["server_name"])
-    return found
+def _refusing(sites: t.Sequence[Site], listens: t.Sequence[Listen]) -> set[Address]:
+    """The addresses at which a foreign name is refused, for no site may have it."""
+    taken = {
+        listen.address.canonical
+        for site in sites
+        if any(map(probes.is_foreign, site["server_name"]))
+        for listen in site["listen"]
+    }
+    return {listen.address.canonical for listen in listens} - taken
 
 
 def _health_flag(checked: _Checked) -> str | None:

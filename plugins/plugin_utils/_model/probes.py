@@ -100,9 +100,9 @@ def probes(site: Site, upstreams: Upstreams) -> list[Probe]:
     return [_probe(site, location, upstreams) for location in site["locations"] if _is_verified(site, location)]
 
 
-def refusals(site: Site, refusing: t.Mapping[Address, t.Collection[str]], http: t.Sequence[str]) -> list[Probe]:
-    """The probes of what a site is to refuse, given the names at each address whose other names are refused, and the
-    lines of the http block.
+def refusals(site: Site, refusing: t.Collection[Address], http: t.Sequence[str]) -> list[Probe]:
+    """The probes of what a site is to refuse, given the addresses at which a foreign name is, and the lines of the http
+    block.
 
     A location without a probe has none of these either. Where an error_page of the operator's changes the status,
     nothing tells a refusal from a response.
@@ -119,13 +119,12 @@ def refusals(site: Site, refusing: t.Mapping[Address, t.Collection[str]], http: 
     ]
 
 
-def _refusals_of_site(site: Site, refusing: t.Mapping[Address, t.Collection[str]]) -> t.Iterator[Probe]:
+def _refusals_of_site(site: Site, refusing: t.Collection[Address]) -> t.Iterator[Probe]:
     location = next((place for place in site["locations"] if place["probe"] and _has_url(site, place)), None)
     if location is None:
         return
     listen = site["listen"][0]
-    names = refusing.get(listen.address.canonical)
-    if names is not None and not any(map(_is_foreign, names)):
+    if listen.address.canonical in refusing:
         yield _refusal(site, location, "host", f"{site['at']}.server_name", [421], host=_FOREIGN)
     if listen.ssl and site["ssl_client_certificate"] and site["ssl_verify_client"] in (None, "on"):
         key = "ssl_verify_client" if site["ssl_verify_client"] else "ssl_client_certificate"
@@ -179,7 +178,7 @@ def _has_error_page(lines: t.Sequence[str], statuses: t.Sequence[int]) -> bool:
     return bool(re.search(rf"\berror_page\b[^;]*\b(?:{codes})\b", "\n".join(lines)))
 
 
-def _is_foreign(name: str) -> bool:
+def is_foreign(name: str) -> bool:
     """Whether a server_name has the foreign name. An expression that Python does not read may have it."""
     if not name.startswith("~"):
         return name.lower().strip("*.") in ("foreign", "invalid", _FOREIGN)

@@ -58,7 +58,7 @@ class Backend:
         self._status = status
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
+        self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
     def _serve(self) -> None:
@@ -122,7 +122,7 @@ class Gateway(t.NamedTuple):
         return diagnosis.probe_routes(with_headers(self.model["refusals"], self.sites), ())
 
 
-def sites(directory: Path, plain: int, secure: int) -> list[dict[str, t.Any]]:
+def sites(directory: Path, plain: int, secure: int, directives: str) -> list[dict[str, t.Any]]:
     """Locations for each rule, at two addresses."""
     users = directory / "users"
     users.write_text("a:{PLAIN}b\n")
@@ -134,6 +134,7 @@ def sites(directory: Path, plain: int, secure: int) -> list[dict[str, t.Any]]:
             "server_name": "a.example",
             "listen": f"127.0.0.1:{plain}",
             "access_log": "off",
+            "directives": directives,
             "locations": [
                 {**of_all, "path": "/origin/", "allowed_origins": [ORIGIN]},
                 {**of_all, "path": "/required/", "websocket": "required"},
@@ -160,11 +161,13 @@ def sites(directory: Path, plain: int, secure: int) -> list[dict[str, t.Any]]:
 
 
 @contextmanager
-def gateway(directory: Path, without: str = "", status: http.HTTPStatus | None = None) -> t.Iterator[Gateway]:
+def gateway(
+    directory: Path, without: str = "", status: http.HTTPStatus | None = None, directives: str = ""
+) -> t.Iterator[Gateway]:
     """nginx with the configuration of these sites, but for lines that begin so."""
     backend = Backend(status)
     plain, secure, live = free_ports(3)
-    given = sites(directory, plain, secure)
+    given = sites(directory, plain, secure, directives)
     model = sound(
         [{"name": "backend", "servers": [f"127.0.0.1:{backend.port}"]}],
         given,
@@ -172,12 +175,12 @@ def gateway(directory: Path, without: str = "", status: http.HTTPStatus | None =
         websockets_nginx_version="1.22.1",
     )
     lines = [line for line in model["lines"] if not without or not line.strip().startswith(without)]
-    assert (len(lines) < len(model["lines"])) is bool(without)
     (directory / "gateway.conf").write_text("\n".join(lines))
     (directory / "nginx.conf").write_text(MAIN)
     nginx = subprocess.Popen([NGINX, "-p", directory, "-c", "nginx.conf", "-e", "error.log"])
     try:
         wait_until(lambda: socket.create_connection(("127.0.0.1", live)).close() is None, "nginx listens")
+        assert (len(lines) < len(model["lines"])) is bool(without)
         yield Gateway(model, backend, given)
     finally:
         nginx.terminate()
@@ -209,35 +212,35 @@ def test_what_is_to_be_refused_is_refused_and_reaches_no_backend(tmp_path: Path)
 PASSED_ON = "returned 100 Continue and would be passed on"
 
 
+A_SITE, B_SITE = "websockets_sites[0]", "websockets_sites[1]"
+ORIGIN_AT = f"{A_SITE}.locations[0].allowed_origins (a.example /origin/)"
+FOREIGN_HOST = "rule host: a request for a foreign Host returned 404 Not Found, not 421"
+PLAIN = f"rule upgrade: a request without an upgrade {PASSED_ON}, not 426"
+
+
 @needs_nginx
 @pytest.mark.parametrize(
     ("line", "status", "failures", "requests"),
     [
         (
-            "if ($websocket_foreign_1)",
+            "if ($websocket_foreign",
             None,
-            {
-                "websockets_sites[0].locations[0].allowed_origins (a.example /origin/)": "rule origin: a handshake with a "
-                "foreign Origin returned 101 Switching Protocols, not 403"
-            },
+            {ORIGIN_AT: "rule origin: a handshake with a foreign Origin returned 101 Switching Protocols, not 403"},
             1,
         ),
         # A backend that refuses it too is none that nginx kept it from.
         (
-            "if ($websocket_foreign_1)",
+            "if ($websocket_foreign",
             http.HTTPStatus.FORBIDDEN,
-            {
-                "websockets_sites[0].locations[0].allowed_origins (a.example /origin/)": "rule origin: a handshake with a "
-                "foreign Origin returned 403 Some from a backend, not 403"
-            },
+            {ORIGIN_AT: "rule origin: a handshake with a foreign Origin returned 403 Some from a backend, not 403"},
             1,
         ),
         (
             "return 421;",
             None,
             {
-                "websockets_sites[0].server_name (a.example /origin/)": "rule host: a request for a foreign Host returned "
-                "404 Not Found, not 421"
+                f"{A_SITE}.server_name (a.example /origin/)": FOREIGN_HOST,
+                f"{B_SITE}.server_name (b.example /)": FOREIGN_HOST,
             },
             0,
         ),
@@ -245,10 +248,8 @@ PASSED_ON = "returned 100 Continue and would be passed on"
             'if ($websocket_upgrade = "") { return 426; }',
             None,
             {
-                "websockets_sites[0].locations[1].websocket (a.example /required/)": "rule upgrade: a request without an "
-                f"upgrade {PASSED_ON}, not 426",
-                "websockets_sites[0].locations[3].websocket (a.example /both/)": "rule upgrade: a request without an "
-                "upgrade returned 401 Unauthorized, not 426",
+                f"{A_SITE}.locations[1].websocket (a.example /required/)": PLAIN,
+                f"{A_SITE}.locations[3].websocket (a.example /both/)": PLAIN,
             },
             0,
         ),
@@ -256,7 +257,7 @@ PASSED_ON = "returned 100 Continue and would be passed on"
             "ssl_verify_client",
             None,
             {
-                "websockets_sites[1].ssl_client_certificate (b.example /)": "rule certificate: a request without a client "
+                f"{B_SITE}.ssl_client_certificate (b.example /)": "rule certificate: a request without a client "
                 f"certificate {PASSED_ON}, not 400"
             },
             0,
@@ -265,10 +266,10 @@ PASSED_ON = "returned 100 Continue and would be passed on"
             "auth_basic ",
             None,
             {
-                "websockets_sites[0].locations[2].directives (a.example /asking/)": "rule token: a request without "
-                f"credentials {PASSED_ON}, not 401",
-                "websockets_sites[0].locations[3].directives (a.example /both/)": "rule token: a request without "
-                "credentials returned 101 Switching Protocols, not 401",
+                f"{A_SITE}.locations[2].directives (a.example /asking/)": "rule token: a request without credentials "
+                f"{PASSED_ON}, not 401",
+                f"{A_SITE}.locations[3].directives (a.example /both/)": "rule token: a request without credentials "
+                "returned 101 Switching Protocols, not 401",
             },
             1,
         ),
@@ -284,3 +285,30 @@ def test_a_rule_that_is_taken_away_is_noticed_and_plain_requests_reach_no_backen
     verified = [(result.rule, result.probe["path"]) for result in results if result.verified]
     assert len(verified) == len(REFUSED) - len(failures)
     assert len(found.backend.requests) == requests
+
+
+@needs_nginx
+def test_a_variable_that_a_line_of_directives_sets_is_noticed(tmp_path: Path) -> None:
+    """As an operator may do by mistake: the rewrite module sets it before the location looks at it."""
+    opening = "set $websocket_upgrade websocket;"
+    with gateway(tmp_path, directives=opening) as found:
+        failed = [result for result in found.refusals() if result.failed]
+    assert [(result.rule, result.response.status) for result in failed] == [("upgrade", 100), ("upgrade", 100)]
+    assert found.backend.requests == []
+
+
+def test_where_nothing_listens_it_is_not_known_what_is_refused() -> None:
+    (port,) = free_ports(1)
+    probe = {
+        "site": "a.example",
+        "path": "/",
+        "url": f"ws://a.example:{port}/",
+        "connect_to": f"127.0.0.1:{port}",
+        "websocket": False,
+        "rule": "upgrade",
+        "refused_with": [426],
+    }
+    (result,) = routes.probe_all([probe])
+    assert (result.failed, result.verified, result.as_refusal()["failure"]) == (False, "", "")
+    assert result.unverified.startswith("a request without an upgrade: ")
+    assert routes.returned([result]) == {"probes": [], "refusals": [result.as_refusal()]}

@@ -744,13 +744,6 @@ def test_another_status_to_a_handshake_is_a_refusal(status: int | None, is_refus
     assert (answer.status, answer.is_refusal) == (status, is_refusal)
 
 
-def test_a_required_route_that_passes_plain_requests_on_is_no_mere_refusal() -> None:
-    with backend(http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND) as port:
-        answer = result_of(port, "required").response
-    assert answer.failure == "returned 404 Not Found; a plain request returned 200 OK, not 426 Upgrade Required"
-    assert not answer.is_refusal
-
-
 def test_the_states_of_backends_without_a_response_are_distinguished(closed_port: int) -> None:
     with conversation(hang_up) as gone, conversation(Counting(*GARBLED)) as garbled:
         answers = backends_of(closed_port, f"127.0.0.1:{gone}", f"127.0.0.1:{garbled}", f"127.0.0.1:{closed_port}")

@@ -166,7 +166,7 @@ class Model(t.TypedDict):
     presented: list[Presented]
     probes: list[probes.Probe]
     # What nginx is to refuse.
-    refusals: list[probes.Probe]
+    refusals: list[probes.Refusal]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
@@ -338,9 +338,8 @@ def _model(checked: _Checked) -> Model:
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
     http = checked.given["websockets_directives"]
 
-    def reached(found: t.Iterable[probes.Probe]) -> list[probes.Probe]:
-        loopback = checked.neighbours.loopback
-        return [{**probe, "connect_to": sharing.reached(probe["connect_to"], loopback)} for probe in found]
+    def reached(address: str) -> str:
+        return sharing.reached(address, checked.neighbours.loopback)
 
     return Model(
         nginx_version=None if nginx == nginx_versions.NEWEST else str(nginx),
@@ -367,8 +366,16 @@ def _model(checked: _Checked) -> Model:
         mode="0640" if any(location["headers"] for location in all_locations) else "0644",
         log=server_blocks.log_path(sites, label),
         presented=_presented(sites, checked.given[_CONFIG_PATH]),
-        probes=reached(probe for site in sites for probe in probes.probes(site, by_name)),
-        refusals=reached(probe for site in sites for probe in probes.refusals(site, refusing, http)),
+        probes=[
+            {**probe, "connect_to": reached(probe["connect_to"])}
+            for site in sites
+            for probe in probes.probes(site, by_name)
+        ],
+        refusals=[
+            {**refusal, "connect_to": reached(refusal["connect_to"])}
+            for site in sites
+            for refusal in probes.refusals(site, refusing, http)
+        ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
         reconnect_rate=_reconnect_rate(checked),

@@ -87,9 +87,15 @@ class Probe(t.TypedDict):
     proxy_protocol: bool
     ssl_certificate: str | None
     ssl_certificate_key: str | None
-    # For what is to be refused: the rule and its variable, and nginx's statuses. Such a probe has no backends.
-    rule: str | None
-    variable: str | None
+
+
+class Refusal(Probe):
+    """What nginx is to refuse: a probe without backends."""
+
+    # The rule, and its variable.
+    rule: str
+    variable: str
+    # Statuses of nginx itself.
     refused_with: list[int]
     # Another Host than that of the url.
     host: str | None
@@ -100,7 +106,7 @@ def probes(site: Site, upstreams: Upstreams) -> list[Probe]:
     return [_probe(site, location, upstreams) for location in site["locations"] if _is_verified(site, location)]
 
 
-def refusals(site: Site, refusing: t.Collection[Address], http: t.Sequence[str]) -> list[Probe]:
+def refusals(site: Site, refusing: t.Collection[Address], http: t.Sequence[str]) -> list[Refusal]:
     """The probes of what a site is to refuse, given the addresses at which a foreign name is, and the lines of the http
     block.
 
@@ -119,7 +125,7 @@ def refusals(site: Site, refusing: t.Collection[Address], http: t.Sequence[str])
     ]
 
 
-def _refusals_of_site(site: Site, refusing: t.Collection[Address]) -> t.Iterator[Probe]:
+def _refusals_of_site(site: Site, refusing: t.Collection[Address]) -> t.Iterator[Refusal]:
     location = next((place for place in site["locations"] if place["probe"] and _has_url(site, place)), None)
     if location is None:
         return
@@ -132,7 +138,7 @@ def _refusals_of_site(site: Site, refusing: t.Collection[Address]) -> t.Iterator
         yield _refusal(site, location, "certificate", f"{site['at']}.{key}", [400], **bare)
 
 
-def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Probe]:
+def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Refusal]:
     origins, at = access_control.given(site, location, "allowed_origins")
     if location["websocket"] and origins and not {"*", _FOREIGN_ORIGIN} & set(origins):
         yield _refusal(site, location, "origin", f"{at}.allowed_origins", [403], websocket=True, origin=_FOREIGN_ORIGIN)
@@ -154,7 +160,9 @@ def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Probe]:
                 return
 
 
-def _refusal(site: Site, location: Location, rule: str, variable: str, refused_with: list[int], **keys: t.Any) -> Probe:
+def _refusal(
+    site: Site, location: Location, rule: str, variable: str, refused_with: list[int], **keys: t.Any
+) -> Refusal:
     """The probe of a location, as one that nginx is to refuse: without anything that is for backends alone."""
     refusal = {
         **_probe(site, location, {}),
@@ -168,9 +176,10 @@ def _refusal(site: Site, location: Location, rule: str, variable: str, refused_w
         "rule": rule,
         "variable": variable,
         "refused_with": refused_with,
+        "host": None,
         **keys,
     }
-    return t.cast("Probe", refusal)
+    return t.cast("Refusal", refusal)
 
 
 def _has_error_page(lines: t.Sequence[str], statuses: t.Sequence[int]) -> bool:
@@ -307,10 +316,6 @@ def _probe(site: Site, location: Location, upstreams: Upstreams) -> Probe:
         wait=_RESOLVING_SECONDS
         if any(s.parameters.get("resolve") for s in upstreams.get(_upstream(location), ()))
         else 0,
-        rule=None,
-        variable=None,
-        refused_with=[],
-        host=None,
     )
 
 

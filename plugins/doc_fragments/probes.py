@@ -65,7 +65,7 @@ options:
         description:
           - The request is one that nginx has to refuse by itself, and this is the rule that has it do so. The probe
             passes with one of O(probes[].refused_with). It is made once, through nginx, and never directly to backends.
-          - It tells a response of nginx from that of a backend by V(Expect: 100-continue). A plain request announces a
+          - It tells a response of nginx from that of a backend by the header C(Expect). A plain request announces a
             body that never comes, so that it reaches no backend even where nginx does not refuse it.
         type: str
         choices: [origin, host, upgrade, certificate, token]

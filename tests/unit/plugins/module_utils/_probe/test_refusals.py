@@ -95,6 +95,11 @@ def free_ports(number: int) -> list[int]:
     return ports
 
 
+def answers(port: int) -> bool:
+    with socket.create_connection(("127.0.0.1", port)):
+        return True
+
+
 def certificate(directory: Path) -> Path:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "b.example")])
@@ -179,7 +184,7 @@ def gateway(
     (directory / "nginx.conf").write_text(MAIN)
     nginx = subprocess.Popen([NGINX, "-p", directory, "-c", "nginx.conf", "-e", "error.log"])
     try:
-        wait_until(lambda: socket.create_connection(("127.0.0.1", live)).close() is None, "nginx listens")
+        wait_until(lambda: answers(live), "nginx listens")
         assert (len(lines) < len(model["lines"])) is bool(without)
         yield Gateway(model, backend, given)
     finally:

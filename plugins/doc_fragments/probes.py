@@ -47,8 +47,9 @@ options:
         required: true
       websocket:
         description:
-          - V(true) requires a handshake to succeed. V(required) requires that, and that plain HTTP returns 426.
-            V(false) requires a response of a backend to plain HTTP, and a response to a handshake that is no upgrade.
+          - V(true) and V(required) require a handshake to succeed. V(false) requires a response of a backend to plain
+            HTTP, and a response to a handshake that is no upgrade.
+          - With O(probes[].rule), whether the request is a handshake.
         type: raw
         choices: [true, false, required]
         required: true
@@ -60,6 +61,29 @@ options:
         type: bool
         default: true
         version_added: 0.6.0
+      rule:
+        description:
+          - The request is one that nginx has to refuse by itself, and this is the rule that has it do so. The probe
+            passes with one of O(probes[].refused_with). It is made once, through nginx, and never directly to backends.
+          - It tells a response of nginx from that of a backend by the header C(Expect). A plain request announces a
+            body that never comes, so that it reaches no backend even where nginx does not refuse it.
+        type: str
+        choices: [origin, host, upgrade, certificate, token]
+        version_added: 0.11.0
+      variable:
+        description: The path of the variable that makes the rule, for messages.
+        type: str
+        version_added: 0.11.0
+      refused_with:
+        description: The statuses with which nginx refuses it.
+        type: list
+        elements: int
+        default: []
+        version_added: 0.11.0
+      host:
+        description: The C(Host) of the request, instead of that of O(probes[].url), which stays the name for TLS.
+        type: str
+        version_added: 0.11.0
       status:
         description: The status that plain HTTP must return. By default any that comes from a backend.
         type: int

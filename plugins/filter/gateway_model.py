@@ -176,6 +176,11 @@ _value:
           which P(wsfleet.nginx.gateway_probes#filter) adds.
       type: list
       elements: dict
+    refusals:
+      description: The probes of what nginx is to refuse, in the same form, each with its C(rule).
+      type: list
+      elements: dict
+      version_added: 0.11.0
     health_flag:
       description: The file that takes the gateway out of rotation, or V(null) without C(websockets_health_path).
       type: str

@@ -415,7 +415,7 @@ rolled_back:
   type: bool
   returned: always
 probes:
-  description: One result for each of O(probes), in their order.
+  description: One result for each of O(probes) without a O(probes[].rule), in their order.
   type: list
   elements: dict
   returned: on success, except in check mode. Empty with O(policy=skip).
@@ -454,6 +454,42 @@ probes:
       type: str
       sample: "2027-01-31T12:00:00Z"
       version_added: 0.4.0
+refusals:
+  description: One result for each of O(probes) with a O(probes[].rule), in their order.
+  type: list
+  elements: dict
+  returned: on success, except in check mode. Empty with O(policy=skip).
+  version_added: 0.11.0
+  contains:
+    at:
+      description: The path of the variable that has nginx refuse it.
+      type: str
+      sample: websockets_sites[0].allowed_origins
+    site:
+      description: The site's name.
+      type: str
+    path:
+      description: The location's path.
+      type: str
+    rule:
+      description: The rule, O(probes[].rule).
+      type: str
+    status:
+      description: The HTTP status of the response; V(null) without a response.
+      type: int
+    verified:
+      description: What was verified, or empty.
+      type: str
+      sample: refused with 403
+    failure:
+      description: How nginx does not refuse it, or empty. Only with O(policy=warn) can it have a value.
+      type: str
+    unverified:
+      description: Why it is not known whether nginx refuses it, or empty.
+      type: str
+    milliseconds:
+      description: The milliseconds from the start of the connection to the response.
+      type: float
 """
 
 import contextlib
@@ -984,7 +1020,7 @@ def finish(
         module.fail_json(msg=report.failure, **result)
     if report.failure:
         module.warn(report.failure)
-    module.exit_json(probes=[probe.as_dict() for probe in report.results], **result)
+    module.exit_json(**routes.returned(report.results), **result)
 
 
 def run(module: AnsibleModule, scratch: Path) -> None:

@@ -111,7 +111,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 probes:
-  description: One result for each of O(probes), in their order.
+  description: One result for each of O(probes) without a O(probes[].rule), in their order.
   type: list
   elements: dict
   returned: always
@@ -164,6 +164,42 @@ probes:
       type: str
       sample: "2026-11-02T12:00:00Z"
       version_added: 0.8.0
+refusals:
+  description: One result for each of O(probes) with a O(probes[].rule), in their order.
+  type: list
+  elements: dict
+  returned: always
+  version_added: 0.11.0
+  contains:
+    at:
+      description: The path of the variable that has nginx refuse it.
+      type: str
+      sample: websockets_sites[0].allowed_origins
+    site:
+      description: The site's name.
+      type: str
+    path:
+      description: The location's path.
+      type: str
+    rule:
+      description: The rule, O(probes[].rule).
+      type: str
+    status:
+      description: The HTTP status of the response, or V(null) without one.
+      type: int
+    verified:
+      description: What was verified, or empty.
+      type: str
+      sample: refused with 403
+    failure:
+      description: How nginx does not refuse it, or empty.
+      type: str
+    unverified:
+      description: Why it is not known whether nginx refuses it, or empty.
+      type: str
+    milliseconds:
+      description: Milliseconds from the start of the connection to the response.
+      type: float
 backends:
   description: One result for each address of O(backends), in their order.
   type: list
@@ -637,7 +673,8 @@ def main() -> None:
         probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
     results = probe_routes(probes, live_address, module.params["config_path"])
     result: dict[str, t.Any] = {
-        "probes": [as_returned(found, live_address) for found in results],
+        "probes": [as_returned(found, live_address) for found in results if not found.rule],
+        "refusals": [found.as_refusal() for found in results if found.rule],
         "backends": probe_servers(probes, module.params["backends"]),
     }
     if live_address:

@@ -117,6 +117,12 @@ probes:
   type: list
   elements: dict
   returned: on success
+refusals:
+  description:
+    - The same of what is to be refused, as in RV(wsfleet.nginx.config_transaction#module:refusals).
+  type: list
+  elements: dict
+  returned: on success
 """
 
 import contextlib
@@ -125,6 +131,7 @@ from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils import _drain_record, _notices, _packages
 from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime import package_manager, upgrade
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe import routes
 from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import atomic_files, journal, lock
 
 
@@ -175,6 +182,7 @@ def run(module: _notices.Module) -> None:
                 after=after,
                 kept=None,
                 probes=[],
+                refusals=[],
                 diff=shown(plan.before, after),
             )
         with out_of_rotation(module, plan, kept):
@@ -186,7 +194,7 @@ def run(module: _notices.Module) -> None:
         before=report.before,
         after=report.after,
         kept=report.kept,
-        probes=[result.as_dict() for result in report.results],
+        **routes.returned(report.results),
         diff=shown(report.before, report.after),
     )
 

@@ -81,6 +81,13 @@ def probe_result(at: str, **keys: t.Any) -> dict[str, t.Any]:
     return {"at": at, "site": "", "path": "", **verified, **failed, **keys}
 
 
+def refusal_result(probe: t.Mapping[str, t.Any], **keys: t.Any) -> dict[str, t.Any]:
+    status = probe["refused_with"][0]
+    verified = {"status": status, "verified": f"refused with {status}", "failure": "", "unverified": ""}
+    named = {"at": probe["variable"], **{key: probe[key] for key in ("site", "path", "rule")}}
+    return {**named, **verified, "milliseconds": 1.1, **keys}
+
+
 def server_result(address: str, state: str = "up", at: str = "websockets_sites[0].locations[0]") -> dict[str, t.Any]:
     failure = {
         "up": "",
@@ -97,6 +104,7 @@ def healthy(name: str, of: t.Mapping[str, t.Any]) -> Found:
     """A gateway that serves all its routes."""
     result = {
         "probes": [probe_result(probe["at"]) for probe in of["probes"]],
+        "refusals": [refusal_result(probe) for probe in of["refusals"]],
         "backends": [],
         "nginx_version": "1.26.3",
         "openssl_version": "3.5.1",

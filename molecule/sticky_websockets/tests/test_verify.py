@@ -51,6 +51,9 @@ def test_all_is_well_and_stays_as_it_is(tmp_path: Path) -> None:
         for place in ("gateway", "controller"):
             assert (route[place]["status"], route[place]["verified"]) == (101, "handshake")
             assert route[place]["milliseconds"] > 0
+        (refusal,) = told["refusals"]
+        assert (refusal["at"], refusal["rule"]) == ("websockets_sites[0].server_name", "host")
+        assert (refusal["status"], refusal["verified"]) == (421, "refused with 421")
     # That of the client, and nginx's own to the backend.
     assert report["gateways"][0]["connections"] >= 1
     ((upstream,),) = (topology["upstreams"] for topology in report["topologies"])

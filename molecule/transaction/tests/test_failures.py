@@ -119,8 +119,18 @@ def test_a_new_route_that_the_gateway_itself_breaks_is_rolled_back(bookworm: Gat
         "probe": {"path": "/astray/socket"},
         "directives": "rewrite ^ /nothing break;",
     }
-    message = deployed(bookworm, with_locations(*LOCATIONS, refused, astray))
-    assert message.startswith("Rolled back: 2 of 6 routes failed their probes.")
+    # A line of directives that lets pages of any site in.
+    open_to_all = {"path": "/open/", "upstream": "echo", "allowed_origins": ["https://a.example"]}
+    variables = with_locations(*LOCATIONS, refused, astray, open_to_all)
+    variables["websockets_sites"][0]["directives"] = 'set $websocket_foreign_1 "";'
+    message = deployed(bookworm, variables)
+    assert message.startswith(
+        "Rolled back: 2 of 7 routes failed their probes and 1 of 2 requests that must be refused was not."
+    )
+    assert (
+        "websockets_sites[0].locations[6].allowed_origins (ws.example /open/): rule origin: a handshake with a foreign "
+        "Origin returned 101 Switching Protocols, not 403"
+    ) in message
     assert "websockets_sites[0].locations[4] (ws.example /refused/): returned 403 Forbidden" in message
     assert "websockets_sites[0].locations[5] (ws.example /astray/): returned 404 Not Found" in message
     assert "probed directly, server02:4004 passes" in message

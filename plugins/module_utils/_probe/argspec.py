@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.routes import RULES
+
 SPEC: dict[str, t.Any] = {
     "type": "list",
     "elements": "dict",
@@ -20,6 +22,10 @@ SPEC: dict[str, t.Any] = {
         "connect_to": {"type": "str", "required": True},
         "websocket": {"type": "raw", "choices": [True, False, "required"], "required": True},
         "strict": {"type": "bool", "default": True},
+        "rule": {"type": "str", "choices": list(RULES)},
+        "variable": {"type": "str"},
+        "refused_with": {"type": "list", "elements": "int", "default": []},
+        "host": {"type": "str"},
         "status": {"type": "int"},
         "origin": {"type": "str"},
         "subprotocols": {"type": "list", "elements": "str", "default": []},

@@ -58,6 +58,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request impor
 USER_AGENT = "wsfleet.nginx-probe"
 # How long to wait for the peer's part of the closing handshake, which is not part of the probe.
 CLOSE_WAIT = 1.0
+# Of a body that never comes.
+_WITHHELD = {"Content-Length": "1"}
 
 
 def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
@@ -71,6 +73,23 @@ def probe_http(request: Request, *, upgrade: bool = False) -> Outcome:
     with _recorded(outcome), connected(request, target, deadline) as connection:
         _exchange(connection, request, target, fields, outcome)
         outcome.upgraded = upgrade and outcome.status == 101
+    return outcome
+
+
+def probe_refusal(request: Request, *, upgrade: bool = False) -> Outcome:
+    """Send what nginx is to refuse by itself, and return the response's header.
+
+    The outcome is continued where nginx has asked for the body, as it does before it passes a request on.
+
+    A plain request then ends without its body, which nginx waits for, so no backend is connected to. A handshake cannot
+    have a body.
+    """
+    raise_errors(request_errors(request, ("http", "https", "ws", "wss")))
+    target, deadline, outcome = target_of(request), Deadline(request.timeout), Outcome()
+    kind = upgrade_fields(_new_key(), request.subprotocols) if upgrade else {"Connection": "close", **_WITHHELD}
+    with _recorded(outcome), connected(request, target, deadline) as connection:
+        # RFC 9110 section 10.1.1.
+        _exchange(connection, request, target, {**kind, "Expect": "100-continue"}, outcome)
     return outcome
 
 
@@ -134,7 +153,7 @@ def _exchange(
     outcome.certificate = presented(connection.certificate)
     outcome.connect_ms, outcome.tls_ms = connection.connect_ms, connection.tls_ms
     connection.send(request_header(target.resource, _request_fields(request, target, extra)), "the response")
-    header = _read_final_header(connection)
+    header = _read_final_header(connection, outcome, is_withheld=_WITHHELD.items() <= extra.items())
     outcome.header_size = header.size
     outcome.handshake_ms = connection.deadline.elapsed_ms()
     outcome.status, outcome.reason, outcome.headers = header.status, header.reason, header.headers
@@ -153,7 +172,7 @@ def _request_fields(request: Request, target: Target, extra: Mapping[str, str]) 
     return fields
 
 
-def _read_final_header(connection: Connection) -> ResponseHeader:
+def _read_final_header(connection: Connection, outcome: Outcome, *, is_withheld: bool) -> ResponseHeader:
     # Interim responses, such as 103, may come before the final one (RFC 9110 section 15.2); ten are more than enough.
     for _response in range(10):
         try:
@@ -163,6 +182,11 @@ def _read_final_header(connection: Connection) -> ResponseHeader:
         if header.status >= 200 or header.status == 101:
             page = ERROR_PAGE_400.search(connection.rest) if header.status == 400 else None
             return replace(header, reason=page.group(1).decode("ascii")) if page else header
+        if header.status == 100:
+            outcome.continued = True
+            if is_withheld:
+                # nginx then waits no longer for the body. A refusal it has sent by now.
+                connection.end()
     raise ProtocolError(f"{connection.peer} sends interim responses ({header.status}) and no final one")
 
 

@@ -96,6 +96,12 @@ class Connection:
                 self._sock.settimeout(self.deadline.budget(step))
                 view = view[self._sock.send(view) :]
 
+    def end(self) -> None:
+        """Tell the peer that nothing more will be sent; what it sends can still be read."""
+        # SSLSocket.shutdown would end TLS in the other direction too.
+        with contextlib.suppress(OSError):
+            socket.socket.shutdown(self._sock, socket.SHUT_WR)
+
     def read_header(self, awaited: str) -> bytes:
         """The bytes up to and with the empty line that ends an HTTP header."""
         searched = 0

@@ -81,6 +81,7 @@ _REMEDIES = {
     426: "set probe.subprotocol or probe.headers to what it requires",
     429: "it limits its clients",
 }
+_NOT_REFUSED = "nginx does not refuse it: check the directives of this location and its site, and other files of nginx"
 _PROBED_WITHOUT = "probed directly, without what its headers and directives change"
 
 
@@ -100,7 +101,7 @@ def probe_routes(
         return results
     return [
         replace(result, logged=logged(*as_logged(result.probe)))
-        if result.failed and result.response.status is not None
+        if result.failed and not result.rule and result.response.status is not None
         else result
         for result in results
     ]
@@ -141,16 +142,21 @@ def describe(failed: t.Sequence[Result], passed: t.Collection[str]) -> list[str]
         lines.append(f"- {label(result)}: {result.response.failure}{before}")
         lines += [f"  {line}" for line in _advice(result)]
     if failed[shown:]:
-        names = [result.probe.get("at") or label(result) for result in failed[shown:]]
+        names = [_variable(result) or label(result) for result in failed[shown:]]
         lines.append(f"- and {len(names)} more: {_first(names)}")
     return lines
 
 
 def label(result: Result) -> str:
     """A route by its path in the variables, and its site and location."""
-    at = result.probe.get("at")
+    at = _variable(result)
     name = f"{result.probe['site']} {result.probe['path']}"
     return f"{at} ({name})" if at else name
+
+
+def _variable(result: Result) -> str | None:
+    """The path of a route in the variables, or of the variable that has the request refused."""
+    return result.probe.get("variable") or result.probe.get("at")
 
 
 def _backend_rejection(result: Result) -> str:
@@ -226,6 +232,9 @@ def _example(path: str) -> str:
 
 
 def _advice(result: Result) -> t.Iterator[str]:
+    if result.rule:
+        yield _NOT_REFUSED
+        return
     status = result.response.status or 0
     logged = [line for line in result.logged if "upstream" not in line or not is_caused_by_backends(result)]
     if logged:

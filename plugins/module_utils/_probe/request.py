@@ -80,6 +80,8 @@ class Outcome:
     cause: Cause | None = None
     # In bytes.
     header_size: int = 0
+    # Whether the peer has asked for the body of the request.
+    continued: bool = False
 
     @property
     def expires(self) -> str | None:

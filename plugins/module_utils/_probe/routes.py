@@ -15,7 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.certificate import NOTHING, Presented
-from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_http, probe_websocket
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import (
+    probe_http,
+    probe_refusal,
+    probe_websocket,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import Cause
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.local_address import is_elsewhere
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import Outcome, Request, target_of
@@ -40,6 +44,16 @@ _LIMITED_SECONDS = 5.0
 _HARMFUL = (Cause.CLOSED, Cause.INVALID, Cause.HEADER_TOO_LARGE)
 _STATES = {Cause.CLOSED: "closed", Cause.TIMEOUT: "timeout", Cause.REFUSED: "refused"}
 _PEER = re.compile(r"(?:^| (?:from|to|with) )(?:unix:\S+|(?:\[[^\]]+\]|[^\s:]+):\d+)(?: |$)")
+
+# What nginx is to refuse by itself, by the rule that has it refuse that.
+_REFUSED = {
+    "origin": "a handshake with a foreign Origin",
+    "host": "a request for a foreign Host",
+    "upgrade": "a request without an upgrade",
+    "certificate": "a request without a client certificate",
+    "token": "a request without credentials",
+}
+RULES = tuple(_REFUSED)
 
 Probe = t.Mapping[str, t.Any]
 
@@ -103,6 +117,11 @@ class Result:
     def route(self) -> str:
         return route(self.probe)
 
+    @property
+    def rule(self) -> str:
+        """The rule by which the request is to be refused; empty where it is to be served."""
+        return self.probe.get("rule") or ""
+
     def as_dict(self) -> dict[str, t.Any]:
         """As modules return it."""
         return {
@@ -118,10 +137,25 @@ class Result:
             "valid_from": self.certificate.valid_from,
         }
 
+    def as_refusal(self) -> dict[str, t.Any]:
+        """As modules return it where the request is to be refused."""
+        kept = ("site", "path", "status", "verified", "failure", "unverified", "milliseconds")
+        found = self.as_dict()
+        return {"at": self.probe.get("variable"), "rule": self.rule, **{key: found[key] for key in kept}}
+
+
+def returned(results: t.Iterable[Result]) -> dict[str, list[dict[str, t.Any]]]:
+    """The results as modules return them: those of routes, and those of what is to be refused."""
+    found: dict[str, list[dict[str, t.Any]]] = {"probes": [], "refusals": []}
+    for result in results:
+        found["refusals" if result.rule else "probes"].append(result.as_refusal() if result.rule else result.as_dict())
+    return found
+
 
 def route(probe: Probe) -> str:
     """The identity of a route, in this configuration and the one before."""
-    return f"{probe['connect_to']} {probe['site']} {probe['path']}"
+    rule = f" {probe['rule']}" if probe.get("rule") else ""
+    return f"{probe['connect_to']} {probe['site']} {probe['path']}{rule}"
 
 
 def as_logged(probe: Probe) -> tuple[str, str]:
@@ -141,8 +175,15 @@ def probe_all(probes: t.Sequence[Probe], patience: float = 0.0, *, on_gateway: b
 
     A probe that fails is tried again for the seconds of patience, or for its own `wait` if that is longer: another
     server of the upstream may respond, and one that has just started needs a moment.
+
+    A probe with a rule passes where nginx refuses the request by itself. It is sent through nginx once.
     """
-    return _in_parallel(lambda probe: (on_gateway and _elsewhere(probe)) or _probe(probe, patience), probes)
+
+    def probed(probe: Probe) -> Result:
+        elsewhere = _elsewhere(probe) if on_gateway else None
+        return elsewhere or (_probe_refusal(probe) if probe.get("rule") else _probe(probe, patience))
+
+    return _in_parallel(probed, probes)
 
 
 def probe_backends(results: t.Sequence[Result]) -> list[Result]:
@@ -289,14 +330,8 @@ def _is_harmless(response: Response) -> bool:
 
 def _probe_nginx(probe: Probe) -> Result:
     """The result of the handshake or the request through nginx."""
-    request = replace(
-        _request(probe, probe["url"], probe["connect_to"], _SECONDS),
-        client_cert=probe.get("ssl_certificate"),
-        client_key=probe.get("ssl_certificate_key"),
-        proxy_protocol=bool(probe.get("proxy_protocol")),
-    )
     try:
-        check = _CHECKS[probe["websocket"]](request, probe)
+        check = _CHECKS[probe["websocket"]](_request_to_nginx(probe), probe)
     except ValueError as error:
         check = _Check(Outcome(), "", str(error))
     outcome, failure = check.outcome, check.failure
@@ -308,6 +343,45 @@ def _probe_nginx(probe: Probe) -> Result:
         outcome.handshake_ms,
         certificate=outcome.certificate,
         phases=outcome.phases,
+    )
+
+
+def _probe_refusal(probe: Probe) -> Result:
+    """The result of what nginx is to refuse by itself: it fails where nginx passes it on or returns another status.
+
+    Without a response, or with one that has nothing to do with the rule, it is not known, and the route's own probe has
+    the reason.
+    """
+    request, is_handshake = _request_to_nginx(probe), bool(probe["websocket"])
+    try:
+        outcome = probe_refusal(request, upgrade=is_handshake)
+    except ValueError as error:
+        return Result(probe, Response(None, str(error)), "", None)
+    status = outcome.status
+    # Its own page, too, nginx sends after it has asked for the body, but a handshake is refused without one.
+    is_passed_on = outcome.continued and (is_handshake or status is None)
+    found = Result(probe, Response(status, ""), "", outcome.handshake_ms, certificate=outcome.certificate)
+    if status in probe["refused_with"] and not is_passed_on:
+        return replace(found, verified=f"refused with {status}")
+    if not is_passed_on and (status is None or status == _LIMITED or status >= 500):
+        why = outcome.failure if status is None else _returned(outcome)
+        return replace(found, response=Response(status, f"{why}"), unverified=f"{_REFUSED[probe['rule']]}: {why}")
+    expected = " or ".join(map(str, probe["refused_with"]))
+    if status is None:
+        status, returned = 100, "returned 100 Continue and would be passed on"
+    else:
+        returned = _returned(outcome)
+        returned += " from a backend" if is_passed_on and status in probe["refused_with"] else ""
+    failure = f"rule {probe['rule']}: {_REFUSED[probe['rule']]} {returned}, not {expected}"
+    return replace(found, response=Response(status, failure))
+
+
+def _request_to_nginx(probe: Probe) -> Request:
+    return replace(
+        _request(probe, probe["url"], probe["connect_to"], _SECONDS),
+        client_cert=probe.get("ssl_certificate"),
+        client_key=probe.get("ssl_certificate_key"),
+        proxy_protocol=bool(probe.get("proxy_protocol")),
     )
 
 
@@ -349,10 +423,11 @@ def _forwarded_headers(sent: t.Mapping[str, str], backends: t.Mapping[str, t.Any
 
 
 def _request(probe: Probe, url: str, connect_to: str, seconds: float) -> Request:
+    host = {"Host": probe["host"]} if probe.get("host") else {}
     return Request(
         url=url,
         connect_to=connect_to,
-        headers={name: str(value) for name, value in (probe.get("headers") or {}).items()},
+        headers={**{name: str(value) for name, value in (probe.get("headers") or {}).items()}, **host},
         origin=probe.get("origin"),
         subprotocols=probe.get("subprotocols") or (),
         timeout=seconds,
@@ -379,18 +454,6 @@ def _check_websocket(request: Request, probe: Probe) -> _Check:
     # The hint to a status names the variables to set, so it follows elsewhere.
     failure = _returned(outcome) if is_refusal else outcome.failure or ""
     return _Check(outcome, f"handshake{exchanged}", failure, is_refusal)
-
-
-def _check_websocket_only(request: Request, probe: Probe) -> _Check:
-    check = _check_websocket(request, probe)
-    outcome, failure, is_refusal = check.outcome, check.failure, check.is_refusal
-    plain = probe_http(request)
-    expected = (426, _LIMITED) if failure else (426,)
-    if not plain.failure and plain.status not in expected:
-        other = f"a plain request {_returned(plain)}, not 426 Upgrade Required"
-        failure = f"{failure}; {other}" if failure else other
-        outcome, is_refusal = plain if plain.status == _LIMITED else outcome, False
-    return _Check(outcome, f"{check.verified}, 426 to plain HTTP", failure or plain.failure or "", is_refusal)
 
 
 def _check_plain(request: Request, probe: Probe) -> _Check:
@@ -425,6 +488,7 @@ def _gateway_error(outcome: Outcome, probe: Probe) -> str:
 
 _CHECKS: dict[bool | str, t.Callable[[Request, Probe], _Check]] = {
     True: _check_websocket,
-    "required": _check_websocket_only,
+    # That anything else is refused is a probe of its own.
+    "required": _check_websocket,
     False: _check_plain,
 }

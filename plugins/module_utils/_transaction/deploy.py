@@ -42,8 +42,17 @@ def run(transaction: Transaction, probes: t.Sequence[Probe], policy: str) -> Rep
     before = transaction.before.deployed.probes
     known = {route(probe) for probe in before}
     routes = {route(probe) for probe in probes}
-    # The earlier probes, since a deploy may change a probe too. The path of a new route may have led elsewhere.
-    old: t.Sequence[Probe] = [probe for probe in before if route(probe) in routes] if before else probes
+    refusals = [probe for probe in probes if probe.get("rule")]
+    if not any("rule" in probe for probe in before):
+        # Until 1.0. What is refused on a route was not recorded before 0.11.0.
+        known |= {route(probe) for probe in refusals if route({**probe, "rule": None}) in known}
+    # The earlier probes, since a deploy may change a probe too. The path of a new route may have led elsewhere, and a
+    # backend may have served what is to be refused from now on.
+    old: t.Sequence[Probe] = (
+        [probe for probe in before if route(probe) in routes]
+        if before
+        else [probe for probe in probes if probe not in refusals]
+    )
     passed = set(transaction.before.passed)
     revocable = policy == "rollback" and plan.has_earlier
     if revocable:
@@ -84,7 +93,16 @@ def _parted(results: t.Sequence[Result], is_first: t.Callable[[Result], bool]) -
 
 
 def _counted(failed: t.Sequence[Result], results: t.Sequence[Result]) -> str:
-    return f"{len(failed)} of {len(results)} routes failed {'its probe' if len(failed) == 1 else 'their probes'}"
+    words = []
+    for is_rule, what, one, many in (
+        (False, "routes", "failed its probe", "failed their probes"),
+        (True, "requests that must be refused", "was not", "were not"),
+    ):
+        number = sum(bool(result.rule) is is_rule for result in failed)
+        if number:
+            total = sum(bool(result.rule) is is_rule for result in results)
+            words.append(f"{number} of {total} {what} {one if number == 1 else many}")
+    return " and ".join(words)
 
 
 def _unprobed(error: Exception) -> str:

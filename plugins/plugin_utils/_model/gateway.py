@@ -165,6 +165,8 @@ class Model(t.TypedDict):
     # Of each site with TLS. A path with a variable is another file for each client.
     presented: list[Presented]
     probes: list[probes.Probe]
+    # What nginx is to refuse.
+    refusals: list[probes.Refusal]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]
@@ -330,10 +332,18 @@ def _model(checked: _Checked) -> Model:
     admitted = access_control.admissions(sites, checked.capacity, label)
     maps = [*server_blocks.map_blocks(sites, label), *admitted.blocks]
     hashes = server_blocks.hashes(sites, len(maps))
-    file = _file(checked, label, admitted, maps, hashes)
+    completed, listens = listen_sockets.shared([*sites, *tls.redirects(sites)], nginx, checked.neighbours)
+    refusing = _refusing(sites, listens)
+    servers_of = _server_blocks(checked, admitted, label, completed, listens)
+    file = _file(checked, label, maps, hashes, [*_upstream_blocks(checked), *servers_of])
     digest = file.digest
     file.block(configuration.status_block(digest, checked.given[_STATUS], _STATUS))
     names = {upstream["name"].lower(): upstream["name"] for upstream in upstreams}
+    http = checked.given["websockets_directives"]
+
+    def reached(address: str) -> str:
+        return sharing.reached(address, checked.neighbours.loopback)
+
     return Model(
         nginx_version=None if nginx == nginx_versions.NEWEST else str(nginx),
         openssl_version=checked.openssl_version,
@@ -360,9 +370,14 @@ def _model(checked: _Checked) -> Model:
         log=server_blocks.log_path(sites, label),
         presented=_presented(sites, checked.given[_CONFIG_PATH]),
         probes=[
-            {**probe, "connect_to": sharing.reached(probe["connect_to"], checked.neighbours.loopback)}
+            {**probe, "connect_to": reached(probe["connect_to"])}
             for site in sites
             for probe in probes.probes(site, by_name)
+        ],
+        refusals=[
+            {**refusal, "connect_to": reached(refusal["connect_to"])}
+            for site in sites
+            for refusal in probes.refusals(site, refusing, http)
         ],
         routes=[route for site in sites for route in routes.routes(site, names)],
         nginx_conf={"worker_processes": "auto", "worker_shutdown_timeout": checked.shutdown_timeout},
@@ -405,9 +420,9 @@ def _label(status: Address | None) -> str:
 def _file(
     checked: _Checked,
     label: str,
-    admitted: access_control.Admissions,
     maps: t.Sequence[t.Sequence[str]],
     hashes: t.Mapping[str, int],
+    blocks: t.Sequence[Block],
 ) -> configuration.Lines:
     directives = checked.given["websockets_directives"]
     missing = {name: size for name, size in hashes.items() if name not in checked.neighbours.hashes}
@@ -416,7 +431,7 @@ def _file(
         directives=directives,
         http=server_blocks.http_lines(checked.sites, directives, label, missing),
         maps=maps,
-        blocks=[*_upstream_blocks(checked), *_server_blocks(checked, admitted, label)],
+        blocks=blocks,
     )
 
 
@@ -426,10 +441,14 @@ def _upstream_blocks(checked: _Checked) -> t.Iterator[Block]:
         yield Block(f"upstream {upstream['name']}", upstream["at"], lines, upstream["directives"])
 
 
-def _server_blocks(checked: _Checked, admitted: access_control.Admissions, label: str) -> t.Iterator[Block]:
+def _server_blocks(
+    checked: _Checked,
+    admitted: access_control.Admissions,
+    label: str,
+    completed: t.Sequence[Site],
+    refusing: t.Sequence[Listen],
+) -> t.Iterator[Block]:
     """The servers of the file, in their order."""
-    redirects = tls.redirects(checked.sites)
-    completed, refusing = listen_sockets.shared([*checked.sites, *redirects], checked.nginx, checked.neighbours)
     by_place = {site["at"]: site for site in completed}
     sessions = tls.session_lines(checked.sites, label)
     secure = server_blocks.Tls(checked.openssl, checked.given["websockets_config_path"], sessions)
@@ -454,6 +473,17 @@ def _answering(at: str, lines: list[str], answer: list[str], health: t.Sequence[
     if not health:
         return Block("server", at, [*lines, *answer], comment=comment)
     return Block("server", at, lines, blocks=[Block("location /", at, answer), *health], comment=comment)
+
+
+def _refusing(sites: t.Sequence[Site], listens: t.Sequence[Listen]) -> set[Address]:
+    """The addresses at which a foreign name is refused, for no site may have it."""
+    taken = {
+        listen.address.canonical
+        for site in sites
+        if any(map(probes.is_foreign, site["server_name"]))
+        for listen in site["listen"]
+    }
+    return {listen.address.canonical for listen in listens} - taken
 
 
 def _health_flag(checked: _Checked) -> str | None:

@@ -12,6 +12,7 @@ import typing as t
 import urllib.parse
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import access_control, locations, request_headers
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import raw_directives
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.addresses import Address, is_name
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.schema import Location, ProbeOptions, Site
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Server
@@ -36,6 +37,11 @@ _HARMLESS = re.compile(
 )
 # Of the origins that a backend may want to be told.
 _MOST_ORIGINS = 4
+# Whose pages no site lets open WebSockets, and a name that none has (RFC 6761 section 6.4).
+_FOREIGN = "foreign.invalid"
+_FOREIGN_ORIGIN = f"https://{_FOREIGN}"
+# What asks for credentials, with the statuses of a client without.
+_ASKING = {"auth_basic": [401], "auth_request": [401, 403]}
 # The host as the client sent it.
 _CLIENTS_HOST = ("$host", "$http_host", "$host$websocket_port")
 
@@ -85,9 +91,112 @@ class Probe(t.TypedDict):
     ssl_certificate_key: str | None
 
 
+class Refusal(Probe):
+    """What nginx is to refuse: a probe without backends."""
+
+    # The rule, and its variable.
+    rule: str
+    variable: str
+    # Statuses of nginx itself.
+    refused_with: list[int]
+    # Another Host than that of the url.
+    host: str | None
+
+
 def probes(site: Site, upstreams: Upstreams) -> list[Probe]:
     """The probes of a site."""
     return [_probe(site, location, upstreams) for location in site["locations"] if _is_verified(site, location)]
+
+
+def refusals(site: Site, refusing: t.Collection[Address], http: t.Sequence[str]) -> list[Refusal]:
+    """The probes of what a site is to refuse, given the addresses at which a foreign name is, and the lines of the http
+    block.
+
+    A location without a probe has none of these either. Where an error_page of the operator's changes the status,
+    nothing tells a refusal from a response.
+    """
+    found = list(_refusals_of_site(site, refusing))
+    for location in site["locations"]:
+        if _is_verified(site, location):
+            found += _refusals_of_location(site, location)
+    blocks = {location["at"]: location["directives"] for location in site["locations"]}
+    return [
+        probe
+        for probe in found
+        if not _has_error_page([*http, *site["directives"], *blocks[probe["at"]]], probe["refused_with"])
+    ]
+
+
+def _refusals_of_site(site: Site, refusing: t.Collection[Address]) -> t.Iterator[Refusal]:
+    location = next((place for place in site["locations"] if place["probe"] and _has_url(site, place)), None)
+    if location is None:
+        return
+    listen = site["listen"][0]
+    if listen.address.canonical in refusing:
+        yield _refusal(site, location, "host", f"{site['at']}.server_name", [421], host=_FOREIGN)
+    if listen.ssl and site["ssl_client_certificate"] and site["ssl_verify_client"] in (None, "on"):
+        key = "ssl_verify_client" if site["ssl_verify_client"] else "ssl_client_certificate"
+        bare = {"ssl_certificate": None, "ssl_certificate_key": None}
+        yield _refusal(site, location, "certificate", f"{site['at']}.{key}", [400], **bare)
+
+
+def _refusals_of_location(site: Site, location: Location) -> t.Iterator[Refusal]:
+    origins, at = access_control.given(site, location, "allowed_origins")
+    if location["websocket"] and origins and not {"*", _FOREIGN_ORIGIN} & set(origins):
+        yield _refusal(site, location, "origin", f"{at}.allowed_origins", [403], websocket=True, origin=_FOREIGN_ORIGIN)
+    if location["websocket"] == "required":
+        yield _refusal(site, location, "upgrade", f"{location['at']}.websocket", [426])
+    # nginx returns before it asks anybody.
+    if not location["return"] and not any(
+        raw_directives.has(block["directives"], "satisfy") for block in (site, location)
+    ):
+        for name, statuses in _ASKING.items():
+            asking: t.Sequence[t.Mapping[str, t.Any]] = (location, site)
+            block = next((block for block in asking if raw_directives.has(block["directives"], name)), None)
+            if block and raw_directives.argument(block["directives"], name) != "off":
+                # A plain request may be refused for what it is, and the body that never comes kept from who is asked.
+                is_handshake = location["websocket"] == "required" or (name != "auth_basic" and location["websocket"])
+                at = f"{block['at']}.directives"
+                probe = _refusal(site, location, "token", at, statuses, websocket=bool(is_handshake))
+                yield {**probe, "url": probe["url"].partition("?")[0]}
+                return
+
+
+def _refusal(
+    site: Site, location: Location, rule: str, variable: str, refused_with: list[int], **keys: t.Any
+) -> Refusal:
+    """The probe of a location, as one that nginx is to refuse: without anything that is for backends alone."""
+    refusal = {
+        **_probe(site, location, {}),
+        "websocket": False,
+        "strict": True,
+        "status": None,
+        "send": None,
+        "expect": None,
+        "backends": None,
+        "wait": 0,
+        "rule": rule,
+        "variable": variable,
+        "refused_with": refused_with,
+        "host": None,
+        **keys,
+    }
+    return t.cast("Refusal", refusal)
+
+
+def _has_error_page(lines: t.Sequence[str], statuses: t.Sequence[int]) -> bool:
+    codes = "|".join(map(str, [*statuses, *((495, 496) if 400 in statuses else ())]))
+    return bool(re.search(rf"\berror_page\b[^;]*\b(?:{codes})\b", "\n".join(lines)))
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a server_name has the foreign name. An expression that Python does not read may have it."""
+    if not name.startswith("~"):
+        return name.lower().strip("*.") in ("foreign", "invalid", _FOREIGN)
+    try:
+        return bool(re.search(name[1:], _FOREIGN, re.IGNORECASE))
+    except re.error:
+        return True
 
 
 def with_headers(
@@ -103,7 +212,19 @@ def with_headers(
         for index, location in enumerate(site["locations"])
         if isinstance(location.get("probe"), t.Mapping)
     }
-    return [_with_headers(probe, *own.get(probe["at"], ({}, {}))) for probe in probes]
+    return [
+        _with_headers(probe, _sent(probe, own[probe["at"]][0]), own[probe["at"]][1])
+        if probe["at"] in own
+        else {**probe, "headers": {}}
+        for probe in probes
+    ]
+
+
+def _sent(probe: t.Mapping[str, t.Any], headers: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """The headers of a probe; without any that may be a credential, where a client without is to be refused."""
+    if probe.get("rule") != "token":
+        return headers
+    return {name: value for name, value in headers.items() if name.lower() == "host"}
 
 
 def _with_headers(
@@ -146,6 +267,11 @@ def unprobed(site: Site) -> list[str]:
 
 def _is_verified(site: Site, location: Location) -> bool:
     return bool(location["probe"]) and not _closes(location) and not _obstacle(site, location)
+
+
+def _has_url(site: Site, location: Location) -> bool:
+    """Whether a name and a path are known by which the location is reached."""
+    return any(not name.startswith("~") for name in site["server_name"]) and bool(_path(location))
 
 
 def _obstacle(site: Site, location: Location) -> str:

@@ -117,6 +117,8 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
         **{f"gateways_{state}": states[state] for state in ("ok", "failed", "unreachable")},
         "routes": routes.total(),
         **{f"routes_{state}": routes[state] for state in ("verified", "unverified", "failed", "unknown", "not_probed")},
+        "refusals": sum(len(gateway["refusals"]) for gateway in gateways),
+        "refusals_failed": sum(bool(refusal["failure"]) for gateway in gateways for refusal in gateway["refusals"]),
         "servers": servers_by_state.total(),
         **{
             f"servers_{state}": servers_by_state[state]
@@ -156,6 +158,7 @@ def _gateway(found: Found, topology: int) -> Gateway:
         drained=list(result.get("drained") or ()),
         topology=topology,
         routes=routes,
+        refusals=list(result.get("refusals") or ()),
     )
 
 

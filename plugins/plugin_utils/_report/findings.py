@@ -39,6 +39,7 @@ def findings(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology], no
     found = [
         *_unreachable(gateways),
         *_routes(others),
+        *_refusals(reached),
         *_servers(topologies, explained),
         *_unverified(gateways),
         *condition.findings(reached, now),
@@ -82,6 +83,27 @@ def _routes(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
                 "websockets_verify_address, where the controller connects to."
             )
         yield finding("error", "route", f"{_names(routes)} {verb} {where}", text, gateways=on, routes=routes)
+
+
+def _refusals(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:
+    """What is to be refused and is not: that of one variable, which does the same on each gateway, is one finding."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for gateway in gateways:
+        for refusal in gateway["refusals"]:
+            if refusal["failure"]:
+                on = found.setdefault((refusal["at"], refusal["failure"]), {}).setdefault(route_name(refusal), [])
+                on.append(gateway["name"])
+    for (at, failure), by_route in found.items():
+        on, routes = list(dict.fromkeys(name for names in by_route.values() for name in names)), list(by_route)
+        yield finding(
+            "error",
+            "refusal",
+            f"{_names(routes)} {'does' if len(routes) == 1 else 'do'} not refuse what {at} requires on "
+            f"{abbreviated(on)}",
+            f"{_sentence(failure)} Check the directives of the location and its site, and other files of nginx.",
+            gateways=on,
+            routes=routes,
+        )
 
 
 def _unverified(gateways: t.Sequence[Gateway]) -> t.Iterator[Finding]:

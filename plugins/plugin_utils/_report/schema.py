@@ -49,6 +49,22 @@ class Route(t.TypedDict):
     controller: ProbeResult | None
 
 
+class Refusal(t.TypedDict):
+    """What nginx is to refuse by itself, with its result as the module gateway_probe_info returns it."""
+
+    # The variable that makes the rule.
+    at: str
+    site: str
+    path: str
+    # origin, host, upgrade, certificate, or token.
+    rule: str
+    status: int | None
+    verified: str
+    failure: str
+    unverified: str
+    milliseconds: float | None
+
+
 class Generation(t.TypedDict):
     """Workers that are shutting down since a reload, with their open sockets and their memory, if these can be seen."""
 
@@ -131,6 +147,8 @@ class Gateway(t.TypedDict):
     # Its index in the topologies of the report.
     topology: int
     routes: list[Route]
+    # Empty for an unreachable gateway.
+    refusals: list[Refusal]
 
 
 class ServerProbe(t.TypedDict):
@@ -182,7 +200,7 @@ class Finding(t.TypedDict):
 
     # error, warning, or note.
     severity: str
-    # unreachable, route, upstream, server, configuration, deploy, certificate, nginx, or drained.
+    # unreachable, route, refusal, upstream, server, configuration, deploy, certificate, nginx, or drained.
     kind: str
     title: str
     text: str

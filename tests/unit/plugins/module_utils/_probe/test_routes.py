@@ -115,7 +115,7 @@ def backends_of(
     ("websocket", "plain", "upgrade", "status", "verified"),
     [
         (True, None, None, 101, "handshake"),
-        ("required", http.HTTPStatus.UPGRADE_REQUIRED, None, 101, "handshake, 426 to plain HTTP"),
+        ("required", http.HTTPStatus.UPGRADE_REQUIRED, None, 101, "handshake"),
         # What refuses the handshake is nginx; that the backend would is not looked for.
         (False, http.HTTPStatus.OK, http.HTTPStatus.BAD_REQUEST, 200, "plain HTTP, upgrade not passed on"),
         (False, http.HTTPStatus.NOT_FOUND, http.HTTPStatus.BAD_REQUEST, 404, "plain HTTP, upgrade not passed on"),
@@ -140,7 +140,6 @@ def test_a_route_whose_response_is_right_passes(
     ("websocket", "plain", "upgrade", "failure"),
     [
         (True, None, http.HTTPStatus.OK, "returned 200 OK"),
-        ("required", http.HTTPStatus.OK, None, "a plain request returned 200 OK, not 426 Upgrade Required"),
         ("required", http.HTTPStatus.UPGRADE_REQUIRED, http.HTTPStatus.FORBIDDEN, "returned 403 Forbidden"),
         (False, http.HTTPStatus.OK, None, "the upgrade was passed on, although websocket is false"),
         (False, http.HTTPStatus.BAD_GATEWAY, http.HTTPStatus.BAD_REQUEST, "returned 502 Bad Gateway"),
@@ -376,23 +375,6 @@ def test_patience_has_an_end(pauses: list[float]) -> None:
 def test_a_route_whose_limits_are_reached_is_probed_again_without_patience_too(websocket: bool | str) -> None:
     with late_backend(3, http.HTTPStatus.TOO_MANY_REQUESTS) as port:
         assert result_of(port, websocket).verified.startswith("handshake")
-
-
-def test_a_plain_request_that_the_limits_reject_is_repeated() -> None:
-    statuses = iter([http.HTTPStatus.TOO_MANY_REQUESTS] * 3)
-
-    def answer(connection: ServerConnection, request: Request) -> Response | None:
-        if "Upgrade" in request.headers:
-            return None
-        return connection.respond(next(statuses, http.HTTPStatus.UPGRADE_REQUIRED), "")
-
-    with serve(lambda connection: None, "127.0.0.1", 0, process_request=answer) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        verified = result_of(server.socket.getsockname()[1], "required").verified
-        server.shutdown()
-        thread.join()
-    assert verified == "handshake, 426 to plain HTTP"
 
 
 @pytest.mark.parametrize("websocket", [True, "required", False])
@@ -760,13 +742,6 @@ def test_another_status_to_a_handshake_is_a_refusal(status: int | None, is_refus
     with conversation(Counting(*words)) as port:
         answer = result_of(port, True).response
     assert (answer.status, answer.is_refusal) == (status, is_refusal)
-
-
-def test_a_required_route_that_passes_plain_requests_on_is_no_mere_refusal() -> None:
-    with backend(http.HTTPStatus.OK, http.HTTPStatus.NOT_FOUND) as port:
-        answer = result_of(port, "required").response
-    assert answer.failure == "returned 404 Not Found; a plain request returned 200 OK, not 426 Upgrade Required"
-    assert not answer.is_refusal
 
 
 def test_the_states_of_backends_without_a_response_are_distinguished(closed_port: int) -> None:

@@ -201,3 +201,75 @@ def test_a_route_whose_address_comes_to_the_host_did_not_pass_before(
     host.kept.set_deployed(Deployed(probes(1), []))
     found = deploy.run(transaction_after_test(host), probes(1), "rollback")
     assert "Kept: this deploy did not cause the failure" in found.failure
+
+
+REFUSAL = {**PROBE, "rule": "origin", "variable": "websockets_sites[0].allowed_origins", "refused_with": [403]}
+OPENED = "rule origin: a handshake with a foreign Origin returned 101 Switching Protocols, not 403"
+
+
+def judged(monkeypatch: pytest.MonkeyPatch, opened: t.Sequence[bool]) -> list[list[tuple[str, str]]]:
+    """All routes pass; whether what is to be refused is open in each round. Returns what each round probes."""
+    left, rounds = list(opened), []
+
+    def probed(
+        given: t.Sequence[routes.Probe], _patience: float = 0.0, *, on_gateway: bool = True
+    ) -> list[routes.Result]:
+        rounds.append([(probe["path"], probe.get("rule") or "") for probe in given])
+        is_open = left.pop(0)
+        return [
+            routes.Result(probe, routes.Response(101, OPENED), "", 1.0)
+            if probe.get("rule") and is_open
+            else routes.Result(probe, routes.Response(101, ""), "passed", 1.0)
+            for probe in given
+        ]
+
+    for module in (deploy, diagnosis):
+        monkeypatch.setattr(module, "probe_all", probed)
+    return rounds
+
+
+WITH_RULES = [{**PROBE, "rule": None}, REFUSAL]
+
+
+def test_a_deploy_that_opens_what_was_refused_is_rolled_back(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.kept.set_deployed(host.kept.deployed()._replace(probes=WITH_RULES))
+    judged(monkeypatch, [False, True, False])
+    report = deploy.run(transaction_after_test(host), WITH_RULES, "rollback")
+    assert report.rolled_back
+    assert report.failure.splitlines() == [
+        "Rolled back: 1 of 1 requests that must be refused was not.",
+        "Live now: the earlier files are back, and nginx serves them. Routes that passed before pass again.",
+        "What to fix:",
+        f"- websockets_sites[0].allowed_origins (a.example /): {OPENED}, but passed before this deploy",
+        "  nginx does not refuse it: check the directives of this location and its site, and other files of nginx",
+    ]
+    assert host.now == host.whole(host.before)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "is_rolled_back"),
+    [
+        # A rule that is new in this deploy: to try it before might have reached a backend.
+        ([{**PROBE, "rule": None}], True),
+        # Recorded by a release that did not know rules: it may have been open before.
+        ([PROBE], False),
+    ],
+)
+def test_what_is_to_be_refused_from_now_on_is_tried_after_the_deploy_alone(
+    host: Host, monkeypatch: pytest.MonkeyPatch, recorded: list[dict[str, t.Any]], is_rolled_back: bool
+) -> None:
+    host.kept.set_deployed(host.kept.deployed()._replace(probes=recorded))
+    rounds = judged(monkeypatch, [False, True, False])
+    report = deploy.run(transaction_after_test(host), WITH_RULES, "rollback")
+    assert rounds[:2] == [[("/", "")], [("/", ""), ("/", "origin")]]
+    assert (report.rolled_back, OPENED in report.failure) == (is_rolled_back, True)
+
+
+def test_nothing_that_is_to_be_refused_is_tried_at_files_that_no_deploy_has_recorded(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rounds = judged(monkeypatch, [False, False])
+    report = deploy.run(transaction_after_test(host), WITH_RULES, "rollback")
+    assert rounds == [[("/", "")], [("/", ""), ("/", "origin")]]
+    assert not report.failure
+    assert host.kept.deployed().passed == ["127.0.0.1:80 a.example /", "127.0.0.1:80 a.example / origin"]

@@ -128,6 +128,17 @@ def test_the_first_founding_configuration_becomes_its_directives() -> None:
             "ssl_certificate_key": None,
         }
     ]
+    (refusal,) = model["refusals"]
+    assert refusal == {
+        **model["probes"][0],
+        "websocket": False,
+        "strict": True,
+        "backends": None,
+        "rule": "host",
+        "variable": "websockets_sites[0].server_name",
+        "refused_with": [421],
+        "host": "foreign.invalid",
+    }
     assert model["blocks"] == [
         "websockets_upstreams[0]",
         "websockets_sites",
@@ -166,6 +177,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
         "mode": "0644",
         "log": None,
         "probes": [],
+        "refusals": [],
         "routes": [],
         "blocks": ["websockets_status_listen"],
         "nginx_conf": {"worker_processes": "auto", "worker_shutdown_timeout": "1h"},

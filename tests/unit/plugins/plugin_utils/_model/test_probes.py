@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import with_headers
-from modelling import LOCATION, UPSTREAM, errors_of, location, secure, server_of, site, sound, upstream
+from modelling import LOCATION, PATHS, UPSTREAM, errors_of, location, secure, server_of, site, sound, upstream
 
 
 @pytest.mark.parametrize(
@@ -373,3 +373,75 @@ def test_what_cannot_be_verified_is_a_warning() -> None:
 def test_a_path_is_encoded_in_its_probe() -> None:
     model = sound([UPSTREAM], [site(locations=[location(path="/\u00fc/%")])])
     assert model["probes"][0]["url"] == "ws://ws.serverlab.ca:3000/%C3%BC/%25"
+
+
+def refused(
+    of_location: t.Mapping[str, t.Any], of_site: t.Mapping[str, t.Any] | None = None, **others: t.Any
+) -> list[tuple[str, str, list[int]]]:
+    """What a site with one location is to refuse: the rules, their variables, and the statuses."""
+    made = secure if "ssl_certificate" in (of_site or {}) else site
+    model = sound([UPSTREAM], [made(**(of_site or {}), locations=[location(**of_location)])], **others)
+    return [(probe["rule"], probe["variable"], probe["refused_with"]) for probe in model["refusals"]]
+
+
+SITE_AT, LOCATION_AT = "websockets_sites[0]", "websockets_sites[0].locations[0]"
+HOST = ("host", f"{SITE_AT}.server_name", [421])
+ASKING = ['auth_basic "a";', "auth_basic_user_file /etc/users;"]
+MUTUAL = {**PATHS, "ssl_client_certificate": "/etc/ssl/ca.pem"}
+
+
+@pytest.mark.parametrize(
+    ("of_location", "of_site", "rules"),
+    [
+        ({}, {}, [HOST]),
+        ({"websocket": False}, {}, [HOST]),
+        ({"allowed_origins": ["https://a.example"]}, {}, [HOST, ("origin", f"{LOCATION_AT}.allowed_origins", [403])]),
+        ({}, {"allowed_origins": ["https://a.example"]}, [HOST, ("origin", f"{SITE_AT}.allowed_origins", [403])]),
+        ({"websocket": False}, {"allowed_origins": ["https://a.example"]}, [HOST]),
+        ({"allowed_origins": "*"}, {"allowed_origins": ["https://a.example"]}, [HOST]),
+        ({"websocket": "required"}, {}, [HOST, ("upgrade", f"{LOCATION_AT}.websocket", [426])]),
+        ({"directives": ASKING}, {}, [HOST, ("token", f"{LOCATION_AT}.directives", [401])]),
+        ({}, {"directives": ASKING}, [HOST, ("token", f"{SITE_AT}.directives", [401])]),
+        ({"directives": "auth_basic off;"}, {"directives": ASKING}, [HOST]),
+        ({"directives": [*ASKING, "satisfy any;"]}, {}, [HOST]),
+        ({"directives": "auth_request /auth;"}, {}, [HOST, ("token", f"{LOCATION_AT}.directives", [401, 403])]),
+        # The site's first location stands for it; its own probe would need a certificate.
+        ({}, MUTUAL, [HOST, ("certificate", f"{SITE_AT}.ssl_client_certificate", [400])]),
+        ({}, {**MUTUAL, "ssl_verify_client": "on"}, [HOST, ("certificate", f"{SITE_AT}.ssl_verify_client", [400])]),
+        ({}, {**MUTUAL, "ssl_verify_client": "optional"}, [HOST]),
+        # nginx takes all other names, or some that a name of the site may stand for, to a site.
+        ({}, {"server_name": ["a.example", "_"]}, []),
+        ({}, {"server_name": ["a.example", "*.invalid"]}, []),
+        ({}, {"server_name": ["a.example", "~^.*$"]}, []),
+        ({}, {"server_name": ["a.example", "~(?<x>unlike)[[:alpha:]]{1}(?|a)"]}, []),
+        ({}, {"server_name": ["a.example", "~^b[0-9]$"]}, [HOST]),
+        # Nothing is known of a site that is not to be probed, or whose refusals look otherwise.
+        ({"probe": False, "allowed_origins": ["https://a.example"], "websocket": "required"}, {}, []),
+        ({"allowed_origins": ["https://a.example"], "directives": "error_page 403 /sorry;"}, {}, [HOST]),
+        ({}, {"directives": "error_page 404 421 =200 /sorry;"}, []),
+    ],
+)
+def test_what_a_site_is_to_refuse_is_probed_with_the_variable_that_says_so(
+    of_location: dict[str, t.Any], of_site: dict[str, t.Any], rules: list[t.Any]
+) -> None:
+    assert refused(of_location, of_site) == rules
+
+
+def test_names_are_not_tried_where_another_file_has_the_default_server() -> None:
+    assert refused({}, neighbours={"defaults": ["3000"]}) == []
+
+
+def test_what_is_to_be_refused_is_asked_as_a_client_would_and_never_of_a_backend() -> None:
+    keys = {"websocket": "required", "allowed_origins": ["https://a.example"], "directives": ASKING}
+    probe = {"path": "/ws?token=secret", "headers": {"Authorization": "secret", "host": "b.example"}, "message": "hi"}
+    sites = [site(locations=[location(**keys, probe=probe)])]
+    host, origin, upgrade, token = with_headers(sound([UPSTREAM], sites)["refusals"], sites)
+    for refusal in (host, origin, upgrade, token):
+        assert (refusal["backends"], refusal["send"], refusal["connect_to"]) == (None, None, "127.0.0.1:3000")
+    assert (host["host"], host["websocket"]) == ("foreign.invalid", False)
+    assert (origin["origin"], origin["websocket"]) == ("https://foreign.invalid", True)
+    assert (upgrade["websocket"], token["websocket"]) == (False, True)
+    assert origin["headers"] == upgrade["headers"] == probe["headers"]
+    # Without anything that may be a credential, in the query too.
+    assert (token["headers"], token["url"]) == ({"host": "b.example"}, "ws://ws.serverlab.ca:3000/ws")
+    assert origin["url"] == "ws://ws.serverlab.ca:3000/ws?token=secret"

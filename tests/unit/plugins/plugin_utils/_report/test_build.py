@@ -21,6 +21,7 @@ from fleets import (
     healthy,
     model,
     probed,
+    refusal_result,
     reported,
     troubled,
     unreachable,
@@ -61,7 +62,7 @@ def test_a_healthy_fleet_has_no_findings() -> None:
     assert report["time"] == "2026-01-31T03:00:00Z"
     counts = {key: number for key, number in report["counts"].items() if number}
     assert counts == {
-        **{"gateways": 4, "gateways_ok": 4, "routes": 8, "routes_verified": 8},
+        **{"gateways": 4, "gateways_ok": 4, "routes": 8, "routes_verified": 8, "refusals": 4},
         **{"servers": 4, "servers_up": 4},
     }
     assert text.failure(report) == ""
@@ -111,6 +112,23 @@ def test_routes_that_fail_for_one_reason_on_the_same_gateways_are_one_finding() 
         *("error", ["g1", "g2", "g3"], ["a.example /", "a.example /feed/"]),
     )
     assert (second["title"], second["gateways"]) == ("a.example /feed/ fails its probe on g4", ["g4"])
+
+
+def test_what_is_not_refused_is_an_error_with_its_variable_and_what_came_back() -> None:
+    failure = "rule host: a request for a foreign Host returned 404 Not Found, not 421"
+    (refusal,) = MODEL["refusals"]
+    opened = refusal_result(refusal, status=404, verified="", failure=failure)
+    report = reported(changed(FLEET[0], refusals=[opened]), FLEET[1], changed(FLEET[2], refusals=[opened]))
+    found = only(report, "refusal")
+    assert (found["severity"], found["title"]) == (
+        "error",
+        "a.example / does not refuse what websockets_sites[0].server_name requires on g1, g3",
+    )
+    assert found["text"].startswith(f"R{failure[1:]}. Check the directives")
+    assert (found["gateways"], found["routes"]) == (["g1", "g3"], ["a.example /"])
+    assert [gateway["state"] for gateway in report["gateways"]] == ["failed", "ok", "failed"]
+    assert (report["counts"]["refusals"], report["counts"]["refusals_failed"]) == (3, 2)
+    assert report["summary"] == "All 3 gateways serve all their routes, with 1 error"
 
 
 def test_a_route_that_fails_from_the_controller_only_points_at_what_is_between() -> None:

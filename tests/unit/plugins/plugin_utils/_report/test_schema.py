@@ -22,6 +22,7 @@ TYPES = {
     "route": schema.Route,
     "server": schema.Server,
     "topology": schema.Topology,
+    "refusal": schema.Refusal,
     "upstream": schema.Upstream,
 }
 

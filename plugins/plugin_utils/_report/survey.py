@@ -104,6 +104,15 @@ def outside_probes(
     ]
 
 
+def results_by_gateway(results: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, list[dict[str, t.Any]]]:
+    """The results from the controller, whose `at` begins with the name of the gateway, by that name."""
+    found: dict[str, list[dict[str, t.Any]]] = {}
+    for result in results:
+        name, _space, at = result["at"].rpartition(" ")
+        found.setdefault(name, []).append({**result, "at": at})
+    return found
+
+
 def is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback

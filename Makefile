@@ -49,6 +49,7 @@ sanity: .venv/test
 unit: .venv/test
 	$(if $(CORE),$(BIN)/pip install --quiet --no-deps "ansible-core==$$(grep -o '^$(CORE)[.0-9]*' tests/cores.txt)")
 	tests/chromium.sh
+	tests/blackbox.sh
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup tests/unit
 
 molecule: .venv/test

@@ -65,7 +65,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import with_headers
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import (
-    is_loopback,
+    outside_address,
     outside_probes,
     safe_routes,
 )
@@ -87,21 +87,11 @@ def fleet_outside_probes(
         for probe in outside_probes(
             with_headers(model["probes"], probed[name].get("websockets_sites", sites)),
             model["routes"],
-            _address(name, model["verify_address"], probed[name]),
+            outside_address(name, model["verify_address"], probed[name]),
             safe_routes(results, digests, name),
             is_reached=results[name] is not None,
         )
     ]
-
-
-def _address(gateway: str, given: str | bool | None, variables: t.Mapping[str, t.Any]) -> str | None:
-    """Where the controller reaches the gateway; None where it does not."""
-    if given is not None:
-        return str(given) if given else None
-    address = str(variables.get("ansible_host", gateway))
-    # That is the controller, of which only a port is forwarded to the gateway.
-    is_forwarded = is_loopback(address) and variables.get("ansible_connection") != "local"
-    return None if is_forwarded else address
 
 
 class FilterModule:

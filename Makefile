@@ -26,7 +26,7 @@ lint: .venv/test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy -p ansible_collections.wsfleet.nginx.plugins
-	$(BIN)/mypy tests molecule roles/echo_backend/files
+	$(BIN)/mypy extensions tests molecule roles/echo_backend/files
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline
 	$(BIN)/antsibull-changelog lint
@@ -51,6 +51,8 @@ unit: .venv/test
 	$(if $(CORE),$(BIN)/pip install --quiet --no-deps "ansible-core==$$(grep -o '^$(CORE)[.0-9]*' tests/cores.txt)")
 	tests/chromium.sh
 	tests/nginx.sh
+	tests/blackbox.sh
+	tests/rulebook.sh
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadgroup tests/unit
 
 molecule: .venv/test

@@ -12,13 +12,13 @@ author:
   - The wsfleet maintainers (@wsfleet)
 description:
   - Builds the report from what M(wsfleet.nginx.gateway_probe_info) found on the gateways and from the controller.
-positional: _input, gateways, time, inventory, fail_on
+positional: _input, gateways, time, inventory, fail_on, outside
 options:
   _input:
     description:
       - The variables of every host, as Ansible's variable C(hostvars).
-      - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_probe)
-        and C(__websockets_outside). A gateway whose result was skipped is left out.
+      - A gateway has its model there as C(__websockets_model), and the results of the module as C(__websockets_probe).
+        A gateway whose result was skipped is left out.
       - If a model was built again with what the module found, C(__websockets_expected) has its C(digest) and C(errors).
     type: dict
     required: true
@@ -43,13 +43,19 @@ options:
     choices: [errors, warnings]
     default: errors
     version_added: 0.8.0
+  outside:
+    description:
+      - The results of the module from the controller, for the probes of P(wsfleet.nginx.fleet_outside_probes#filter).
+    type: dict
+    default: {}
+    version_added: 0.11.0
 """
 
 EXAMPLES = """
 - name: Build the report
   ansible.builtin.set_fact:
     report: "{{ hostvars | wsfleet.nginx.fleet_report(ansible_play_hosts_all, now(utc=true).isoformat(),
-      ansible_inventory_sources) }}"
+      ansible_inventory_sources, outside=from_controller) }}"
   delegate_to: localhost
   delegate_facts: true
   run_once: true
@@ -83,22 +89,25 @@ import yaml
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils import _fleet
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report import html, junit, text
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.build import Found, Run, report
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._report.survey import results_by_gateway
 
 
-def fleet_report(
+def fleet_report(  # noqa: PLR0913, PLR0917
     hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
     gateways: t.Sequence[str],
     time: str,
     inventory: t.Sequence[str] = (),
     fail_on: str = "errors",
+    outside: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
+    from_controller = results_by_gateway(_plain((outside or {}).get("probes") or []))
     variables = {str(name): hostvars[name] for name in gateways}
     found = [
         Found(
             name,
             of["__websockets_model"],
             _explained(_plain(of["__websockets_probe"])),
-            _plain(of["__websockets_outside"]),
+            from_controller.get(name, []),
             _plain(of.get("__websockets_expected", {})),
         )
         for name, of in variables.items()

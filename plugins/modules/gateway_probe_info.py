@@ -422,9 +422,19 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._transaction import 
 )
 
 
-def probe_routes(probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None) -> list[routes.Result]:
+def installed_build() -> binary.Build | None:
+    """What is installed; None without nginx, or where it does not start."""
+    try:
+        return binary.installed()
+    except binary.NginxError:
+        return None
+
+
+def probe_routes(
+    probes: t.Sequence[routes.Probe], live_address: str | None, path: str | None, build: binary.Build | None
+) -> list[routes.Result]:
     passed = passed_before(live_address) if live_address else ()
-    logged = log_since(live_address, Path(path)) if live_address and path else None
+    logged = log_since(build, live_address, Path(path)) if live_address and path and build else None
     return diagnosis.probe_routes(probes, passed, logged, on_gateway=bool(live_address))
 
 
@@ -432,16 +442,13 @@ def as_returned(result: routes.Result, live_address: str | None) -> dict[str, t.
     return {"at": result.probe["at"], **result.as_dict(), "hint": hint(result, on_gateway=bool(live_address))}
 
 
-def log_since(live_address: str, path: Path) -> t.Callable[[str, str], list[str]] | None:
+def log_since(build: binary.Build, live_address: str, path: Path) -> t.Callable[[str, str], list[str]]:
     """What nginx logs of a request from now on."""
     text = ""
     with contextlib.suppress(OSError):
         file = other_sites.deployed_file(journal.Journal(live_address), path)
         text = file.read_text(encoding="utf-8", errors="replace")
-    try:
-        return error_log.ErrorLog(binary.installed(), [text]).about
-    except binary.NginxError:
-        return None
+    return error_log.ErrorLog(build, [text]).about
 
 
 def passed_before(live_address: str) -> list[str]:
@@ -511,10 +518,10 @@ def other_program(address: str, build: binary.Build | None, *, has_orphans: bool
     return ", ".join(map(str, programs)) or _host.UNSEEN
 
 
-def other_sites_of(params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def other_sites_of(build: binary.Build | None, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What other sites of the host require; conflicts with them are for the next deploy to report."""
     try:
-        return other_sites.found(binary.installed(), params).as_dict() if params["compared"] else {}
+        return other_sites.found(build, params).as_dict() if build and params["compared"] else {}
     except (binary.NginxError, OSError):
         return {}
 
@@ -612,14 +619,13 @@ def is_ip(name: str) -> bool:
 
 
 def host_facts(
-    module: AnsibleModule, results: t.Sequence[routes.Result], neighbours: t.Mapping[str, t.Any]
+    module: AnsibleModule,
+    build: binary.Build | None,
+    results: t.Sequence[routes.Result],
+    neighbours: t.Mapping[str, t.Any],
 ) -> dict[str, t.Any]:
     names = ("config_path", "health_flag")
     path, flag = (Path(module.params[name]) if module.params[name] else None for name in names)
-    try:
-        build = binary.installed()
-    except binary.NginxError:
-        build = None
     kept = journal.Journal(module.params["live_address"])
     if path:
         kept.take_over([path])
@@ -668,10 +674,12 @@ def main() -> None:
         supports_check_mode=True,
     )
     probes, live_address = module.params["probes"], module.params["live_address"]
-    neighbours = other_sites_of(module.params)
+    # Elsewhere than on the gateway itself, nginx does not matter.
+    build = installed_build() if live_address else None
+    neighbours = other_sites_of(build, module.params)
     for probe in probes:
         probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
-    results = probe_routes(probes, live_address, module.params["config_path"])
+    results = probe_routes(probes, live_address, module.params["config_path"], build)
     result: dict[str, t.Any] = {
         "probes": [as_returned(found, live_address) for found in results if not found.rule],
         "refusals": [found.as_refusal() for found in results if found.rule],
@@ -679,7 +687,7 @@ def main() -> None:
     }
     if live_address:
         try:
-            result.update(host_facts(module, results, neighbours))
+            result.update(host_facts(module, build, results, neighbours))
         except OSError as error:
             module.fail_json(msg=f"cannot read {error.filename}: {atomic_files.reason(error)}")
     module.exit_json(changed=False, **result)

@@ -254,7 +254,7 @@ expires:
 """
 
 import re
-from typing import Any
+from typing import Any, Mapping, NamedTuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.client import probe_websocket
@@ -310,18 +310,30 @@ def request_headers(headers: dict[str, Any], host: str | None) -> tuple[dict[str
     return texts, errors
 
 
+class Probe(NamedTuple):
+    """A request, and the other arguments of probe_websocket."""
+
+    request: Request
+    exchange: dict[str, Any]
+
+
+def probe_of(options: Mapping[str, Any]) -> tuple[Probe, list[str]]:
+    """The probe of the module's options, and all errors in them."""
+    rest = dict(options)
+    headers, errors = request_headers(rest.pop("headers"), rest.pop("host"))
+    send, expect, ping = (rest.pop(name) for name in ("send", "expect", "ping"))
+    request = Request(headers=headers, **rest)
+    errors += websocket_errors(request, send=send, expect=expect)
+    return Probe(request, {"message": send, "expect": expect, "ping": ping}), errors
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    options = dict(module.params)
-    headers, errors = request_headers(options.pop("headers"), options.pop("host"))
-    send, expect, ping = (options.pop(name) for name in ("send", "expect", "ping"))
-    request = Request(headers=headers, **options)
-
-    errors += websocket_errors(request, send=send, expect=expect)
+    (request, exchange), errors = probe_of(module.params)
     if errors:
         module.fail_json(msg="; ".join(errors))
 
-    outcome = probe_websocket(request, message=send, expect=expect, ping=ping)
+    outcome = probe_websocket(request, **exchange)
     result = {name: getattr(outcome, name) for name in RETURNED}
     if outcome.failure is not None:
         module.fail_json(msg=outcome.failure, **result)

@@ -120,7 +120,7 @@ def healthy(name: str, of: t.Mapping[str, t.Any]) -> Found:
         "out_of_rotation": False,
         "left_out": False,
     }
-    return Found(name, of, result, {"probes": [probe_result(probe["at"], milliseconds=2.5) for probe in of["probes"]]})
+    return Found(name, of, result, [probe_result(probe["at"], milliseconds=2.5) for probe in of["probes"]])
 
 
 def unreachable(name: str, of: t.Mapping[str, t.Any], message: str = "Connection timed out") -> Found:
@@ -144,9 +144,9 @@ def with_nginx(found: Found, **keys: t.Any) -> Found:
 
 def from_controller(found: Found, place: int, **keys: t.Any) -> Found:
     """The gateway with another result of one route from the controller."""
-    probes = list(found.controller["probes"])
+    probes = list(found.controller)
     probes[place] = probe_result(probes[place]["at"], **keys)
-    return replace(found, controller={"probes": probes})
+    return replace(found, controller=probes)
 
 
 def probed(fleet: t.Sequence[Found], states: t.Mapping[str, str]) -> list[Found]:
@@ -210,7 +210,7 @@ def troubled(gateways: int = 500) -> list[Found]:
     )
     names = [f"gateway{number:03}" for number in range(1, gateways + 1)]
     fleet = [healthy(name, first) for name in names]
-    fleet = [replace(found, controller={"probes": found.controller["probes"][:-1]}) for found in fleet]
+    fleet = [replace(found, controller=found.controller[:-1]) for found in fleet]
     for number, found in enumerate(fleet):
         fleet[number] = changed(found, 8, **BAD_GATEWAY) if number % 2 else found
     fleet[2] = unreachable(names[2], first, "Failed to connect to the host via ssh: Connection timed out")

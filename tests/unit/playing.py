@@ -91,13 +91,17 @@ class Fleet:
         (self.directory / "own.yml").write_text(yaml.safe_dump(plays))
         return self.play("own.yml", *arguments, **variables)
 
-    def play(self, playbook: str, *arguments: str, **variables: t.Any) -> tuple[int, str]:
-        """How the playbook ends, and all that it says, in one line."""
+    def write(self, **variables: t.Any) -> None:
+        """Write the inventory."""
         inventory = self.directory / "inventory"
         inventory.mkdir(exist_ok=True)
         others = {name: {"hosts": hosts} for name, hosts in self.others.items()}
         groups = {**others, self.group: {"hosts": self._hosts, "vars": {**VARIABLES, **variables}}}
         (inventory / "hosts.yml").write_text(yaml.safe_dump(groups, sort_keys=False))
+
+    def play(self, playbook: str, *arguments: str, **variables: t.Any) -> tuple[int, str]:
+        """How the playbook ends, and all that it says, in one line."""
+        self.write(**variables)
         name = playbook if "." in playbook else f"wsfleet.nginx.{playbook}"
         code, output = run(self.directory, name, *arguments)
         return code, " ".join(output.split())

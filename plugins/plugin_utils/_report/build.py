@@ -41,7 +41,8 @@ class Found:
     name: str
     model: t.Mapping[str, t.Any]
     gateway: t.Mapping[str, t.Any]
-    controller: t.Mapping[str, t.Any] = field(default_factory=dict)
+    # The results of its probes from the controller.
+    controller: t.Sequence[t.Mapping[str, t.Any]] = ()
     # Errors and digest of the model for the nginx and the drained servers of the host, if it was built.
     expected: t.Mapping[str, t.Any] = field(default_factory=dict)
 
@@ -129,7 +130,7 @@ def _counts(gateways: t.Sequence[Gateway], topologies: t.Sequence[Topology]) -> 
 
 def _gateway(found: Found, topology: int) -> Gateway:
     result, is_reached = found.gateway, "probes" in found.gateway
-    own, outside = _results(found.gateway), _results(found.controller)
+    own, outside = _results(result.get("probes") or ()), _results(found.controller)
     outside = {at: _like_gateway(controller, own.get(at)) for at, controller in outside.items()}
     probed = {probe["at"] for probe in found.model["probes"]}
     routes = [
@@ -167,10 +168,8 @@ def _message(result: t.Mapping[str, t.Any]) -> str:
     return " ".join(str(result.get("msg") or "it was not probed").split()).removeprefix("Task failed: ")
 
 
-def _results(result: t.Mapping[str, t.Any]) -> dict[str, ProbeResult]:
-    return {
-        probe["at"]: t.cast("ProbeResult", {key: probe[key] for key in _RESULT}) for probe in result.get("probes") or ()
-    }
+def _results(probes: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, ProbeResult]:
+    return {probe["at"]: t.cast("ProbeResult", {key: probe[key] for key in _RESULT}) for probe in probes}
 
 
 def _like_gateway(controller: ProbeResult, own: ProbeResult | None) -> ProbeResult:

@@ -104,7 +104,26 @@ def outside_probes(
     ]
 
 
-def is_loopback(address: str) -> bool:
+def results_by_gateway(results: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, list[dict[str, t.Any]]]:
+    """The results from the controller, whose `at` begins with the name of the gateway, by that name."""
+    found: dict[str, list[dict[str, t.Any]]] = {}
+    for result in results:
+        name, _space, at = result["at"].rpartition(" ")
+        found.setdefault(name, []).append({**result, "at": at})
+    return found
+
+
+def outside_address(gateway: str, given: str | bool | None, variables: t.Mapping[str, t.Any]) -> str | None:
+    """Where other hosts reach the gateway, given websockets_verify_address; None where they do not."""
+    if given is not None:
+        return str(given) if given else None
+    address = str(variables.get("ansible_host", gateway))
+    # That is the controller, of which only a port is forwarded to the gateway.
+    is_forwarded = _is_loopback(address) and variables.get("ansible_connection") != "local"
+    return None if is_forwarded else address
+
+
+def _is_loopback(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
     except ValueError:

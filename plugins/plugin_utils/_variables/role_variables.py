@@ -349,4 +349,25 @@ VARIABLES = {
         version_added="0.2.0",
         see="Without a host",
     ),
+    "websockets_blackbox_dir": Key(
+        values.directory,
+        "The directory on the controller for the files that the playbook C(wsfleet.nginx.blackbox) writes.\n"
+        "It is relative to where the playbook was started.",
+        default=None,
+        unprinted=_RUN,
+        type="str",
+        version_added="0.11.0",
+        see="Probed by Prometheus",
+    ),
+    "websockets_blackbox_prober": Key(
+        values.one_of(*values.BLACKBOX_PROBERS),
+        "How C(blackbox_exporter) opens WebSockets: V(tcp), which every version has, or V(websocket), its own prober "
+        "of that name.",
+        default="tcp",
+        unprinted=_RUN,
+        type="str",
+        choices=values.BLACKBOX_PROBERS,
+        version_added="0.11.0",
+        see="Probed by Prometheus",
+    ),
 }

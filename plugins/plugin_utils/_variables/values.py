@@ -88,6 +88,7 @@ _OPENSSL = re.compile(r"([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]{1,3}[a-z]{0,2})?(?:
 # https://www.debian.org/doc/debian-policy/ch-controlfields.html#version; rpm's are alike.
 _PACKAGE_VERSION = re.compile(r"[0-9][A-Za-z0-9.+:~_-]*")
 VERIFY_FAIL_ON = ("errors", "warnings")
+BLACKBOX_PROBERS = ("tcp", "websocket")
 GUARDS = ("exchange", "defer", "ignore")
 PROBE_POLICIES = ("rollback", "fail", "warn", "skip")
 # Beyond that nginx would need more memory for its connections alone than hosts have.

@@ -17,7 +17,7 @@ from rendering import ROOT
 
 BIN = Path(sys.executable).parent
 # What plugins, roles and playbooks may use: a rule of the Ansible community package.
-USED = {"meta", "playbooks", "plugins", "roles"}
+USED = {"extensions", "meta", "playbooks", "plugins", "roles"}
 READ = {
     *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "LICENSES", "README.md", "REUSE.toml"),
     *("SECURITY.md", "changelogs", "docs", "inventories"),

@@ -175,17 +175,22 @@ def test_backends_are_probed_by_gateways_whose_variables_are_sound() -> None:
     assert list(call("fleet_backends", hostvars, ["g1", "g2", "g3"])) == ["g1"]
 
 
+# The result of a gateway that is removed.
+SKIPPED = {"__websockets_probe": {"changed": False, "skipped": True}}
+
+
 def outside(hostvars: t.Mapping[str, t.Any]) -> list[tuple[str, str]]:
-    probes = call("gateway_probes", hostvars["g1"]["__websockets_model"]["probes"], [])
-    made = call("gateway_outside_probes", probes, "g1", ["g1", "g2"], hostvars)
-    return [(probe["at"], probe["connect_to"]) for probe in made]
+    """The probes of g1, which is one of two gateways."""
+    made = call("fleet_outside_probes", hostvars, hostvars)
+    found = [(*probe["at"].split(" "), probe["connect_to"]) for probe in made]
+    return [(at, connect_to) for name, at, connect_to in found if name == "g1"]
 
 
 def test_the_controller_probes_what_the_gateway_got_a_response_for() -> None:
     model = wide(routes=2, servers=1)
     refused = probe_result(SITE.format(1), status=None, failure="refused the connection")
     here = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(0)), refused]}}
-    assert outside({"g1": {**here, "ansible_host": "192.0.2.1"}, "g2": {}}) == [(SITE.format(0), "192.0.2.1:80")]
+    assert outside({"g1": {**here, "ansible_host": "192.0.2.1"}, "g2": SKIPPED}) == [(SITE.format(0), "192.0.2.1:80")]
 
 
 @pytest.mark.parametrize(
@@ -214,7 +219,38 @@ def test_the_controller_probes_of_an_unreachable_gateway_what_others_verified() 
     unreachable = {"__websockets_model": model, "__websockets_probe": {"unreachable": True}}
     other = {"__websockets_model": model, "__websockets_probe": {"probes": [probe_result(SITE.format(1))]}}
     assert outside({"g1": unreachable, "g2": other}) == [(SITE.format(1), "g1:80")]
-    assert outside({"g1": unreachable, "g2": {}}) == []
+    assert outside({"g1": unreachable, "g2": SKIPPED}) == []
+
+
+def test_each_probe_from_the_controller_has_the_headers_of_its_gateway_and_its_result_goes_there() -> None:
+    upstream = {"name": "chat", "servers": ["10.0.0.1:3000"]}
+    hostvars: dict[str, t.Any] = {"gone": SKIPPED}
+    sites = {
+        name: [
+            {
+                "server_name": "a.example",
+                "listen": 80,
+                "locations": [{"path": "/", "upstream": "chat", "probe": {"headers": {"X-Token": f"of {name}"}}}],
+            }
+        ]
+        for name in ("g1", "g2", "play")
+    }
+    for name, given in sites.items():
+        model = call("gateway_model", {"websockets_upstreams": [upstream], "websockets_sites": given}, {}, {})
+        found = {"probes": [probe_result(probe["at"]) for probe in model["probes"]]}
+        hostvars[name] = {"__websockets_model": model, "__websockets_probe": found, "websockets_sites": given}
+    # What a play sets is not among the variables of a host.
+    del hostvars["play"]["websockets_sites"]
+    made = call("fleet_outside_probes", hostvars, list(hostvars), sites["play"])
+    assert [(probe["connect_to"], probe["headers"]) for probe in made] == [
+        (f"{name}:80", {"X-Token": f"of {name}"}) for name in sites
+    ]
+    status = {"g1": 101, "g2": 403, "play": 101}
+    results = [probe_result(probe["at"], status=status[probe["connect_to"][:-3]]) for probe in made]
+    outside = {"probes": results}
+    report = call("fleet_report", hostvars, list(hostvars), "2026-01-31T12:00:00", [], "errors", outside)
+    gateways = json.loads(report["files"]["report.json"])["gateways"]
+    assert {gateway["name"]: gateway["routes"][0]["controller"]["status"] for gateway in gateways} == status
 
 
 @pytest.mark.parametrize(

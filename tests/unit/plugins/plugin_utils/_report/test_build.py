@@ -179,7 +179,7 @@ def test_an_unverified_route_fails_where_the_controller_has_another_result() -> 
         changed(FLEET[0], 0, status=None, unverified=WHY), 0, status=None, failure="refused the connection"
     )
     assert reported(refused)["gateways"][0]["state"] == "failed"
-    not_probed = replace(changed(FLEET[0], 0, **UNVERIFIED), controller={"probes": []})
+    not_probed = replace(changed(FLEET[0], 0, **UNVERIFIED), controller=[])
     assert [route["state"] for route in reported(not_probed)["gateways"][0]["routes"]] == ["unverified", "verified"]
 
 
@@ -196,7 +196,7 @@ def test_an_unreachable_gateway_is_an_error_whatever_passes_from_the_controller(
     assert report["state"] == "errors"
     assert [route["state"] for route in report["gateways"][2]["routes"]] == ["unknown", "unknown"]
     assert text.failure(report) == "2 of 3 gateways serve all their routes. Failed or unreachable: g3"
-    silent = replace(unreachable("g3", MODEL), controller={})
+    silent = replace(unreachable("g3", MODEL), controller=[])
     assert only(reported(silent), "unreachable")["details"] == ["g3: Connection timed out"]
 
 

@@ -126,8 +126,8 @@ def test_every_failing_route_is_in_all_three_files(fleet: list[Found]) -> None:
         (found.name, f"{route['site']} {route['path']}")
         for found in fleet
         for route in found.model["routes"]
-        for answers in (found.gateway, found.controller)
-        for probe in answers.get("probes", ())
+        for answers in (found.gateway.get("probes", ()), found.controller)
+        for probe in answers
         if probe["at"] == route["at"] and probe["failure"]
     }
     assert failing(json.loads(json.dumps(report))) == expected
@@ -313,11 +313,10 @@ def test_a_dead_upstream_is_the_failure_of_its_routes_alone() -> None:
 def test_the_filter_leaves_out_removed_gateways() -> None:
     found = healthy("g1", wide())
     variables: dict[str, dict[str, t.Any]] = {
-        "g1": {"__websockets_model": found.model, "__websockets_probe": found.gateway, "__websockets_outside": {}},
+        "g1": {"__websockets_model": found.model, "__websockets_probe": found.gateway},
         "g2": {
             "__websockets_model": {"errors": ["any"]},
             "__websockets_probe": {"changed": False, "skipped": True, "skip_reason": "Conditional result was False"},
-            "__websockets_outside": {"skipped": True},
         },
     }
     made = fleet_report(variables, ["g1", "g2"], "2026-01-31T12:00:00.123456+00:00", ["/fleet"])

@@ -161,8 +161,8 @@ class Gateway:
 
     @property
     def master(self) -> int:
-        """The process id of nginx's master."""
-        return int(self.path("/run/nginx.pid").read_text())
+        """The process id of nginx's master; 0 while that writes its pid file."""
+        return int(self.path("/run/nginx.pid").read_text() or 0)
 
     def titles(self) -> dict[int, str]:
         """What each of its processes calls itself, by its id."""

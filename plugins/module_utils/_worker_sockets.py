@@ -61,7 +61,9 @@ def held(pid: int) -> list[Held]:
 
     try:
         return [Held(pid, descriptor, inode) for inode, descriptor in as_owner(pid, listed)]
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError as error:
+        if not _has_ended(pid, error):
+            raise
         return []
 
 
@@ -74,7 +76,9 @@ def ends(sockets: t.Sequence[Held]) -> list[tuple[Held, End]]:
 
     try:
         return [(one, End(*found)) for one, found in zip(sockets, as_owner(sockets[0].pid, look) if sockets else ())]
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError as error:
+        if not _has_ended(sockets[0].pid, error):
+            raise
         return []
 
 
@@ -89,9 +93,21 @@ def end(one: Held) -> bool:
     try:
         return as_owner(one.pid, shut)
     except OSError as error:
-        if error.errno in _GONE:
+        if error.errno in _GONE or _has_ended(one.pid, error):
             return False
         raise
+
+
+def _has_ended(pid: int, error: OSError) -> bool:
+    """Whether this error is of a process that has ended. Nobody is permitted to look into one whose parent has not
+    waited for it yet: it has no memory any more, and so no command line.
+    """
+    if not isinstance(error, PermissionError):
+        return isinstance(error, (FileNotFoundError, ProcessLookupError))
+    try:
+        return not Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return True
 
 
 def obstacle() -> str:

@@ -21,7 +21,7 @@ def exchange_by_hand(gateway: Gateway) -> int:
     """As in nginx's manual; returns the earlier master, which waits for its sockets."""
     earlier = gateway.master
     gateway.run(f"kill -s USR2 {earlier}")
-    wait_until(lambda: gateway.master != earlier and gateway.echoes(), "the new master serves")
+    wait_until(lambda: gateway.master not in (0, earlier) and gateway.echoes(), "the new master serves")
     gateway.run(f"kill -s QUIT {earlier}")
     wait_until(lambda: "shutting down" in "".join(of_nginx(gateway)), "the earlier workers are shutting down")
     return earlier

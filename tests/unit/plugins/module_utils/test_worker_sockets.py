@@ -150,6 +150,27 @@ def test_what_a_process_has_is_nothing_once_it_has_ended(started: t.Callable[...
     assert not _worker_sockets.end(sockets[0])
 
 
+def test_one_that_nobody_has_waited_for_has_ended_although_it_is_not_permitted_to_look(
+    started: t.Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = started()
+    worker.connect()
+    sockets = worker.of_kind("backend")
+
+    def refused(*_arguments: t.Any) -> t.Any:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(_worker_sockets, "as_owner", refused)
+    for look in (lambda: _worker_sockets.ends(sockets), lambda: _worker_sockets.end(sockets[0])):
+        with pytest.raises(PermissionError):
+            look()
+    worker.process.kill()
+    os.waitid(os.P_PID, worker.process.pid, os.WEXITED | os.WNOWAIT)
+    assert _worker_sockets.held(worker.process.pid) == []
+    assert _worker_sockets.ends(sockets) == []
+    assert not _worker_sockets.end(sockets[0])
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="that takes root rights")
 def test_root_without_the_capability_becomes_the_user_of_the_worker(
     started: t.Callable[..., Worker], monkeypatch: pytest.MonkeyPatch

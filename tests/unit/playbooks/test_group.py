@@ -12,7 +12,10 @@ from playing import Fleet
 from rendering import ROOT
 
 PLAYBOOKS = sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml"))
-GIVEN = ("-e", "websockets_render_dir=out", "-e", "websockets_nginx_version=1.26.3", "-e", "websockets_drain=10.0.0.1")
+GIVEN = (
+    *("-e", "websockets_render_dir=out", "-e", "websockets_nginx_version=1.26.3"),
+    *("-e", "websockets_blackbox_dir=out", "-e", "websockets_drain=10.0.0.1"),
+)
 
 
 @pytest.fixture
@@ -55,6 +58,7 @@ def test_a_playbook_works_on_another_group(fleet: Fleet, playbook: str) -> None:
     # What the module of verify answers here is that of another.
     assert code == (2 if playbook == "verify" else 0), output
     expected = {
+        "blackbox": "Blackbox | Write the modules and the targets",
         "drain": "No connection is left.",
         "rebalance": "chat on one: balanced already.",
         "render": "Render | Write the file",

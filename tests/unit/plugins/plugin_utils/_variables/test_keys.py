@@ -96,6 +96,8 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "websockets_verify_fail_on": Sample("warnings"),
         "websockets_verify_address": Sample(False),
         "websockets_render_dir": Sample("out"),
+        "websockets_blackbox_dir": Sample("out"),
+        "websockets_blackbox_prober": Sample("websocket"),
     },
     "upstreams": {
         "name": Sample("four"),

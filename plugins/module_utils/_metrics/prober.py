@@ -14,6 +14,7 @@ import hashlib
 import itertools
 import os
 import random
+import sys
 import time
 import typing as t
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -119,7 +120,8 @@ class Prober:
         """What has changed since the last turn, in few words: others may read the journal."""
         failed = {one.route: one for one in results if one.failed}
         for route in sorted(failed.keys() ^ self._failed):
-            print(f"{route}: {_word(failed[route]) if route in failed else 'passes again'}", flush=True)
+            sys.stdout.write(f"{route}: {_word(failed[route]) if route in failed else 'passes again'}\n")
+        sys.stdout.flush()
         self._failed = set(failed)
 
     def _own(self, began: float, seconds: float, routes: int) -> list[Family]:

@@ -164,9 +164,9 @@ class Model(t.TypedDict):
     log: str | None
     # Of each site with TLS. A path with a variable is another file for each client.
     presented: list[Presented]
-    probes: list[probes.Probe]
     # What nginx is to refuse.
     refusals: list[probes.Refusal]
+    probes: list[probes.Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]

@@ -88,7 +88,7 @@ class Backend:
 
 
 def free_ports(number: int) -> list[int]:
-    listening = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    listening = [socket.create_server(("127.0.0.1", 0)) for _port in range(number)]
     ports = [one.getsockname()[1] for one in listening]
     for one in listening:
         one.close()

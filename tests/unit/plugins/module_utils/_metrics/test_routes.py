@@ -28,7 +28,9 @@ def result(response: Response, path: str = "/", site: str = "a.example", **other
 
 def shown(found: Found) -> dict[str, float]:
     lines = exposition.text(routes.families(found)).splitlines()
-    return {name: float(value) for name, _space, value in (one.rpartition(" ") for one in lines if not one.startswith("#"))}
+    return {
+        name: float(value) for name, _space, value in (one.rpartition(" ") for one in lines if not one.startswith("#"))
+    }
 
 
 def of_routes(*results: Result) -> dict[str, float]:

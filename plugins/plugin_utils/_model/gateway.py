@@ -23,6 +23,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config import (
 )
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.configuration import Block
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model import balance, cross_checks, probes, routes
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.probes import Probe, Refusal
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import (
     addresses,
     nginx_versions,
@@ -165,8 +166,8 @@ class Model(t.TypedDict):
     # Of each site with TLS. A path with a variable is another file for each client.
     presented: list[Presented]
     # What nginx is to refuse.
-    refusals: list[probes.Refusal]
-    probes: list[probes.Probe]
+    refusals: list[Refusal]
+    probes: list[Probe]
     routes: list[routes.Route]
     # The directives of nginx.conf that do not depend on the host's processors.
     nginx_conf: dict[str, str]

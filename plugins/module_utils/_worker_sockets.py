@@ -99,8 +99,8 @@ def end(one: Held) -> bool:
 
 
 def _has_ended(pid: int, error: OSError) -> bool:
-    """Whether this error is of a process that has ended. Nobody is permitted to look into one whose parent has not
-    waited for it yet: it has no memory any more, and so no command line.
+    """Whether a look into a process failed because it has ended. The kernel permits none into one whose parent has not
+    waited for it yet: that has no memory any more, and so no command line.
     """
     if not isinstance(error, PermissionError):
         return isinstance(error, (FileNotFoundError, ProcessLookupError))

@@ -173,20 +173,10 @@ def run(module: _notices.Module) -> None:
     with lock.locked():
         plan = planned.plan()
         if module.check_mode:
-            after = {**plan.before, **plan.pending}
-            module.exit_json(
-                changed=plan.is_needed,
-                rolled_back=False,
-                actions=plan.actions(),
-                before=plan.before,
-                after=after,
-                kept=None,
-                probes=[],
-                refusals=[],
-                diff=shown(plan.before, after),
-            )
-        with out_of_rotation(module, plan, kept):
-            report = planned.run(plan)
+            report = upgrade.Report(plan.before, {**plan.before, **plan.pending}, plan.actions())
+        else:
+            with out_of_rotation(module, plan, kept):
+                report = planned.run(plan)
     module.exit_json(
         changed=plan.is_needed,
         rolled_back=False,

@@ -37,24 +37,33 @@ _OPTIONS = ("--yes", "--quiet", "--no-remove", "--no-install-recommends", "--onl
 _OF_STATUS = ("Status", "Conffiles", "Config-Version")
 _OF_CONTROL = ("preinst", "postinst", "prerm", "postrm", "config", "templates", "triggers", "shlibs", "symbols")
 _DIVERTED = re.compile(r"(?:locally diverted|diverted by \S+) to: (.+)")
+# The state of a complete package, and how the state of one ends that has no program on the host.
+_COMPLETE, _GONE = "ok installed", ("not-installed", "config-files")
 _INSTALLED = re.compile(r"^Inst (\S+) (?:\[\S+\] )?\((\S+) ", re.MULTILINE)
+
+
+class _Package(t.NamedTuple):
+    version: str
+    source: str
+    # Whether it has to be installed again, and how far its installation is: dpkg(1), package states and flags.
+    state: str
 
 
 class Apt:
     """See package_manager.Manager."""
 
     def installed(self) -> Packages:
-        return {name: version for name, (version, _source) in self._found().items()}
+        return {name: package.version for name, package in self._found().items()}
 
-    def _found(self) -> dict[str, tuple[str, str]]:
-        """The version and the source of each package."""
-        fields = "${Package}\\t${Version}\\t${source:Package}\\t${db:Status-Status}\n"
+    def _found(self) -> dict[str, _Package]:
+        fields = "${Package}\\t${Version}\\t${source:Package}\\t${db:Status-Eflag} ${db:Status-Status}\\n"
         found = {}
         for line in package_manager.run(["dpkg-query", "--show", f"--showformat={fields}"]).splitlines():
-            name, version, source, status = line.split("\t")
-            is_nginx = source == "nginx" or name.startswith(package_manager.MODULES)
-            if is_nginx and status not in ("not-installed", "config-files"):
-                found[name] = version, source
+            name, *values = line.split("\t")
+            package = _Package(*values)
+            is_nginx = package.source == "nginx" or name.startswith(package_manager.MODULES)
+            if is_nginx and not package.state.endswith(_GONE):
+                found[name] = package
         return found
 
     def fetch(self, version: str | None) -> None:
@@ -70,18 +79,16 @@ class Apt:
 
     def _command(self, version: str | None) -> list[str]:
         wanted = [
-            f"{name}={version}" if version and source == "nginx" else name
-            for name, (_version, source) in self._found().items()
+            f"{name}={version}" if version and package.source == "nginx" else name
+            for name, package in self._found().items()
         ]
         forced = [f"--option=Dpkg::Options::={option}" for option in _FORCED]
         return ["apt-get", "install", *_OPTIONS, *(["--allow-downgrades"] if version else []), *forced, *wanted]
 
     def complete(self) -> None:
         package_manager.run(["dpkg", "--configure", *_FORCED, "--pending"])
-        fields = "${Package} ${db:Status-Eflag} ${db:Status-Status}\\n"
-        states = package_manager.run(["dpkg-query", "--show", f"--showformat={fields}", *self.installed()]).splitlines()
         # One that was killed while it was unpacked cannot be configured, and apt takes it for installed.
-        incomplete = [line.split()[0] for line in states if not line.endswith(" ok installed")]
+        incomplete = [name for name, package in self._found().items() if package.state != _COMPLETE]
         if incomplete:
             raise PackageError(f"dpkg cannot complete {', '.join(incomplete)}: see `dpkg --audit`")
 
@@ -159,7 +166,7 @@ def _files(name: str) -> dict[str, str]:
 def _conffiles(name: str, *, unchanged: bool) -> list[str]:
     """Those of a package whose content is that of the package, or those that were changed or removed."""
     found = []
-    for line in package_manager.run(["dpkg-query", "--show", "--showformat=${Conffiles}\n", name]).splitlines():
+    for line in package_manager.run(["dpkg-query", "--show", "--showformat=${Conffiles}\\n", name]).splitlines():
         path, _space, rest = line.strip().rpartition(" ")
         if rest == "obsolete":
             path, _space, rest = path.rpartition(" ")

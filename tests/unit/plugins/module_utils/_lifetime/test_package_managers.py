@@ -21,11 +21,11 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._lifetime.package_ma
 from waiting import wait_until
 
 DPKG = """\
-nginx\t1.22.1-9+deb12u9\tnginx\tinstalled
-nginx-common\t1.22.1-9+deb12u9\tnginx\thalf-configured
-libnginx-mod-http-lua\t1:0.10.23-1\tlibnginx-mod-http-lua\tinstalled
-libnginx-mod-http-geoip\t1.22.1-9+deb12u9\tnginx\tconfig-files
-libssl3\t3.0.11-1\topenssl\tinstalled
+nginx\t1.22.1-9+deb12u9\tnginx\tok installed
+nginx-common\t1.22.1-9+deb12u9\tnginx\tok half-configured
+libnginx-mod-http-lua\t1:0.10.23-1\tlibnginx-mod-http-lua\tok installed
+libnginx-mod-http-geoip\t1.22.1-9+deb12u9\tnginx\tok config-files
+libssl3\t3.0.11-1\topenssl\tok installed
 """
 SIMULATED = """\
 Inst libssl3 [3.0.11-1] (3.0.17-1 Debian-Security:12/stable-security [amd64])
@@ -43,7 +43,7 @@ glibc\t2.34-1\tglibc-2.34-1.src.rpm
 AVAILABLE = "nginx\t1.20.1-16.el9\n\nnginx-core\t1.20.1-16.el9\n\n"
 
 
-CONFIGURED = "nginx ok installed\nnginx-common ok installed\n"
+CONFIGURED = DPKG.replace("half-configured", "installed")
 
 
 class Commands:
@@ -103,21 +103,12 @@ def test_what_an_upgrade_would_install_is_known_before(commands: t.Callable[...,
 
 
 @pytest.mark.parametrize("state", ["reinstreq half-installed", "ok half-installed", "ok half-configured"])
-def test_what_dpkg_cannot_complete_is_not_taken_for_installed(monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_what_dpkg_cannot_complete_is_not_taken_for_installed(commands: t.Callable[..., Commands], state: str) -> None:
     """apt says of a package that was killed while it was unpacked that it is the newest version."""
-    asked: list[str] = []
-    states = CONFIGURED
-
-    def run(command: list[str]) -> str:
-        asked.append(command[0])
-        if command[0] != "dpkg-query":
-            return ""
-        return states if "Eflag" in command[2] else DPKG
-
-    monkeypatch.setattr(package_manager, "run", run)
+    run = commands(dpkg_query=CONFIGURED)
     Apt().complete()
-    assert asked[0] == "dpkg"
-    states = CONFIGURED.replace("ok installed", state, 1)
+    assert run.lines[0].startswith("dpkg --configure ")
+    commands(dpkg_query=CONFIGURED.replace("ok installed", state, 1))
     with pytest.raises(PackageError, match=r"^dpkg cannot complete nginx: see `dpkg --audit`$"):
         Apt().complete()
 

@@ -677,6 +677,12 @@ def main() -> None:
     # Elsewhere than on the gateway itself, nginx does not matter.
     build = installed_build() if live_address else None
     neighbours = other_sites_of(build, module.params)
+    # The model of the caller may not know yet what is beside the gateway: another site may serve any name there.
+    probes = [
+        probe
+        for probe in probes
+        if probe["rule"] != "host" or not sharing.has_default(probe["connect_to"], neighbours.get("defaults", ()))
+    ]
     for probe in probes:
         probe["connect_to"] = sharing.reached(probe["connect_to"], neighbours.get("loopback", ()))
     results = probe_routes(probes, live_address, module.params["config_path"], build)

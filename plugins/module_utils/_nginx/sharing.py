@@ -273,6 +273,14 @@ def reached(address: str, loopback: t.Collection[str]) -> str:
     return address.replace("127.0.0.1:", "127.0.0.2:") if address in loopback else address
 
 
+def has_default(connect_to: str, defaults: t.Iterable[str]) -> bool:
+    """Whether a probe connects to one of the addresses whose default server is another site's."""
+    any_host = {"127.0.0.1": "0.0.0.0", "[::1]": "[::]"}
+    host, _colon, port = connect_to.rpartition(":")
+    there = {*addresses(connect_to), f"{any_host.get(host, host)}:{port}"}
+    return any(there.intersection(addresses(text)) for text in defaults)
+
+
 def moved_name(usual: Path) -> str:
     """The name of a file that is to come late, without what follows its last dot; that of the default is shorter."""
     return f"zz-{'websockets' if usual.name == '00-websockets.conf' else usual.stem}"

@@ -294,6 +294,25 @@ def test_routes_are_probed_past_the_loopback_address_of_another_site(tmp_path: P
         assert result["probes"][0]["failure"].endswith(f"127.0.0.2:{port}")
 
 
+@pytest.mark.parametrize("theirs", ["listen 80;", "listen 81;"])
+def test_a_foreign_host_may_reach_the_default_server_of_another_site(tmp_path: Path, theirs: str) -> None:
+    """As in the nginx.conf of RHEL's family, which the caller's model does not know yet."""
+    nginx = tmp_path / "nginx"
+    nginx.write_text(f"#!/bin/sh\necho 'nginx version: nginx/1.26.3 --conf-path={tmp_path}/nginx.conf' >&2\n")
+    nginx.chmod(0o755)
+    (tmp_path / "nginx.conf").write_text(f"http {{ server {{ {theirs} }} }}")
+    imported = "from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary"
+    program = f"{imported}\nbinary._SEARCH_PATH = '{tmp_path}'\n{PROGRAM}"
+    site = {"at": "websockets_sites[0]", "listens": [{"address": "80"}]}
+    refusal = {**probe("a", 80), "websocket": False, "rule": "host", "refused_with": [421], "host": "foreign.invalid"}
+    options = {
+        **{"live_address": f"127.0.0.1:{closed_port()}", "config_path": str(tmp_path / "00-websockets.conf")},
+        **{"compared": {"servers": [site]}, "probes": [{**refusal, "variable": "websockets_sites[0].server_name"}]},
+    }
+    result = json.loads(run(tmp_path, ["-c", program], options).stdout)
+    assert bool(result["refusals"]) is (theirs == "listen 81;")
+
+
 @pytest.mark.parametrize("program", ["echo nginx version: nginx/1.22.1 >&2", "exit 127"])
 def test_the_hint_is_what_nginx_has_logged_of_the_request_where_it_says_so(tmp_path: Path, program: str) -> None:
     log, configuration, nginx = tmp_path / "own.log", tmp_path / "gateway.conf", tmp_path / "nginx"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.neighbours import Neighbours
-from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.sharing import Sharing, Wanted, found
+from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx.sharing import Sharing, Wanted, found, has_default
 
 HTTP = "http {\n%s\ninclude conf.d/*.conf;\ninclude sites-enabled/*;\n}\n"
 AT, PLACE = "websockets_sites[0].listen", "websockets_sites[0]"
@@ -320,6 +320,14 @@ def test_addresses_that_a_listen_on_all_of_them_does_not_include(host: Host) -> 
         f"{AT}: 80 does not include 192.0.2.1:80, as app:1 listens on that; list it here too if clients come there"
     ]
     assert host.notes(theirs, "82", "192.0.2.2:82")[1] == []
+
+
+@pytest.mark.parametrize("listen", ["80", "*:80", "127.0.0.1:80", "localhost:80"])
+def test_where_a_probe_meets_the_default_server_of_another_site(listen: str) -> None:
+    assert has_default("127.0.0.1:80", [listen])
+    assert not has_default("127.0.0.1:81", [listen])
+    assert has_default("[::1]:80", ["[::]:80"]) and not has_default("[::1]:80", ["80"])
+    assert has_default("unix:/run/a.sock", ["unix:/run/a.sock"])
 
 
 def test_tls_by_the_directive_of_earlier_versions_counts(host: Host) -> None:

@@ -61,6 +61,11 @@ KNOWS = {
         "module_utils._nginx",
         "module_utils._probe",
     },
+    "plugin_utils._import": {
+        "plugin_utils._variables",
+        "plugin_utils._config",
+        "plugin_utils._model",
+    },
     "plugin_utils._fleet": {"plugin_utils._report"},
     "plugin_utils._drain": {"plugin_utils._fleet"},
     "plugin_utils._rebalance": {"plugin_utils._fleet"},
@@ -87,6 +92,7 @@ KNOWS = {
         "module_utils._worker_sockets",
     },
     "filter": {
+        "plugin_utils._import",
         "plugin_utils._variables",
         "plugin_utils._model",
         "plugin_utils._report",

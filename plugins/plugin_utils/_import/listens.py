@@ -103,7 +103,7 @@ def _value(
         text = f"'{short(one.directive)}' gets 'ssl', as the server has a certificate"
         found.note("corrected", one.directive, text)
         parameters.append("ssl")
-    order = ("default_server", "ssl", "proxy_protocol")
+    order = ("ssl", "proxy_protocol", "default_server")
     parameters = [*(word for word in order if word in parameters), *(word for word in parameters if word not in order)]
     sound = []
     for word in dict.fromkeys(parameters):

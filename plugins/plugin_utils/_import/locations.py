@@ -164,7 +164,10 @@ def _nested(block: Directive, path: LocationPath, scope: Scope, site: Site) -> N
 
 
 def _raw(block: Directive, what: str, site: Site) -> None:
-    site.found.note("directives", block, f"'{short(block)}': {what} has no key: it is in the 'directives' of the site")
+    text_of_note = f"'{short(block)}': {what} has no key: it is in the 'directives' of the site"
+    if _parts(block.args)[0] in ("~", "~*") and any(str(one["path"]).startswith("~") for one in site.locations):
+        text_of_note += ", and so before the other regular expressions, which were before it"
+    site.found.note("directives", block, text_of_note)
     site.raw.append(site.found.renamed(block))
 
 
@@ -326,7 +329,7 @@ def _is_taken(block: Directive, variables: dict[str, t.Any], found: Found) -> bo
         foreign = _FOREIGN.fullmatch(condition)
         if foreign and foreign[1] in found.origins:
             _admit(variables, found.origins[foreign[1]])
-        elif condition == "($websocket_upgrade = )":
+        elif condition.split() == ["($websocket_upgrade", "=", ")"]:
             variables["websocket"] = "required"
         return True
     is_refusal = inner[0].args[:1] and inner[0].args[0].startswith("4")
@@ -368,7 +371,7 @@ def _plain_keys(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
         errors = Errors()
         if LOCATION[name].check(value, name, errors) is None:
             site.found.ask(one, f"'{short(one)}' is left out: {errors.lines[0]}")
-        elif _is_needed(name, value, variables, scope):
+        elif _is_needed(name, value, variables, scope) or site.found.is_ours:
             variables[name] = value
 
 
@@ -396,7 +399,7 @@ def _rest(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
     refused = LOCATION["directives"].refused or {}
     kept = []
     for one in scope.left:
-        if is_own(one, found) or one.args == _OWN.get(one.name, ()) or is_hsts(one, site.hsts):
+        if is_own(one, found) or one.args == _OWN.get(one.name) or is_hsts(one, site.hsts):
             continue
         if one.name in refused:
             found.note("left out", one, f"'{short(one)}': {refused[one.name]}")
@@ -429,6 +432,8 @@ def reason(one: Directive, scope: Scope) -> str:
         return "the backend knows the client's Host, so there is nothing to rewrite"
     if (one.name, one.args) in (("tcp_nodelay", ("on",)), ("proxy_ssl_session_reuse", ("on",))):
         return "it is nginx's default"
+    if one.name.startswith("http2_push"):
+        return "nginx has it no more"
     return ""
 
 

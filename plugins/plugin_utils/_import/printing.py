@@ -24,6 +24,8 @@ def text(directive: Directive, indent: str = "") -> str:
         return f"{indent}{' '.join([directive.name, *before])} {{{code}}}"
     if directive.block is None:
         return f"{indent}{words};"
+    if directive.name == "if" and len(directive.block) == 1 and directive.block[0].block is None:
+        return f"{indent}{words} {{ {text(directive.block[0])} }}"
     inner = [text(one, indent + _INDENT) for one in directive.block if one.name != ELISION]
     return "\n".join([f"{indent}{words} {{", *inner, f"{indent}}}"])
 

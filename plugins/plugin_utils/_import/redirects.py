@@ -85,6 +85,9 @@ def taken(server: Directive, sites: t.Sequence[tuple[Directive, dict[str, t.Any]
         site["redirect_http"] = True
     if sending.args[:1] not in (("301",), ("^",)) and sending.name == "return":
         found.note("corrected", sending, f"'{short(sending)}': 'redirect_http' sends browsers on with 301")
+    if any(word.startswith("default") for one in server.all("listen") for word in one.args[1:]):
+        text = "as the default server it sends any other name on, too; the role refuses them (421)"
+        found.note("left out", server, text)
     if not found.is_ours:
         found.note("taken", server, "the redirect to TLS is 'redirect_http', which answers handshakes with 403")
     return True

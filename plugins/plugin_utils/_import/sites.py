@@ -53,7 +53,7 @@ def site(block: Directive, http: Scope, found: Found) -> dict[str, t.Any]:
     if heard.http2:
         variables["http2"] = True
     _tls(variables, scope, heard, found, block)
-    building.hsts = variables.get("hsts", "")
+    building.hsts = hsts(variables.get("hsts", False), "hsts", Errors()) or ""
     _real_ip(variables, scope, found)
     _locations(scope, building, block)
     _clients(variables, scope, found)
@@ -166,7 +166,7 @@ def _strict(variables: dict[str, t.Any], strict: t.Sequence[Directive], scope: S
     for one in strict:
         value = locations.hsts_of(one)
         if hsts(value, "hsts", Errors()):
-            variables["hsts"] = value
+            variables["hsts"] = True if value == hsts(True, "hsts", Errors()) else value
             scope.drop([one])
             if one.args[2:] != ("always",):
                 found.note("corrected", one, "'hsts' is sent with every status, as 'always' does")
@@ -234,7 +234,7 @@ def _clients(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:
     for name in ("client_header_timeout", "large_client_header_buffers"):
         one = scope.value(name)
         scope.take(name)
-        if one and not values.is_nginx_default(name, values.plain(one.args)):
+        if one and (found.is_ours or not values.is_nginx_default(name, values.plain(one.args))):
             variables[name] = values.plain(one.args)
     logs = scope.take("access_log")
     for one in logs[:1]:
@@ -269,6 +269,10 @@ def _shared(variables: dict[str, t.Any], building: locations.Site) -> None:
     for key, kind in (("limit_conn_per_client", "websocket_conn"), ("limit_handshakes_per_client", "websocket_rate")):
         shared_zones = {zone for zone in used if zone.startswith(kind) and used.count(zone) > 1}
         _share_limit(key, shared_zones, sockets, variables, building)
+    if len(sockets) == 1:
+        # A zone of its own comes to the same as one of the site.
+        for key in ("limit_conn_per_client", "limit_handshakes_per_client"):
+            _hoist(key, sockets, variables)
     if any(key in variables for key in ("limit_conn_per_client", "limit_handshakes_per_client")):
         _hoist("limit_dry_run", [one for one in sockets if id(one) in building.zones], variables)
 
@@ -310,7 +314,11 @@ def _rest(variables: dict[str, t.Any], scope: Scope, building: locations.Site) -
     for one in scope.left:
         if locations.is_own(one, found) or one.args == _OWN.get(one.name) or one.name == "proxy_read_timeout":
             continue
-        if one.name in locations.PLAIN and values.is_nginx_default(one.name, values.plain(one.args)):
+        if (
+            not found.is_ours
+            and one.name in locations.PLAIN
+            and values.is_nginx_default(one.name, values.plain(one.args))
+        ):
             continue
         if one.name in refused:
             found.note("left out", one, f"'{short(one)}': {refused[one.name]}")

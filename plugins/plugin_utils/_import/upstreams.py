@@ -120,7 +120,7 @@ def _address(directive: Directive, found: Found) -> str:
             found.note("corrected", directive, f"'{given}': a server of an upstream has no scheme")
             given = given[len(scheme) :]
     if given.startswith("unix:"):
-        return given
+        return f"unix:/{given[5:].lstrip('/')}"
     host, slash, _path = given.partition("/")
     if slash:
         found.note("corrected", directive, f"'{given}': a server of an upstream has no path")

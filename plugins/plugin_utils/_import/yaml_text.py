@@ -29,7 +29,8 @@ def _member(name: str, value: t.Any, indent: str) -> list[str]:
     key = _scalar(name)
     if isinstance(value, str) and "\n" in value:
         return _block(f"{indent}{key}:", value, indent)
-    if isinstance(value, list) and value and (not indent or not _fits(f"{indent}{key}: ", value)):
+    is_long = not indent or _is_of_lines(name, value) or not _fits(f"{indent}{key}: ", value)
+    if isinstance(value, list) and value and is_long:
         return [f"{indent}{key}:", *(line for item in value for line in _item(item, f"{indent}  "))]
     if isinstance(value, dict) and value and not _fits(f"{indent}{key}: ", value):
         return [f"{indent}{key}:", *(line for inner in value.items() for line in _member(*inner, f"{indent}  "))]
@@ -52,9 +53,14 @@ def _fits(before: str, value: t.Any) -> bool:
     return not _has_lines(value) and len(before) + len(_flow(value)) <= _WIDTH
 
 
+def _is_of_lines(name: str, value: t.Any) -> bool:
+    """Whether a list has lines of nginx, whose semicolons would stand before commas."""
+    return name.endswith("directives") and isinstance(value, list) and len(value) > 1
+
+
 def _has_lines(value: t.Any) -> bool:
     if isinstance(value, dict):
-        return any(map(_has_lines, value.values()))
+        return any(_is_of_lines(name, inner) or _has_lines(inner) for name, inner in value.items())
     if isinstance(value, list):
         return any(map(_has_lines, value))
     return isinstance(value, str) and "\n" in value
@@ -63,6 +69,8 @@ def _has_lines(value: t.Any) -> bool:
 def _block(before: str, value: str, indent: str) -> list[str]:
     """A text of several lines, if YAML can have it as such."""
     lines = value.split("\n")
+    if any(brace in value for brace in ("{{", "{%", "{#")):
+        return [f"{before} {_scalar(value)}"]
     plain = lines[0][:1] not in ("", " ") and lines[-1] and value.isprintable() is False
     if not plain or any(not line.replace("\t", " ").isprintable() or line != line.rstrip() for line in lines):
         return [f"{before} {_quoted(value)}"]
@@ -81,7 +89,9 @@ def _scalar(value: t.Any, *, in_flow: bool = False) -> str:
     if value is None or isinstance(value, (bool, int, float)):
         return json.dumps(value)
     text = str(value)
-    return text if _is_plain(text, in_flow=in_flow) else _quoted(text)
+    # Ansible would take these for expressions.
+    mark = "!unsafe " if any(brace in text for brace in ("{{", "{%", "{#")) else ""
+    return text if not mark and _is_plain(text, in_flow=in_flow) else mark + _quoted(text)
 
 
 def _is_plain(text: str, *, in_flow: bool) -> bool:

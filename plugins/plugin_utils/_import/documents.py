@@ -57,8 +57,9 @@ def load(text: str) -> list[t.Any]:
         loader = yaml.SafeLoader(text)
         while loader.check_node():
             node = loader.get_node()
-            _count(node, {}, set())
-            found.append(_built(node, loader))
+            if node is not None:
+                _count(node, {}, set())
+                found.append(_built(node, loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise DocumentError(mark.line + 1 if mark else 0, error.problem or "is no YAML") from None
@@ -117,8 +118,10 @@ def _built(node: yaml.Node, loader: yaml.SafeLoader) -> t.Any:
             found.append(_built(item, loader))
             found.lines[at] = _line(item)
         return found
-    loader.flatten_mapping(node)
     pairs = Map(line)
+    if not isinstance(node, yaml.MappingNode):
+        return pairs
+    loader.flatten_mapping(node)
     for key_node, value_node in node.value:
         key = _built(key_node, loader)
         value = _built(value_node, loader)

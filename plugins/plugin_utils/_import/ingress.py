@@ -5,9 +5,9 @@
 """Ingresses of Kubernetes as the directives that their controller would have nginx read.
 
 Two controllers run nginx: ingress-nginx, whose annotations begin with nginx.ingress.kubernetes.io/
-(https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/), and the NGINX Ingress Controller of
-F5, whose begin with nginx.org/ (https://docs.nginx.com/nginx-ingress-controller/). With the former WebSockets pass on all
-paths, with the latter for the services that it is told.
+(https://kubernetes.github.io/ingress-nginx/user-guide/nginx-configuration/annotations/), and the NGINX Ingress
+Controller of F5, whose begin with nginx.org/ (https://docs.nginx.com/nginx-ingress-controller/). With the former
+WebSockets pass on all paths, with the latter for the services that it is told.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PREFIX = re.compile(r"(?P<prefix>/[^\\^$|?*+()\[\]{}]*?)(?:\(\.\*\)|\.\*)?\$?")
 # The ways to take a prefix off: /app(/|$)(.*) with /$2, /app/?(.*) and /app/(.*) with /$1.
 _STRIPPED = re.compile(r"(?P<prefix>(?:/[^\\^$|?*+()\[\]{}/]+)*)(?:(?P<two>\(/\|\$\)\(\.\*\))|/\??\(\.[*+]\))\$?")
 _HTTPS = "https://$host$request_uri"
-# What ingress-nginx sends where nothing says otherwise, as its ConfigMap's keys hsts-max-age and hsts-include-subdomains.
+# What ingress-nginx sends where its ConfigMap has no hsts-max-age.
 _HSTS_AGE = "31536000"
 _CORS_METHODS = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 _CORS_HEADERS = (
@@ -164,15 +164,15 @@ class _Controller:
         upstreams = [upstream.directive() for upstream in self.upstreams.values()]
         if any(path.websocket for host in self.hosts.values() for path in host.paths):
             self._map_of_connection()
-        for annotations in self.annotations:
-            annotations.report_rest()
-        if any(not annotations.is_of_f5 for annotations in self.annotations):
+        for each in self.annotations:
+            each.report_rest()
+        if any(not each.is_of_f5 for each in self.annotations):
             self.notes.add(
                 "left out",
                 Place(self.file),
                 "ingress-nginx by default also passes responses on without buffering, sends X-Forwarded-Host, "
-                "X-Forwarded-Port, X-Scheme and X-Request-ID to backends, and X-Forwarded-For with the client's address "
-                "alone: where a backend relies on that, set proxy_buffering: false, or headers",
+                "X-Forwarded-Port, X-Scheme and X-Request-ID to backends, and X-Forwarded-For with the client's "
+                "address alone: where a backend relies on that, set proxy_buffering: false, or headers",
             )
         return [*self._of_settings(), *self.http.values(), *upstreams, *servers]
 
@@ -241,16 +241,16 @@ class _Controller:
             self.notes.add(
                 "question",
                 annotations.place("canary"),
-                f"{what} is a canary: all requests go to the Ingress that it belongs to. Should some servers of the new "
-                "version be in that upstream, with a weight?",
+                f"{what} is a canary: all requests go to the Ingress that it belongs to. Should some servers of the "
+                "new version be in that upstream, with a weight?",
             )
             return
         if annotations.is_true("ssl-passthrough"):
             self.notes.add(
                 "question",
                 annotations.place("ssl-passthrough"),
-                f"{what} passes TLS on without ending it, which nginx does in its stream block alone: should the gateway "
-                "end TLS? It is taken as if it did",
+                f"{what} passes TLS on without ending it, which nginx does in its stream block alone: should the "
+                "gateway end TLS? It is taken as if it did",
             )
         default = spec.get("defaultBackend", spec.get("backend"))
         hosts = self._read_rules(document, spec, annotations, what)
@@ -486,13 +486,13 @@ class _Controller:
         proxy_protocol = ("proxy_protocol",) if self._setting("use-proxy-protocol") == "true" else ()
         plain = Directive("listen", ("80", *default, *proxy_protocol), where)
         if host.secret is None:
-            for annotations in host.annotations:
-                if annotations.is_true("force-ssl-redirect"):
+            for each in host.annotations:
+                if each.is_true("force-ssl-redirect"):
                     self.notes.add(
                         "question",
-                        annotations.place("force-ssl-redirect"),
-                        f"{host.name or 'the Ingress'} has no certificate, and is redirected to https: where does TLS end? "
-                        "It is taken as plain HTTP",
+                        each.place("force-ssl-redirect"),
+                        f"{host.name or 'the Ingress'} has no certificate, and is redirected to https: where does "
+                        "TLS end? It is taken as plain HTTP",
                     )
             body = [each for _path, each in locations]
             return [self._server([plain, *head, *extra, *body, *missing], where), *self._www(host, [plain], [])]
@@ -528,8 +528,8 @@ class _Controller:
 
     def _server_names(self, host: _Host) -> list[str]:
         names = [host.name or "_"]
-        for annotations in host.annotations:
-            names += [each.strip() for each in (annotations.of("server-alias") or "").split(",") if each.strip()]
+        for each in host.annotations:
+            names += [name.strip() for name in (each.of("server-alias") or "").split(",") if name.strip()]
         return names
 
     def _tls(self, host: _Host, default: tuple[str, ...], proxy_protocol: tuple[str, ...]) -> list[Directive]:
@@ -631,8 +631,8 @@ class _Controller:
     def _locations(self, host: _Host) -> list[tuple[_Path, Directive]]:
         """The locations of a host, each with the path that it comes from.
 
-        Where one path of a host is rewritten or a regular expression, ingress-nginx makes all of them regular expressions,
-        longest first (buildLocation and sortLocations of its template package).
+        Where one path of a host is rewritten or a regular expression, ingress-nginx makes all of them regular
+        expressions, longest first.
         """
         regexes = any(path.annotations.is_true("use-regex") or path.target for path in host.paths)
         found = []
@@ -678,7 +678,7 @@ class _Controller:
         return [*alone, ((f"{path.path}/",), [])]
 
     def _among_regexes(self, path: _Path, longest: int) -> tuple[tuple[str, ...], list[Directive]]:
-        """A prefix where it does the same; the longest path wins, so one that is longer than all regular expressions."""
+        """A prefix where it does the same. The longest path wins, also over regular expressions."""
         prefix = path.prefix()
         if prefix is None:
             return ("~*", f"^{path.path}"), self._rewrite(path)
@@ -691,8 +691,8 @@ class _Controller:
         self.notes.add(
             "corrected",
             path.place,
-            f"{path.path} with rewrite-target {path.target} takes {prefix} off the path, which proxy_pass does by itself; "
-            f"{prefix[:-1]} alone is redirected to {prefix}",
+            f"{path.path} with rewrite-target {path.target} takes {prefix} off the path, which proxy_pass does by "
+            f"itself; {prefix[:-1]} alone is redirected to {prefix}",
         )
         return words, [Directive("(uri)", ("/",), where)]
 
@@ -705,8 +705,8 @@ class _Controller:
             self.notes.add(
                 "question",
                 where,
-                f"rewrite-target {target} without a capture sends every path below {path.path} to {target} alone: should "
-                f"the rest of the path stay? Then it is strip_prefix, with the path {path.path.rstrip('/')}/",
+                f"rewrite-target {target} without a capture sends every path below {path.path} to {target} alone: "
+                f"should the rest of the path stay? Then it is strip_prefix, with the path {path.path.rstrip('/')}/",
             )
         return [Directive("rewrite", (f"(?i){path.path}", target, "break"), where)]
 
@@ -715,15 +715,14 @@ class _Controller:
         for name, code in (("permanent-redirect", "301"), ("temporal-redirect", "302")):
             url = annotations.of(name)
             if url:
-                code = annotations.of(f"{name}-code") or code
-                return [Directive("return", (code, url), annotations.place(name))]
+                return [Directive("return", (annotations.of(f"{name}-code") or code, url), annotations.place(name))]
         if path.passes is None:
             return [Directive("return", ("503",), path.place)]
         uri = "".join(each.args[0] for each in rest if each.name == "(uri)")
         snippet = [
             each for name in ("configuration-snippet", "location-snippets") for each in self._snippet(annotations, name)
         ]
-        inner = [
+        return [
             *(self._admission(annotations) if len(host.annotations) > 1 else ()),
             *self._cors(annotations, host),
             *self._headers(path, snippet),
@@ -732,7 +731,6 @@ class _Controller:
             *snippet,
             Directive(path.passes[0], (path.passes[1] + uri,), path.place),
         ]
-        return inner
 
     def _headers(self, path: _Path, snippet: list[Directive]) -> list[Directive]:
         """The request headers: those that the role sends too, and what annotations change."""
@@ -757,7 +755,7 @@ class _Controller:
             self.notes.add(
                 "corrected",
                 annotations.place("connection-proxy-header"),
-                f"connection-proxy-header {connection} breaks every WebSocket handshake: Connection stays what it must be",
+                f"connection-proxy-header {connection} breaks every WebSocket: Connection stays as it must be",
             )
         for variable, name in annotations.auth_headers():
             headers[name] = (variable, annotations.place("auth-response-headers"))
@@ -935,8 +933,8 @@ class _Controller:
             self.notes.add(
                 "question",
                 annotations.place("cors-allow-origin"),
-                "CORS does not hold for WebSockets: should these origins alone open them? Then they are allowed_origins of "
-                f"{host.name or 'the site'}: {', '.join(origins)}",
+                "CORS does not hold for WebSockets: should these origins alone open them? Then they are "
+                f"allowed_origins of {host.name or 'the site'}: {', '.join(origins)}",
             )
         headers = [
             ("Access-Control-Allow-Origin", origin),
@@ -984,7 +982,7 @@ def _with_unit(value: str, unit: str) -> str:
 
 def _origin_key(origin: str) -> str:
     """The key of a map for an origin, of which * may be one label."""
-    return f"~^{re.escape(origin).replace(re.escape('*.'), '[^.]+.', 1)}$" if "*" in origin else origin
+    return f"~^{re.escape(origin).replace(re.escape('*.'), '[^.]+[.]', 1)}$" if "*" in origin else origin
 
 
 # The keys of the ConfigMap that hold for nginx's whole http block.

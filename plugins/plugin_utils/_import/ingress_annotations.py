@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The annotations of an Ingress, by their names without the controller's prefix; those that nobody asks for are left out."""
+"""The annotations of an Ingress by their names without the controller's prefix, and what nobody asked for."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ class Annotations:
         return [each.strip() for each in (self.of(name) or "").split(",")] if self.is_of_f5 else []
 
     def f5_rewrite(self, service: str) -> str | None:
-        """Where F5's annotation sends the paths of a Service: serviceName=tea rewrite=/;serviceName=milk rewrite=/m/."""
+        """Where F5's annotation sends the paths of a Service: serviceName=tea rewrite=/; serviceName=milk …"""
         for part in (self.of("rewrites") or "").split(";"):
             found = re.fullmatch(r"\s*serviceName=(\S+)\s+rewrite=(\S+)\s*", part)
             if found and found.group(1) == service:

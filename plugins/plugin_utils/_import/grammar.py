@@ -195,13 +195,13 @@ def nearest(name: str, context: str, *, opens: bool) -> str | None:
     best, least = None, most + 1
     for one in sorted(known):
         if abs(len(one) - len(plain)) <= most and one[0] == plain[0]:
-            slips = _distance(plain, one, least)
+            slips = distance(plain, one, least)
             if slips < least:
                 best, least = one, slips
     return best
 
 
-def _distance(one: str, other: str, enough: int) -> int:
+def distance(one: str, other: str, enough: int) -> int:
     """How many letters are wrong, missing, added or exchanged; any number from `enough` on is the same."""
     before: list[int] = []
     row = list(range(len(other) + 1))

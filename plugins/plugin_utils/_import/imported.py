@@ -1,0 +1,72 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From the texts of files to variables, their YAML, and a report of what became of what."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, texts, yaml_text
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Kind, Note, Notes
+
+_TITLES: dict[Kind, str] = {
+    "question": "Questions, to answer before a deploy",
+    "corrected": "Corrected",
+    "taken": "Taken",
+    "directives": "Without a key, so in 'directives'",
+    "left out": "Left out",
+}
+
+
+class Imported(t.TypedDict):
+    variables: dict[str, t.Any]
+    yaml: str
+    notes: list[dict[str, t.Any]]
+    report: str
+
+
+def imported(files: t.Mapping[str, str]) -> Imported:
+    notes = Notes()
+    read = texts.read(files, notes)
+    variables = gateway.variables(read.tree, read.main, notes)
+    ordered = sorted(notes.found, key=_order)
+    return Imported(
+        variables=variables,
+        yaml=yaml_text.document(variables, _comments(ordered)),
+        notes=[
+            {"kind": note.kind, "file": note.place.file, "line": note.place.line, "text": note.text} for note in ordered
+        ],
+        report=_report(variables, ordered, list(files)),
+    )
+
+
+def _order(note: Note) -> tuple[int, str, int]:
+    return list(_TITLES).index(note.kind), note.place.file, note.place.line
+
+
+def _comments(notes: t.Sequence[Note]) -> list[str]:
+    questions = [note for note in notes if note.kind == "question"]
+    return [f"{_TITLES['question']}:", *(f"- {note.place}: {note.text}" for note in questions)] if questions else []
+
+
+def _report(variables: t.Mapping[str, t.Any], notes: t.Sequence[Note], files: t.Sequence[str]) -> str:
+    lines = [_summary(variables, files)]
+    for kind, title in _TITLES.items():
+        of_kind = [note for note in notes if note.kind == kind]
+        if of_kind:
+            lines += ["", title, *(f"  {note.place}: {note.text}" for note in of_kind)]
+    return "\n".join(lines)
+
+
+def _summary(variables: t.Mapping[str, t.Any], files: t.Sequence[str]) -> str:
+    upstreams, sites = (variables.get(f"websockets_{name}", []) for name in ("upstreams", "sites"))
+    locations = sum(len(site["locations"]) for site in sites)
+    counts = [_counted(len(upstreams), "upstream"), _counted(len(sites), "site"), _counted(locations, "location")]
+    source = files[0] if len(files) == 1 else f"{len(files)} files"
+    return f"{counts[0]}, and {counts[1]} with {counts[2]}, from {source}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

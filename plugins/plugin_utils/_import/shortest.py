@@ -1,0 +1,116 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables in their shortest form: without what the role does anyway, the keys in the order of the README."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import gateway_model
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.keys import Key
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.location_keys import LOCATION
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.role_variables import VARIABLES
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.site_keys import SITE
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_keys import SERVER, UPSTREAM
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.upstream_servers import Inventory
+
+Variables = t.Dict[str, t.Any]
+_NOTHING: tuple[t.Any, ...] = ({}, [], None, "")
+# One of them may stand without its list.
+_ONE_OR_MORE = ("server_name", "listen", "set_real_ip_from", "directives", "websockets_directives")
+
+
+def shortest(variables: t.Mapping[str, t.Any]) -> Variables:
+    """Each key that changes no line of the file is left out."""
+    upstreams = [_upstream(one) for one in variables.get("websockets_upstreams", ())]
+    sites = [_site(one, upstreams) for one in variables.get("websockets_sites", ())]
+    found = {**variables, "websockets_upstreams": upstreams, "websockets_sites": sites}
+    given = [name for name in VARIABLES if found.get(name) not in (*_NOTHING, VARIABLES[name].default)]
+    return {name: _alone(name, found[name]) for name in given}
+
+
+def _alone(name: str, value: t.Any) -> t.Any:
+    return value[0] if name in _ONE_OR_MORE and isinstance(value, list) and len(value) == 1 else value
+
+
+def _upstream(given: Variables) -> Variables:
+    servers = [_server(one) for one in given.get("servers", ())]
+    # As the README begins: how it is balanced before the servers.
+    keys = {name: UPSTREAM[name] for name in ("name", "balance", *UPSTREAM)}
+    ordered = _ordered({**given, "servers": servers}, keys)
+
+    def lines(upstream: Variables) -> object:
+        return _lines([upstream], [])
+
+    found = _without_needless(ordered, ("name", "servers"), lines)
+    for number, server in enumerate(servers):
+        if isinstance(server, dict):
+
+            def with_server(one: Variables, at: int = number) -> object:
+                return lines({**found, "servers": [*servers[:at], one, *servers[at + 1 :]]})
+
+            servers[number] = _without_needless(server, ("address",), with_server)
+    return {**found, "servers": [_server(one) for one in servers]}
+
+
+def _server(given: t.Any) -> t.Any:
+    """An address alone where it has no parameters."""
+    if not isinstance(given, dict):
+        return given
+    ordered = _ordered(given, SERVER)
+    return ordered["address"] if len(ordered) == 1 else ordered
+
+
+def _site(given: Variables, upstreams: t.Sequence[Variables]) -> Variables:
+    needed = {one["name"]: one for one in upstreams}
+    locations = [_location(one, given, needed) for one in given.get("locations", ())]
+    ordered = _ordered({**given, "locations": locations}, SITE)
+    used = _used(locations, needed)
+    return _without_needless(
+        ordered, ("server_name", "listen", "locations"), lambda site: _lines(used, [_as_alone(site)])
+    )
+
+
+def _location(given: Variables, site: Variables, upstreams: t.Mapping[str, Variables]) -> Variables:
+    ordered = _ordered(given, LOCATION)
+    used = _used([ordered], upstreams)
+    around = _as_alone({key: value for key, value in site.items() if key not in ("directives", "headers")})
+    required = ("path", "upstream", "proxy_pass", "root", "return")
+    return _without_needless(ordered, required, lambda one: _lines(used, [{**around, "locations": [one]}]))
+
+
+def _as_alone(site: Variables) -> Variables:
+    """Without what concerns other servers."""
+    return {key: value for key, value in site.items() if value not in (*_NOTHING,)}
+
+
+def _used(locations: t.Iterable[Variables], upstreams: t.Mapping[str, Variables]) -> list[Variables]:
+    texts = {str(one.get("upstream") or one.get("proxy_pass", "")) for one in locations}
+    return [one for name, one in upstreams.items() if any(name in text for text in texts)]
+
+
+def _without_needless(
+    given: Variables, required: t.Collection[str], lines: t.Callable[[Variables], object]
+) -> Variables:
+    found = given
+    optional = [key for key in given if key not in required]
+    before = lines(found) if optional else None
+    for key in optional:
+        shorter = {name: value for name, value in found.items() if name != key}
+        if before is not None and lines(shorter) == before:
+            found = shorter
+    return found
+
+
+def _lines(upstreams: list[Variables], sites: list[Variables]) -> object:
+    """The lines of the file; None for variables with an error, which are all kept."""
+    given = {"websockets_upstreams": upstreams, "websockets_sites": sites}
+    model = gateway_model(given, Inventory({}, {}), Errors())
+    return None if model is None else model["lines"]
+
+
+def _ordered(given: Variables, keys: t.Mapping[str, Key]) -> Variables:
+    return {name: _alone(name, given[name]) for name in keys if name in given and given[name] not in _NOTHING}

@@ -11,13 +11,20 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import grammar, pages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import (
+    documents,
+    grammar,
+    ingress,
+    pages,
+    role_variables,
+)
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.printing import short
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.reading import parsed
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes, Place
 
 _DUMP = re.compile(r"^# configuration file (\S+):[ \t]*$", re.MULTILINE)
+# How YAML begins that has something to read, after comments.
+_YAML = re.compile(r"(?:\s*#[^\n]*\n|\s)*(?:---|apiVersion:|kind:|\{\s*\"|nginx_[a-z_]+:|- (?:hosts|name):)")
 _MAIN = ("events", "user", "worker_processes", "pid", "load_module")
 # Directories that nginx's own paths begin with.
 _PREFIXES = ("/etc/nginx/", "/usr/local/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/openresty/nginx/conf/")
@@ -53,11 +60,11 @@ def read(files: t.Mapping[str, str], notes: Notes) -> Read:
         if dumped:
             notes.add("taken", Place(name), f"the output of 'nginx -T' with {len(dumped)} files")
     sound = {name: text for name, text in whole.items() if _is_text(name, text, notes)}
-    structured = {name: documents for name, text in sound.items() if (documents := _documents(name, text))}
+    structured = {name: _documents(name, text, notes) for name, text in sound.items()}
     tree: list[Directive] = []
-    for name, documents in structured.items():
-        tree += _of_documents(documents, name, notes)
-    nginx = {name: text for name, text in sound.items() if name not in structured}
+    for name, found_there in structured.items():
+        tree += _of_documents(found_there or (), name, notes)
+    nginx = {name: text for name, text in sound.items() if structured[name] is None}
     found = _of_nginx(nginx, notes)
     return Read(_completed([*tree, *found.tree], notes), found.main)
 
@@ -84,20 +91,28 @@ def _dumped(text: str) -> dict[str, str]:
     return {head[1]: text[head.end() + 1 : end] for head, end in reversed(list(zip(heads, ends)))}
 
 
-def _documents(name: str, text: str) -> list[t.Any]:
-    """The documents of a YAML file; none where it is something else."""
-    if not name.lower().endswith((".yml", ".yaml", ".json")) and not re.match(r"\s*(?:---|apiVersion:|\{\s*\")", text):
-        return []
+def _documents(name: str, text: str, notes: Notes) -> list[t.Any] | None:
+    """The documents of a YAML file; None where it is something else."""
+    if not name.lower().endswith((".yml", ".yaml", ".json")) and not _YAML.match(text):
+        return None
     try:
-        documents = [one for one in yaml.safe_load_all(text) if isinstance(one, (dict, list))]
-    except (yaml.YAMLError, ValueError, RecursionError):
+        return documents.load(text)
+    except documents.DocumentError as error:
+        chart = "; of a chart, give what 'helm template' prints" if "{{" in text else ""
+        notes.add("left out", Place(name, error.line), f"it is no YAML: {error}{chart}")
         return []
-    return documents
 
 
-def _of_documents(documents: t.Sequence[t.Any], name: str, notes: Notes) -> list[Directive]:
-    notes.add("left out", Place(name), "it is neither nginx's nor an Ingress nor the variables of a role that is known")
-    return []
+def _of_documents(found: t.Sequence[t.Any], name: str, notes: Notes) -> list[Directive]:
+    tree = ingress.directives([one for one in found if ingress.is_manifest(one)], name, notes)
+    others = [one for one in found if not ingress.is_manifest(one)]
+    for one in others:
+        if role_variables.is_known(one):
+            tree += role_variables.directives(one, name, notes)
+        elif one is not None:
+            text = "it is neither nginx's nor an Ingress nor the variables of a role that is known"
+            notes.add("left out", Place(name, documents.line_of(one)), text)
+    return tree
 
 
 def _of_nginx(files: t.Mapping[str, str], notes: Notes) -> Read:

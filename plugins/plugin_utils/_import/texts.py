@@ -23,8 +23,8 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.reading impo
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes, Place
 
 _DUMP = re.compile(r"^# configuration file (\S+):[ \t]*$", re.MULTILINE)
-# How YAML begins that has something to read, after comments.
-_YAML = re.compile(r"(?:\s*#[^\n]*\n|\s)*(?:---|apiVersion:|kind:|\{\s*\"|nginx_[a-z_]+:|- (?:hosts|name):)")
+# What YAML has that is to be read, whatever the file is called.
+_YAML = re.compile(r"^(?:apiVersion|nginx_[a-z_]+):|^- hosts:", re.MULTILINE)
 _MAIN = ("events", "user", "worker_processes", "pid", "load_module")
 # Directories that nginx's own paths begin with.
 _PREFIXES = ("/etc/nginx/", "/usr/local/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/openresty/nginx/conf/")
@@ -93,14 +93,20 @@ def _dumped(text: str) -> dict[str, str]:
 
 def _documents(name: str, text: str, notes: Notes) -> list[t.Any] | None:
     """The documents of a YAML file; None where it is something else."""
-    if not name.lower().endswith((".yml", ".yaml", ".json")) and not _YAML.match(text):
+    is_named_so = name.lower().endswith((".yml", ".yaml", ".json"))
+    if not is_named_so and not _YAML.search(text):
         return None
     try:
-        return documents.load(text)
+        found = documents.load(text)
     except documents.DocumentError as error:
+        if not is_named_so:
+            return None
         chart = "; of a chart, give what 'helm template' prints" if "{{" in text else ""
         notes.add("left out", Place(name, error.line), f"it is no YAML: {error}{chart}")
         return []
+    return (
+        found if is_named_so or any(ingress.is_manifest(one) or role_variables.is_known(one) for one in found) else None
+    )
 
 
 def _of_documents(found: t.Sequence[t.Any], name: str, notes: Notes) -> list[Directive]:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, The wsfleet maintainers
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configurations in the style of tutorials, distributions and manuals, each with the YAML and the report that it comes to.
+"""Configurations in the style of tutorials, distributions and manuals, each with the YAML and the report it comes to.
 
-A folder of corpus/ has the files of one input, expected.yml and report.txt. `WSFLEET_WRITE_CORPUS=1 pytest …` writes the
-latter two as they are now, for a new folder and for a diff to read.
+A folder of corpus/ has the files of one input, expected.yml and report.txt. `WSFLEET_WRITE_CORPUS=1 pytest …` writes
+the latter two as they are now, for a new folder and for a diff to read.
 """
 
 from __future__ import annotations

@@ -396,7 +396,7 @@ def _rest(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
     refused = LOCATION["directives"].refused or {}
     kept = []
     for one in scope.left:
-        if is_own(one, found) or one.args == _OWN.get(one.name, ()) or is_hsts(one, site.hsts):
+        if is_own(one, found) or one.args == _OWN.get(one.name) or is_hsts(one, site.hsts):
             continue
         if one.name in refused:
             found.note("left out", one, f"'{short(one)}': {refused[one.name]}")

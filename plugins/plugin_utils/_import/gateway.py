@@ -210,20 +210,22 @@ def _directives(http: Scope, made: dict[str, t.Any], main: t.Collection[str], fo
     """What has no variable, for the http block."""
     left = [one for one in http.left if one.name not in (*PLAIN, *_SHARED, *_CERTIFICATES, *_POLICY)]
     kept: list[Directive] = []
-    # A definition may use others, which come before it.
-    for one in reversed(left):
-        why = _needless(one, main, f"{made} {[text(other) for other in kept]}", found)
-        if why:
-            if not found.is_ours:
-                found.note("left out", one, f"'{short(one)}': {why}")
-            continue
-        if not found.is_ours:
+    # A definition may use others, before it and after it.
+    while True:
+        used = f"{made} {[text(other) for other in kept]}"
+        more = [one for one in left if one not in kept and not _needless(one, main, used, found)]
+        if not more:
+            break
+        kept += more
+    for one in left:
+        if one not in kept and not found.is_ours:
+            found.note("left out", one, f"'{short(one)}': {_needless(one, main, used, found)}")
+        elif not found.is_ours:
             found.note("directives", one, f"'{short(one)}' has no variable: it is in 'websockets_directives'")
-        kept.append(one)
     for one in http.left:
         if one.name in _POLICY and not found.is_ours:
             found.note("left out", one, f"'{short(one)}': the role sets it for its sites")
-    return [text(found.renamed(one)) for one in reversed(kept)]
+    return [text(found.renamed(one)) for one in left if one in kept]
 
 
 def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) -> str:

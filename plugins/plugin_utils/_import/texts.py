@@ -35,7 +35,13 @@ _KNOWN_INCLUDES = {
     "proxy_headers.conf": "",
     "options-ssl-nginx.conf": "'ssl_policy' sets protocols and ciphers",
     "ssl-dhparams.pem": "'ssl_policy' sets protocols and ciphers",
+    # Of the program Nginx Proxy Manager.
+    "ssl-ciphers.conf": "'ssl_policy' sets protocols and ciphers",
+    "ssl-cache.conf": "the role sets what is for sessions of TLS",
+    "ssl-cache-stream.conf": "the role sets what is for sessions of TLS",
 }
+# Beside every nginx.conf, for programs that the role passes nothing on to.
+_PARAMETERS = ("fastcgi_params", "fastcgi.conf", "fastcgi-php.conf", "uwsgi_params", "scgi_params")
 _DEEPEST = 10
 _LARGEST = 2_000_000
 # What stands in a server, or in a location, where a text begins with it.
@@ -210,6 +216,9 @@ class _Includes:
     def _names(self, pattern: str, file: str) -> list[str]:
         wanted = _parts(pattern)
         same = [name for name in self._trees if _fits(_parts(name), wanted)]
+        # A file without its directories is meant where none has them, and never one whose whole path is known.
+        whole = [name for name in same if len(_parts(name)) >= len(wanted)]
+        same = whole or [name for name in same if not name.startswith("/") and not ("*" in pattern and name == file)]
         # A file beside the one that includes it is meant rather than one elsewhere.
         directory = _parts(file)[:-1]
         near = [name for name in same if _parts(name)[: len(directory)] == directory]
@@ -222,6 +231,8 @@ class _Includes:
                 "left out", one.place, f"'{short(one)}': {_KNOWN_INCLUDES[name] or 'the role has the same'}"
             )
             return []
+        if name in _PARAMETERS:
+            return [one]
         if "*" in name:
             self._notes.add("left out", one.place, f"'{short(one)}': none of the files that are given")
             return []

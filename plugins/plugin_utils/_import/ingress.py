@@ -162,8 +162,6 @@ class _Controller:
                 self.notes.add("left out", self.place(document), f"{what}: only Ingresses are read")
         servers = [server for host in self.hosts.values() for server in self._servers(host)]
         upstreams = [upstream.directive() for upstream in self.upstreams.values()]
-        if any(path.websocket for host in self.hosts.values() for path in host.paths):
-            self._map_of_connection()
         for each in self.annotations:
             each.report_rest()
         if any(not each.is_of_f5 for each in self.annotations):
@@ -221,11 +219,6 @@ class _Controller:
                 found.append(Directive("real_ip_header", (header,), place))
         found += self._text(self.settings, "http-snippet", self._setting("http-snippet"))
         return found
-
-    def _map_of_connection(self) -> None:
-        place = Place(self.file)
-        lines = (Directive("default", ("upgrade",), place), Directive("", ("",), place))
-        self.http[("map",)] = Directive("map", ("$http_upgrade", "$connection_upgrade"), place, lines)
 
     # One Ingress.
 
@@ -740,7 +733,7 @@ class _Controller:
         host = annotations.of("upstream-vhost")
         prefix = annotations.of("x-forwarded-prefix")
         headers = {
-            "Host": (host or "$http_host", annotations.place("upstream-vhost") if host else path.place),
+            "Host": (host or "$host", annotations.place("upstream-vhost") if host else path.place),
             "X-Real-IP": ("$remote_addr", path.place),
             "X-Forwarded-For": ("$proxy_add_x_forwarded_for", path.place),
             "X-Forwarded-Proto": ("$scheme", path.place),
@@ -748,8 +741,9 @@ class _Controller:
         if prefix and prefix != "true":
             headers["X-Forwarded-Prefix"] = (prefix, annotations.place("x-forwarded-prefix"))
         if path.websocket:
-            headers["Upgrade"] = ("$http_upgrade", path.place)
-            headers["Connection"] = ("$connection_upgrade", path.place)
+            # The role's own variables, so that no map is needed for them.
+            headers["Upgrade"] = ("$websocket_upgrade", path.place)
+            headers["Connection"] = ("$websocket_connection", path.place)
         connection = annotations.of("connection-proxy-header")
         if connection:
             self.notes.add(

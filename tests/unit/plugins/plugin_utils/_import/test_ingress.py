@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from importing_yaml import printed, read, walked
 
 HEADERS = (
-    "proxy_http_version 1.1; proxy_set_header Host $http_host; proxy_set_header X-Real-IP $remote_addr; "
+    "proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr; "
     "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme; "
-    "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"
+    "proxy_set_header Upgrade $websocket_upgrade; proxy_set_header Connection $websocket_connection;"
 )
 PREFIX = "nginx.ingress.kubernetes.io/"
 CERTIFICATE = "ssl_certificate /etc/nginx/tls/cert.crt; ssl_certificate_key /etc/nginx/tls/cert.key;"
@@ -77,7 +77,6 @@ def notes(annotations: dict[str, t.Any], **more: t.Any) -> list[str]:
 def test_websockets_pass_on_all_paths_and_a_prefix_has_two_locations() -> None:
     directives, found = run(manifest(paths=[{"path": "/ws"}, {"path": "/up/", "pathType": "Exact"}]))
     assert printed(directives).split("\n") == [
-        'map $http_upgrade $connection_upgrade { default upgrade; "" ""; }',
         "upstream chat { server chat.default.svc:80; }",
         "server { listen 80; server_name a.example.com; "
         f"location = /ws {{ {HEADERS} proxy_pass http://chat; }} "
@@ -393,12 +392,12 @@ def test_cors() -> None:
 def test_snippets_lose_what_upgrades_need_no_more_and_what_nginx_has_not() -> None:
     snippet = (
         "proxy_http_version 1.1;\nproxy_set_header Upgrade $http_upgrade;\nproxy_set_header Connection upgrade;\n"
-        'more_set_headers "X-A: b c";\nproxy_set_header Host $host;\naccess_by_lua_block { x }\n'
+        'more_set_headers "X-A: b c";\nproxy_set_header Host $http_host;\naccess_by_lua_block { x }\n'
     )
     found = location({"configuration-snippet": snippet})
     assert found.count("Upgrade") == found.count("Connection") == found.count("proxy_http_version") == 1
-    assert "proxy_set_header Host $http_host" not in found
-    assert 'add_header X-A "b c" always; proxy_set_header Host $host;' in found
+    assert "proxy_set_header Host $host" not in found
+    assert 'add_header X-A "b c" always; proxy_set_header Host $http_host;' in found
     assert "lua" not in found
     kinds = [note.partition(":")[0] for note in notes({"configuration-snippet": snippet})]
     assert kinds == ["corrected"] * 4 + ["left"]

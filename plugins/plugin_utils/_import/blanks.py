@@ -22,7 +22,10 @@ _FILLED = (
 _BLANK = re.compile(r"(?<!\?)(?<!\?P)<([\w.:/-]+)>|\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*)\b)")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 # As authors write them, in a value that nginx would take.
-_YOURS = re.compile(r"\byour[_-]?[a-z0-9_-]+(?:\.[a-z]+)*|\bchangeme\b", re.IGNORECASE)
+_YOURS = re.compile(
+    r"\b(?i:your[._-]?[a-z0-9_-]+(?:\.[a-z]+)*|changeme)\b|/path/to/[^\s;]*"
+    r"|(?:(?<![\w$./-])|(?<=//))(?:[A-Z][A-Z0-9_-]*\.)*(?:[A-Z_-]*(?:HOST|DOMAIN|SERVER|ADDRESS|IP|NAME)[A-Z_-]*)(?:\.[A-Z]+)*(?![\w.])"
+)
 
 
 def filled(directive: Directive, found: Found) -> Directive:

@@ -34,6 +34,8 @@ class Found:
     # The maps and zones of a file of the role.
     origins: dict[str, Origins] = field(default_factory=dict)
     rates: dict[str, str] = field(default_factory=dict)
+    # Maps of the Origin header, by their variables without the dollar sign.
+    origin_maps: dict[str, Directive] = field(default_factory=dict)
     # Names that stand in for what a reader is to fill in.
     blanks: set[str] = field(default_factory=set)
     # Where each mapping of the variables comes from, by its identity.

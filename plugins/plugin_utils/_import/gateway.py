@@ -93,6 +93,8 @@ def _read_maps(tree: t.Iterable[Directive], found: Found) -> None:
             found.is_ours = True
         elif block.args[0] == "$http_upgrade" and _is_upgrade(block):
             found.upgrades[variable] = block.place
+        elif block.args[0] == "$http_origin" and not variable.startswith("websocket_foreign"):
+            found.origin_maps[variable] = block
         elif variable.startswith("websocket_foreign"):
             allowed = [one.name for one in block.block if one.name not in ("default", "")]
             found.origins[variable] = Origins(allowed, any(one.name == "" for one in block.block))
@@ -154,14 +156,25 @@ def _answers_421(server: Directive) -> bool:
 
 def _sites(servers: t.Sequence[Directive], http: Scope, made: dict[str, t.Any], found: Found) -> list[dict[str, t.Any]]:
     redirecting = [server for server in servers if redirects.redirect(server)]
-    pairs = [(server, sites.site(server, http, found)) for server in servers if server not in redirecting]
+    pairs = [_site(server, http, found) for server in servers if server not in redirecting]
     for server in redirecting:
         if not redirects.taken(server, pairs, found):
             at = sum(1 for other in servers[: servers.index(server)] if other in [block for block, _site in pairs])
-            pairs.insert(at, (server, sites.site(server, http, found)))
+            pairs.insert(at, _site(server, http, found))
     _share_http2([site for _block, site in pairs], found)
     _drop_known_names(pairs, found)
     return [site for _block, site in pairs if site["server_name"]]
+
+
+def _site(server: Directive, http: Scope, found: Found) -> tuple[Directive, dict[str, t.Any]]:
+    condition = None if found.is_ours else redirects.of_both(server)
+    if condition is None:
+        return server, sites.site(redirects.as_return(server), http, found)
+    made = sites.site(redirects.without(server, condition), http, found)
+    made["redirect_http"] = True
+    text_of_note = f"'{short(condition)}' is 'redirect_http', which answers handshakes with 403"
+    found.note("taken", condition, text_of_note)
+    return server, made
 
 
 def _listens(site: t.Mapping[str, t.Any]) -> dict[str, bool]:
@@ -210,20 +223,22 @@ def _directives(http: Scope, made: dict[str, t.Any], main: t.Collection[str], fo
     """What has no variable, for the http block."""
     left = [one for one in http.left if one.name not in (*PLAIN, *_SHARED, *_CERTIFICATES, *_POLICY)]
     kept: list[Directive] = []
-    # A definition may use others, which come before it.
-    for one in reversed(left):
-        why = _needless(one, main, f"{made} {[text(other) for other in kept]}", found)
-        if why:
-            if not found.is_ours:
-                found.note("left out", one, f"'{short(one)}': {why}")
-            continue
-        if not found.is_ours:
+    # A definition may use others, before it and after it.
+    while True:
+        used = f"{made} {[text(other) for other in kept]}"
+        more = [one for one in left if one not in kept and not _needless(one, main, used, found)]
+        if not more:
+            break
+        kept += more
+    for one in left:
+        if one not in kept and not found.is_ours:
+            found.note("left out", one, f"'{short(one)}': {_needless(one, main, used, found)}")
+        elif not found.is_ours:
             found.note("directives", one, f"'{short(one)}' has no variable: it is in 'websockets_directives'")
-        kept.append(one)
     for one in http.left:
         if one.name in _POLICY and not found.is_ours:
             found.note("left out", one, f"'{short(one)}': the role sets it for its sites")
-    return [text(found.renamed(one)) for one in reversed(kept)]
+    return [text(found.renamed(one)) for one in left if one in kept]
 
 
 def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) -> str:

@@ -14,7 +14,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._config.locations im
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import grammar, values
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.found import Found, Origins
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.headers import headers
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.origins import listed
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.origins import listed, mapped
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.printing import short, text
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.scope import Scope
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.targets import target
@@ -64,6 +64,9 @@ _NOT_INHERITED = (
 )
 _UPGRADE_IF = re.compile(r"\(\s*\$http_upgrade\s+(?:!=|!~\*?)\s+\^?websocket\$?\s*\)", re.IGNORECASE)
 _ORIGIN_IF = re.compile(r"\(\s*\$http_origin\s+(!=|!~\*?)\s+(.+?)\s*\)")
+# A rewrite that takes the beginning of the path off.
+_PREFIX_OFF = re.compile(r"\^?(?P<prefix>(?:/[A-Za-z0-9_.~-]+)+/?)\??\(\.[*+]\)\$?")
+_MAPPED_IF = re.compile(r"\(\s*\$(?P<name>\w+)(?:\s+(?P<operator>!?=)(?:\s+(?P<value>\S*?))?)?\s*\)")
 _FOREIGN = re.compile(r"\(\$(websocket_foreign\w*)\)")
 
 
@@ -176,7 +179,7 @@ def _proxied(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
     *others, directive = scope.take("proxy_pass")
     for other in others:
         found.note("left out", other, f"'{short(other)}': the location has '{short(directive)}' too")
-    aim = target(directive, path, scope, found)
+    aim = target(_with_rewrite(directive, path, scope, found), path, scope, found)
     if aim is None:
         return False
     scope.drop(aim.used)
@@ -188,6 +191,24 @@ def _proxied(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
     variables["websocket"] = sent.websocket
     variables["headers"] = sent.given
     return True
+
+
+def _with_rewrite(directive: Directive, path: LocationPath, scope: Scope, found: Found) -> Directive:
+    """The proxy_pass with a path in the place of a rewrite that takes a prefix off, as nginx does by itself."""
+    rewrites, url = scope.own("rewrite"), "".join(directive.args)
+    if len(rewrites) != 1 or path.is_regex or path.modifier == "=" or "$" in url or url.count("/") != 2:
+        return directive
+    (rewrite,) = rewrites
+    match = _PREFIX_OFF.fullmatch(rewrite.args[0]) if len(rewrite.args) == 3 and rewrite.args[2] == "break" else None
+    if match is None or not path.path.startswith(match["prefix"]):
+        return directive
+    rest = path.path.removeprefix(match["prefix"])
+    uri = {"$1": rest, "/$1": f"/{rest}"}.get(rewrite.args[1], "")
+    if not re.match(r"/(?!/)", uri) or (uri == "/" and not path.path.endswith("/")):
+        return directive
+    scope.drop(rewrites)
+    found.note("taken", rewrite, f"'{short(rewrite)}' is the path of proxy_pass, '{uri}'")
+    return Directive(directive.name, (f"{url}{uri}",), directive.place)
 
 
 def _backend_tls(variables: dict[str, t.Any], directive: Directive, scope: Scope, found: Found) -> None:
@@ -264,7 +285,9 @@ def _as_root(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
         return False
     directory, wanted = alias[0].args[0], path.path.rstrip("/")
     before = directory.rstrip("/").removesuffix(wanted)
-    if (
+    if path.path == "/" and directory.endswith("/") and "$" not in before:
+        wanted, directory = "/", f"{before}/"
+    elif (
         directory.endswith("/") != path.path.endswith("/")
         or not wanted
         or before == directory.rstrip("/")
@@ -342,12 +365,23 @@ def _is_refusal(block: Directive, condition: str, variables: dict[str, t.Any], f
         found.note("taken", block, f"'{short(block)}' is 'websocket: required', which answers 426")
         return True
     origin = _ORIGIN_IF.fullmatch(condition)
-    allowed = listed(origin[1], origin[2]) if origin else None
+    allowed = listed(origin[1], origin[2]) if origin else _mapped(condition, found)
     if allowed is None:
         return False
     _admit(variables, allowed)
     found.note("taken", block, f"'{short(block)}' is 'allowed_origins', for handshakes")
     return True
+
+
+def _mapped(condition: str, found: Found) -> Origins | None:
+    match = _MAPPED_IF.fullmatch(condition)
+    block = found.origin_maps.get(match["name"]) if match else None
+    if match is None or block is None:
+        return None
+    wanted, is_equal = match["value"] or "", match["operator"] == "="
+    if match["operator"]:
+        return mapped(block, lambda value: (value == wanted) is is_equal)
+    return mapped(block, lambda value: value not in ("", "0"))
 
 
 def _admit(variables: dict[str, t.Any], origins: Origins) -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import re
+import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.found import Origins
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.errors import Errors
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values import allowed_origins
 
@@ -24,6 +26,26 @@ def listed(operator: str, given: str) -> Origins | None:
     if not origins or allowed_origins(list(origins), "", Errors()) is None:
         return None
     return Origins(list(origins), missing=False)
+
+
+def mapped(block: Directive, refused: t.Callable[[str], bool]) -> Origins | None:
+    """The origins that a map of the Origin header lets through, given which of its values are refused."""
+    given = {one.name: "".join(one.args) for one in block.block or ()}
+    default = given.pop("default", "")
+    missing = given.pop("", default)
+    if not refused(default):
+        return None
+    origins: list[str] = []
+    for key, value in given.items():
+        if refused(value):
+            continue
+        texts = _expanded(key[1:].lstrip("*")) if key.startswith("~") else [key]
+        if texts is None:
+            return None
+        origins += texts
+    if not origins or allowed_origins(list(origins), "", Errors()) is None:
+        return None
+    return Origins(origins, missing=not refused(missing))
 
 
 def _expanded(pattern: str) -> list[str] | None:

@@ -183,6 +183,9 @@ class _Builder:
     def _begins(self, words: list[Token], at: int, first: str, *, opens: bool) -> bool:
         """Whether the word at a place begins a directive, so that something is missing before it."""
         word, context = words[at].word, self._context
+        if not grammar.is_known(word) and words[at].line > words[at - 1].line:
+            # Misspelled as well, on the next line.
+            word = grammar.nearest(word, context, opens=False) or word
         if words[at].is_quoted or not grammar.is_known(word):
             return False
         before, rest = [token.word for token in words[1:at]], [token.word for token in words[at + 1 :]]

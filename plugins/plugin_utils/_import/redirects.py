@@ -25,6 +25,46 @@ _BESIDE = (
 )
 
 
+# What is true of requests without TLS.
+_WITHOUT_TLS = re.compile(r"\( ?(?:\$scheme (?:= http|!= https)|\$https = (?:\"\")?|\$server_port (?:= 80|!= 443)) ?\)")
+
+
+def of_both(server: Directive) -> Directive | None:
+    """The condition that sends requests without TLS on, in a server that listens with TLS at 443 and without at 80."""
+    listens = list(server.all("listen"))
+    plain = [one for one in listens if not {"ssl", "http2", "quic"} & set(one.args[1:]) and not _is_secure(one)]
+    if not plain or len(plain) == len(listens) or not all(_at_80(one) for one in plain):
+        return None
+    for one in server.all("if"):
+        inner = [inside for inside in one.block or () if inside.name not in _BESIDE]
+        if _WITHOUT_TLS.fullmatch(" ".join(one.args)) and len(inner) == 1 and _sends(inner[0], server):
+            return one
+    return None
+
+
+def without(server: Directive, condition: Directive) -> Directive:
+    """The server without that condition, and without what it is for."""
+    gone = [one for one in server.all("listen") if "ssl" not in one.args[1:] and _at_80(one)]
+    inner = tuple(one for one in server.block or () if one is not condition and one not in gone)
+    return Directive(server.name, server.args, server.place, inner)
+
+
+def _is_secure(listen: Directive) -> bool:
+    return bool(listen.args) and listen.args[0].rpartition(":")[2] == "443"
+
+
+def as_return(server: Directive) -> Directive:
+    """A server that sends all requests on by a rewrite, as one that does it by a return."""
+    sending = redirect(server)
+    if sending is None or sending.name != "rewrite" or sending not in (server.block or ()):
+        return server
+    status = "301" if sending.args[2] == "permanent" else "302"
+    url = re.sub(r"(?:/?\$1|/?\$request_uri)\??$", "", sending.args[1]).rstrip("/")
+    answer = Directive("return", (status, f"{url}$request_uri"), sending.place)
+    inner = tuple(answer if one is sending else one for one in server.block or ())
+    return Directive(server.name, server.args, server.place, inner)
+
+
 def redirect(server: Directive) -> Directive | None:
     """The directive that sends all requests of a server on to the same path over TLS."""
     inner = list(server.block or ())
@@ -74,11 +114,11 @@ def names(server: Directive) -> list[str]:
 
 def taken(server: Directive, sites: t.Sequence[tuple[Directive, dict[str, t.Any]]], found: Found) -> bool:
     """Whether sites with TLS have all names of a redirect, and so the redirect as a key."""
-    sending, wanted = redirect(server), names(server)
-    if sending is None or not wanted or not _listens_at_80(server):
+    sending, wanted = redirect(server), names(server) or ["_"]
+    if sending is None or not _listens_at_80(server):
         return False
     secure = [(block, site) for block, site in sites if _has_tls(site)]
-    known = {name: site for block, site in secure for name in names(block) if name not in ("_", "")}
+    known = {name: site for block, site in secure for name in names(block) or ["_"] if name != ""}
     if any(name not in known for name in wanted):
         return False
     for site in {id(known[name]): known[name] for name in wanted}.values():
@@ -94,8 +134,12 @@ def taken(server: Directive, sites: t.Sequence[tuple[Directive, dict[str, t.Any]
 
 
 def _listens_at_80(server: Directive) -> bool:
-    ports = [one.args[0].rpartition(":")[2] for one in server.all("listen") if one.args]
-    return all(port in ("80", "]") or not port.isdigit() for port in ports)
+    return all(_at_80(one) for one in server.all("listen") if one.args)
+
+
+def _at_80(listen: Directive) -> bool:
+    port = listen.args[0].rpartition(":")[2] if listen.args else ""
+    return port in ("80", "]") or not port.isdigit()
 
 
 def _has_tls(site: t.Mapping[str, t.Any]) -> bool:

@@ -303,11 +303,11 @@ def _share_limit(
 def _rest(variables: dict[str, t.Any], scope: Scope, building: locations.Site) -> None:
     """What has no key, and what the role sets by itself."""
     found = building.found
-    is_proxied = any("upstream" in one or "proxy_pass" in one for one in building.locations)
-    refused = SITE["directives"].refused or {}
     scope.take("proxy_set_header")
     if not _needs_root(scope, building):
-        scope.take("root")
+        for one in scope.take("root"):
+            if not any("root" in location for location in building.locations):
+                found.note("left out", one, f"'{short(one)}': no location serves files")
     if not scope.in_force("proxy_buffers"):
         scope.take("proxy_buffer_size")
     kept = []
@@ -320,12 +320,9 @@ def _rest(variables: dict[str, t.Any], scope: Scope, building: locations.Site) -
             and values.is_nginx_default(one.name, values.plain(one.args))
         ):
             continue
-        if one.name in refused:
-            found.note("left out", one, f"'{short(one)}': {refused[one.name]}")
-        elif one.name.startswith("proxy_") and not is_proxied and not building.raw:
-            found.note("left out", one, f"'{short(one)}': nothing is passed on here")
-        elif locations.reason(one, scope):
-            found.note("left out", one, f"'{short(one)}': {locations.reason(one, scope)}")
+        why = _needless(one, scope, building)
+        if why:
+            found.note("left out", one, f"'{short(one)}': {why}")
         elif not found.is_ours and not locations.fits(one, "server"):
             found.ask(one, f"'{short(one)}' is left out: nginx does not allow it in a server; where does it belong?")
         else:
@@ -334,6 +331,26 @@ def _rest(variables: dict[str, t.Any], scope: Scope, building: locations.Site) -
                 where = f"the 'directives' of the site '{_first(variables)}'"
                 found.note("directives", one, f"'{short(one)}' has no key: it is in {where}")
     variables["directives"] = [text(one) for one in [*kept, *building.raw]]
+
+
+def _needless(one: Directive, scope: Scope, building: locations.Site) -> str:
+    """Why a directive of the server is not needed; nothing where it is."""
+    refused = SITE["directives"].refused or {}
+    if one.name in refused:
+        return refused[one.name]
+    if one.name == "set" and not building.found.is_ours and not _is_used(one, scope, building):
+        return "its value is where the variable was"
+    is_proxied = any("upstream" in location or "proxy_pass" in location for location in building.locations)
+    if one.name.startswith("proxy_") and not is_proxied and not building.raw:
+        return "nothing is passed on here"
+    return locations.reason(one, scope)
+
+
+def _is_used(one: Directive, scope: Scope, building: locations.Site) -> bool:
+    """Whether something that is kept has the variable that a directive sets."""
+    others = [other for other in (*scope.left, *building.raw) if other is not one]
+    everything = f"{building.locations} {list(map(text, others))}"
+    return not one.args or re.search(rf"\$\{{?{re.escape(one.args[0].lstrip('$'))}\b", everything) is not None
 
 
 def _needs_root(scope: Scope, building: locations.Site) -> bool:

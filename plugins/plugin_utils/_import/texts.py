@@ -11,13 +11,20 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
-import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import grammar, pages
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import (
+    documents,
+    grammar,
+    ingress,
+    pages,
+    role_variables,
+)
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.printing import short
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.reading import parsed
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes, Place
 
 _DUMP = re.compile(r"^# configuration file (\S+):[ \t]*$", re.MULTILINE)
+# What YAML has that is to be read, whatever the file is called.
+_YAML = re.compile(r"^(?:apiVersion|nginx_[a-z_]+):|^- hosts:", re.MULTILINE)
 _MAIN = ("events", "user", "worker_processes", "pid", "load_module")
 # Directories that nginx's own paths begin with.
 _PREFIXES = ("/etc/nginx/", "/usr/local/etc/nginx/", "/usr/local/nginx/conf/", "/usr/local/openresty/nginx/conf/")
@@ -28,7 +35,13 @@ _KNOWN_INCLUDES = {
     "proxy_headers.conf": "",
     "options-ssl-nginx.conf": "'ssl_policy' sets protocols and ciphers",
     "ssl-dhparams.pem": "'ssl_policy' sets protocols and ciphers",
+    # Of the program Nginx Proxy Manager.
+    "ssl-ciphers.conf": "'ssl_policy' sets protocols and ciphers",
+    "ssl-cache.conf": "the role sets what is for sessions of TLS",
+    "ssl-cache-stream.conf": "the role sets what is for sessions of TLS",
 }
+# Beside every nginx.conf, for programs that the role passes nothing on to.
+_PARAMETERS = ("fastcgi_params", "fastcgi.conf", "fastcgi-php.conf", "uwsgi_params", "scgi_params")
 _DEEPEST = 10
 _LARGEST = 2_000_000
 # What stands in a server, or in a location, where a text begins with it.
@@ -53,11 +66,11 @@ def read(files: t.Mapping[str, str], notes: Notes) -> Read:
         if dumped:
             notes.add("taken", Place(name), f"the output of 'nginx -T' with {len(dumped)} files")
     sound = {name: text for name, text in whole.items() if _is_text(name, text, notes)}
-    structured = {name: documents for name, text in sound.items() if (documents := _documents(name, text))}
+    structured = {name: _documents(name, text, notes) for name, text in sound.items()}
     tree: list[Directive] = []
-    for name, documents in structured.items():
-        tree += _of_documents(documents, name, notes)
-    nginx = {name: text for name, text in sound.items() if name not in structured}
+    for name, found_there in structured.items():
+        tree += _of_documents(found_there or (), name, notes)
+    nginx = {name: text for name, text in sound.items() if structured[name] is None}
     found = _of_nginx(nginx, notes)
     return Read(_completed([*tree, *found.tree], notes), found.main)
 
@@ -84,20 +97,34 @@ def _dumped(text: str) -> dict[str, str]:
     return {head[1]: text[head.end() + 1 : end] for head, end in reversed(list(zip(heads, ends)))}
 
 
-def _documents(name: str, text: str) -> list[t.Any]:
-    """The documents of a YAML file; none where it is something else."""
-    if not name.lower().endswith((".yml", ".yaml", ".json")) and not re.match(r"\s*(?:---|apiVersion:|\{\s*\")", text):
-        return []
+def _documents(name: str, text: str, notes: Notes) -> list[t.Any] | None:
+    """The documents of a YAML file; None where it is something else."""
+    is_named_so = name.lower().endswith((".yml", ".yaml", ".json"))
+    if not is_named_so and not _YAML.search(text):
+        return None
     try:
-        documents = [one for one in yaml.safe_load_all(text) if isinstance(one, (dict, list))]
-    except (yaml.YAMLError, ValueError, RecursionError):
+        found = documents.load(text)
+    except documents.DocumentError as error:
+        if not is_named_so:
+            return None
+        chart = "; of a chart, give what 'helm template' prints" if "{{" in text else ""
+        notes.add("left out", Place(name, error.line), f"it is no YAML: {error}{chart}")
         return []
-    return documents
+    return (
+        found if is_named_so or any(ingress.is_manifest(one) or role_variables.is_known(one) for one in found) else None
+    )
 
 
-def _of_documents(documents: t.Sequence[t.Any], name: str, notes: Notes) -> list[Directive]:
-    notes.add("left out", Place(name), "it is neither nginx's nor an Ingress nor the variables of a role that is known")
-    return []
+def _of_documents(found: t.Sequence[t.Any], name: str, notes: Notes) -> list[Directive]:
+    tree = ingress.directives([one for one in found if ingress.is_manifest(one)], name, notes)
+    others = [one for one in found if not ingress.is_manifest(one)]
+    for one in others:
+        if role_variables.is_known(one):
+            tree += role_variables.directives(one, name, notes)
+        elif one is not None:
+            text = "it is neither nginx's nor an Ingress nor the variables of a role that is known"
+            notes.add("left out", Place(name, documents.line_of(one)), text)
+    return tree
 
 
 def _of_nginx(files: t.Mapping[str, str], notes: Notes) -> Read:
@@ -189,6 +216,9 @@ class _Includes:
     def _names(self, pattern: str, file: str) -> list[str]:
         wanted = _parts(pattern)
         same = [name for name in self._trees if _fits(_parts(name), wanted)]
+        # A file without its directories is meant where none has them, and never one whose whole path is known.
+        whole = [name for name in same if len(_parts(name)) >= len(wanted)]
+        same = whole or [name for name in same if not name.startswith("/") and not ("*" in pattern and name == file)]
         # A file beside the one that includes it is meant rather than one elsewhere.
         directory = _parts(file)[:-1]
         near = [name for name in same if _parts(name)[: len(directory)] == directory]
@@ -201,6 +231,8 @@ class _Includes:
                 "left out", one.place, f"'{short(one)}': {_KNOWN_INCLUDES[name] or 'the role has the same'}"
             )
             return []
+        if name in _PARAMETERS:
+            return [one]
         if "*" in name:
             self._notes.add("left out", one.place, f"'{short(one)}': none of the files that are given")
             return []

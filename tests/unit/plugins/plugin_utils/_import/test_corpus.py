@@ -27,7 +27,7 @@ ENTRIES = sorted(path.name for path in CORPUS.iterdir())
 def result(name: str) -> Imported:
     directory = CORPUS / name
     paths = sorted(path for path in directory.rglob("*") if path.is_file() and path.name not in RESULTS)
-    found = imported({str(path.relative_to(directory)): path.read_text(encoding="utf-8") for path in paths})
+    found = imported({str(path.relative_to(directory)): path.read_bytes().decode() for path in paths})
     if os.environ.get("WSFLEET_WRITE_CORPUS"):
         (directory / "expected.yml").write_text(found["yaml"], encoding="utf-8")
         (directory / "report.txt").write_text(found["report"] + "\n", encoding="utf-8")

@@ -25,6 +25,12 @@ options:
         description: The sizes that it needs, by the names of the directives, such as C(map_hash_bucket_size).
         type: dict
         default: {}
+      replaces:
+        description: Files whose place the configuration takes. They are not read.
+        type: list
+        elements: path
+        default: []
+        version_added: 0.12.0
       servers:
         description: Its servers.
         type: list

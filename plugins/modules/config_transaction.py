@@ -80,6 +80,15 @@ options:
             description: The number of lines that come from it.
             type: int
             required: true
+  replaces:
+    description:
+      - Files of nginx whose place O(files) take. They are removed in the same transaction, and a rollback brings them
+        back, also one with O(state=previous). If one is there again later, the next deploy removes it again.
+      - A copy of each is kept in C(/var/lib/wsfleet-nginx/replaced).
+    type: list
+    elements: path
+    default: []
+    version_added: 0.12.0
   listening:
     description:
       - The addresses that nginx will listen on, for the message if it cannot. Unix sockets among them that a killed
@@ -582,6 +591,10 @@ def secret_files(module: AnsibleModule, own: Wanted) -> Wanted:
     return wanted
 
 
+def replaced_files(module: AnsibleModule) -> list[Path]:
+    return [Path(os.path.normpath(path)) for path in module.params["replaces"]]
+
+
 def host_files(build: binary.Build) -> tuple[Path, ...]:
     """Files of the host that are changed for this configuration, but are not part of it."""
     return (*service.beside_nginx(), build.configuration)
@@ -600,6 +613,7 @@ def sources(module: AnsibleModule, build: binary.Build) -> dict[Path, source_map
         if module.params[option]:
             found[path] = source_map.Source(module.params[option]["at"])
     found.update(dict.fromkeys(guard.files(), source_map.Source("websockets_guard_upgrades")))
+    found.update(dict.fromkeys(replaced_files(module), source_map.Source("websockets_replaces")))
     return found
 
 
@@ -923,12 +937,16 @@ def previous_files(build: binary.Build, entry: journal.Entry) -> tuple[Wanted, W
         elif file.path == service.PROGRAM:
             # That of this release.
             continue
+        elif file.is_replaced:
+            # Not over one that somebody has made since.
+            if file.before and not os.path.lexists(file.path):
+                beside[file.path] = file.before
         elif file.path not in host_files(build):
             own[file.path] = file.before
         # Only what that deploy changed, and nobody has changed since.
         elif journal.digest(file.before) != file.after[0] == journal.digest(atomic_files.read(file.path)):
             beside[file.path] = file.before
-    if not any(own.values()):
+    if not any(own.values()) and not any(file.is_replaced and file.path in beside for file in entry.files):
         raise transaction.TransactionError(
             f"nothing to roll back to: the deploy of {entry.time} was the first one; nothing was changed"
         )
@@ -1040,16 +1058,21 @@ def run(module: AnsibleModule, scratch: Path) -> None:
         live_address = entry.live_address or live_address
         _notices.hide_headers(module, entry.probes)
         own, secrets, beside = previous_files(build, entry)
+        replaced: list[Path] = []
         beside = for_others_too(module, build, kept, entry.wants, beside)
         hide_contents(module, secrets.values())
         # A rollback of this would bring back what the operator wants to leave.
         wanted_probes, policy = entry.probes, "fail" if policy == "rollback" else policy
     else:
         own, beside = own_files(module), files_beside(module, build, kept, wants(module))
-        secrets = secret_files(module, own)
+        secrets, replaced = secret_files(module, own), replaced_files(module)
+        twice = {*own, *secrets}.intersection(replaced)
+        if twice:
+            module.fail_json(msg=f"{min(twice)} is listed more than once")
+        beside = {**dict.fromkeys(replaced), **beside}
     known = recorded(module, kept, entry)
     given = sources(module, build)
-    wanted = goal.Goal(own, beside, live_address, secrets, given, previous, *known, flags_of(module))
+    wanted = goal.Goal(own, beside, live_address, secrets, given, previous, *known, flags_of(module), replaced)
     deployment = transaction.Transaction(build, wanted.with_leftovers(kept, host_files(build)), kept, scratch)
     hidden = deployment.plan.secrets
     diff = [shown(change, hidden=change.path in hidden) for change in deployment.plan.pending]
@@ -1093,6 +1116,7 @@ def main() -> None:
                 },
                 "required_if": [("state", "present", ("content",))],
             },
+            "replaces": {"type": "list", "elements": "path", "default": []},
             "listening": {
                 "type": "list",
                 "elements": "dict",

@@ -14,7 +14,7 @@ import os
 import stat
 import typing as t
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -25,6 +25,8 @@ class Content:
     data: bytes
     mode: int
     owner: tuple[int, int] = (0, 0)
+    # Where it leads to, if it is a symbolic link: what is put back is one again.
+    link: str = field(default="", compare=False)
 
 
 Files = t.Mapping[Path, t.Optional[Content]]
@@ -49,7 +51,8 @@ def read(path: Path) -> Content | None:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            return Content(file.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid))
+            link = os.readlink(path) if path.is_symlink() else ""
+            return Content(file.read(), stat.S_IMODE(status.st_mode), (status.st_uid, status.st_gid), link)
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -239,6 +242,9 @@ def _stage(path: Path, content: Content) -> None:
 
 
 def _create(path: Path, content: Content) -> None:
+    if content.link:
+        path.symlink_to(content.link)
+        return
     try:
         # The file may contain a secret: only root can read it until it has its mode.
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:

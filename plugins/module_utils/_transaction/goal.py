@@ -19,7 +19,8 @@ class Goal:
     """The wanted files, and what is recorded with them.
 
     Own files are the configuration itself; one of them contains the fingerprint that nginx returns at the live address.
-    Files beside them belong to the host, but need changes: nginx.conf and the service's drop-in. Secrets are
+    Files beside them belong to the host, but need changes: nginx.conf, the service's drop-in, and the sites of others
+    that this configuration replaces. Secrets are
     certificates with their keys, at the paths that the configuration names.
     """
 
@@ -42,6 +43,8 @@ class Goal:
     serves: t.Sequence[str] = ()
     # Files that are no configuration, in a directory that nginx may include: empty in candidates.
     flags: t.Sequence[Path] = ()
+    # Files beside them that go, as this configuration takes their place.
+    replaces: t.Collection[Path] = ()
 
     @cached_property
     def files(self) -> Files:

@@ -90,6 +90,8 @@ class FileEntry:
     # Digests: that of the goal, then those of the goals of killed deploys that this one continues.
     after: t.Sequence[str | None]
     is_secret: bool = False
+    # Another site's, whose place the configuration took.
+    is_replaced: bool = False
 
     def earlier(self, now: Content | None) -> Content | None:
         """The file before the deploy, given the current one. If somebody else has changed it since, the current one."""
@@ -128,7 +130,7 @@ class Entry:
         """The files that the next run does not list: as before this deploy, or gone if it was to remove them."""
         still = set(listed)
         return {
-            file.path: None if file.is_to_go else file.earlier(atomic_files.read(file.path))
+            file.path: None if file.is_to_go and not file.is_replaced else file.earlier(atomic_files.read(file.path))
             for file in self.files
             if file.path not in still
         }
@@ -185,6 +187,7 @@ class Journal:
         probes: t.Sequence[dict[str, t.Any]] = (),
         passed: t.Sequence[str] = (),
         secrets: t.Collection[Path] = (),
+        replaced: t.Collection[Path] = (),
     ) -> None:
         """Record what a rollback needs: the earlier files, and the probes of that configuration."""
         unfinished = self.unfinished()
@@ -196,6 +199,7 @@ class Journal:
                 before=change.before,
                 after=[digest(change.after), *others.get(change.path, ())],
                 is_secret=change.path in secrets,
+                is_replaced=change.path in replaced,
             )
             for change in changes
         ]
@@ -296,6 +300,13 @@ class Journal:
             self._make()
             atomic_files.write(self.directory / path.name, content)
 
+    def keep_replaced(self, path: Path, content: Content) -> None:
+        """A copy of another site's file, which outlives this configuration and its state."""
+        copy = self.directory / "replaced" / path.relative_to("/")
+        self._make()
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic_files.write(copy, Content(content.data, 0o600))
+
     def remove(self, *, originals: bool) -> None:
         """Remove the state of this configuration and, with originals, those if no other configuration needs them."""
         with suppress(FileNotFoundError):
@@ -364,6 +375,7 @@ def _plain(entry: Entry) -> dict[str, t.Any]:
                 "before": _plain_content(file.before),
                 "after": list(file.after),
                 "secret": file.is_secret,
+                "replaced": file.is_replaced,
             }
             for file in entry.files
         ],
@@ -380,7 +392,8 @@ def _plain_content(content: Content | None) -> dict[str, t.Any] | None:
     if content is None:
         return None
     text = content.data.decode("utf-8", "surrogateescape")
-    return {"data": text, "mode": f"{content.mode:04o}", "owner": list(content.owner)}
+    plain = {"data": text, "mode": f"{content.mode:04o}", "owner": list(content.owner)}
+    return {**plain, "link": content.link} if content.link else plain
 
 
 _Record = t.TypeVar("_Record", bound=t.Union[Deployed, Entry, Shared])
@@ -431,7 +444,11 @@ def _entry(plain: t.Any) -> Entry:
         # Releases before 0.4.0 recorded no secrets.
         files=[
             FileEntry(
-                Path(_string(file["path"])), _content(file["before"]), _after(file["after"]), bool(file.get("secret"))
+                Path(_string(file["path"])),
+                _content(file["before"]),
+                _after(file["after"]),
+                bool(file.get("secret")),
+                bool(file.get("replaced")),
             )
             for file in plain["files"]
         ],
@@ -453,7 +470,8 @@ def _content(plain: t.Any) -> Content | None:
     if plain is None:
         return None
     user, group = map(operator.index, plain["owner"])
-    return Content(plain["data"].encode("utf-8", "surrogateescape"), int(plain["mode"], 8), (user, group))
+    data = plain["data"].encode("utf-8", "surrogateescape")
+    return Content(data, int(plain["mode"], 8), (user, group), _string(plain.get("link", "")))
 
 
 def _after(value: t.Any) -> list[str | None]:

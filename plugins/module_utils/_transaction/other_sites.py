@@ -32,6 +32,7 @@ SPEC: dict[str, t.Any] = {
     "options": {
         "ca_file": {"type": "path"},
         "hashes": {"type": "dict", "default": {}},
+        "replaces": {"type": "list", "elements": "path", "default": []},
         "servers": {"type": "list", "elements": "dict", "default": [], "options": _SERVER},
         "upstreams": {"type": "list", "elements": "dict", "default": [], "options": _UPSTREAM},
     },
@@ -45,7 +46,8 @@ def found(build: binary.Build, params: t.Mapping[str, t.Any]) -> sharing.Sharing
     gateways = {file: other.live_address for other in kept.others() for file in other.files}
     # After its record was lost, too.
     moved = [file for file in build.root.glob(f"*/*{sharing.moved_name(path)}.*") if str(file) not in gateways]
-    others = neighbours.Neighbours(build.configuration, [path, *moved, *map(Path, kept.deployed().files)])
+    own = [path, *moved, *map(Path, kept.deployed().files), *map(Path, compared["replaces"])]
+    others = neighbours.Neighbours(build.configuration, own)
     wanted = sharing.Wanted(path, compared["servers"], compared["upstreams"], compared["hashes"])
     found_there = sharing.found(others, wanted, build.version, gateways)
     ca_file = compared["ca_file"] and _certificates.ca_file(compared["ca_file"])

@@ -147,7 +147,7 @@ class Transaction:
     # The steps of test().
 
     def _check_host(self) -> None:
-        files = (*self._goal.own, *self._goal.secrets)
+        files = (*self._goal.own, *self._goal.secrets, *self._goal.replaces)
         outside = [str(path) for path in files if self._build.root not in path.parents]
         if outside:
             raise TransactionError(f"{', '.join(outside)}: not in {self._build.root}, so nginx could not test it")
@@ -236,7 +236,11 @@ class Transaction:
         try:
             if original is not None:
                 self._journal.keep_original(self._build.configuration, original)
-            self._journal.begin(self.plan.changes, self.before.deployed.probes, passed, self.plan.secrets)
+            for change in self.plan.pending:
+                if change.path in self._goal.replaces and change.now:
+                    self._journal.keep_replaced(change.path, change.now)
+            probes, replaced = self.before.deployed.probes, self._goal.replaces
+            self._journal.begin(self.plan.changes, probes, passed, self.plan.secrets, replaced)
             atomic_files.prepare(self.plan.pending)
         except Exception as error:
             # The journal of a run that was killed stays: a rollback of what that run has changed needs it.

@@ -114,6 +114,8 @@ class Compared(t.TypedDict):
     hashes: dict[str, int]
     # Where Debian has the CAs that a host trusts, if the configuration uses them.
     ca_file: str | None
+    # Files that are not compared, as this configuration takes their place.
+    replaces: list[str]
 
 
 class Drain(t.TypedDict):
@@ -544,6 +546,7 @@ def _compared(checked: _Checked, hashes: t.Mapping[str, int]) -> Compared:
         ],
         hashes={name: size for name, size in hashes.items() if not raw_directives.has(given, name)},
         ca_file=locations.CA_FILE if any(map(_trusts_host, checked.sites)) else None,
+        replaces=list(checked.given["websockets_replaces"]),
     )
 
 

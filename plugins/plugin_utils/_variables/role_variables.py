@@ -277,6 +277,18 @@ VARIABLES = {
         type="path",
         see="Other sites of the host",
     ),
+    "websockets_replaces": Key(
+        values.replaced_files,
+        "The files of nginx whose sites this gateway serves from now on, such as V(/etc/nginx/sites-enabled/chat): a "
+        "path, or a list of them.\n"
+        "A deploy removes them in the same transaction, so that no name is without a site at any moment. If it is "
+        "rolled back, then or later, they are back. A copy of each stays in C(/var/lib/wsfleet-nginx/replaced).\n"
+        "Other sites in these files go with them.",
+        default=[],
+        unprinted="a deploy removes them",
+        version_added="0.12.0",
+        see="In the place of a file",
+    ),
     "websockets_nginx_version": Key(
         nginx_versions.given,
         "A version of nginx, such as V(1.26.3). What it cannot do is an error, before any host is touched.\n"

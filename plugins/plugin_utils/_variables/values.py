@@ -469,6 +469,15 @@ def absolute_path(value: object, path: str, errors: Errors) -> str | None:
     return None
 
 
+def replaced_files(value: object, path: str, errors: Errors) -> tuple[str, ...] | None:
+    """The files of nginx whose place the gateway takes."""
+    given = [value] if isinstance(value, str) else value
+    if not isinstance(given, list):
+        errors.add(path, f"must be a path or a list of paths, not {described(value)}")
+        return None
+    return each(given, path, errors, absolute_path)
+
+
 def certificate_path(value: object, path: str, errors: Errors) -> str | None:
     """A path that no message shows, for it may be a key in the wrong place."""
     if isinstance(value, str) and _ABSOLUTE_PATH.fullmatch(value) and plain_text(value, path, Errors()):

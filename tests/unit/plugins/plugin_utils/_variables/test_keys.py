@@ -82,6 +82,7 @@ SAMPLES: dict[str, dict[str, Sample]] = {
         "websockets_manage_service": Sample(False),
         "websockets_status_listen": Sample("127.0.0.1:7000"),
         "websockets_config_path": Sample("/etc/nginx/conf.d/ws.conf", {"websockets_health_path": "/healthz"}),
+        "websockets_replaces": Sample("/etc/nginx/sites-enabled/chat"),
         "websockets_nginx_version": Sample("1.18.0"),
         "websockets_openssl_version": Sample(
             "3.5.4",

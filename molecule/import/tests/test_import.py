@@ -59,7 +59,7 @@ def by_hand() -> Iterator[None]:
 @pytest.fixture
 def traffic() -> Iterator[Traffic]:
     def dial(_number: int) -> connect:
-        return connect(f"ws://{GATEWAY.address}:3000/", additional_headers={"Host": "chat.example"}, proxy=None)
+        return connect(f"ws://{GATEWAY.server_name}:{GATEWAY.port}/", host=GATEWAY.address, proxy=None)
 
     found = Traffic(dial, SOCKETS)
     try:

@@ -305,7 +305,7 @@ class Journal:
         copy = self.directory / "replaced" / path.relative_to("/")
         self._make()
         copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        atomic_files.write(copy, Content(content.data, 0o600))
+        atomic_files.write(copy, Content(content.data, 0o600, (os.geteuid(), os.getegid())))
 
     def remove(self, *, originals: bool) -> None:
         """Remove the state of this configuration and, with originals, those if no other configuration needs them."""

@@ -113,8 +113,9 @@ class Plan:
 
     @property
     def _earlier(self) -> list[bytes]:
-        """The files of the configuration before."""
-        return [change.before.data for change in self.changes if change.before and change.path in self.goal.own]
+        """The files of the configuration before, or those that served its sites."""
+        theirs = {*self.goal.own, *self.goal.replaces}
+        return [change.before.data for change in self.changes if change.before and change.path in theirs]
 
 
 def made(goal: Goal, before: Snapshot) -> Plan:

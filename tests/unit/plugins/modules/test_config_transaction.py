@@ -142,6 +142,18 @@ def test_the_files_before_a_deploy_are_told_apart() -> None:
     assert (own, secrets, beside) == ({CONF: content("conf")}, {PEM: content(KEY)}, {})
 
 
+def test_a_rollback_of_the_first_deploy_leads_to_the_file_whose_place_it_took(tmp_path: Path) -> None:
+    theirs = tmp_path / "chat"
+    files = [journal.FileEntry(CONF, None, ["a"]), journal.FileEntry(theirs, content("1"), [None], is_replaced=True)]
+    entry = journal.Entry(files, "", [], [])
+    own, _secrets, beside = config_transaction.previous_files(BUILD, entry)
+    assert (own, beside) == ({CONF: None}, {theirs: content("1")})
+    # Somebody has written another one since.
+    theirs.write_text("2")
+    with pytest.raises(transaction.TransactionError, match="nothing to roll back to"):
+        config_transaction.previous_files(BUILD, entry)
+
+
 def test_what_is_recorded_of_a_configuration_is_recorded_with_it_and_comes_back_with_a_rollback(tmp_path: Path) -> None:
     """The sockets too: where nginx was killed, a rollback has to start it."""
     listening = [{"address": "80", "at": "a"}, {"address": "unix:/run/a.sock", "at": "b"}]
@@ -446,7 +458,7 @@ class Paced(Host):
         monkeypatch.setattr(prober_unit, "obstacle", lambda: "")
         monkeypatch.setattr(binary, "run", self.systemctl)
         self.asked: list[str] = []
-        monkeypatch.setattr(atomic_files.Content.__init__, "__defaults__", ((os.getuid(), os.getgid()),))
+        monkeypatch.setattr(atomic_files.Content.__init__, "__defaults__", ((os.getuid(), os.getgid()), ""))
 
     def follow(self, *, is_changed: bool) -> list[str]:
         self.followed.append(is_changed)
@@ -476,7 +488,7 @@ class Paced(Host):
         unit = {"state": "present", "sockets": 100, "stop_timeout": "20s", "shutdown_timeout": "1h", "at": ""}
         conf = {"directives": {"worker_shutdown_timeout": "1h"}, "sockets": 100, "state": "managed", "at": ""}
         params = {
-            **{name: [] for name in ("listening", "secrets", "serves", "loads", "drained", "probes")},
+            **{name: [] for name in ("listening", "replaces", "secrets", "serves", "loads", "drained", "probes")},
             "files": [{**listed, "state": "present", "sources": []}, old],
             "state": "present",
             "live_address": ADDRESS,

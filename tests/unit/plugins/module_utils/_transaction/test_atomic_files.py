@@ -48,6 +48,22 @@ def before(changes: list[atomic_files.Change]) -> Files:
     return {change.path: change.before for change in changes}
 
 
+def test_a_symbolic_link_comes_back_as_one(tmp_path: Path) -> None:
+    target, link = tmp_path / "available", tmp_path / "enabled"
+    placed(target, "site")
+    link.symlink_to("available")
+    changes = swapped({link: None})
+    assert not link.is_symlink()
+    atomic_files.restore(changes)
+    assert link.readlink() == Path("available")
+    # Without what prepare() has kept, as after a later deploy.
+    atomic_files.clean([link])
+    atomic_files.remove(link)
+    atomic_files.restore(changes)
+    assert link.readlink() == Path("available")
+    assert atomic_files.read(target) == content("site")
+
+
 def test_a_log_is_as_nginxs_own_beside_it(tmp_path: Path) -> None:
     placed(tmp_path / "access.log", "", mode=0o604)
     log = tmp_path / "websockets.log"

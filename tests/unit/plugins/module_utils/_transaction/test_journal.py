@@ -14,6 +14,7 @@ import sys
 import threading
 import typing as t
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -494,6 +495,25 @@ def test_which_files_are_secret_is_known_of_each_deploy(kept: journal.Journal) -
     assert list(t.cast(journal.Entry, kept.unfinished()).secrets) == [KEY]
     kept.commit()
     assert list(t.cast(journal.Entry, kept.last()).secrets) == [KEY]
+
+
+def test_a_file_whose_place_was_taken_is_known_as_a_link_and_its_copy_outlives_the_configuration(
+    kept: journal.Journal,
+) -> None:
+    theirs = replace(BEFORE, link="../sites-available/chat")
+    kept.begin(changes({GATEWAY: None, OTHER: theirs}, {GATEWAY: AFTER, OTHER: None}), replaced=[OTHER])
+    begun = t.cast(journal.Entry, kept.unfinished())
+    assert [file.is_replaced for file in begun.files] == [False, True]
+    file = t.cast(journal.FileEntry, begun.file(OTHER))
+    assert file.before and file.before.link == theirs.link
+    # A run that does not list it any more, after this one was killed.
+    assert begun.left_behind([GATEWAY]) == {OTHER: theirs if OTHER.exists() else file.earlier(None)}
+    kept.keep_replaced(OTHER, theirs)
+    kept.commit()
+    kept.remove(originals=True)
+    copy = kept.directory / "replaced" / OTHER.relative_to("/")
+    assert atomic_files.read(copy) == content(theirs.data, 0o600)
+    assert journal.all_on_host(kept.directory) == []
 
 
 @pytest.mark.parametrize("probe", ["{}", "1", '{"site": "a.example"}', "null"])

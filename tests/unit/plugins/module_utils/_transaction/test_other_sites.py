@@ -41,7 +41,7 @@ def test_a_file_whose_place_a_configuration_takes_is_no_other_site(tmp_path: Pat
     main.write_text(f"http {{ include {chat}; }}")
     chat.write_text("server { listen 80; server_name a.example; }")
     server = {"at": "websockets_sites[0]", "names": ["a.example"], "listens": [LISTEN]}
-    compared = {"ca_file": None, "hashes": {}, "servers": [server], "upstreams": []}
+    compared: dict[str, object] = {"ca_file": None, "hashes": {}, "servers": [server], "upstreams": []}
     compared["replaces"] = [str(chat)] if replaces else []
     params = {"config_path": str(tmp_path / "a.conf"), "live_address": "127.0.0.1:488", "compared": compared}
     build = Build("/usr/sbin/nginx", "1.26.3", None, main, None, None)

@@ -64,6 +64,7 @@ def variables(tree: t.Sequence[Directive], main: t.Collection[str], notes: Notes
     """
     found = Found(notes)
     _read_maps(tree, found)
+    _read_defined(tree, found)
     tree = [filled(one, found) for one in tree]
     _read_zones(tree, found)
     http = Scope(tree)
@@ -81,6 +82,13 @@ def variables(tree: t.Sequence[Directive], main: t.Collection[str], notes: Notes
         _note_taken(made, places, found)
         _note_default_servers(made, places, found)
     return made
+
+
+def _read_defined(tree: t.Iterable[Directive], found: Found) -> None:
+    for one in tree:
+        if one.name in ("set", "map", "geo", "split_clients", "auth_request_set", "perl_set", "js_set"):
+            found.defined |= {word[1:].lower() for word in one.args[:2] if word.startswith("$")}
+        _read_defined(one.block or (), found)
 
 
 def _read_maps(tree: t.Iterable[Directive], found: Found) -> None:

@@ -939,8 +939,7 @@ class _Controller:
             ("Access-Control-Max-Age", annotations.of("cors-max-age") or "1728000"),
         ]
         lines = [Directive("add_header", (name, value, "always"), where) for name, value in headers if value]
-        # In an if of nginx the headers of the location do not hold: it has its own, or none.
-        preflight = (*lines, Directive("return", ("204",), where))
+        preflight = (Directive("return", ("204",), where),)
         return [*lines, Directive("if", ("($request_method", "=", "OPTIONS)"), where, preflight)]
 
     # Texts.

@@ -44,6 +44,8 @@ _OTHERS = (
     ),
     *("go", "rust", "java", "c", "cpp", "csharp", "ruby", "html", "css", "sql", "dockerfile", "diff", "xml", "apache"),
 )
+# Of an Ingress, or of a role's variables.
+_YAML = re.compile(r"^kind: *(?:Ingress|List)\b|^ *(?:- )?nginx_[a-z_]+:", re.MULTILINE)
 _PROSE = re.compile(r"^\s*[A-Z][a-z]+(?: [\w',()\u2019-]+){4,}")
 
 
@@ -56,7 +58,7 @@ class Fragment(t.NamedTuple):
 
 def fragments(text: str) -> list[Fragment]:
     """The pieces of a page that may be nginx's."""
-    found = _fenced(text)
+    found = _fenced(text, lambda language: language not in _OTHERS)
     if not found and _IS_HTML.search(text):
         found = _preformatted(text)
     pieces = [piece for one in found for piece in _written(one)]
@@ -83,7 +85,13 @@ def is_nginx(text: str) -> bool:
     return bool(telling) and len(known) * 2 > len(tree)
 
 
-def _fenced(text: str) -> list[Fragment]:
+def structured(text: str) -> list[Fragment]:
+    """The pieces of a page that are YAML, also where a shell writes it."""
+    found = _fenced(text, lambda language: language not in _OTHERS or language in ("yaml", "yml"))
+    return [piece for one in found for piece in _written(one) if _YAML.search(piece.text)]
+
+
+def _fenced(text: str, is_wanted: t.Callable[[str], bool]) -> list[Fragment]:
     found: list[Fragment] = []
     lines: list[str] = []
     opening: re.Match[str] | None = None
@@ -96,7 +104,7 @@ def _fenced(text: str) -> list[Fragment]:
                 opening, first, lines = match, number + 1, []
         elif is_last or (match and not match["info"].strip() and match["fence"].startswith(opening["fence"])):
             language = re.split(r"[\s,{:]", opening["info"].strip().lower().lstrip("{."))[0]
-            if language not in _OTHERS:
+            if is_wanted(language):
                 found.append(Fragment("\n".join(lines), first))
             opening = None
         else:

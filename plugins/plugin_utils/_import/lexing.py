@@ -28,6 +28,8 @@ _STATEMENTS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _ESCAPED = re.compile(r"\\([\\\"'trn])")
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 _MOST_QUOTES = 20
+# A string, a comment, and what is between them.
+_PARTS = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'|#.*|[^"'#]+|["']""")
 
 
 class Token(t.NamedTuple):
@@ -81,14 +83,24 @@ def _cleaned(text: str, file: str, first: int, notes: Notes) -> str:
 
 
 def _cleaned_line(line: str, place: Place, notes: Notes) -> str:
-    code = line.partition("#")[0]
-    if _QUOTES.search(code):
+    """What is outside of quotes and comments as nginx has it."""
+    parts = _PARTS.findall(line)
+    for number, part in enumerate(parts):
+        if part.startswith("#") and (number == 0 or parts[number - 1][-1:].isspace()):
+            break
+        if part[0] not in "\"'":
+            parts[number] = _cleaned_words(part, place, notes)
+    return "".join(parts)
+
+
+def _cleaned_words(part: str, place: Place, notes: Notes) -> str:
+    if _QUOTES.search(part):
         notes.add("corrected", place, "typographic quotes are read as nginx's own quotes")
-        line = line.translate(_TYPOGRAPHIC)
-    if _SPACES.search(code):
+        part = part.translate(_TYPOGRAPHIC)
+    if _SPACES.search(part):
         notes.add("corrected", place, "a space that is none to nginx, as pages have them, is read as one")
-        line = _SPACES.sub(" ", line)
-    return _ELISIONS.sub(f" {ELISION} ", line) if code.strip() else line
+        part = _SPACES.sub(" ", part)
+    return _ELISIONS.sub(f" {ELISION} ", part)
 
 
 def _noted_statement(match: re.Match[str], text: str, file: str, first: int, notes: Notes) -> str:

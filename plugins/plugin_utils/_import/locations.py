@@ -453,7 +453,9 @@ def _rest(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
 
 def fits(one: Directive, context: str) -> bool:
     """Whether nginx would take a directive there; what it is not known to have may be a module's."""
-    return not grammar.is_known(one.name) or grammar.is_allowed(one.name, context)
+    if not grammar.is_known(one.name):
+        return re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", one.name) is not None
+    return grammar.is_allowed(one.name, context)
 
 
 def reason(one: Directive, scope: Scope) -> str:

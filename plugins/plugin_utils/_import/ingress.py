@@ -459,8 +459,8 @@ class _Controller:
         self.notes.add(
             "question",
             where,
-            f"affinity by a cookie requires nginx 1.29.6, and then 'balance: sticky {' '.join(words)}': does the gateway "
-            "have it? ip_hash is taken, by which the address of a client decides",
+            f"affinity by a cookie requires nginx 1.29.6, and then 'balance: sticky {' '.join(words)}': does the "
+            "gateway have it? ip_hash is taken, by which the address of a client decides",
         )
         return Directive("ip_hash", (), where)
 

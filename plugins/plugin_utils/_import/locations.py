@@ -410,6 +410,9 @@ def _plain_keys(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
             site.found.note("left out", one, f"'{short(one)}': nothing is passed on here")
             continue
         value = values.plain(one.args)
+        if isinstance(value, bool) and LOCATION[name].check(value, name, Errors()) is None:
+            # Of proxy_next_upstream it is a word.
+            value = " ".join(one.args)
         errors = Errors()
         if LOCATION[name].check(value, name, errors) is None:
             site.found.ask(one, f"'{short(one)}' is left out: {errors.lines[0]}")

@@ -109,6 +109,9 @@ def _passes_upgrades(sent: t.Sequence[Directive], scope: Scope, proxy_pass: Dire
     elif is_fixed:
         text = f"'Connection \"{value}\"' went along with every request: it is sent with a handshake alone now"
         found.note("corrected", connection, text)
+    elif value.startswith("$") and value.strip("${}").lower() not in found.defined and "$http_" not in value:
+        text = f"'{value}' is of a map that is not given: it is 'upgrade' with a handshake"
+        found.note("corrected", connection, text)
     elif not found.connects(value):
         text = (
             f"'{short(connection)}' lets no WebSocket through, or what a client likes: it is 'upgrade' with a handshake"

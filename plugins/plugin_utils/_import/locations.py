@@ -54,6 +54,7 @@ _OWN = {
     "proxy_socket_keepalive": ("on",),
     "proxy_ssl_server_name": ("on",),
 }
+_OF_BODY = ("content-length", "transfer-encoding")
 # What is for requests to a backend alone.
 _TO_BACKENDS = ("proxy_",)
 _WITHOUT_CACHE = ("proxy_cache_bypass", "proxy_no_cache")
@@ -112,10 +113,17 @@ def _acts(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site: S
         _answer(variables, scope, site)
         return True
     if scope.own("proxy_pass"):
+        if not site.found.is_ours and _takes_body_off(scope):
+            return False
         return _proxied(variables, path, scope, site)
     if scope.own(*_HANDLERS):
         return _as_root(variables, path, scope, site)
     return _files(variables, scope)
+
+
+def _takes_body_off(scope: Scope) -> bool:
+    """Whether the backend gets no body, as with the subrequests of auth_request, for which no key is."""
+    return any(one.args[0].lower() in _OF_BODY for one in scope.own("proxy_set_header") if one.args)
 
 
 def _path(block: Directive, found: Found) -> LocationPath | None:
@@ -420,6 +428,9 @@ def _plain_keys(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
             site.found.note("left out", one, f"'{short(one)}': nothing is passed on here")
             continue
         value = values.plain(one.args)
+        if isinstance(value, bool) and LOCATION[name].check(value, name, Errors()) is None:
+            # Of proxy_next_upstream it is a word.
+            value = " ".join(one.args)
         errors = Errors()
         if LOCATION[name].check(value, name, errors) is None:
             site.found.ask(one, f"'{short(one)}' is left out: {errors.lines[0]}")

@@ -36,6 +36,8 @@ class Found:
     rates: dict[str, str] = field(default_factory=dict)
     # Maps of the Origin header, by their variables without the dollar sign.
     origin_maps: dict[str, Directive] = field(default_factory=dict)
+    # The variables that the files themselves define, in lower case and without the dollar sign.
+    defined: set[str] = field(default_factory=set)
     # Names that stand in for what a reader is to fill in.
     blanks: set[str] = field(default_factory=set)
     # Where each mapping of the variables comes from, by its identity.

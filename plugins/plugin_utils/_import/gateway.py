@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import redirects, sites, upstreams
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import grammar, redirects, sites, upstreams
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.blanks import filled
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.found import Found, Origins
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.locations import PLAIN
@@ -64,6 +64,7 @@ def variables(tree: t.Sequence[Directive], main: t.Collection[str], notes: Notes
     """
     found = Found(notes)
     _read_maps(tree, found)
+    _read_defined(tree, found)
     tree = [filled(one, found) for one in tree]
     _read_zones(tree, found)
     http = Scope(tree)
@@ -81,6 +82,13 @@ def variables(tree: t.Sequence[Directive], main: t.Collection[str], notes: Notes
         _note_taken(made, places, found)
         _note_default_servers(made, places, found)
     return made
+
+
+def _read_defined(tree: t.Iterable[Directive], found: Found) -> None:
+    for one in tree:
+        if one.name in ("set", "map", "geo", "split_clients", "auth_request_set", "perl_set", "js_set"):
+            found.defined |= {word[1:].lower() for word in one.args[:2] if word.startswith("$")}
+        _read_defined(one.block or (), found)
 
 
 def _read_maps(tree: t.Iterable[Directive], found: Found) -> None:
@@ -227,11 +235,14 @@ def _directives(http: Scope, made: dict[str, t.Any], main: t.Collection[str], fo
     while True:
         used = f"{made} {[text(other) for other in kept]}"
         more = [one for one in left if one not in kept and not _needless(one, main, used, found)]
+        more = [one for one in more if found.is_ours or not is_no_directive(one)]
         if not more:
             break
         kept += more
     for one in left:
-        if one not in kept and not found.is_ours:
+        if not found.is_ours and is_no_directive(one):
+            found.ask(one, f"'{short(one)}' is left out: nginx has no such directive; what is it for?")
+        elif one not in kept and not found.is_ours:
             found.note("left out", one, f"'{short(one)}': {_needless(one, main, used, found)}")
         elif not found.is_ours:
             found.note("directives", one, f"'{short(one)}' has no variable: it is in 'websockets_directives'")
@@ -239,6 +250,11 @@ def _directives(http: Scope, made: dict[str, t.Any], main: t.Collection[str], fo
         if one.name in _POLICY and not found.is_ours:
             found.note("left out", one, f"'{short(one)}': the role sets it for its sites")
     return [text(found.renamed(one)) for one in left if one in kept]
+
+
+def is_no_directive(one: Directive) -> bool:
+    """Whether a name is none of nginx's, and does not look like one of a module's."""
+    return not grammar.is_known(one.name) and not re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+", one.name)
 
 
 def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) -> str:

@@ -25,6 +25,8 @@ _OWN = {
     "x-forwarded-for": ("$proxy_add_x_forwarded_for", "$websocket_for"),
     "x-forwarded-proto": ("$scheme", "$websocket_proto"),
 }
+# As the role writes them.
+_EXACTLY = {**_OWN, "host": ("$host$websocket_port",)}
 _DROPPED = ("x-forwarded-host", "x-forwarded-port", "x-forwarded-ssl", "x-scheme", "forwarded")
 _CONTROLLED = ("upgrade", "connection", "content-length", "transfer-encoding")
 
@@ -44,7 +46,7 @@ def headers(scope: Scope, proxy_pass: Directive, found: Found, *, is_tls: bool, 
         name, value = one.args
         if name.lower() in _CONTROLLED:
             continue
-        if _is_own(name.lower(), value, is_tls=is_tls, names=names):
+        if _is_own(name.lower(), value, found, is_tls=is_tls, names=names):
             _note_own(one, name.lower(), value, found)
         elif value == "$http_" + name.lower().replace("-", "_") and name.lower() not in (*_DROPPED, *_OWN):
             if not found.is_ours:
@@ -61,9 +63,11 @@ def headers(scope: Scope, proxy_pass: Directive, found: Found, *, is_tls: bool, 
     return Headers(given, _passes_upgrades(sent, scope, proxy_pass, found))
 
 
-def _is_own(name: str, value: str, *, is_tls: bool, names: t.Sequence[str]) -> bool:
+def _is_own(name: str, value: str, found: Found, *, is_tls: bool, names: t.Sequence[str]) -> bool:
     if name in _DROPPED:
         return value == ""
+    if found.is_ours:
+        return value in _EXACTLY.get(name, ())
     if name == "x-forwarded-proto" and value == "https" and is_tls:
         return True
     if name == "host" and value == "$server_name" and len(names) == 1 and names[0][0].isalnum():
@@ -104,6 +108,9 @@ def _passes_upgrades(sent: t.Sequence[Directive], scope: Scope, proxy_pass: Dire
         found.note("corrected", upgrade, text)
     elif is_fixed:
         text = f"'Connection \"{value}\"' went along with every request: it is sent with a handshake alone now"
+        found.note("corrected", connection, text)
+    elif value.startswith("$") and value.strip("${}").lower() not in found.defined and "$http_" not in value:
+        text = f"'{value}' is of a map that is not given: it is 'upgrade' with a handshake"
         found.note("corrected", connection, text)
     elif not found.connects(value):
         text = (

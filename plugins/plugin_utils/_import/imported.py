@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, texts, yaml_text
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Kind, Note, Notes
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Kind, Note, Notes, Place
 
 _TITLES: dict[Kind, str] = {
     "question": "Questions, to answer before a deploy",
@@ -31,15 +31,25 @@ def imported(files: t.Mapping[str, str]) -> Imported:
     notes = Notes()
     read = texts.read(files, notes)
     variables = gateway.variables(read.tree, read.main, notes)
-    ordered = sorted(notes.found, key=_order)
+    ordered = sorted(map(_printable, notes.found), key=_order)
     return Imported(
         variables=variables,
         yaml=yaml_text.document(variables, _comments(ordered)),
         notes=[
             {"kind": note.kind, "file": note.place.file, "line": note.place.line, "text": note.text} for note in ordered
         ],
-        report=_report(variables, ordered, list(files)),
+        report=_report(variables, ordered, list(map(_shown, files))),
     )
+
+
+def _printable(note: Note) -> Note:
+    """The note without what a terminal or YAML would take for something of its own."""
+    place = Place(_shown(note.place.file), note.place.line)
+    return Note(note.kind, place, _shown(note.text))
+
+
+def _shown(text: str) -> str:
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _order(note: Note) -> tuple[int, str, int]:

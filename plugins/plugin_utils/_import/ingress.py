@@ -459,10 +459,10 @@ class _Controller:
         self.notes.add(
             "question",
             where,
-            "sticky cookies require nginx 1.29.6: does the gateway have it? With an earlier one, write ip_hash, or "
-            "hash $remote_addr consistent",
+            f"affinity by a cookie requires nginx 1.29.6, and then 'balance: sticky {' '.join(words)}': does the "
+            "gateway have it? ip_hash is taken, by which the address of a client decides",
         )
-        return Directive("sticky", tuple(words), where)
+        return Directive("ip_hash", (), where)
 
     # The servers.
 
@@ -939,8 +939,7 @@ class _Controller:
             ("Access-Control-Max-Age", annotations.of("cors-max-age") or "1728000"),
         ]
         lines = [Directive("add_header", (name, value, "always"), where) for name, value in headers if value]
-        # In an if of nginx the headers of the location do not hold: it has its own, or none.
-        preflight = (*lines, Directive("return", ("204",), where))
+        preflight = (Directive("return", ("204",), where),)
         return [*lines, Directive("if", ("($request_method", "=", "OPTIONS)"), where, preflight)]
 
     # Texts.

@@ -25,9 +25,16 @@ _SPACES = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]"
 # What a template fills in: Jinja and Helm, ERB, and a name in angle brackets, with spaces or without.
 _TEMPLATED = re.compile(r"\{\{[-~]?\s*(.*?)\s*[-~]?\}\}|<%[=-]?\s*(.*?)\s*-?%>|<([A-Za-z][\w .:/-]*)>")
 _STATEMENTS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+# Blocks as a program has them that formats the text, and those of nginx.
+_DOUBLED = re.compile(r"\w[^\n#{}]*\{\{[ \t]*$", re.MULTILINE)
+_SINGLE_BRACE = re.compile(r"[^{\n]\{[ \t]*(?:#.*)?$", re.MULTILINE)
+# A word of a regular expression such as ^/[0-9]{4}/, whose brace would open a block.
+_QUANTIFIED = re.compile(r"(?<!\S)([^\s;{}]+(?:\{\d+(?:,\d*)?\}[^\s;{}]*)+)")
 _ESCAPED = re.compile(r"\\([\\\"'trn])")
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n"}
 _MOST_QUOTES = 20
+# A string, a comment, and what is between them.
+_PARTS = re.compile(r"""\"(?:\\.|[^"\\])*\"|'(?:\\.|[^'\\])*'|#.*|[^"'#]+|["']""")
 
 
 class Token(t.NamedTuple):
@@ -74,6 +81,11 @@ def _cleaned(text: str, file: str, first: int, notes: Notes) -> str:
     if "\0" in text:
         notes.add("corrected", Place(file, _line(text, text.index("\0"), first)), "NUL characters are taken out")
         text = text.replace("\0", "")
+    if _DOUBLED.search(text) and not _SINGLE_BRACE.search(text):
+        notes.add(
+            "corrected", Place(file, _line(text, text.index("{{"), first)), "'{{' and '}}' are read as '{' and '}'"
+        )
+        text = text.replace("{{", "{").replace("}}", "}")
     text = _STATEMENTS.sub(lambda match: _noted_statement(match, text, file, first, notes), text)
     text = _TEMPLATED.sub(_placeholder, text)
     lines = text.split("\n")
@@ -81,14 +93,30 @@ def _cleaned(text: str, file: str, first: int, notes: Notes) -> str:
 
 
 def _cleaned_line(line: str, place: Place, notes: Notes) -> str:
-    code = line.partition("#")[0]
-    if _QUOTES.search(code):
+    """What is outside of quotes and comments as nginx has it."""
+    if line.lstrip().startswith("//"):
+        notes.add("corrected", place, "'//' is read as a comment, which '#' begins")
+        return ""
+    parts = _PARTS.findall(line)
+    for number, part in enumerate(parts):
+        if part.startswith("#") and (number == 0 or parts[number - 1][-1:].isspace()):
+            break
+        if part[0] not in "\"'":
+            parts[number] = _cleaned_words(part, place, notes)
+    return "".join(parts)
+
+
+def _cleaned_words(part: str, place: Place, notes: Notes) -> str:
+    if _QUOTES.search(part):
         notes.add("corrected", place, "typographic quotes are read as nginx's own quotes")
-        line = line.translate(_TYPOGRAPHIC)
-    if _SPACES.search(code):
+        part = part.translate(_TYPOGRAPHIC)
+    if _SPACES.search(part):
         notes.add("corrected", place, "a space that is none to nginx, as pages have them, is read as one")
-        line = _SPACES.sub(" ", line)
-    return _ELISIONS.sub(f" {ELISION} ", line) if code.strip() else line
+        part = _SPACES.sub(" ", part)
+    if _QUANTIFIED.search(part):
+        notes.add("corrected", place, "a regular expression with braces gets the quotes that nginx requires")
+        part = _QUANTIFIED.sub(r'"\1"', part)
+    return _ELISIONS.sub(f" {ELISION} ", part)
 
 
 def _noted_statement(match: re.Match[str], text: str, file: str, first: int, notes: Notes) -> str:

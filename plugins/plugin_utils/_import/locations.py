@@ -54,6 +54,7 @@ _OWN = {
     "proxy_socket_keepalive": ("on",),
     "proxy_ssl_server_name": ("on",),
 }
+_OF_BODY = ("content-length", "transfer-encoding")
 # What is for requests to a backend alone.
 _TO_BACKENDS = ("proxy_",)
 _WITHOUT_CACHE = ("proxy_cache_bypass", "proxy_no_cache")
@@ -112,10 +113,17 @@ def _acts(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site: S
         _answer(variables, scope, site)
         return True
     if scope.own("proxy_pass"):
+        if not site.found.is_ours and _takes_body_off(scope):
+            return False
         return _proxied(variables, path, scope, site)
     if scope.own(*_HANDLERS):
         return _as_root(variables, path, scope, site)
     return _files(variables, scope)
+
+
+def _takes_body_off(scope: Scope) -> bool:
+    """Whether the backend gets no body, as with the subrequests of auth_request, for which no key is."""
+    return any(one.args[0].lower() in _OF_BODY for one in scope.own("proxy_set_header") if one.args)
 
 
 def _path(block: Directive, found: Found) -> LocationPath | None:
@@ -179,7 +187,9 @@ def _proxied(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
     *others, directive = scope.take("proxy_pass")
     for other in others:
         found.note("left out", other, f"'{short(other)}': the location has '{short(directive)}' too")
-    aim = target(_with_rewrite(directive, path, scope, found), path, scope, found)
+    directive, path = _without_capture(_with_rewrite(directive, path, scope, found), path, found)
+    variables["path"] = str(path)
+    aim = target(directive, path, scope, found)
     if aim is None:
         return False
     scope.drop(aim.used)
@@ -209,6 +219,22 @@ def _with_rewrite(directive: Directive, path: LocationPath, scope: Scope, found:
     scope.drop(rewrites)
     found.note("taken", rewrite, f"'{short(rewrite)}' is the path of proxy_pass, '{uri}'")
     return Directive(directive.name, (f"{url}{uri}",), directive.place)
+
+
+def _without_capture(directive: Directive, path: LocationPath, found: Found) -> tuple[Directive, LocationPath]:
+    """The proxy_pass and the location without a regular expression that only takes a prefix off, or nothing."""
+    match = _PREFIX_OFF.fullmatch(path.path) if path.modifier == "~" and path.path.startswith("^") else None
+    url = re.fullmatch(r"(\w+://[^/$]+)(/[^$]*)\$1(?:\$is_args\$args)?", "".join(directive.args))
+    if match is None or url is None:
+        return directive, path
+    prefix, before = match["prefix"], url[2]
+    if prefix == before:
+        found.note("taken", directive, f"'{before}$1' is what nginx passes on anyway")
+        return Directive(directive.name, (url[1],), directive.place), path
+    if not prefix.endswith("/") or not before.endswith("/"):
+        return directive, path
+    found.note("taken", directive, f"'{path}' takes '{prefix}' off, as '^~ {prefix}' does")
+    return Directive(directive.name, (f"{url[1]}{before}",), directive.place), LocationPath("^~", prefix)
 
 
 def _backend_tls(variables: dict[str, t.Any], directive: Directive, scope: Scope, found: Found) -> None:
@@ -402,6 +428,9 @@ def _plain_keys(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
             site.found.note("left out", one, f"'{short(one)}': nothing is passed on here")
             continue
         value = values.plain(one.args)
+        if isinstance(value, bool) and LOCATION[name].check(value, name, Errors()) is None:
+            # Of proxy_next_upstream it is a word.
+            value = " ".join(one.args)
         errors = Errors()
         if LOCATION[name].check(value, name, errors) is None:
             site.found.ask(one, f"'{short(one)}' is left out: {errors.lines[0]}")
@@ -453,7 +482,9 @@ def _rest(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
 
 def fits(one: Directive, context: str) -> bool:
     """Whether nginx would take a directive there; what it is not known to have may be a module's."""
-    return not grammar.is_known(one.name) or grammar.is_allowed(one.name, context)
+    if not grammar.is_known(one.name):
+        return re.fullmatch(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*", one.name) is not None
+    return grammar.is_allowed(one.name, context)
 
 
 def reason(one: Directive, scope: Scope) -> str:

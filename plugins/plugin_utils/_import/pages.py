@@ -44,6 +44,9 @@ _OTHERS = (
     ),
     *("go", "rust", "java", "c", "cpp", "csharp", "ruby", "html", "css", "sql", "dockerfile", "diff", "xml", "apache"),
 )
+_PROGRAMS = (".sh", ".bash", ".py", ".js", ".ts", ".go", ".rb", ".php", ".pl", ".tf", ".ps1")
+# Of an Ingress, or of a role's variables.
+_YAML = re.compile(r"^kind: *(?:Ingress|List)\b|^ *(?:- )?nginx_[a-z_]+:", re.MULTILINE)
 _PROSE = re.compile(r"^\s*[A-Z][a-z]+(?: [\w',()\u2019-]+){4,}")
 
 
@@ -56,9 +59,11 @@ class Fragment(t.NamedTuple):
 
 def fragments(text: str) -> list[Fragment]:
     """The pieces of a page that may be nginx's."""
-    found = _fenced(text)
+    found = _fenced(text, lambda language: language not in _OTHERS)
     if not found and _IS_HTML.search(text):
         found = _preformatted(text)
+    if not found and _HEREDOC.search(text):
+        found = [Fragment(text, 1)]
     pieces = [piece for one in found for piece in _written(one)]
     pieces = [one for one in pieces if is_nginx(one.text)]
     return pieces or [one for one in _inline(text) if is_nginx(one.text)]
@@ -70,6 +75,8 @@ def is_page(name: str, text: str) -> bool:
         return True
     if name.lower().endswith(".conf") or re.search(r"/(?:sites-enabled|sites-available|conf\.d)/", f"/{name}"):
         return False
+    if text.startswith("#!") or _HEREDOC.search(text) or name.lower().endswith(_PROGRAMS):
+        return True
     code = [line for line in text.split("\n") if line.strip() and not line.lstrip().startswith("#")]
     prose = [line for line in code if _PROSE.match(line) and not re.search(r"[;{}]\s*(?:#.*)?$", line)]
     return any(_FENCE.match(line) for line in code) or bool(_PRE.search(text)) or bool(prose)
@@ -83,7 +90,13 @@ def is_nginx(text: str) -> bool:
     return bool(telling) and len(known) * 2 > len(tree)
 
 
-def _fenced(text: str) -> list[Fragment]:
+def structured(text: str) -> list[Fragment]:
+    """The pieces of a page that are YAML, also where a shell writes it."""
+    found = _fenced(text, lambda language: language not in _OTHERS or language in ("yaml", "yml"))
+    return [piece for one in found for piece in _written(one) if _YAML.search(piece.text)]
+
+
+def _fenced(text: str, is_wanted: t.Callable[[str], bool]) -> list[Fragment]:
     found: list[Fragment] = []
     lines: list[str] = []
     opening: re.Match[str] | None = None
@@ -96,7 +109,7 @@ def _fenced(text: str) -> list[Fragment]:
                 opening, first, lines = match, number + 1, []
         elif is_last or (match and not match["info"].strip() and match["fence"].startswith(opening["fence"])):
             language = re.split(r"[\s,{:]", opening["info"].strip().lower().lstrip("{."))[0]
-            if language not in _OTHERS:
+            if is_wanted(language):
                 found.append(Fragment("\n".join(lines), first))
             opening = None
         else:

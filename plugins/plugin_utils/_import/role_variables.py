@@ -392,6 +392,11 @@ class _Reader:
         if entry.get("dynamic"):
             inner += printer.line(f"set $backend_{entry.get('name')}", server, entry, "server")
             server = f"$backend_{entry.get('name')}"
+        if not server:
+            self.notes.add(
+                "question", printer.place(entry), f"{entry.get('name') or 'a backend'} has no server: which one is it?"
+            )
+            return printer.block(f"location {entry.get('location') or '/'}", [], entry, "location")
         inner += printer.line("proxy_pass", server, entry, "server")
         inner += printer.line("proxy_redirect", f"{server} $scheme://$server_name", entry, "server")
         if "cache_validity" in entry:

@@ -341,7 +341,7 @@ def _needless(one: Directive, scope: Scope, building: locations.Site) -> str:
     if one.name == "set" and not building.found.is_ours and not _is_used(one, scope, building):
         return "its value is where the variable was"
     is_proxied = any("upstream" in location or "proxy_pass" in location for location in building.locations)
-    if one.name.startswith("proxy_") and not is_proxied and not building.raw:
+    if one.name.startswith("proxy_") and not is_proxied and not building.raw and not building.found.is_ours:
         return "nothing is passed on here"
     return locations.reason(one, scope)
 

@@ -145,9 +145,24 @@ def _of_nginx(files: t.Mapping[str, str], notes: Notes) -> Read:
 
 def _of_page(name: str, text: str, notes: Notes) -> list[Directive]:
     found = pages.fragments(text)
+    # Line breaks before it, so that its lines have the numbers that they have on the page.
+    yaml = [loaded for one in pages.structured(text) for loaded in _loaded("\n" * (one.line - 1) + one.text)]
+    if yaml:
+        return [*_of_documents(yaml, name, notes), *_of_fragments(found, name, notes)]
     if not found:
         notes.add("left out", Place(name), "no configuration of nginx is on this page")
         return []
+    return _of_fragments(found, name, notes)
+
+
+def _loaded(text: str) -> list[t.Any]:
+    try:
+        return documents.load(text)
+    except documents.DocumentError:
+        return []
+
+
+def _of_fragments(found: t.Sequence[pages.Fragment], name: str, notes: Notes) -> list[Directive]:
     trees = [parsed(one.text, name, one.line, notes) for one in found]
     is_main = any(one.name in _MAIN for tree in trees for one in tree)
     return pages.merged([_http_level(tree, is_main, notes) for tree in trees], notes)

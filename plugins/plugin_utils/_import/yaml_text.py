@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import textwrap
 import typing as t
@@ -14,6 +15,7 @@ import yaml
 
 # A line that a reader takes in at once.
 _WIDTH = 100
+_LONGEST = 118
 _WRAPPED: t.Any = {"subsequent_indent": "  ", "break_long_words": False, "break_on_hyphens": False}
 
 
@@ -27,7 +29,7 @@ def document(variables: t.Mapping[str, t.Any], comments: t.Sequence[str] = ()) -
 
 def _member(name: str, value: t.Any, indent: str) -> list[str]:
     key = _scalar(name)
-    if isinstance(value, str) and "\n" in value:
+    if isinstance(value, str) and ("\n" in value or _is_long(f"{indent}{key}: {value}")):
         return _block(f"{indent}{key}:", value, indent)
     is_long = not indent or _is_of_lines(name, value) or not _fits(f"{indent}{key}: ", value)
     if isinstance(value, list) and value and is_long:
@@ -38,7 +40,7 @@ def _member(name: str, value: t.Any, indent: str) -> list[str]:
 
 
 def _item(value: t.Any, indent: str) -> list[str]:
-    if isinstance(value, str) and "\n" in value:
+    if isinstance(value, str) and ("\n" in value or _is_long(f"{indent}- {value}")):
         return _block(f"{indent}-", value, indent)
     if not isinstance(value, dict):
         return [f"{indent}- {_scalar(value)}"]
@@ -58,6 +60,11 @@ def _is_of_lines(name: str, value: t.Any) -> bool:
     return name.endswith("directives") and isinstance(value, list) and len(value) > 1
 
 
+def _is_long(line: str) -> bool:
+    """Whether a line is longer than yamllint allows in Ansible's collections."""
+    return len(line) > _LONGEST
+
+
 def _has_lines(value: t.Any) -> bool:
     if isinstance(value, dict):
         return any(_is_of_lines(name, inner) or _has_lines(inner) for name, inner in value.items())
@@ -67,8 +74,13 @@ def _has_lines(value: t.Any) -> bool:
 
 
 def _block(before: str, value: str, indent: str) -> list[str]:
-    """A text of several lines, if YAML can have it as such."""
+    """A text of several lines, or of a long one, if YAML can have it as such."""
     lines = value.split("\n")
+    if len(lines) == 1:
+        folded = textwrap.wrap(value, _WIDTH - len(indent) - 2, break_long_words=False, break_on_hyphens=False)
+        if " ".join(folded) != value or not value.isprintable():
+            return [f"{before} {_scalar(value)}"]
+        return [f"{before} >-", *(f"{indent}  {line}" for line in folded)]
     if any(brace in value for brace in ("{{", "{%", "{#")):
         return [f"{before} {_scalar(value)}"]
     plain = lines[0][:1] not in ("", " ") and lines[-1] and value.isprintable() is False
@@ -94,6 +106,7 @@ def _scalar(value: t.Any, *, in_flow: bool = False) -> str:
     return text if not mark and _is_plain(text, in_flow=in_flow) else mark + _quoted(text)
 
 
+@functools.lru_cache(maxsize=65536)
 def _is_plain(text: str, *, in_flow: bool) -> bool:
     """Whether YAML reads the text as it is, without quotes."""
     if not text.isascii() or "\n" in text or text != text.strip() or text.startswith("="):

@@ -574,6 +574,10 @@ def test_ome_variables(name: str, value: object, expected: str) -> None:
             {"nginx_proxy_backends": [{"location": "/", "server": "http://a", "websockets": True}]},
             "corrected: websockets without",
         ),
+        (
+            {"nginx_proxy_backends": [{"name": "a", "backend": "http://a"}]},
+            "question: a has no server: which one is it?",
+        ),
         ({"nginx_proxy_sites": [{"nginx_proxy_colour": "red"}]}, "left: nginx_proxy_colour has no translation"),
         ({"nginx_proxy_sites": ["{{ sites }}"]}, "question: nginx_proxy_sites: what is {{ sites }}?"),
     ],

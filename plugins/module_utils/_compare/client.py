@@ -1,0 +1,249 @@
+# Copyright (c) 2026, The wsfleet maintainers
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The client: sends one request to nginx, and has what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import re
+import socket
+import ssl
+import typing as t
+
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.backends import Backends
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Answer, Request, answer_from
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.connection import Connection, Deadline
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import ClosedError, ProbeError
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import (
+    CLOSE,
+    TEXT,
+    Frame,
+    encode_frame,
+    explain_close,
+)
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import STATUS_LINE
+
+_SECONDS = 5.0
+# RFC 5737 and RFC 3849: addresses that stand for those of a host with wildcards in listen.
+GATEWAY = {"0.0.0.0": "192.0.2.1", "[::]": "2001:db8::1"}
+# The example of RFC 6455 section 1.3: with one key for all, both responses have the same Sec-WebSocket-Accept.
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="
+_MASK = b"mask"
+_MESSAGE = b"a message of the client"
+# More than a buffer of nginx.
+_LONG_MESSAGE = b"a long message " * 3000
+_LARGEST = 1024 * 1024
+NGINX_VERSION = re.compile(r"nginx/[0-9.]+(?: \([^)]*\))?")
+_VERSIONS = {
+    "TLSv1": ssl.TLSVersion.TLSv1,
+    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
+    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+class Client:
+    def __init__(self, backends: Backends, certificate: str) -> None:
+        self._backends = backends
+        self._certificate = certificate
+        self._numbers = itertools.count(1)
+
+    def ask(self, request: Request) -> Answer:
+        answer = Answer()
+        client = ""
+        self._backends.taken()
+        deadline = Deadline(_SECONDS)
+        try:
+            with contextlib.ExitStack() as stack:
+                sock = stack.enter_context(_connected(request, next(self._numbers), deadline))
+                client = "" if sock.family == socket.AF_UNIX else sock.getsockname()[0]
+                if request.proxy_protocol:
+                    sock.sendall(_proxy_header(request, sock))
+                if request.tls:
+                    sock = stack.enter_context(self._with_tls(sock, request))
+                    answer.tls = f"{sock.version()} {sock.selected_alpn_protocol() or ''}".strip()
+                if request.alpn != "h2":
+                    _exchange(Connection(sock, "nginx", deadline), request, answer)
+        except (ProbeError, OSError, ValueError) as error:
+            answer.error = _reason(error)
+        answer.received = self._backends.taken()
+        return answer if request.client or client in ("", "127.0.0.1", "::1") else _without_client(answer, client)
+
+    def _with_tls(self, sock: socket.socket, request: Request) -> ssl.SSLSocket:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        # Old protocols and ciphers are asked for too, where the library of the host still has them.
+        with contextlib.suppress(ssl.SSLError):
+            context.set_ciphers("ALL:@SECLEVEL=0")
+        context.set_alpn_protocols([request.alpn])
+        if request.tls_version:
+            context.minimum_version = context.maximum_version = _VERSIONS[request.tls_version]
+        if request.certificate:
+            context.load_cert_chain(self._certificate)
+        name = request.sni or _host_of(request.host or "")
+        return context.wrap_socket(sock, server_hostname=name or None)
+
+
+def _without_client(answer: Answer, client: str) -> Answer:
+    """The answer with a word instead of the client's address, which is another one each time."""
+    return answer_from(json.loads(json.dumps(answer.as_dict()).replace(client, "CLIENT")))
+
+
+def _host_of(host: str) -> str:
+    """The name of a Host header, for SNI, which has no addresses (RFC 6066 section 3)."""
+    name = re.sub(r":\d+$", "", host).rstrip(".")
+    return "" if re.fullmatch(r"[\d.]+|\[.*\]", name) else name
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValueError):
+        return "the response is not HTTP"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {error.reason or error}"
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "nginx closed the connection without a response" if isinstance(error, ClosedError) else str(error)
+
+
+def _connected(request: Request, number: int, deadline: Deadline) -> socket.socket:
+    if request.address.startswith("unix:"):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(deadline.left())
+        sock.connect(request.address[len("unix:") :])
+        return sock
+    host, _colon, port = request.address.rpartition(":")
+    host = GATEWAY.get(host, host).strip("[]")
+    v6 = ":" in host
+    client = request.client
+    if client is None or (":" in client) != v6:
+        # Each from a network of its own, so that limits for a client do not add up.
+        client = (
+            f"2001:db8:{number % 65536:x}::2"
+            if v6
+            else f"198.{18 + number // 65536 % 2}.{number // 256 % 256}.{number % 256}"
+        )
+    # As a client on the host itself.
+    if host in ("127.0.0.1", "::1"):
+        client = host
+    sock = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(deadline.left())
+        sock.bind((client, 0))
+        sock.connect((host, int(port)))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _proxy_header(request: Request, sock: socket.socket) -> bytes:
+    """Version 1 of the PROXY protocol: the client's address, as a load balancer tells it."""
+    if sock.family == socket.AF_UNIX:
+        return b"PROXY UNKNOWN\r\n"
+    family = "TCP6" if sock.family == socket.AF_INET6 else "TCP4"
+    (source, _port, *_rest), (target, port, *_more) = sock.getsockname(), sock.getpeername()
+    return f"PROXY {family} {source} {target} 40000 {port}\r\n".encode()
+
+
+def header_of(request: Request) -> bytes:
+    lines = [f"{request.method} {request.target} HTTP/{'1.0' if request.host is None else '1.1'}"]
+    if request.host is not None:
+        lines.append(f"Host: {request.host}")
+    given = {name.lower() for name, _value in request.headers}
+    if request.websocket:
+        own = {
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": KEY,
+        }
+    else:
+        own = {"Connection": "close"}
+    lines += [f"{name}: {value}" for name, value in own.items() if name.lower() not in given]
+    lines += [f"{name}: {value}" for name, value in request.headers if value]
+    if request.announced is not None:
+        lines += [f"Content-Length: {request.announced}", "Expect: 100-continue"]
+    elif request.body:
+        lines.append(f"Content-Length: {len(request.body.encode())}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("utf-8", "surrogateescape")
+
+
+def _exchange(connection: Connection, request: Request, answer: Answer) -> None:
+    connection.send(header_of(request) + request.body.encode(), "the response")
+    while True:
+        data = connection.read_header("the response").decode("latin-1")
+        first, *lines = data.replace("\r\n", "\n").strip("\n").split("\n")
+        found = STATUS_LINE.fullmatch(first)
+        if not found:
+            answer.error = "the response is not HTTP"
+            return
+        if found["status"] != "100":
+            break
+        answer.continued = True
+        if request.announced is not None:
+            # The body is not sent: that nginx takes it is what was to be known.
+            return
+    answer.status = int(found["status"])
+    for line in lines:
+        name, _colon, value = line.partition(":")
+        answer.headers.append((name, value.strip()))
+    if answer.status == 101:
+        answer.websocket = _messages(connection, request)
+    else:
+        answer.body = _body(connection, request, answer)
+
+
+def _body(connection: Connection, request: Request, answer: Answer) -> str:
+    fields = {name.lower(): value for name, value in answer.headers}
+    if request.method == "HEAD" or answer.status in (204, 304):
+        return ""
+    if fields.get("transfer-encoding") == "chunked":
+        body = b"".join(_chunks(connection))
+    else:
+        length = fields.get("content-length", "")
+        body = connection.read_body(min(int(length), _LARGEST) if length.isdigit() else _LARGEST)
+    text = NGINX_VERSION.sub("nginx", body.decode("latin-1"))
+    return text if len(text) <= 512 else f"{len(text)} bytes, {hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def _chunks(connection: Connection) -> t.Iterator[bytes]:
+    """RFC 9112 section 7.1, without trailers, which nginx sends to nobody who does not ask for them."""
+    while True:
+        line = b""
+        while not line.endswith(b"\n"):
+            char = connection.read_body(1)
+            if not char:
+                return
+            line += char
+        size = int(line.split(b";")[0], 16)
+        data = connection.read_body(size + 2)
+        if not size:
+            return
+        yield data[:-2]
+
+
+def _messages(connection: Connection, request: Request) -> str:
+    """Send a short and a long message, have both returned, and close."""
+    steps: list[str] = []
+    try:
+        for name, message in (("a message", _MESSAGE), ("a long message", _LONG_MESSAGE)):
+            connection.send(encode_frame(Frame(TEXT, message), _MASK), "the message")
+            frame = connection.read_frame("the message")
+            if frame.opcode == CLOSE:
+                return "; ".join([*steps, f"the server closed with {explain_close(frame.payload)}"])
+            if frame.payload != message:
+                return "; ".join([*steps, f"{name} came back changed"])
+            steps.append(f"{name} there and back")
+        connection.send(encode_frame(Frame(CLOSE, (1000).to_bytes(2, "big")), _MASK), "the close frame")
+        frame = connection.read_frame("the close frame")
+        steps.append(f"closed with {explain_close(frame.payload)}" if frame.opcode == CLOSE else "not closed")
+    except ProbeError as error:
+        steps.append("the connection ended" if isinstance(error, ClosedError) else str(error))
+    return "; ".join(steps)

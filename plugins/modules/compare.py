@@ -196,9 +196,10 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.comparison import CompareError, compare
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.comparison import compare
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.own_requests import own_requests
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.report import report
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.side import CompareError
 
 ARGUMENT_SPEC: dict[str, dict[str, Any]] = {
     "before": {"type": "path", "required": True},

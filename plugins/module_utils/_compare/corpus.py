@@ -297,12 +297,12 @@ def _origins(both: t.Sequence[Configuration]) -> list[str]:
                     text = entry.name
                     if text.startswith("~"):
                         text = sample(text.lstrip("~*"), ignore_case=True) or ""
-                    found += [match for match in _ORIGIN.findall(text)][:1]
+                    found += _ORIGIN.findall(text)[:1]
         for condition in one.http.walk("if"):
             words = [word.strip("()") for word in condition.args]
             if len(words) >= 3 and words[0] == "$http_origin":
-                text = sample(words[2], ignore_case=True) if "~" in words[1] else words[2]
-                found += [text] if text and _ORIGIN.fullmatch(text) else []
+                origin = sample(words[2], ignore_case=True) if "~" in words[1] else words[2]
+                found += [origin] if origin and _ORIGIN.fullmatch(origin) else []
     return list(dict.fromkeys(found))[:20]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The differences that this collection makes on purpose. Each is as narrow as can be: what it takes in is not reported."""
+"""The differences that this collection makes on purpose. Each is as narrow as can be, so as not to hide another one."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def _host_in_response(case: Case) -> bool:
     """What the backend makes of the Host that it received."""
     if case.header not in ("location", "set-cookie") or not all(one.received for one in case.answers):
         return False
-    before, after = (dict((key.lower(), value) for key, value in one.received[0].headers) for one in case.answers)
+    before, after = ({key.lower(): value for key, value in one.received[0].headers} for one in case.answers)
     hosts = before.get("host", _NONE), after.get("host", _NONE)
     own = Case(case.request, "header host to the backend", *hosts, case.answers, "host")
     return _host_of_client(own) and case.before.replace(hosts[0], hosts[1]) == case.after

@@ -39,29 +39,28 @@ def _text(tree: t.Iterable[t.Any], groups: dict[int, str]) -> str:
 
 
 def _item(kind: str, value: t.Any, groups: dict[int, str]) -> str:
+    text = ""  # AT, ASSERT and the like stand for none.
     if kind == "LITERAL":
-        return chr(value)
-    if kind == "NOT_LITERAL":
-        return next(char for char in _OTHERS if ord(char) != value)
-    if kind == "ANY":
-        return "a"
-    if kind == "IN":
-        return _one_of(value)
-    if kind == "BRANCH":
-        return _text(value[1][0], groups)
-    if kind == "SUBPATTERN":
-        groups[value[0]] = _text(value[3], groups)
-        return groups[value[0]]
-    if kind == "ATOMIC_GROUP":
-        return _text(value, groups)
-    if kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+        text = chr(value)
+    elif kind == "NOT_LITERAL":
+        text = next(char for char in _OTHERS if ord(char) != value)
+    elif kind == "ANY":
+        text = "a"
+    elif kind == "IN":
+        text = _one_of(value)
+    elif kind == "BRANCH":
+        text = _text(value[1][0], groups)
+    elif kind == "SUBPATTERN":
+        text = groups[value[0]] = _text(value[3], groups)
+    elif kind == "ATOMIC_GROUP":
+        text = _text(value, groups)
+    elif kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
         least, most, inner = value
         # An optional part is left out, and what may be repeated stands once.
-        return _text(inner, groups) * (least or (1 if int(most) > 1 else 0))
-    if kind == "GROUPREF":
-        return groups[value]
-    # AT, ASSERT and the like stand for no text.
-    return ""
+        text = _text(inner, groups) * (least or (1 if int(most) > 1 else 0))
+    elif kind == "GROUPREF":
+        text = groups[value]
+    return text
 
 
 def _one_of(values: t.Sequence[t.Any]) -> str:

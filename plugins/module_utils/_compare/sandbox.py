@@ -128,9 +128,9 @@ class Files:
         _mount("/", outside, _BIND | _REC)
         os.chroot(directory)
         os.chdir("/")
-        for entry in sorted(os.listdir(_OUTSIDE)):
-            if entry not in ("dev", "proc", "sys", _OUTSIDE.name):
-                self._bind(Path("/", entry))
+        for entry in sorted(_OUTSIDE.iterdir()):
+            if entry.name not in ("dev", "proc", "sys", _OUTSIDE.name):
+                self._bind(Path("/", entry.name))
         self._devices()
         Path("/proc").mkdir()
         try:
@@ -177,8 +177,8 @@ class Files:
         if not os.path.ismount(path):
             return path
         _unmount(path)
-        for entry in sorted(os.listdir(_outside(path))):
-            self._bind(path / entry)
+        for entry in sorted(_outside(path).iterdir()):
+            self._bind(path / entry.name)
         return path
 
     def removed(self, path: Path) -> Path:

@@ -417,8 +417,7 @@ def _names(config: Configuration) -> dict[str, str]:
         host, colon, _port = listen.rpartition(":")
         found += [host] if colon and not listen.startswith("unix:") else []
     names: dict[str, str] = {}
-    for name in found:
-        name = name.lower()
+    for name in map(str.lower, found):
         if (
             re.fullmatch(r"[a-z0-9_][a-z0-9_.-]*", name)
             and not is_ip(name)

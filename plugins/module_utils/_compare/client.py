@@ -14,6 +14,7 @@ import re
 import socket
 import ssl
 import typing as t
+import warnings
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.backends import Backends
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Answer, Request, answer_from
@@ -29,6 +30,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import STATUS_LINE
 
 _SECONDS = 5.0
+_REPEATED_SECONDS = 2.0
 # RFC 5737 and RFC 3849: addresses that stand for those of a host with wildcards in listen.
 GATEWAY = {"0.0.0.0": "192.0.2.1", "[::]": "2001:db8::1"}
 # The example of RFC 6455 section 1.3: with one key for all, both responses have the same Sec-WebSocket-Accept.
@@ -39,6 +41,8 @@ _MESSAGE = b"a message of the client"
 _LONG_MESSAGE = b"a long message " * 3000
 _LARGEST = 1024 * 1024
 NGINX_VERSION = re.compile(r"nginx/[0-9.]+(?: \([^)]*\))?")
+# What nginx and this collection refuse by limits.
+_LIMITED = frozenset({"429", "444", "503"})
 _VERSIONS = {
     "TLSv1": ssl.TLSVersion.TLSv1,
     "TLSv1.1": ssl.TLSVersion.TLSv1_1,
@@ -54,18 +58,17 @@ class Client:
         self._numbers = itertools.count(1)
 
     def ask(self, request: Request) -> Answer:
+        if request.times > 1:
+            return self._repeated(request)
         answer = Answer()
         client = ""
         self._backends.taken()
         deadline = Deadline(_SECONDS)
         try:
             with contextlib.ExitStack() as stack:
-                sock = stack.enter_context(_connected(request, next(self._numbers), deadline))
+                sock = self._opened(stack, request, next(self._numbers), deadline)
                 client = "" if sock.family == socket.AF_UNIX else sock.getsockname()[0]
-                if request.proxy_protocol:
-                    sock.sendall(_proxy_header(request, sock))
-                if request.tls:
-                    sock = stack.enter_context(self._with_tls(sock, request))
+                if isinstance(sock, ssl.SSLSocket):
                     answer.tls = f"{sock.version()} {sock.selected_alpn_protocol() or ''}".strip()
                 if request.alpn != "h2":
                     _exchange(Connection(sock, "nginx", deadline), request, answer)
@@ -73,6 +76,36 @@ class Client:
             answer.error = _reason(error)
         answer.received = self._backends.taken()
         return answer if request.client or client in ("", "127.0.0.1", "::1") else _without_client(answer, client)
+
+    def _repeated(self, request: Request) -> Answer:
+        """How a client fares that does not stop: by the limits of nginx, some of its requests are refused."""
+        number = next(self._numbers)
+        found: set[str] = set()
+        with contextlib.ExitStack() as stack:
+            connections = []
+            for _time in range(request.times):
+                try:
+                    sock = self._opened(stack, request, number, Deadline(_SECONDS))
+                    connection = Connection(sock, "nginx", Deadline(_REPEATED_SECONDS))
+                    connection.send(header_of(request), "the response")
+                    connections.append(connection)
+                except (ProbeError, OSError) as error:
+                    found.add(_reason(error))
+            for connection in connections:
+                answer = Answer()
+                # Those that nginx delays come later: a refusal comes at once.
+                with contextlib.suppress(ProbeError):
+                    _read_header(connection, answer)
+                    found.add(str(answer.status))
+        self._backends.taken()
+        refused = sorted(one for one in found if one in _LIMITED or not one.isdigit())
+        return Answer(refused=f"some are refused: {', '.join(refused)}" if refused else "none is refused")
+
+    def _opened(self, stack: contextlib.ExitStack, request: Request, number: int, deadline: Deadline) -> socket.socket:
+        sock = stack.enter_context(_connected(request, number, deadline))
+        if request.proxy_protocol:
+            sock.sendall(_proxy_header(request, sock))
+        return stack.enter_context(self._with_tls(sock, request)) if request.tls else sock
 
     def _with_tls(self, sock: socket.socket, request: Request) -> ssl.SSLSocket:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -83,7 +116,10 @@ class Client:
             context.set_ciphers("ALL:@SECLEVEL=0")
         context.set_alpn_protocols([request.alpn])
         if request.tls_version:
-            context.minimum_version = context.maximum_version = _VERSIONS[request.tls_version]
+            with warnings.catch_warnings():
+                # It is an old one on purpose.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = context.maximum_version = _VERSIONS[request.tls_version]
         if request.certificate:
             context.load_cert_chain(self._certificate)
         name = request.sni or _host_of(request.host or "")
@@ -177,27 +213,28 @@ def header_of(request: Request) -> bytes:
 
 def _exchange(connection: Connection, request: Request, answer: Answer) -> None:
     connection.send(header_of(request) + request.body.encode(), "the response")
-    while True:
-        data = connection.read_header("the response").decode("latin-1")
-        first, *lines = data.replace("\r\n", "\n").strip("\n").split("\n")
-        found = STATUS_LINE.fullmatch(first)
-        if not found:
-            answer.error = "the response is not HTTP"
-            return
-        if found["status"] != "100":
-            break
+    _read_header(connection, answer)
+    if answer.status == 100:
         answer.continued = True
+        answer.status = None
         if request.announced is not None:
             # The body is not sent: that nginx takes it is what was to be known.
             return
-    answer.status = int(found["status"])
-    for line in lines:
-        name, _colon, value = line.partition(":")
-        answer.headers.append((name, value.strip()))
+        _read_header(connection, answer)
     if answer.status == 101:
         answer.websocket = _messages(connection, request)
     else:
         answer.body = _body(connection, request, answer)
+
+
+def _read_header(connection: Connection, answer: Answer) -> None:
+    data = connection.read_header("the response").decode("latin-1")
+    first, *lines = data.replace("\r\n", "\n").strip("\n").split("\n")
+    found = STATUS_LINE.fullmatch(first)
+    if not found:
+        raise ProbeError("the response is not HTTP")
+    answer.status = int(found["status"])
+    answer.headers = [(name, value.strip()) for name, _colon, value in (line.partition(":") for line in lines)]
 
 
 def _body(connection: Connection, request: Request, answer: Answer) -> str:

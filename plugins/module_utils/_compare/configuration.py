@@ -171,15 +171,13 @@ class Configuration:
         return list(dict.fromkeys(found))
 
     def _targets(self, value: str) -> list[str]:
-        scheme, separator, rest = value.rpartition("://")
-        variables = set(_VARIABLE.findall(value))
-        if variables:
-            return [target for text in self._values(variables) for target in self._targets(text)]
+        scheme, _separator, rest = value.rpartition("://")
         if rest.startswith("unix:"):
             return [backend_of(rest)]
         host = rest.partition("/")[0]
-        if not separator and ":" not in host and not host:
-            return []
+        variables = set(_VARIABLE.findall(host))
+        if variables:
+            return [target for text in self._values(variables) for target in self._targets(text)]
         if host in self.upstreams or not _SERVER.fullmatch(host):
             return []
         return [backend_of(host, _PORTS.get(scheme, "80"))]

@@ -24,6 +24,8 @@ FOREIGN = "foreign.invalid"
 FOREIGN_ORIGIN = "https://foreign.invalid"
 # nginx's own values of client_max_body_size, and of the size of the first buffer of a header.
 _BODY = 1024 * 1024
+_LIMITS = ("limit_conn", "limit_req")
+_MOST_TIMES = 300
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?::\d+)?", re.IGNORECASE)
 _FORWARDED = (
@@ -168,7 +170,20 @@ def _of_site(site: Site, both: t.Sequence[Configuration], is_full: bool) -> list
     for path in first:
         requests += _of_path(site, path, both)
     requests += _hosts(site, first[0])
+    requests += _repeated(site, both, first)
     return requests
+
+
+def _repeated(site: Site, both: t.Sequence[Configuration], found: t.Sequence[str]) -> list[Request]:
+    """As one client that does not stop, where there are limits."""
+    for_all = any(one.http.all(*_LIMITS) for one in both) or any(one.directive.all(*_LIMITS) for one in site.servers)
+    limited = [one for server in site.servers for one in server.locations if [*one.walk(*_LIMITS)]]
+    times = _times(both)
+    return [
+        site.request(path, times=times, websocket=websocket, note=f"{times} at once by one client")
+        for path in (found if for_all else paths(limited))
+        for websocket in (False, True)
+    ]
 
 
 def _unusual(found: t.Sequence[str]) -> list[str]:
@@ -317,6 +332,17 @@ def _sizes(both: t.Sequence[Configuration]) -> list[int]:
     for one in both:
         limits |= {size for size in map(size_of, one.values("client_max_body_size")) if size}
     return [size + more for size in sorted(limits) for more in (0, 1)]
+
+
+def _times(both: t.Sequence[Configuration]) -> int:
+    """More requests than any limit lets through."""
+    numbers = [
+        int(text)
+        for one in both
+        for directive in one.http.walk(*_LIMITS)
+        for text in re.findall(r"(?:burst=| )(\d+)", " ".join(directive.args)) or ["0"]
+    ]
+    return min(max(numbers, default=0) + 20, _MOST_TIMES)
 
 
 def _clients(servers: t.Iterable[Server], both: t.Sequence[Configuration]) -> list[str]:

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.corpus import FOREIGN_ORIGIN
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.differences import Case
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Answer
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Answer, Request
 
 _NONE = "none"
 _NOT_TRUSTED = frozenset({"x-forwarded-host", "x-forwarded-port", "x-forwarded-ssl", "x-scheme", "forwarded"})
@@ -38,10 +38,20 @@ def _foreign_name_in_tls(case: Case) -> bool:
     return case.what == "response" and names_nothing and "UNRECOGNIZED_NAME" in error
 
 
+def _is_handshake(request: Request) -> bool:
+    return request.websocket and not request.note.startswith("no handshake")
+
+
+def _asks_for_upgrade(case: Case) -> bool:
+    return _refused_by_nginx(case, 426) and _field(case.answers[1], "upgrade") == "websocket"
+
+
+def _no_handshake(case: Case) -> bool:
+    return case.request.note.startswith("no handshake") and _asks_for_upgrade(case)
+
+
 def _upgrade_required(case: Case) -> bool:
-    is_handshake = case.request.websocket and not case.request.note.startswith("no handshake")
-    names_websocket = _field(case.answers[1], "upgrade") == "websocket"
-    return not is_handshake and names_websocket and _refused_by_nginx(case, 426)
+    return not case.request.websocket and _asks_for_upgrade(case)
 
 
 def _foreign_origin(case: Case) -> bool:
@@ -54,8 +64,7 @@ def _connection_computed(case: Case) -> bool:
         return False
     if case.request.websocket and case.before.lower() == case.after.lower():
         return True
-    is_handshake = case.request.websocket and not case.request.note.startswith("no handshake")
-    return not is_handshake and case.after == _NONE
+    return not _is_handshake(case.request) and case.after == _NONE
 
 
 def _upgrade_in_own_words(case: Case) -> bool:
@@ -63,8 +72,7 @@ def _upgrade_in_own_words(case: Case) -> bool:
         return False
     if case.request.websocket and case.before.lower() == case.after == "websocket":
         return True
-    is_handshake = case.request.websocket and not case.request.note.startswith("no handshake")
-    return not is_handshake and case.after == _NONE
+    return not _is_handshake(case.request) and case.after == _NONE
 
 
 def _http_1_1(case: Case) -> bool:
@@ -158,6 +166,10 @@ def _connecting(case: Case) -> bool:
     return case.what == "proxy_connect_timeout" and (case.before, case.after) == ("60s, nginx's own", "5s")
 
 
+def _limit(case: Case) -> bool:
+    return case.what == "limit" and (case.before, case.after) == ("some are refused: 503", "some are refused: 429")
+
+
 def _old_tls(case: Case) -> bool:
     return case.request.tls_version in ("TLSv1", "TLSv1.1") and (case.answers[1].error or "").startswith("TLS:")
 
@@ -165,7 +177,8 @@ def _old_tls(case: Case) -> bool:
 DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a Host that no site has gets 421", _foreign_host),
     ("a name that no site has is refused in the TLS handshake", _foreign_name_in_tls),
-    ("websocket: required refuses all but handshakes with 426", _upgrade_required),
+    ("what names websocket and is no handshake gets 426", _no_handshake),
+    ("websocket: required refuses plain requests with 426", _upgrade_required),
     ("a handshake with a foreign Origin gets 403", _foreign_origin),
     ("Connection is computed for each request, and not hard-coded", _connection_computed),
     ("Upgrade gets to a backend in a handshake only, and never in the client's words", _upgrade_in_own_words),
@@ -181,6 +194,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("least_conn is the default of balance, as sockets stay open for long", _balance),
     ("a WebSocket may be silent for an hour", _silence),
     ("a server that does not accept connections is left after five seconds", _connecting),
+    ("limits refuse with 429", _limit),
     ("TLS before 1.2 is refused", _old_tls),
 )
 

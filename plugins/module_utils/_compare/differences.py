@@ -41,6 +41,8 @@ def summary(answer: Answer) -> str:
     """The answer in a few words: the status, and who gave it."""
     if answer.error:
         return f"no response: {answer.error}"
+    if answer.refused:
+        return answer.refused
     if answer.status is None:
         return "nginx asks for the body" if answer.continued else "a connection"
     servers = " and ".join(dict.fromkeys(one.server for one in answer.received))
@@ -53,6 +55,8 @@ def _cases(request: Request, answers: tuple[Answer, Answer]) -> t.Iterator[Case]
         # What else differs follows from that.
         yield Case(request, "response", summary(before), summary(after), answers)
         return
+    if before.refused != after.refused:
+        yield Case(request, "limit", before.refused or "", after.refused or "", answers)
     if before.tls != after.tls:
         yield Case(request, "TLS", before.tls or "none", after.tls or "none", answers)
     if len(before.received) != len(after.received):

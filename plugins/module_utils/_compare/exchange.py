@@ -38,6 +38,8 @@ class Request:
     note: str = ""
     tls_version: str | None = None
     alpn: str = "http/1.1"
+    # How often it is sent, by one client and without an end of the connections in between.
+    times: int = 1
     # Whether the client shows its certificate where it is asked for one.
     certificate: bool = True
 
@@ -49,7 +51,8 @@ class Request:
         note = f", {self.note}" if self.note else ""
         port = "" if self.address.startswith("unix:") else self.address.rpartition(":")[2]
         at = self.address if not port else f"port {port}"
-        return f"{self.method} {where} ({at}{note})"
+        method = "" if self.websocket and self.method == "GET" else f"{self.method} "
+        return f"{method}{where} ({at}{note})"
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name.lower()), None)
@@ -90,6 +93,8 @@ class Answer:
     # What came of the messages in an open WebSocket.
     websocket: str | None = None
     tls: str | None = None
+    # Of a request that is sent several times: whether and how some of them are refused.
+    refused: str | None = None
     received: list[Received] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, t.Any]:

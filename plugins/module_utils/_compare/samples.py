@@ -28,7 +28,7 @@ def sample(pattern: str, prefix: str = "", ignore_case: bool = False) -> str | N
         text = _text(tree, {})
     except (re.error, KeyError, OverflowError, RecursionError):
         return None
-    for found in (text, text if text.startswith(prefix) else prefix + text, f"{prefix}a{text}"):
+    for found in (text, f"{prefix}a{text}", f"{prefix}{text}"):
         if found.startswith(prefix) and matches(found) and "\n" not in found:
             return found
     return None

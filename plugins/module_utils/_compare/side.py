@@ -68,6 +68,10 @@ http {
 """
 
 
+# A path of which no part could lead elsewhere, and whose last part is a file's.
+_STATIC = re.compile(r"(?:/[A-Za-z0-9_-]+)*/[A-Za-z0-9_-]+\.[a-z0-9]{2,5}")
+
+
 class CompareError(Exception):
     """A configuration cannot be run, or nothing can."""
 
@@ -194,7 +198,9 @@ def _serve(stream: t.TextIO, runner: Runner) -> None:
     top = runner.start()
     _send(stream, {"result": top.as_list()})
     for line in stream:
-        _send(stream, {"result": [runner.client.ask(request_from(one)).as_dict() for one in json.loads(line)]})
+        requests = [request_from(one) for one in json.loads(line)]
+        runner.add_files({request.target for request in requests})
+        _send(stream, {"result": [runner.client.ask(request).as_dict() for request in requests]})
 
 
 class Runner:
@@ -206,6 +212,8 @@ class Runner:
         self._certificate = certificate.read_text()
         self._directory = directory
         self.client: Client
+        # Directories that the host does not have, with the beginning of the paths that are in them.
+        self._roots: list[tuple[Path, str]] = []
 
     def start(self) -> configuration.Directive:
         sandbox.connect_all_addresses()
@@ -276,7 +284,32 @@ class Runner:
                 files.empty_directory(path)
             else:
                 files.removed(path)
+        self._add_roots(files, config)
         self._replace_certificates(files, config)
+
+    def _add_roots(self, files: sandbox.Files, config: Configuration) -> None:
+        found = [(one.args[0], "/") for one in config.http.walk("root") if one.args]
+        for location in config.http.walk("location"):
+            found += [(one.args[0], location.args[-1]) for one in location.all("alias") if one.args and location.args]
+        roots = {(self._nginx.prefix / value, path) for value, path in found if "$" not in value}
+        self._roots = [(root, path) for root, path in sorted(roots) if not root.exists()]
+        for root, path in self._roots:
+            if root.suffix and path != "/" and not path.endswith("/"):
+                # The alias of one file.
+                (files.own_directory(root.parent) / root.name).write_text(f"the file {root}")
+            else:
+                (files.own_directory(root) / "index.html").write_text(f"the index of {root}")
+
+    def add_files(self, paths: t.Iterable[str]) -> None:
+        """Have the static files that are asked for, where the host has not even their directory."""
+        for path in paths:
+            name = path.partition("?")[0]
+            for root, prefix in self._roots:
+                if _STATIC.fullmatch(name) and name.startswith(prefix):
+                    file = root / name[len(prefix) :].lstrip("/")
+                    with contextlib.suppress(OSError):
+                        file.parent.mkdir(parents=True, exist_ok=True)
+                        file.write_text(f"the file {file}")
 
     def _replace_certificates(self, files: sandbox.Files, config: Configuration) -> None:
         root = self._nginx.root

@@ -75,6 +75,9 @@ class Client:
         except (ProbeError, OSError, ValueError) as error:
             answer.error = _reason(error)
         answer.received = self._backends.taken()
+        for one in answer.received:
+            # Which one of its upstream it was is for chance to say.
+            answer.headers = [(name, value.replace(f"//{one.server}/", "//SERVER/")) for name, value in answer.headers]
         return answer if request.client or client in ("", "127.0.0.1", "::1") else _without_client(answer, client)
 
     def _repeated(self, request: Request) -> Answer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 import typing as t
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,13 +64,18 @@ def compare(before: Path, after: Path, more: t.Sequence[Request], executable: st
         first, second = (side.configuration for side in sides)
         endpoints = [*first.endpoints, *second.endpoints]
         requests = [*drawn(first, second), *(at_endpoint(one, endpoints) for one in more)]
-        answers = _asked(sides, requests)
-        found = _found(sides, requests, answers)
+        requests.sort(key=lambda request: request.fails)
+        steady = [request for request in requests if not request.fails]
+        answers = _asked(sides, steady)
+        found = _found(steady, answers)
         doubtful = list(dict.fromkeys(case.request for case in found))
         # What differs is asked again: a limit, or a value that is new each time, is no difference.
-        again = _found(sides, doubtful, _asked(sides, doubtful))
-        lasting = {(case.request, case.what) for case in again}
+        lasting = {(case.request, case.what) for case in _found(doubtful, _asked(sides, doubtful))}
         found = [case for case in found if (case.request, case.what) in lasting]
+        found += _different_upstreams((first, second), steady, answers)
+        # After these a server may be left out, so that nothing else can be asked.
+        failing = requests[len(steady) :]
+        found += _found(failing, _asked(sides, failing))
         found += different_timeouts(first, second)
         is_ours = second.is_of_the_role
         told = [
@@ -116,20 +122,44 @@ def _asked(sides: t.Sequence[Side], requests: t.Sequence[Request]) -> list[tuple
     return list(zip(before, after))
 
 
-def _found(
-    sides: t.Sequence[Side], requests: t.Sequence[Request], answers: t.Sequence[tuple[Answer, Answer]]
-) -> list[Case]:
-    groups = [upstreams.Groups(side.configuration) for side in sides]
-    found = []
+def _found(requests: t.Sequence[Request], answers: t.Sequence[tuple[Answer, Answer]]) -> list[Case]:
+    return [case for request, pair in zip(requests, answers) for case in differences.cases(request, *pair)]
+
+
+def _different_upstreams(
+    both: t.Sequence[Configuration], requests: t.Sequence[Request], answers: t.Sequence[tuple[Answer, Answer]]
+) -> t.Iterator[Case]:
+    """Each once for a path."""
+    groups = [upstreams.Groups(config) for config in both]
+    observed = [_observed(requests, [pair[side] for pair in answers]) for side in (0, 1)]
     seen = set()
-    for request, (before, after) in zip(requests, answers):
-        found += differences.cases(request, before, after)
-        if len(before.received) != len(after.received):
+    for request, pair in zip(requests, answers):
+        if len(pair[0].received) != len(pair[1].received):
             continue
-        for one, other in zip(before.received, after.received):
-            pair = upstreams.pair(groups[0].with_server(one.server), groups[1].with_server(other.server))
-            values = str(pair[0]), str(pair[1])
-            if values[0] != values[1] and (request.host, values) not in seen:
-                seen.add((request.host, values))
-                found.append(Case(request, "upstream", *values, (before, after)))
+        path = _path(request)
+        for number in range(len(pair[0].received)):
+            candidates = [
+                of_side.with_server(answer.received[number].server, counts[path, number])
+                for of_side, answer, counts in zip(groups, pair, observed)
+            ]
+            before, after = map(str, upstreams.pair(*candidates))
+            if before != after and (path, before, after) not in seen:
+                seen.add((path, before, after))
+                yield Case(request, "upstream", before, after, pair)
+
+
+_Path = t.Tuple[str, t.Optional[str], str]
+
+
+def _path(request: Request) -> _Path:
+    """What all requests for one location have in common."""
+    return request.address, request.host, request.target.partition("?")[0]
+
+
+def _observed(requests: t.Sequence[Request], answers: t.Sequence[Answer]) -> dict[tuple[_Path, int], Counter[str]]:
+    """Which servers had how many requests for a path; the number counts those for one request of a client."""
+    found: dict[tuple[_Path, int], Counter[str]] = defaultdict(Counter)
+    for request, answer in zip(requests, answers):
+        for number, received in enumerate(answer.received):
+            found[_path(request), number][received.server] += 1
     return found

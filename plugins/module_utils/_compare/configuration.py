@@ -165,10 +165,11 @@ class Configuration:
             for server in upstream.all("server")
             if server.args
         ]
-        for one in self.http.walk(*PASSES):
-            if one.args:
-                found += self._targets(one.args[0])
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys([*found, *self.direct_backends()]))
+
+    def direct_backends(self) -> list[str]:
+        """Those of them that are no servers of an upstream."""
+        return [target for one in self.http.walk(*PASSES) if one.args for target in self._targets(one.args[0])]
 
     def _targets(self, value: str) -> list[str]:
         scheme, _separator, rest = value.rpartition("://")

@@ -24,6 +24,7 @@ FOREIGN = "foreign.invalid"
 FOREIGN_ORIGIN = "https://foreign.invalid"
 # nginx's own values of client_max_body_size, and of the size of the first buffer of a header.
 _BODY = 1024 * 1024
+_FAILURES = ("missing", "broken", "long_header")
 _LIMITS = ("limit_conn", "limit_req")
 _MOST_TIMES = 300
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
@@ -231,8 +232,9 @@ def _of_path(site: Site, path: str, both: t.Sequence[Configuration]) -> list[Req
     for size in _sizes(both):
         requests.append(site.request(path, method="POST", announced=size, note=f"a body of {size} bytes"))
     requests += _headers(site, path)
-    for respond in ("redirect", "redirect_to_server", "cookie", "missing", "broken", "long_header", "fields"):
-        requests.append(site.request(path, headers=((RESPOND, respond),), note=f"the backend's response: {respond}"))
+    for respond in ("redirect", "redirect_to_server", "cookie", "fields", *_FAILURES):
+        note, fails = f"the backend's response: {respond}", respond in _FAILURES
+        requests.append(site.request(path, headers=((RESPOND, respond),), note=note, fails=fails))
     requests.append(
         site.request(
             path, headers=((RESPOND, "compressible"), ("Accept-Encoding", "gzip")), note="a response that gzip shrinks"

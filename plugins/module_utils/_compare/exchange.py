@@ -38,6 +38,8 @@ class Request:
     note: str = ""
     tls_version: str | None = None
     alpn: str = "http/1.1"
+    # Whether nginx may count the response as a failure of the server, which it then leaves out for a while.
+    fails: bool = False
     # How often it is sent, by one client and without an end of the connections in between.
     times: int = 1
     # Whether the client shows its certificate where it is asked for one.

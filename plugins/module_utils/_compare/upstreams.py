@@ -41,6 +41,8 @@ class Group:
         return f"{servers} by {self.method}" if len(self.up) > 1 else servers
 
 
+# Of so many requests for each server, every one has had some.
+_ENOUGH = 10
 _SHARES = frozenset({"backup", "max_conns", "weight"})
 
 
@@ -66,10 +68,21 @@ class Groups:
 
     def __init__(self, config: Configuration) -> None:
         self._groups = [_group(one) for one in config.upstreams.values()]
+        self._direct = set(config.direct_backends())
 
-    def with_server(self, server: str) -> list[Group]:
-        """Those that a server is in; one of its own where an address is passed to directly."""
-        return [one for one in self._groups if server in one.servers] or [Group(server, {server: {}})]
+    def with_server(self, server: str, observed: t.Mapping[str, int]) -> list[Group]:
+        """Those that a server is in; one of its own where an address is passed to directly.
+
+        Where that leaves several, the servers that had the other requests for the path tell, if there were enough.
+        """
+        found = [one for one in self._groups if server in one.servers]
+        if not found or server in self._direct:
+            found.append(Group(server, {server: {}}))
+        fitting = [one for one in found if set(observed) <= set(one.servers)]
+        if fitting and sum(observed.values()) >= _ENOUGH * max(len(one.up) for one in found):
+            fewest = min(len(one.up) for one in fitting)
+            found = [one for one in fitting if len(one.up) == fewest]
+        return found
 
 
 def pair(before: t.Sequence[Group], after: t.Sequence[Group]) -> tuple[Group, Group]:

@@ -54,6 +54,11 @@ def _upgrade_required(case: Case) -> bool:
     return not case.request.websocket and _asks_for_upgrade(case)
 
 
+def _no_websocket(case: Case) -> bool:
+    """Only where the earlier configuration opened no WebSocket either."""
+    return case.request.websocket and case.answers[0].status != 101 and _refused_by_nginx(case, 400)
+
+
 def _foreign_origin(case: Case) -> bool:
     is_foreign = case.request.header("Origin") in (FOREIGN_ORIGIN, "null")
     return case.request.websocket and is_foreign and _refused_by_nginx(case, 403)
@@ -128,8 +133,9 @@ def _version_hidden(case: Case) -> bool:
 def _relative_redirect(case: Case) -> bool:
     if case.what != "response header location":
         return False
-    path = re.sub(r"^https?://[^/]+", "", case.before)
-    return path != case.before and path == case.after and not case.answers[1].received
+    found = re.fullmatch(r"https?://([^/:]+)(?::\d+)?(/.*)", case.before)
+    name = re.sub(r":\d+$", "", case.request.host or "").rstrip(".").lower()
+    return found is not None and (found[1].lower(), found[2]) == (name, case.after)
 
 
 def _own_status(case: Case) -> bool:
@@ -179,6 +185,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a name that no site has is refused in the TLS handshake", _foreign_name_in_tls),
     ("what names websocket and is no handshake gets 426", _no_handshake),
     ("websocket: required refuses plain requests with 426", _upgrade_required),
+    ("websocket: false refuses handshakes with 400", _no_websocket),
     ("a handshake with a foreign Origin gets 403", _foreign_origin),
     ("Connection is computed for each request, and not hard-coded", _connection_computed),
     ("Upgrade gets to a backend in a handshake only, and never in the client's words", _upgrade_in_own_words),

@@ -267,23 +267,25 @@ class Runner:
     def _prepare(self, files: sandbox.Files, config: Configuration) -> None:
         """Have nginx write to memory what it writes, and find what it needs and the host does not have."""
         for path in self._nginx.files:
-            _make(files, path.parent)
             files.removed(path)
         for path in self._nginx.directories:
-            _make(files, path.parent)
+            files.own_directory(path.parent)
             files.empty_directory(path)
         for directive in config.top.walk(*_LOGS, *_TEMPORARY, *_WRITTEN):
             value = directive.args[0] if directive.args else ""
             if not value or value in ("off", "stderr") or value.startswith(("syslog:", "memory:", "/dev/", "$")):
                 continue
             path = self._nginx.prefix / value.partition("$")[0]
-            _make(files, path.parent)
+            files.own_directory(path.parent)
             if "$" in value:
                 continue
             if directive.name in _TEMPORARY:
                 files.empty_directory(path)
             else:
                 files.removed(path)
+        for endpoint in config.endpoints:
+            if endpoint.address.startswith("unix:/"):
+                files.removed(Path(endpoint.address[len("unix:") :]))
         self._add_roots(files, config)
         self._replace_certificates(files, config)
 
@@ -334,11 +336,11 @@ class Runner:
             root / value for value in config.values("ssl_trusted_certificate", "proxy_ssl_trusted_certificate")
         )
         for path in missing:
-            _make(files, path.parent)
+            files.own_directory(path.parent)
             files.written(path, self._certificate)
         for value in config.values("ssl_dhparam"):
             if not (root / value).exists():
-                _make(files, (root / value).parent)
+                files.own_directory((root / value).parent)
                 files.written(root / value, _DH)
 
     def _listen(
@@ -350,7 +352,7 @@ class Runner:
             if name.startswith("unix:"):
                 path = Path(name[len("unix:") :])
                 if name not in own and path.is_absolute():
-                    _make(files, path.parent)
+                    files.own_directory(path.parent)
                     backends.listen(name, str(files.removed(path)))
                 continue
             host, _colon, port = name.rpartition(":")
@@ -422,10 +424,6 @@ def _inherited(config: Configuration) -> list[socket.socket]:
         sock.listen(511)
         sockets.append(sock)
     return sockets
-
-
-def _make(files: sandbox.Files, directory: Path) -> None:
-    files.own_directory(directory)
 
 
 def _is_main(path: Path) -> bool:

@@ -57,7 +57,10 @@ def _group(upstream: Directive) -> Group:
                 del given["weight"]
             if given.get("max_conns") == "0":
                 del given["max_conns"]
-            servers[backend_of(one.args[0])] = given
+            name = backend_of(one.args[0])
+            # A server that is there once more as its own backup, as this collection has it, gets nothing else by that.
+            if not (name in servers and "backup" in given):
+                servers[name] = given
         elif one.name in _METHODS:
             method = " ".join([one.name, *one.args])
     return Group(upstream.args[0], servers, method)

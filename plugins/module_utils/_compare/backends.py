@@ -253,6 +253,9 @@ def _talk(stream: t.BinaryIO, connection: socket.socket, fields: t.Mapping[str, 
         connection.sendall(_frame(PONG if frame.opcode == PING else frame.opcode, frame.payload))
         if fields.get(RESPOND.lower()) == "close":
             connection.sendall(_frame(CLOSE, (1001).to_bytes(2, "big")))
+            # With bytes that nobody has read, the end of the connection could overtake the frame.
+            while stream.read1(65536):  # type: ignore[attr-defined]
+                pass
             return
         if fields.get(RESPOND.lower()) == "drop":
             return

@@ -61,7 +61,16 @@ def _no_websocket(case: Case) -> bool:
 
 def _foreign_origin(case: Case) -> bool:
     is_foreign = case.request.header("Origin") in (FOREIGN_ORIGIN, "null")
-    return case.request.websocket and is_foreign and _refused_by_nginx(case, 403)
+    return (
+        is_foreign and _is_handshake(case.request) and bool(case.answers[0].received) and _refused_by_nginx(case, 403)
+    )
+
+
+def _plain_websocket(case: Case) -> bool:
+    """Of a site with TLS: WebSocket clients follow no redirect, and what they send has been read by then."""
+    before = case.answers[0]
+    is_redirect = before.status in (301, 302, 307, 308) and not before.received
+    return case.request.websocket and not case.request.tls and is_redirect and _refused_by_nginx(case, 403)
 
 
 def _connection_computed(case: Case) -> bool:
@@ -176,6 +185,14 @@ def _limit(case: Case) -> bool:
     return case.what == "limit" and (case.before, case.after) == ("some are refused: 503", "some are refused: 429")
 
 
+def _new_tls(case: Case) -> bool:
+    before, after = case.answers
+    if case.what == "TLS":
+        return case.after == case.before.replace("TLSv1.2", "TLSv1.3")
+    is_alone = case.request.tls_version == "TLSv1.3"
+    return is_alone and (before.error or "").startswith("TLS:") and after.error is None
+
+
 def _old_tls(case: Case) -> bool:
     return case.request.tls_version in ("TLSv1", "TLSv1.1") and (case.answers[1].error or "").startswith("TLS:")
 
@@ -185,6 +202,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a name that no site has is refused in the TLS handshake", _foreign_name_in_tls),
     ("what names websocket and is no handshake gets 426", _no_handshake),
     ("websocket: required refuses plain requests with 426", _upgrade_required),
+    ("a handshake without TLS is refused instead of redirected", _plain_websocket),
     ("websocket: false refuses handshakes with 400", _no_websocket),
     ("a handshake with a foreign Origin gets 403", _foreign_origin),
     ("Connection is computed for each request, and not hard-coded", _connection_computed),
@@ -202,6 +220,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a WebSocket may be silent for an hour", _silence),
     ("a server that does not accept connections is left after five seconds", _connecting),
     ("limits refuse with 429", _limit),
+    ("TLS 1.3 is offered", _new_tls),
     ("TLS before 1.2 is refused", _old_tls),
 )
 

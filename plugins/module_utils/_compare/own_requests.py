@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.configuration import Endpoint
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.configuration import Endpoint, is_ip
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Request
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import TOKEN
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.request import CONTROL, PORTS
@@ -48,8 +47,8 @@ def _request(options: t.Mapping[str, t.Any]) -> Request:
     for name, value in headers:
         if not TOKEN.fullmatch(name) or CONTROL.search(value):
             raise ValueError(f"headers: {name!r} is not a header, or its value has a control character")
-    if options["client"] is not None:
-        ipaddress.ip_address(options["client"])
+    if options["client"] is not None and not is_ip(options["client"]):
+        raise ValueError(f"client: {options['client']!r} is no address")
     connect_to = options["connect_to"]
     if connect_to is not None and not _CONNECT_TO.fullmatch(connect_to):
         raise ValueError(f"connect_to: expected HOST:PORT, [IPv6]:PORT or unix:/PATH, got {connect_to!r}")

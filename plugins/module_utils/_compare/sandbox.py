@@ -178,7 +178,12 @@ class Files:
             return path
         _unmount(path)
         for entry in sorted(_outside(path).iterdir()):
-            self._bind(path / entry.name)
+            try:
+                self._bind(path / entry.name)
+            except (OSError, SandboxError):
+                # The temporary file of another program may be gone by now.
+                if os.path.lexists(entry):
+                    raise
         return path
 
     def removed(self, path: Path) -> Path:

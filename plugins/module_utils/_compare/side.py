@@ -59,6 +59,8 @@ YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
 ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
+# Whose credentials some requests have.
+_USER = "user:{PLAIN}password\n"
 _FRAGMENT = """events { worker_connections 512; }
 http {
 %s    default_type application/octet-stream;
@@ -99,7 +101,7 @@ def program(executable: str | None) -> Program:
     except binary.NginxError as error:
         raise CompareError(str(error)) from error
     if "nginx version:" not in output:
-        raise CompareError(f"{found} does not start: {output.strip()[-200:]}")
+        raise CompareError(f"{found} is no nginx")
     paths = dict(re.findall(r"--([a-z-]+-path|prefix)='?([^\s']+)", output))
     prefix = Path(paths.get("prefix", "/usr/local/nginx"))
     main = prefix / paths.get("conf-path", "conf/nginx.conf")
@@ -338,6 +340,9 @@ class Runner:
         for path in missing:
             files.own_directory(path.parent)
             files.written(path, self._certificate)
+        for value in config.values("auth_basic_user_file"):
+            if "$" not in value and not (root / value).exists():
+                files.written(files.own_directory((root / value).parent) / (root / value).name, _USER)
         for value in config.values("ssl_dhparam"):
             if not (root / value).exists():
                 files.own_directory((root / value).parent)

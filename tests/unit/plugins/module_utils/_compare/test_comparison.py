@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -395,7 +396,7 @@ def test_requests_of_the_user_are_asked_too(tmp_path: Path) -> None:
     before = BEFORE.replace(IN_SERVER, 'if ($arg_secret = "a") { return 402; }')
     after = before.replace("return 402", "return 403")
     assert compared(tmp_path, before, after).same
-    given = {"method": "GET", "headers": {}, "body": "", "client": "10.1.2.3", "connect_to": None}
+    given: dict[str, t.Any] = {"method": "GET", "headers": {}, "body": "", "client": "10.1.2.3", "connect_to": None}
     requests, errors = own_requests([{"url": "http://chat.example:8080/ws/?secret=a", **given}])
     assert errors == []
     result = compared_paths(tmp_path / "before.conf", tmp_path / "after.conf", requests)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from dataclasses import replace
 
 import pytest
@@ -318,7 +319,14 @@ def test_the_report_tells_what_is_alike_once() -> None:
     assert "are the same: 7" in report(Result(7, []), "one", "two")
 
 
-GIVEN = {"url": "http://a.example/b?c", "method": "GET", "headers": {}, "body": "", "client": None, "connect_to": None}
+GIVEN: dict[str, t.Any] = {
+    "url": "http://a.example/b?c",
+    "method": "GET",
+    "headers": {},
+    "body": "",
+    "client": None,
+    "connect_to": None,
+}
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,12 @@ class Backends:
         self._lock = threading.Lock()
         self._certificate = certificate
         self._listening: list[socket.socket] = []
+        # As nginx has the addresses in $upstream_addr.
+        self.addresses: dict[str, str] = {}
 
     def listen(self, name: str, address: str | tuple[str, int]) -> None:
         """Be the server of this name there."""
+        self.addresses[name] = f"unix:{address}" if isinstance(address, str) else spelled(*address)
         if isinstance(address, str):
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             sock.bind(address)
@@ -160,6 +163,10 @@ class Backends:
             + struct.pack(">BBHHBx", 1, 6, request_id, 0, 0)
             + struct.pack(">BBHHBx8x", 1, 3, request_id, 8, 0)
         )
+
+
+def spelled(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _digest(body: bytes) -> str:

@@ -61,13 +61,14 @@ class Client:
         if request.times > 1:
             return self._repeated(request)
         answer = Answer()
-        client = ""
+        client, port = "", ""
         self._backends.taken()
         deadline = Deadline(_SECONDS)
         try:
             with contextlib.ExitStack() as stack:
                 sock = self._opened(stack, request, next(self._numbers), deadline)
-                client = "" if sock.family == socket.AF_UNIX else sock.getsockname()[0]
+                if sock.family != socket.AF_UNIX:
+                    client, port = map(str, sock.getsockname()[:2])
                 if isinstance(sock, ssl.SSLSocket):
                     answer.tls = f"{sock.version()} {sock.selected_alpn_protocol() or ''}".strip()
                 if request.alpn != "h2":
@@ -77,7 +78,11 @@ class Client:
         answer.received = self._backends.taken()
         for one in answer.received:
             # Which one of its upstream it was is for chance to say.
-            answer.headers = [(name, value.replace(f"//{one.server}/", "//SERVER/")) for name, value in answer.headers]
+            for text in (f"//{one.server}/", self._backends.addresses[one.server]):
+                word = text.replace(text.strip("/"), "SERVER")
+                answer.headers = [(name, value.replace(text, word)) for name, value in answer.headers]
+                answer.body = answer.body.replace(text, word)
+            one.headers = [(name, "PORT" if value == port else value) for name, value in one.headers]
         return answer if request.client or client in ("", "127.0.0.1", "::1") else _without_client(answer, client)
 
     def _repeated(self, request: Request) -> Answer:

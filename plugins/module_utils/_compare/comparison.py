@@ -70,8 +70,8 @@ def compare(before: Path, after: Path, more: t.Sequence[Request], executable: st
         found = _found(steady, answers)
         doubtful = list(dict.fromkeys(case.request for case in found))
         # What differs is asked again: a limit, or a value that is new each time, is no difference.
-        lasting = {(case.request, case.what) for case in _found(doubtful, _asked(sides, doubtful))}
-        found = [case for case in found if (case.request, case.what) in lasting]
+        again = {(case.request, case.what): case for case in _found(doubtful, _asked(sides, doubtful))}
+        found = [case for case in found if _lasts(case, again.get((case.request, case.what)))]
         found += _different_upstreams((first, second), steady, answers)
         # After these a server may be left out, so that nothing else can be asked.
         failing = requests[len(steady) :]
@@ -81,10 +81,12 @@ def compare(before: Path, after: Path, more: t.Sequence[Request], executable: st
         told = [
             Difference(one.name, one.what, one.before, one.after, by_design(one) if is_ours else None) for one in found
         ]
-        return Result(len(requests), told, _not_compared(first, second))
+        return Result(
+            len(requests), told, [*not_compared(first, second), *(note for side in sides for note in side.notes)]
+        )
 
 
-def _not_compared(before: Configuration, after: Configuration) -> list[str]:
+def not_compared(before: Configuration, after: Configuration) -> list[str]:
     kinds = [kind for kind in ("stream", "mail") if before.top.all(kind) or after.top.all(kind)]
     return [f"not compared: what is in {kind}" for kind in kinds]
 
@@ -120,6 +122,13 @@ def _asked(sides: t.Sequence[Side], requests: t.Sequence[Request]) -> list[tuple
         side.ask(requests)
     before, after = (side.answers() for side in sides)
     return list(zip(before, after))
+
+
+def _lasts(case: Case, again: Case | None) -> bool:
+    if again is None:
+        return False
+    # Values such as a port of the client are others for each request, of either configuration.
+    return not case.header or case.before == again.before or case.after == again.after
 
 
 def _found(requests: t.Sequence[Request], answers: t.Sequence[tuple[Answer, Answer]]) -> list[Case]:

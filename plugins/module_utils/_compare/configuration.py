@@ -58,20 +58,24 @@ def from_list(data: t.Sequence[t.Any]) -> Directive:
     return Directive(name, args, None if block is None else [from_list(one) for one in block])
 
 
-def read(main: Path) -> Directive:
-    """The configuration that begins with this file. What nginx would reject is left out: it says so itself."""
+def read(main: Path, missing: list[str] | None = None) -> Directive:
+    """The configuration that begins with this file. What nginx would reject is left out: it says so itself.
+
+    The files that are included by their name and are not there are added to missing.
+    """
     top = Directive("", [], [])
-    _read(str(main), main.parent, [top], [])
+    _read(str(main), main.parent, [top], [], [] if missing is None else missing)
     return top
 
 
-def _read(file: str, root: Path, blocks: list[Directive], opened: list[str]) -> None:
+def _read(file: str, root: Path, blocks: list[Directive], opened: list[str], missing: list[str]) -> None:
     if file in opened:
         # nginx itself would not end.
         return
     try:
         text = Path(file).read_bytes().decode("utf-8", "surrogateescape")
     except OSError:
+        missing.append(file)
         return
     depth = len(blocks) - 1
     try:
@@ -81,7 +85,7 @@ def _read(file: str, root: Path, blocks: list[Directive], opened: list[str]) -> 
             directive = Directive(found.path[-1], args, [] if found.mark == "{" else None)
             if directive.name == "include" and args and found.mark == ";":
                 for included in _matching(str(root / args[0])):
-                    _read(included, root, list(blocks), [*opened, file])
+                    _read(included, root, list(blocks), [*opened, file], missing)
                 continue
             around = blocks[-1].block
             if around is not None:

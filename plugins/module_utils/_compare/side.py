@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare import configuration, sandbox
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.backends import Backends, Resolver
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.backends import Backends, Resolver, spelled
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.client import Client
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.configuration import Configuration, is_ip
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import (
@@ -29,6 +29,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange im
     answer_from,
     request_from,
 )
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.shipped import stand_in
 from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary, nginx_conf
 
 _START_SECONDS = 60
@@ -137,6 +138,7 @@ class Side:
         theirs.close()
         self._stream = self._socket.makefile("rw", encoding="utf-8", errors="surrogateescape")
         self.configuration: Configuration
+        self.notes: list[str] = []
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -148,7 +150,9 @@ class Side:
 
     def start(self) -> None:
         """Wait until nginx serves the configuration, and have it."""
-        self.configuration = Configuration(configuration.from_list(self._received()))
+        top, notes = self._received()
+        self.configuration = Configuration(configuration.from_list(top))
+        self.notes = [f"{self._name}: {note}" for note in notes]
 
     def ask(self, requests: t.Sequence[Request]) -> None:
         self._stream.write(json.dumps([one.as_dict() for one in requests]) + "\n")
@@ -198,7 +202,7 @@ def _send(stream: t.TextIO, message: t.Mapping[str, t.Any]) -> None:
 
 def _serve(stream: t.TextIO, runner: Runner) -> None:
     top = runner.start()
-    _send(stream, {"result": top.as_list()})
+    _send(stream, {"result": [top.as_list(), runner.notes]})
     for line in stream:
         requests = [request_from(one) for one in json.loads(line)]
         runner.add_files({request.target for request in requests})
@@ -214,6 +218,8 @@ class Runner:
         self._certificate = certificate.read_text()
         self._directory = directory
         self.client: Client
+        # What the report has to say of how it was run.
+        self.notes: list[str] = []
         # Directories that the host does not have, with the beginning of the paths that are in them.
         self._roots: list[tuple[Path, str]] = []
 
@@ -221,7 +227,15 @@ class Runner:
         sandbox.connect_all_addresses()
         files = sandbox.Files(self._directory)
         main = self._place(files)
-        top = configuration.read(main)
+        missing: list[str] = []
+        top = configuration.read(main, missing)
+        for path in dict.fromkeys(missing):
+            text = stand_in(path)
+            if text is not None:
+                files.written(files.own_directory(Path(path).parent) / Path(path).name, text)
+                self.notes.append(f"{path} is not there, a short form of it was used")
+        if self.notes:
+            top = configuration.read(main)
         config = Configuration(top)
         names = _names(config)
         pem = Path("/.certificate.pem")
@@ -362,9 +376,8 @@ class Runner:
                 continue
             host, _colon, port = name.rpartition(":")
             address = names.get(host, "127.0.0.1" if host == "localhost" else host.strip("[]"))
-            spelled = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
             # There nginx passes requests to itself.
-            if spelled in own or (address in ("127.0.0.1", "::1") and int(port) in wildcards):
+            if spelled(address, int(port)) in own or (address in ("127.0.0.1", "::1") and int(port) in wildcards):
                 continue
             backends.listen(name, (address, int(port)))
         resolver = Resolver({"localhost": "127.0.0.1", **names})

@@ -122,6 +122,7 @@ def test_a_pair_that_differs_in_one_thing_is_not_the_same(
     assert what in {one.what for one in result.differences if one.by_design is None}
 
 
+VARYING = BEFORE.replace(PASS, f"add_header X-Up $upstream_addr; proxy_set_header X-Port $remote_port; {PASS}")
 SAME = [
     ("two runs of one file", BEFORE, BEFORE),
     (
@@ -136,6 +137,7 @@ SAME = [
     ),
     ("what is nginx's own value", BEFORE, BEFORE.replace(IN_SERVER, "client_max_body_size 1m; proxy_read_timeout 60;")),
     ("an id of each request", *[BEFORE.replace(PASS, f"proxy_set_header X-Request-ID $request_id; {PASS}")] * 2),
+    ("what is chance", VARYING, "upstream first { server other:1; server another:1; }" + VARYING),
 ]
 
 
@@ -401,3 +403,12 @@ def test_requests_of_the_user_are_asked_too(tmp_path: Path) -> None:
     assert errors == []
     result = compared_paths(tmp_path / "before.conf", tmp_path / "after.conf", requests)
     assert [(one.before, one.after) for one in result.differences] == [("402 by nginx itself", "403 by nginx itself")]
+
+
+def test_files_that_packages_bring_are_stood_in_for_and_told(tmp_path: Path) -> None:
+    before = BEFORE.replace(PASS, f"include /etc/none-has-this/proxy_params; {PASS}")
+    result = compared(tmp_path, before, BEFORE)
+    assert "header x-real-ip to the backend" in {one.what for one in result.differences}
+    assert result.notes == ["before: /etc/none-has-this/proxy_params is not there, a short form of it was used"]
+    with pytest.raises(CompareError, match="none-has-this"):
+        compared(tmp_path, before.replace("proxy_params", "own_params"), BEFORE)

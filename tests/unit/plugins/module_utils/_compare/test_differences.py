@@ -9,8 +9,12 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.comparison import Difference, Result
-from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.configuration import Endpoint
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.comparison import Difference, Result, not_compared
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.configuration import (
+    Configuration,
+    Directive,
+    Endpoint,
+)
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.designed import DESIGNED, by_design
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.differences import Case, cases
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import (
@@ -356,3 +360,9 @@ def test_an_own_request_goes_where_nginx_listens() -> None:
     assert at_endpoint(request, endpoints).proxy_protocol
     assert at_endpoint(request, [*endpoints, Endpoint("0.0.0.0:443")]).address == "0.0.0.0:443"
     assert at_endpoint(request, []) == request
+
+
+def test_what_is_not_compared_is_told() -> None:
+    one, other = (Configuration(Directive("", [], [Directive(name, [], [])])) for name in ("http", "stream"))
+    assert not_compared(one, one) == []
+    assert not_compared(one, other) == ["not compared: what is in stream"]

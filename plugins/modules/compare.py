@@ -89,9 +89,13 @@ requirements:
 notes:
   - Certificates and keys that are missing or cannot be read are replaced by one that is made for the comparison, and so
     are the CAs of clients' certificates.
-  - Timeouts are compared by what the configurations say, for they are too long to wait for, and so are the methods and
-    the weights by which the server of an upstream is chosen.
-  - Only C(http) is compared, without HTTP/3. C(stream) and C(mail) are not.
+  - Timeouts of backends are compared by what the configurations say, for they are too long to wait for, and so are the
+    methods and the weights by which the server of an upstream is chosen. What becomes of a server that fails is not
+    compared.
+  - Only C(http) is compared, C(stream) and C(mail) are not. All requests are of HTTP/1.1; of HTTP/2 it is compared
+    whether nginx offers it.
+  - Files that packages bring along and that are missing, such as C(proxy_params), have a short form, and the report
+    says so. Directories of static files that are missing have a file for each request for one.
 seealso:
   - module: wsfleet.nginx.websocket_probe
 author:

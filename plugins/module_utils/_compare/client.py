@@ -82,7 +82,7 @@ class Client:
                 word = text.replace(text.strip("/"), "SERVER")
                 answer.headers = [(name, value.replace(text, word)) for name, value in answer.headers]
                 answer.body = answer.body.replace(text, word)
-            one.headers = [(name, "PORT" if value == port else value) for name, value in one.headers]
+            one.headers = [(name, "PORT" if port and value == port else value) for name, value in one.headers]
         return answer if request.client or client in ("", "127.0.0.1", "::1") else _without_client(answer, client)
 
     def _repeated(self, request: Request) -> Answer:

@@ -178,7 +178,7 @@ def _of_site(site: Site, both: t.Sequence[Configuration], is_full: bool) -> list
 def _repeated(site: Site, both: t.Sequence[Configuration], found: t.Sequence[str]) -> list[Request]:
     """As one client that does not stop, where there are limits."""
     for_all = any(one.http.all(*_LIMITS) for one in both) or any(one.directive.all(*_LIMITS) for one in site.servers)
-    limited = [one for server in site.servers for one in server.locations if [*one.walk(*_LIMITS)]]
+    limited = [one for server in site.servers for one in server.locations if next(one.walk(*_LIMITS), None)]
     times = _times(both)
     return [
         site.request(path, times=times, websocket=websocket, note=f"{times} at once by one client")

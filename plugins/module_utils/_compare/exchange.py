@@ -105,7 +105,7 @@ class Answer:
 
 def answer_from(data: t.Mapping[str, t.Any]) -> Answer:
     received = [
-        Received(**{**one, "headers": [(name, value) for name, value in one["headers"]]}) for one in data["received"]
+        Received(**{**one, "headers": [(field[0], field[1]) for field in one["headers"]]}) for one in data["received"]
     ]
-    headers = [(name, value) for name, value in data["headers"]]
+    headers = [(field[0], field[1]) for field in data["headers"]]
     return Answer(**{**data, "headers": headers, "received": received})

@@ -224,7 +224,11 @@ class Files:
             for option in options:
                 flags |= _KEPT.get(option, 0)
             if os.path.lexists(path):
-                _mount(None, Path(path), flags)
+                try:
+                    _mount(None, Path(path), flags)
+                except SandboxError:
+                    # What cannot be read-only is not there.
+                    _unmount(Path(path))
 
 
 def _outside(path: Path) -> Path:

@@ -61,6 +61,7 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 -----END DH PARAMETERS-----
 """
 # Whose credentials some requests have.
+_SYSLOG = re.compile(r"syslog:server=([^,]+)")
 _USER = "user:{PLAIN}password\n"
 _FRAGMENT = """events { worker_connections 512; }
 http {
@@ -289,6 +290,9 @@ class Runner:
             files.empty_directory(path)
         for directive in config.top.walk(*_LOGS, *_TEMPORARY, *_WRITTEN):
             value = directive.args[0] if directive.args else ""
+            log = _SYSLOG.match(value)
+            if log and log[1].startswith("unix:/"):
+                files.removed(Path(log[1][len("unix:") :]))
             if not value or value in ("off", "stderr") or value.startswith(("syslog:", "memory:", "/dev/", "$")):
                 continue
             path = self._nginx.prefix / value.partition("$")[0]
@@ -460,6 +464,10 @@ def _names(config: Configuration) -> dict[str, str]:
     """An address for each name that nginx resolves."""
     found = [name.rpartition(":")[0] for name in config.backends() if not name.startswith("unix:")]
     found += config.values("allow", "deny", "set_real_ip_from")
+    found += [re.sub(r":\d+$", "", log[1]) for log in map(_SYSLOG.match, config.values(*_LOGS)) if log]
+    # nginx does not start where one of a stream does not resolve.
+    for stream in config.top.all("stream"):
+        found += [re.sub(r":\d+$", "", one.args[0]) for one in stream.walk("server", "proxy_pass") if one.args]
     for one in config.top.walk("resolver"):
         found += [re.sub(r":\d+$", "", value) for value in one.args if "=" not in value]
     for listen in config.values("listen"):

@@ -17,6 +17,7 @@ COLLECTION = "ansible_collections.wsfleet.nginx.plugins."
 KNOWS = {
     "module_utils._nginx": {"module_utils._sockets", "module_utils._worker_sockets", "module_utils._pace"},
     "module_utils._probe": set(),
+    "module_utils._compare": {"module_utils._nginx", "module_utils._probe"},
     "module_utils._host": {"module_utils._sockets"},
     "module_utils._lifetime": {
         "module_utils._metrics",
@@ -82,6 +83,7 @@ KNOWS = {
         "module_utils._host",
         "module_utils._balance",
         "module_utils._certificates",
+        "module_utils._compare",
         "module_utils._connections",
         "module_utils._drain_record",
         "module_utils._firewall",

@@ -17,7 +17,9 @@ class Scope:
 
     def __init__(self, directives: t.Iterable[Directive], outer: Scope | None = None) -> None:
         self._left = [one for one in directives if one.name != ELISION]
-        self._all = list(self._left)
+        self._named: dict[str, list[Directive]] = {}
+        for one in self._left:
+            self._named.setdefault(one.name, []).append(one)
         self.outer = outer
 
     def take(self, *names: str) -> list[Directive]:
@@ -36,7 +38,7 @@ class Scope:
 
     def own(self, *names: str) -> list[Directive]:
         """Its own directives of these names, taken already or not."""
-        return [one for one in self._all if one.name in names]
+        return [one for name in names for one in self._named.get(name, ())]
 
     def in_force(self, name: str) -> list[Directive]:
         """What nginx goes by here: its own, or all of those of the nearest block around it that has some."""

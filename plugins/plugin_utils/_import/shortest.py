@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._model.gateway import gateway_model
@@ -21,6 +22,16 @@ Variables = t.Dict[str, t.Any]
 _NOTHING: tuple[t.Any, ...] = ({}, [], None, "")
 # One of them may stand without its list.
 _ONE_OR_MORE = ("server_name", "listen", "set_real_ip_from", "directives", "websockets_directives")
+
+
+# Each of the other keys changes a line wherever it is given.
+_MAY_BE_NEEDLESS = (
+    *("balance", "zone", "keepalive", "weight", "max_fails", "fail_timeout", "max_conns", "backup", "down", "resolve"),
+    *("drain", "http2", "ssl_policy", "redirect_http", "ssl_buffer_size", "ssl_verify_client", "real_ip_header"),
+    *("allow_missing_origin", "limit_dry_run", "client_header_timeout", "large_client_header_buffers", "access_log"),
+    *("strip_prefix", "proxy_read_timeout", "proxy_buffer_size", "proxy_buffers", "proxy_ssl_verify"),
+    *("proxy_ssl_trusted_certificate", "proxy_ssl_name", "proxy_next_upstream"),
+)
 
 
 def shortest(variables: t.Mapping[str, t.Any]) -> Variables:
@@ -45,14 +56,14 @@ def _upstream(given: Variables) -> Variables:
     def lines(upstream: Variables) -> object:
         return _lines([upstream], [])
 
-    found = _without_needless(ordered, ("name", "servers"), lines)
+    found = _without_needless(ordered, lines)
     for number, server in enumerate(servers):
         if isinstance(server, dict):
 
             def with_server(one: Variables, at: int = number) -> object:
                 return lines({**found, "servers": [*servers[:at], one, *servers[at + 1 :]]})
 
-            servers[number] = _without_needless(server, ("address",), with_server)
+            servers[number] = _without_needless(server, with_server)
     return {**found, "servers": [_server(one) for one in servers]}
 
 
@@ -69,17 +80,16 @@ def _site(given: Variables, upstreams: t.Sequence[Variables]) -> Variables:
     locations = [_location(one, given, needed) for one in given.get("locations", ())]
     ordered = _ordered({**given, "locations": locations}, SITE)
     used = _used(locations, needed)
-    return _without_needless(
-        ordered, ("server_name", "listen", "locations"), lambda site: _lines(used, [_as_alone(site)])
-    )
+    return _without_needless(ordered, lambda site: _lines(used, [_as_alone(site)]))
 
 
 def _location(given: Variables, site: Variables, upstreams: t.Mapping[str, Variables]) -> Variables:
     ordered = _ordered(given, LOCATION)
     used = _used([ordered], upstreams)
     around = _as_alone({key: value for key, value in site.items() if key not in ("directives", "headers")})
-    required = ("path", "upstream", "proxy_pass", "root", "return")
-    return _without_needless(ordered, required, lambda one: _lines(used, [{**around, "locations": [one]}]))
+    if ordered.get("websocket") is True:
+        del ordered["websocket"]
+    return _without_needless(ordered, lambda one: _lines(used, [{**around, "locations": [one]}]))
 
 
 def _as_alone(site: Variables) -> Variables:
@@ -88,15 +98,13 @@ def _as_alone(site: Variables) -> Variables:
 
 
 def _used(locations: t.Iterable[Variables], upstreams: t.Mapping[str, Variables]) -> list[Variables]:
-    texts = {str(one.get("upstream") or one.get("proxy_pass", "")) for one in locations}
-    return [one for name, one in upstreams.items() if any(name in text for text in texts)]
+    words = {word for one in locations for word in re.split("[/:]+", one.get("upstream") or one.get("proxy_pass", ""))}
+    return [upstreams[word] for word in sorted(words) if word in upstreams]
 
 
-def _without_needless(
-    given: Variables, required: t.Collection[str], lines: t.Callable[[Variables], object]
-) -> Variables:
+def _without_needless(given: Variables, lines: t.Callable[[Variables], object]) -> Variables:
     found = given
-    optional = [key for key in given if key not in required]
+    optional = [key for key in given if key in _MAY_BE_NEEDLESS]
     before = lines(found) if optional else None
     for key in optional:
         shorter = {name: value for name, value in found.items() if name != key}

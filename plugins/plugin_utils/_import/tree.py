@@ -55,8 +55,10 @@ class Notes:
     """What the report says of what was read."""
 
     found: list[Note] = field(default_factory=list)
+    _known: set[Note] = field(default_factory=set)
 
     def add(self, kind: Kind, place: Place, text: str) -> None:
         note = Note(kind, place, text)
-        if note not in self.found:
+        if note not in self._known:
+            self._known.add(note)
             self.found.append(note)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import textwrap
 import typing as t
@@ -105,6 +106,7 @@ def _scalar(value: t.Any, *, in_flow: bool = False) -> str:
     return text if not mark and _is_plain(text, in_flow=in_flow) else mark + _quoted(text)
 
 
+@functools.lru_cache(maxsize=65536)
 def _is_plain(text: str, *, in_flow: bool) -> bool:
     """Whether YAML reads the text as it is, without quotes."""
     if not text.isascii() or "\n" in text or text != text.strip() or text.startswith("="):

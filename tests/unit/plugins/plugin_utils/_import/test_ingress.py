@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import ingress, ingress_annotations
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, ingress, ingress_annotations
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -578,7 +578,8 @@ def test_no_document_is_more_than_notes(data: st.DataObject) -> None:
     whole = [document, service, endpoints, {"apiVersion": "v1", "kind": "ConfigMap", "data": {"proxy-body-size": "1m"}}]
     for _number in range(data.draw(st.integers(0, 3))):
         _replaced(whole, data)
-    ingress.directives(whole, "a.yml", Notes())
+    notes = Notes()
+    gateway.variables(ingress.directives(whole, "a.yml", notes), (), notes)
 
 
 def _replaced(value: t.Any, data: st.DataObject) -> None:

@@ -117,6 +117,8 @@ def _read_zones(tree: t.Iterable[Directive], found: Found) -> None:
         if one.name == "limit_req_zone":
             rate = next((word[5:] for word in one.args if word.startswith("rate=")), "1r/s")
             found.rates.update(dict.fromkeys(_zone_names(one.args, "zone="), rate))
+        elif one.name == "log_format":
+            found.formats.update(one.args[:1])
 
 
 def _upstreams(blocks: t.Sequence[Directive], found: Found) -> list[dict[str, t.Any]]:

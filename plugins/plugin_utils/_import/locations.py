@@ -187,7 +187,9 @@ def _proxied(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
     *others, directive = scope.take("proxy_pass")
     for other in others:
         found.note("left out", other, f"'{short(other)}': the location has '{short(directive)}' too")
-    aim = target(_with_rewrite(directive, path, scope, found), path, scope, found)
+    directive, path = _without_capture(_with_rewrite(directive, path, scope, found), path, found)
+    variables["path"] = str(path)
+    aim = target(directive, path, scope, found)
     if aim is None:
         return False
     scope.drop(aim.used)
@@ -217,6 +219,22 @@ def _with_rewrite(directive: Directive, path: LocationPath, scope: Scope, found:
     scope.drop(rewrites)
     found.note("taken", rewrite, f"'{short(rewrite)}' is the path of proxy_pass, '{uri}'")
     return Directive(directive.name, (f"{url}{uri}",), directive.place)
+
+
+def _without_capture(directive: Directive, path: LocationPath, found: Found) -> tuple[Directive, LocationPath]:
+    """The proxy_pass and the location without a regular expression that only takes a prefix off, or nothing."""
+    match = _PREFIX_OFF.fullmatch(path.path) if path.modifier == "~" and path.path.startswith("^") else None
+    url = re.fullmatch(r"(\w+://[^/$]+)(/[^$]*)\$1(?:\$is_args\$args)?", "".join(directive.args))
+    if match is None or url is None:
+        return directive, path
+    prefix, before = match["prefix"], url[2]
+    if prefix == before:
+        found.note("taken", directive, f"'{before}$1' is what nginx passes on anyway")
+        return Directive(directive.name, (url[1],), directive.place), path
+    if not prefix.endswith("/") or not before.endswith("/"):
+        return directive, path
+    found.note("taken", directive, f"'{path}' takes '{prefix}' off, as '^~ {prefix}' does")
+    return Directive(directive.name, (f"{url[1]}{before}",), directive.place), LocationPath("^~", prefix)
 
 
 def _backend_tls(variables: dict[str, t.Any], directive: Directive, scope: Scope, found: Found) -> None:

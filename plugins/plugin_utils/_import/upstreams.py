@@ -32,7 +32,9 @@ def upstream(block: Directive, found: Found) -> dict[str, t.Any]:
     }
     for zone in scope.take("zone"):
         if len(zone.args) == 2:
-            variables["zone"] = zone.args[1] if zone.args[0] == name else " ".join(zone.args)
+            # A name of its own serves nothing, and some give the same one to several upstreams.
+            is_named = found.is_ours and zone.args[0] != name
+            variables["zone"] = " ".join(zone.args) if is_named else zone.args[1].lower()
     keepalive = scope.take("keepalive")
     if keepalive:
         variables["keepalive"] = values.number(keepalive[-1].args[:1])

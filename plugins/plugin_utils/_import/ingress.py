@@ -17,24 +17,20 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import reading
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.documents import (
     is_scalar,
     items,
     line_of,
     mapping,
 )
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.ingress_annotations import (
-    LOCATION_DIRECTIVES,
-    Annotations,
-)
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.ingress_annotations import Annotations
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.ingress_backends import Backends, service_of
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.ingress_directives import Translation, with_unit
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes, Place
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax
 
 _GROUPS = ("networking.k8s.io/", "extensions/")
 # Objects that say something of an Ingress beside it.
 _HELPFUL = ("Service", "ConfigMap", "Secret", "Endpoints", "EndpointSlice", "IngressClass", "Namespace")
-_NAMED_PORTS = {"http": 80, "https": 443, "web": 80, "ws": 80, "wss": 443}
 _REGEX = re.compile(r"[\\^$|?*+()\[\]{}]")
 # A prefix, also where it is written as a regular expression: /app/, /app/.* and /app/(.*).
 _PREFIX = re.compile(r"(?P<prefix>/[^\\^$|?*+()\[\]{}]*?)(?:\(\.\*\)|\.\*)?\$?")
@@ -43,11 +39,6 @@ _STRIPPED = re.compile(r"(?P<prefix>(?:/[^\\^$|?*+()\[\]{}/]+)*)(?:(?P<two>\(/\|
 _HTTPS = "https://$host$request_uri"
 # What ingress-nginx sends where its ConfigMap has no hsts-max-age.
 _HSTS_AGE = "31536000"
-_CORS_METHODS = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
-_CORS_HEADERS = (
-    "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization"
-)
-_MORE_SET_HEADERS = re.compile(r"(?P<name>[A-Za-z0-9_-]+) *: *(?P<value>.*)", re.DOTALL)
 
 
 def is_manifest(document: object) -> bool:
@@ -74,17 +65,6 @@ def _flat(documents: Sequence[object]) -> Iterator[Mapping[t.Any, t.Any]]:
 def _name(document: Mapping[t.Any, t.Any]) -> tuple[str, str]:
     metadata = mapping(document.get("metadata"))
     return str(metadata.get("namespace") or "default"), str(metadata.get("name") or "")
-
-
-@dataclass
-class _Upstream:
-    name: str
-    place: Place
-    balance: list[Directive]
-    servers: list[Directive]
-
-    def directive(self) -> Directive:
-        return Directive("upstream", (self.name,), self.place, (*self.balance, *self.servers))
 
 
 @dataclass
@@ -141,19 +121,18 @@ class _Controller:
         self.file = file
         self.notes = notes
         self.hosts: dict[str, _Host] = {}
-        self.upstreams: dict[tuple[str, str, str], _Upstream] = {}
-        # Directives of the http block beside servers and upstreams, in their order, each once.
-        self.http: dict[tuple[str, ...], Directive] = {}
+        self.translation = Translation(file, notes)
+        self.backends = Backends({}, "", self.translation)
         self.annotations: list[Annotations] = []
         self.settings: Mapping[t.Any, t.Any] = {}
-        self.objects: dict[tuple[str, str, str], Mapping[t.Any, t.Any]] = {}
 
     def place(self, container: object, key: object = None) -> Place:
         return Place(self.file, line_of(container, key))
 
     def directives(self, documents: list[Mapping[t.Any, t.Any]]) -> list[Directive]:
-        self.objects = {(str(each["kind"]), *_name(each)): each for each in documents}
         self._read_settings(documents)
+        objects = {(str(each["kind"]), *_name(each)): each for each in documents}
+        self.backends = Backends(objects, self._setting("load-balance"), self.translation)
         for document in documents:
             if document["kind"] == "Ingress" and document["apiVersion"].startswith(_GROUPS):
                 self._read_ingress(document)
@@ -161,7 +140,7 @@ class _Controller:
                 what = f"{document['kind']} {'/'.join(_name(document))}"
                 self.notes.add("left out", self.place(document), f"{what}: only Ingresses are read")
         servers = [server for host in self.hosts.values() for server in self._servers(host)]
-        upstreams = [upstream.directive() for upstream in self.upstreams.values()]
+        upstreams = [upstream.directive() for upstream in self.backends.upstreams.values()]
         for each in self.annotations:
             each.report_rest()
         if any(not each.is_of_f5 for each in self.annotations):
@@ -172,7 +151,7 @@ class _Controller:
                 "X-Forwarded-Port, X-Scheme and X-Request-ID to backends, and X-Forwarded-For with the client's "
                 "address alone: where a backend relies on that, set proxy_buffering: false, or headers",
             )
-        return [*self._of_settings(), *self.http.values(), *upstreams, *servers]
+        return [*self._of_settings(), *self.translation.http.values(), *upstreams, *servers]
 
     # What holds for all Ingresses.
 
@@ -198,7 +177,7 @@ class _Controller:
         for key, (name, unit) in _HTTP_SETTINGS.items():
             value = self._setting(key)
             if value:
-                found.append(self._words(name, _with_unit(value, unit), self.place(self.settings, key)))
+                found.append(self.translation.words(name, with_unit(value, unit), self.place(self.settings, key)))
         proxy_protocol = self._setting("use-proxy-protocol") == "true"
         if proxy_protocol or self._setting("use-forwarded-headers") == "true":
             key = "use-proxy-protocol" if proxy_protocol else "use-forwarded-headers"
@@ -217,7 +196,7 @@ class _Controller:
                     "proxy_protocol" if proxy_protocol else self._setting("forwarded-for-header") or "X-Forwarded-For"
                 )
                 found.append(Directive("real_ip_header", (header,), place))
-        found += self._text(self.settings, "http-snippet", self._setting("http-snippet"))
+        found += self.translation.text(self.settings, "http-snippet", self._setting("http-snippet"))
         return found
 
     # One Ingress.
@@ -248,10 +227,10 @@ class _Controller:
         default = spec.get("defaultBackend", spec.get("backend"))
         hosts = self._read_rules(document, spec, annotations, what)
         if default is not None:
-            passes = self._backend(document, mapping(default), annotations, self.place(spec))
+            passes = self.backends.passes(_name(document)[0], mapping(default), annotations, self.place(spec))
             for host in hosts or [self._host("", self.place(document), annotations)]:
                 if not any(path.path == "/" for path in host.paths):
-                    service = _service(mapping(default))[0]
+                    service = service_of(mapping(default))[0]
                     host.paths.append(_Path("/", "Prefix", self.place(spec), annotations, passes, service))
         elif not hosts:
             self.notes.add("left out", self.place(document), f"{what} has no rules and no default backend")
@@ -311,8 +290,8 @@ class _Controller:
             self.notes.add("left out", place, f"{what}: {host.name or 'any host'} has the path {path} already")
             return
         backend = mapping(entry.get("backend"))
-        passes = self._backend(document, backend, annotations, place)
-        host.paths.append(_Path(path, kind, place, annotations, passes, _service(backend)[0]))
+        passes = self.backends.passes(_name(document)[0], backend, annotations, place)
+        host.paths.append(_Path(path, kind, place, annotations, passes, service_of(backend)[0]))
 
     def _read_tls(self, spec: Mapping[t.Any, t.Any], hosts: list[_Host], what: str) -> None:
         for entry in map(mapping, items(spec.get("tls"))):
@@ -328,142 +307,6 @@ class _Controller:
 
     # The backends.
 
-    def _backend(
-        self,
-        document: Mapping[t.Any, t.Any],
-        backend: Mapping[t.Any, t.Any],
-        annotations: Annotations,
-        place: Place,
-    ) -> tuple[str, str] | None:
-        """The directive that passes requests on and its URL, or None where there is no backend."""
-        service, port = _service(backend)
-        if not service:
-            self.notes.add("question", place, "the path has no Service as its backend: where should its requests go?")
-            return None
-        if port == "use-annotation":
-            self.notes.add("left out", place, f"{service} is an action of another controller's annotations")
-            return None
-        upstream = self._upstream(_name(document)[0], service, port, annotations, place)
-        protocol = annotations.protocol(service)
-        if protocol in ("GRPC", "GRPCS"):
-            return "grpc_pass", f"{protocol.lower()}://{upstream.name}"
-        if protocol == "FCGI":
-            return "fastcgi_pass", upstream.name
-        if protocol not in ("HTTP", "HTTPS", "AUTO_HTTP"):
-            self.notes.add(
-                "question", annotations.place("backend-protocol"), f"nginx does not speak {protocol}: HTTP is taken"
-            )
-        return "proxy_pass", f"{'https' if protocol == 'HTTPS' else 'http'}://{upstream.name}"
-
-    def _upstream(self, namespace: str, service: str, port: str, annotations: Annotations, place: Place) -> _Upstream:
-        key = (namespace, service, port)
-        if key not in self.upstreams:
-            taken = {upstream.name for upstream in self.upstreams.values()}
-            names = (service, f"{service}-{port}", f"{namespace}-{service}-{port}")
-            name = next((name for name in names if name not in taken), "-".join((*names[2:], str(len(taken)))))
-            servers = [
-                Directive("server", (address, *annotations.server_parameters()), where)
-                for address, where in self._servers_of(namespace, service, port, place)
-            ]
-            self.upstreams[key] = _Upstream(name, place, self._balance(annotations), servers)
-        return self.upstreams[key]
-
-    def _servers_of(self, namespace: str, name: str, port: str, place: Place) -> list[tuple[str, Place]]:
-        service = mapping(self.objects.get(("Service", namespace, name)))
-        spec = mapping(service.get("spec"))
-        number, target = self._port(spec, name, port, place)
-        endpoints = self._endpoints(namespace, name, target)
-        if endpoints:
-            return endpoints
-        if spec.get("type") == "ExternalName" and spec.get("externalName"):
-            return [(f"{spec['externalName']}:{number}", self.place(spec, "externalName"))]
-        where = self.place(service) if service else place
-        ports = [each.get("nodePort") for each in map(mapping, items(spec.get("ports"))) if each.get("nodePort")]
-        node_port = f", such as the nodes' with port {ports[0]}" if ports else ""
-        address = f"{name}.{namespace}.svc:{target if spec.get('clusterIP') == 'None' else number}"
-        self.notes.add(
-            "question",
-            where,
-            f"Service {namespace}/{name}: which addresses do its servers have outside the cluster{node_port}? "
-            f"{address} has one inside it alone",
-        )
-        return [(address, where)]
-
-    def _port(self, spec: Mapping[t.Any, t.Any], service: str, port: str, place: Place) -> tuple[str, str]:
-        """The number of a Service's port, and that of its pods."""
-        for each in map(mapping, items(spec.get("ports"))):
-            number = str(each.get("port"))
-            if port in (str(each.get("name")), number) and number.isdigit():
-                target = str(each.get("targetPort") or number)
-                return number, target if target.isdigit() else number
-        if port.isdigit():
-            return port, port
-        number = str(_NAMED_PORTS.get(port, 80))
-        self.notes.add(
-            "question", place, f"which number has the port {port or '(none)'} of Service {service}? {number} is taken"
-        )
-        return number, number
-
-    def _endpoints(self, namespace: str, name: str, port: str) -> list[tuple[str, Place]]:
-        document = mapping(self.objects.get(("Endpoints", namespace, name)))
-        found = []
-        for subset in map(mapping, items(document.get("subsets"))):
-            ports = [mapping(each).get("port") for each in items(subset.get("ports"))]
-            number = next((each for each in ports if str(each) == port), ports[0] if ports else port)
-            for address in map(mapping, items(subset.get("addresses"))):
-                if isinstance(address.get("ip"), str):
-                    ip = f"[{address['ip']}]" if ":" in address["ip"] else address["ip"]
-                    found.append((f"{ip}:{number}", self.place(address)))
-        return found
-
-    def _balance(self, annotations: Annotations) -> list[Directive]:
-        if annotations.of("affinity"):
-            return [self._sticky(annotations)]
-        key = annotations.of("upstream-hash-by")
-        if key:
-            return [Directive("hash", (key, "consistent"), annotations.place("upstream-hash-by"))]
-        method = annotations.of("load-balance") or annotations.of("lb-method") or self._setting("load-balance")
-        where = annotations.place("load-balance" if annotations.has("load-balance") else "lb-method")
-        if method == "ewma":
-            self.notes.add("corrected", where, "nginx has no ewma: least_conn takes its place")
-            method = "least_conn"
-        if not method and annotations.is_of_f5:
-            method = "random two least_conn"
-        return (
-            []
-            if method in (None, "", "round_robin")
-            else [self._words(method.split()[0], method.partition(" ")[2], where)]
-        )
-
-    def _sticky(self, annotations: Annotations) -> Directive:
-        where = annotations.place("affinity")
-        words = ["cookie", annotations.of("session-cookie-name") or "INGRESSCOOKIE"]
-        age = annotations.of("session-cookie-max-age") or annotations.of("session-cookie-expires")
-        if age and age.isdigit() and age != "0":
-            words.append(f"expires={age}s")
-        for name, word in (("domain", "domain"), ("path", "path"), ("samesite", "samesite")):
-            value = annotations.of(f"session-cookie-{name}")
-            value = value.lower() if value and name == "samesite" else value or ("/" if name == "path" else None)
-            if value:
-                words.append(f"{word}={value}")
-        words.append("httponly")
-        if annotations.is_true("session-cookie-secure"):
-            words.append("secure")
-        for name in (
-            "affinity-mode",
-            "affinity-canary-behavior",
-            "session-cookie-hash",
-            "session-cookie-change-on-failure",
-        ):
-            annotations.of(name)
-        self.notes.add(
-            "question",
-            where,
-            f"affinity by a cookie requires nginx 1.29.6, and then 'balance: sticky {' '.join(words)}': does the "
-            "gateway have it? ip_hash is taken, by which the address of a client decides",
-        )
-        return Directive("ip_hash", (), where)
-
     # The servers.
 
     def _servers(self, host: _Host) -> list[Directive]:
@@ -472,9 +315,9 @@ class _Controller:
         locations = self._locations(host)
         head = [Directive("server_name", tuple(names), where)]
         default = () if host.name else ("default_server",)
-        extra = [each for annotations in host.annotations for each in self._of_server(annotations)]
+        extra = [each for annotations in host.annotations for each in self.translation.of_server(annotations)]
         if len(host.annotations) == 1:
-            extra += self._admission(host.annotations[0])
+            extra += self.translation.admission(host.annotations[0])
         missing = [] if any("/" in (path.path, path.prefix()) for path in host.paths) else [self._not_found(where)]
         proxy_protocol = ("proxy_protocol",) if self._setting("use-proxy-protocol") == "true" else ()
         plain = Directive("listen", ("80", *default, *proxy_protocol), where)
@@ -572,53 +415,6 @@ class _Controller:
         back = Directive("return", ("308", f"$scheme://{host.name}$request_uri"), where)
         return [self._server([*plain, *tls, Directive("server_name", (other,), where), back], where)]
 
-    def _of_server(self, annotations: Annotations) -> list[Directive]:
-        """The directives of annotations that hold for the whole server."""
-        found = []
-        for name, directive in (
-            ("ssl-ciphers", "ssl_ciphers"),
-            ("ssl-prefer-server-ciphers", "ssl_prefer_server_ciphers"),
-        ):
-            value = annotations.of(name)
-            if value:
-                found.append(
-                    Directive(directive, ({"true": "on", "false": "off"}.get(value, value),), annotations.place(name))
-                )
-        secret = annotations.of("auth-tls-secret")
-        if secret:
-            where = annotations.place("auth-tls-secret")
-            path = f"/etc/nginx/tls/{secret.rpartition('/')[2]}-ca.crt"
-            self.notes.add("question", where, f"where on the gateway is the CA of the Secret {secret}? {path} is taken")
-            found.append(Directive("ssl_client_certificate", (path,), where))
-            found.append(Directive("ssl_verify_client", (annotations.of("auth-tls-verify-client") or "on",), where))
-            depth = annotations.of("auth-tls-verify-depth")
-            if depth:
-                found.append(Directive("ssl_verify_depth", (depth,), annotations.place("auth-tls-verify-depth")))
-        auth_url = annotations.of("auth-url")
-        if auth_url:
-            found.append(self._auth_location(annotations, auth_url))
-        for name in ("server-snippet", "server-snippets"):
-            found += self._text(annotations.values, annotations.key(name), annotations.of(name))
-        return found
-
-    def _auth_location(self, annotations: Annotations, url: str) -> Directive:
-        """The location of the subrequest that asks whether a request may pass."""
-        where = annotations.place("auth-url")
-        if ".svc" in url:
-            self.notes.add("question", where, f"which address has the host of auth-url outside the cluster: {url}")
-        inner = [
-            Directive("internal", (), where),
-            Directive("proxy_pass_request_body", ("off",), where),
-            Directive("proxy_set_header", ("Content-Length", ""), where),
-            Directive("proxy_set_header", ("X-Original-URL", "$scheme://$http_host$request_uri"), where),
-            Directive("proxy_set_header", ("X-Original-Method", "$request_method"), where),
-            Directive("proxy_set_header", ("X-Real-IP", "$remote_addr"), where),
-            Directive("proxy_set_header", ("X-Forwarded-For", "$remote_addr"), where),
-            *self._text(annotations.values, annotations.key("auth-snippet"), annotations.of("auth-snippet")),
-            Directive("proxy_pass", (url,), where),
-        ]
-        return Directive("location", ("=", annotations.auth_path), where, tuple(inner))
-
     # The locations.
 
     def _locations(self, host: _Host) -> list[tuple[_Path, Directive]]:
@@ -639,6 +435,7 @@ class _Controller:
             elif regexes:
                 places = [self._among_regexes(path, longest)]
             else:
+                self._ask_for_pattern(path)
                 places = self._plain_location(path, exact)
             for words, rest in places:
                 found.append((path, Directive("location", words, path.place, tuple(self._location(path, host, rest)))))
@@ -648,6 +445,13 @@ class _Controller:
             back = Directive("return", ("302", app_root.of("app-root") or "/"), where)
             found.insert(0, (host.paths[0], Directive("location", ("=", "/"), where, (back,))))
         return found
+
+    def _ask_for_pattern(self, path: _Path) -> None:
+        if _REGEX.search(path.path):
+            text = (
+                f"without use-regex {path.path} is a plain path to ingress-nginx: is it meant as a regular expression?"
+            )
+            self.notes.add("question", path.place, text)
 
     @staticmethod
     def _location_of_f5(path: _Path) -> tuple[tuple[str, ...], list[Directive]]:
@@ -713,269 +517,26 @@ class _Controller:
             return [Directive("return", ("503",), path.place)]
         uri = "".join(each.args[0] for each in rest if each.name == "(uri)")
         snippet = [
-            each for name in ("configuration-snippet", "location-snippets") for each in self._snippet(annotations, name)
+            each
+            for name in ["location-snippets" if annotations.is_of_f5 else "configuration-snippet"]
+            for each in self.translation.snippet(annotations, name)
         ]
         return [
-            *(self._admission(annotations) if len(host.annotations) > 1 else ()),
-            *self._cors(annotations, host),
-            *self._headers(path, snippet),
-            *self._plain(annotations, path.passes[0]),
+            *(self.translation.admission(annotations) if len(host.annotations) > 1 else ()),
+            *self.translation.cors(annotations, host.name),
+            *self.translation.headers(path, snippet),
+            *self.translation.plain(annotations, path.passes[0]),
             *(each for each in rest if each.name != "(uri)"),
             *snippet,
             Directive(path.passes[0], (path.passes[1] + uri,), path.place),
         ]
 
-    def _headers(self, path: _Path, snippet: list[Directive]) -> list[Directive]:
-        """The request headers: those that the role sends too, and what annotations change."""
-        if path.passes is None or path.passes[0] != "proxy_pass":
-            return []
-        annotations = path.annotations
-        host = annotations.of("upstream-vhost")
-        prefix = annotations.of("x-forwarded-prefix")
-        headers = {
-            "Host": (host or "$host", annotations.place("upstream-vhost") if host else path.place),
-            "X-Real-IP": ("$remote_addr", path.place),
-            "X-Forwarded-For": ("$proxy_add_x_forwarded_for", path.place),
-            "X-Forwarded-Proto": ("$scheme", path.place),
-        }
-        if prefix and prefix != "true":
-            headers["X-Forwarded-Prefix"] = (prefix, annotations.place("x-forwarded-prefix"))
-        if path.websocket:
-            # The role's own variables, so that no map is needed for them.
-            headers["Upgrade"] = ("$websocket_upgrade", path.place)
-            headers["Connection"] = ("$websocket_connection", path.place)
-        connection = annotations.of("connection-proxy-header")
-        if connection:
-            self.notes.add(
-                "corrected",
-                annotations.place("connection-proxy-header"),
-                f"connection-proxy-header {connection} breaks every WebSocket: Connection stays as it must be",
-            )
-        for variable, name in annotations.auth_headers():
-            headers[name] = (variable, annotations.place("auth-response-headers"))
-        for name, value in annotations.f5_headers():
-            headers[name] = (value, annotations.place("proxy-set-headers"))
-        for each in snippet:
-            if each.name == "proxy_set_header" and each.args:
-                headers = {name: value for name, value in headers.items() if name.lower() != each.args[0].lower()}
-        version = [Directive("proxy_http_version", ("1.1",), path.place)] if path.websocket else []
-        return [
-            *version,
-            *(Directive("proxy_set_header", (name, value), where) for name, (value, where) in headers.items()),
-        ]
-
-    def _snippet(self, annotations: Annotations, name: str) -> list[Directive]:
-        found = []
-        for each in self._text(annotations.values, annotations.key(name), annotations.of(name)):
-            header = _MORE_SET_HEADERS.fullmatch(each.args[0]) if each.args else None
-            if each.name == "more_set_headers" and len(each.args) == 1 and header:
-                self.notes.add(
-                    "corrected", each.place, "more_set_headers is of a module that few nginx have: add_header is taken"
-                )
-                found.append(Directive("add_header", (header["name"], header["value"], "always"), each.place))
-            elif "_by_lua" in each.name:
-                self.notes.add("left out", each.place, f"{each.name}: Lua is no part of nginx")
-            elif (
-                each.name == "proxy_set_header" and each.args and each.args[0].lower() in ("upgrade", "connection")
-            ) or (each.name == "proxy_http_version" and not annotations.is_of_f5):
-                self.notes.add(
-                    "corrected", each.place, f"{' '.join((each.name, *each.args))}: upgrades pass without it"
-                )
-            else:
-                found.append(each)
-        return found
-
-    def _plain(self, annotations: Annotations, passes: str) -> list[Directive]:
-        """The annotations that are a directive each."""
-        found = []
-        for name, (directive, unit) in LOCATION_DIRECTIVES.items():
-            value = annotations.of(name)
-            if not value:
-                continue
-            where = annotations.place(name)
-            if passes != "proxy_pass" and directive.startswith("proxy_"):
-                self.notes.add("left out", where, f"{name} has no effect on a backend that does not speak HTTP")
-                continue
-            if unit == "s" and not annotations.is_of_f5 and not value.isdigit():
-                self.notes.add(
-                    "corrected",
-                    where,
-                    f"{name} must be a number of seconds, else ingress-nginx ignores it: {value} is taken",
-                )
-            found.append(self._words(directive, _with_unit(value, "" if annotations.is_of_f5 else unit), where))
-        number = annotations.of("proxy-buffers-number")
-        size = annotations.of("proxy-buffer-size")
-        if number or size:
-            name = "proxy-buffers-number" if number else "proxy-buffer-size"
-            found.append(self._words("proxy_buffers", f"{number or 4} {size or '4k'}", annotations.place(name)))
-        source = annotations.of("proxy-redirect-from")
-        if source:
-            words = (source,) if source in ("off", "default") else (source, annotations.of("proxy-redirect-to") or "/")
-            found.append(Directive("proxy_redirect", words, annotations.place("proxy-redirect-from")))
-        if annotations.is_false("enable-access-log"):
-            found.append(Directive("access_log", ("off",), annotations.place("enable-access-log")))
-        secret = annotations.of("proxy-ssl-secret")
-        if secret:
-            where = annotations.place("proxy-ssl-secret")
-            path = f"/etc/nginx/tls/{secret.rpartition('/')[2]}"
-            self.notes.add(
-                "question",
-                where,
-                f"where on the gateway are the certificate, the key and the CA of the Secret {secret}? {path}.crt, "
-                f"{path}.key and {path}-ca.crt are taken",
-            )
-            found.append(Directive("proxy_ssl_certificate", (f"{path}.crt",), where))
-            found.append(Directive("proxy_ssl_certificate_key", (f"{path}.key",), where))
-            found.append(Directive("proxy_ssl_trusted_certificate", (f"{path}-ca.crt",), where))
-        return found
-
-    def _admission(self, annotations: Annotations) -> list[Directive]:
-        """Who gets in: the same in all locations of an Ingress, so once for the server if that has no other one."""
-        return [*self._access(annotations), *self._auth(annotations), *self._limits(annotations)]
-
-    def _access(self, annotations: Annotations) -> list[Directive]:
-        found = []
-        for name, directive in (
-            ("denylist-source-range", "deny"),
-            ("whitelist-source-range", "allow"),
-            ("allowlist-source-range", "allow"),
-        ):
-            where = annotations.place(name)
-            networks = [each.strip() for each in (annotations.of(name) or "").split(",") if each.strip()]
-            found += [Directive(directive, (each,), where) for each in networks]
-            if networks and directive == "allow":
-                found.append(Directive("deny", ("all",), where))
-        return found
-
-    def _auth(self, annotations: Annotations) -> list[Directive]:
-        found = []
-        secret = annotations.of("auth-secret") or annotations.of("basic-auth-secret")
-        if secret and annotations.of("auth-type") == "digest":
-            self.notes.add("left out", annotations.place("auth-type"), "nginx has no digest authentication")
-        elif secret:
-            where = annotations.place("auth-secret" if annotations.has("auth-secret") else "basic-auth-secret")
-            path = f"/etc/nginx/{secret.rpartition('/')[2]}.htpasswd"
-            realm = annotations.of("auth-realm") or annotations.of("basic-auth-realm") or "Authentication Required"
-            self.notes.add(
-                "question", where, f"where on the gateway are the users of the Secret {secret}? {path} is taken"
-            )
-            found.append(Directive("auth_basic", (realm,), where))
-            found.append(Directive("auth_basic_user_file", (path,), where))
-        for name in ("auth-secret-type", "auth-type", "auth-realm"):
-            annotations.of(name)
-        if annotations.of("auth-url"):
-            found += self._auth_request(annotations)
-        return found
-
-    def _auth_request(self, annotations: Annotations) -> list[Directive]:
-        where = annotations.place("auth-url")
-        found = [Directive("auth_request", (annotations.auth_path,), where)]
-        for variable, header in annotations.auth_headers():
-            value = f"$upstream_http_{header.lower().replace('-', '_')}"
-            found.append(Directive("auth_request_set", (variable, value), annotations.place("auth-response-headers")))
-        sign_in = annotations.of("auth-signin")
-        if sign_in:
-            there = annotations.place("auth-signin")
-            if "$escaped_request_uri" in sign_in:
-                self.notes.add(
-                    "corrected",
-                    there,
-                    "$escaped_request_uri is a variable of ingress-nginx: $request_uri takes its place",
-                )
-                sign_in = sign_in.replace("$escaped_request_uri", "$request_uri")
-            parameter = annotations.of("auth-signin-redirect-param") or "rd"
-            if f"{parameter}=" not in sign_in:
-                sign_in += f"{'&' if '?' in sign_in else '?'}{parameter}=$scheme://$http_host$request_uri"
-            found.append(Directive("error_page", ("401", "=302", sign_in), there))
-        return found
-
-    def _limits(self, annotations: Annotations) -> list[Directive]:
-        found = []
-        zone = annotations.zone
-        for name, unit in (("limit-rps", "r/s"), ("limit-rpm", "r/m")):
-            number = annotations.of(name)
-            if number and number.isdigit() and number != "0":
-                where = annotations.place(name)
-                times = annotations.of("limit-burst-multiplier") or "5"
-                burst = int(number) * (int(times) if times.isdigit() else 5)
-                key = f"{zone}_{name[-3:]}"
-                self.http["limit_req_zone", key] = Directive(
-                    "limit_req_zone", ("$binary_remote_addr", f"zone={key}:5m", f"rate={number}{unit}"), where
-                )
-                found.append(Directive("limit_req", (f"zone={key}", f"burst={burst}", "nodelay"), where))
-        number = annotations.of("limit-connections")
-        if number and number.isdigit() and number != "0":
-            where = annotations.place("limit-connections")
-            self.http["limit_conn_zone", zone] = Directive(
-                "limit_conn_zone", ("$binary_remote_addr", f"zone={zone}_conn:5m"), where
-            )
-            found.append(Directive("limit_conn", (f"{zone}_conn", number), where))
-        return found
-
-    def _cors(self, annotations: Annotations, host: _Host) -> list[Directive]:
-        if not annotations.is_true("enable-cors"):
-            return []
-        where = annotations.place("enable-cors")
-        origins = [each.strip() for each in (annotations.of("cors-allow-origin") or "*").split(",") if each.strip()]
-        origin = origins[0] if len(origins) == 1 and "*." not in origins[0] else "$http_origin"
-        if origin == "$http_origin":
-            origin = f"$cors_origin_of_{annotations.zone}"
-            lines = [Directive(_origin_key(each), ("$http_origin",), where) for each in origins]
-            block = (Directive("default", ("",), where), *lines)
-            self.http["map", origin] = Directive("map", ("$http_origin", origin), where, block)
-        if origins != ["*"]:
-            self.notes.add(
-                "question",
-                annotations.place("cors-allow-origin"),
-                "CORS does not hold for WebSockets: should these origins alone open them? Then they are "
-                f"allowed_origins of {host.name or 'the site'}: {', '.join(origins)}",
-            )
-        headers = [
-            ("Access-Control-Allow-Origin", origin),
-            ("Access-Control-Allow-Credentials", "" if annotations.is_false("cors-allow-credentials") else "true"),
-            ("Access-Control-Allow-Methods", annotations.of("cors-allow-methods") or _CORS_METHODS),
-            ("Access-Control-Allow-Headers", annotations.of("cors-allow-headers") or _CORS_HEADERS),
-            ("Access-Control-Expose-Headers", annotations.of("cors-expose-headers") or ""),
-            ("Access-Control-Max-Age", annotations.of("cors-max-age") or "1728000"),
-        ]
-        lines = [Directive("add_header", (name, value, "always"), where) for name, value in headers if value]
-        preflight = (Directive("return", ("204",), where),)
-        return [*lines, Directive("if", ("($request_method", "=", "OPTIONS)"), where, preflight)]
-
     # Texts.
-
-    def _words(self, name: str, value: str, place: Place) -> Directive:
-        try:
-            return Directive(name, tuple(nginx_syntax.words(value)), place)
-        except nginx_syntax.NginxSyntaxError as error:
-            self.notes.add("question", place, f"the value of {name} {error}: {value}")
-            return Directive(name, (value,), place)
-
-    def _text(self, container: object, key: object, text: str | None) -> list[Directive]:
-        return reading.parsed(text, self.file, line_of(container, key), self.notes) if text else []
-
-
-def _service(backend: Mapping[t.Any, t.Any]) -> tuple[str, str]:
-    """The name of the Service of a backend, and the number or the name of its port."""
-    service = mapping(backend.get("service"))
-    port = mapping(service.get("port"))
-    name = service.get("name") or backend.get("serviceName")
-    found = port.get("number") or port.get("name") or backend.get("servicePort") or ""
-    return (str(name) if is_scalar(name) and name else "", str(found) if is_scalar(found) else "")
 
 
 def _covers(pattern: str, name: str) -> bool:
     """Whether a host of a certificate is that of a rule: the same, or one label for its star."""
     return pattern == name or (pattern.startswith("*.") and name.partition(".")[2] == pattern[2:])
-
-
-def _with_unit(value: str, unit: str) -> str:
-    return f"{value}{unit}" if unit and value.isdigit() else {"true": "on", "false": "off"}.get(value, value)
-
-
-def _origin_key(origin: str) -> str:
-    """The key of a map for an origin, of which * may be one label."""
-    return f"~^{re.escape(origin).replace(re.escape('*.'), '[^.]+[.]', 1)}$" if "*" in origin else origin
 
 
 # The keys of the ConfigMap that hold for nginx's whole http block.

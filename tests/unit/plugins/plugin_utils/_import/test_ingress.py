@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import ingress, ingress_annotations
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, ingress, ingress_annotations
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -432,6 +432,10 @@ def test_snippets_are_placed_on_their_own_lines() -> None:
         ({"modsecurity-snippet": "x"}, "left: nginx.ingress.kubernetes.io/modsecurity-snippet: ModSecurity is no part"),
         ({"unheard-of": "x"}, "left: nginx.ingress.kubernetes.io/unheard-of: it has no translation"),
         (
+            {"server-snippets": "x;"},
+            "left: nginx.ingress.kubernetes.io/server-snippets: ingress-nginx calls it server-snippet",
+        ),
+        (
             {"connection-proxy-header": "keep-alive"},
             "corrected: connection-proxy-header keep-alive breaks every WebSocket",
         ),
@@ -445,6 +449,11 @@ def test_snippets_are_placed_on_their_own_lines() -> None:
 )
 def test_what_is_said_of_annotations(annotations: dict[str, str], expected: str) -> None:
     assert any(note.startswith(expected) for note in notes(annotations))
+
+
+def test_a_pattern_without_use_regex_is_a_question() -> None:
+    paths = [{"path": "/v[0-9]+/ws", "pathType": "ImplementationSpecific"}]
+    assert any("without use-regex /v[0-9]+/ws is a plain path" in note for note in notes({}, paths=paths))
 
 
 def test_annotations_of_others_are_no_news_or_left_out() -> None:
@@ -578,7 +587,8 @@ def test_no_document_is_more_than_notes(data: st.DataObject) -> None:
     whole = [document, service, endpoints, {"apiVersion": "v1", "kind": "ConfigMap", "data": {"proxy-body-size": "1m"}}]
     for _number in range(data.draw(st.integers(0, 3))):
         _replaced(whole, data)
-    ingress.directives(whole, "a.yml", Notes())
+    notes = Notes()
+    gateway.variables(ingress.directives(whole, "a.yml", notes), (), notes)
 
 
 def _replaced(value: t.Any, data: st.DataObject) -> None:

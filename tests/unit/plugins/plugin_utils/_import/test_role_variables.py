@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 import yaml
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import role_variables
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, role_variables
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -647,7 +647,8 @@ def test_no_variables_are_more_than_notes(data: st.DataObject) -> None:
     whole = yaml.safe_load(yaml.safe_dump(data.draw(st.sampled_from(SAMPLES))))
     for _number in range(data.draw(st.integers(1, 3))):
         _replaced(whole, data)
-    role_variables.directives(whole, "a.yml", Notes())
+    notes = Notes()
+    gateway.variables(role_variables.directives(whole, "a.yml", notes), (), notes)
 
 
 def _replaced(value: t.Any, data: st.DataObject) -> None:

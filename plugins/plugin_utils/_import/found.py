@@ -38,6 +38,8 @@ class Found:
     origin_maps: dict[str, Directive] = field(default_factory=dict)
     # The variables that the files themselves define, in lower case and without the dollar sign.
     defined: set[str] = field(default_factory=set)
+    # The log formats that are given.
+    formats: set[str] = field(default_factory=lambda: {"combined"})
     # Names that stand in for what a reader is to fill in.
     blanks: set[str] = field(default_factory=set)
     # Where each mapping of the variables comes from, by its identity.

@@ -73,6 +73,7 @@ def variables(tree: t.Sequence[Directive], main: t.Collection[str], notes: Notes
         found.upstreams.setdefault(upstreams.name_of(block).lower(), block)
     made: dict[str, t.Any] = {"websockets_upstreams": _upstreams(blocks, found)}
     servers = _without_health(http.take("server"), made, found)
+    _ask_for_main(servers, main, found)
     made["websockets_sites"] = _sites(servers, http, made, found)
     made["websockets_directives"] = _directives(http, made, main, found)
     made = sound(made, found)
@@ -117,6 +118,8 @@ def _read_zones(tree: t.Iterable[Directive], found: Found) -> None:
         if one.name == "limit_req_zone":
             rate = next((word[5:] for word in one.args if word.startswith("rate=")), "1r/s")
             found.rates.update(dict.fromkeys(_zone_names(one.args, "zone="), rate))
+        elif one.name == "log_format":
+            found.formats.update(one.args[:1])
 
 
 def _upstreams(blocks: t.Sequence[Directive], found: Found) -> list[dict[str, t.Any]]:
@@ -156,6 +159,20 @@ def _without_health(servers: t.Sequence[Directive], made: dict[str, t.Any], foun
 
 def _is_health(block: Directive) -> bool:
     return any(one.name == "if" and one.args[:1] == ("(-f",) and ".out" in one.args[-1] for one in block.block or ())
+
+
+def _ask_for_main(servers: t.Iterable[Directive], main: t.Collection[str], found: Found) -> None:
+    """The role leaves nginx.conf as it is, so that its servers would serve on."""
+    firsts: dict[str, Directive] = {}
+    for server in servers:
+        if server.place.file in main and not found.is_ours:
+            firsts.setdefault(server.place.file, server)
+    for server in firsts.values():
+        text_of_question = (
+            "nginx.conf has servers of its own, which are in the variables now: are they taken out of it, and does it "
+            "include conf.d/*.conf?"
+        )
+        found.ask(server, text_of_question)
 
 
 def _answers_421(server: Directive) -> bool:

@@ -109,7 +109,7 @@ def _passes_upgrades(sent: t.Sequence[Directive], scope: Scope, proxy_pass: Dire
     elif is_fixed:
         text = f"'Connection \"{value}\"' went along with every request: it is sent with a handshake alone now"
         found.note("corrected", connection, text)
-    elif value.startswith("$") and value.strip("${}").lower() not in found.defined and "$http_" not in value:
+    elif not found.connects(value) and _is_not_given(value, found):
         text = f"'{value}' is of a map that is not given: it is 'upgrade' with a handshake"
         found.note("corrected", connection, text)
     elif not found.connects(value):
@@ -122,6 +122,12 @@ def _passes_upgrades(sent: t.Sequence[Directive], scope: Scope, proxy_pass: Dire
         text = "without 'proxy_http_version 1.1' nginx before 1.29.7 passes no upgrade on: it is always set now"
         found.note("corrected", version or upgrade, text)
     return True
+
+
+def _is_not_given(value: str, found: Found) -> bool:
+    """Whether the value is a variable that another file defines."""
+    name = value.strip("${}").lower()
+    return value.startswith("$") and name not in found.defined and not name.startswith("http_")
 
 
 def _last(sent: t.Sequence[Directive], name: str) -> Directive | None:

@@ -435,6 +435,7 @@ class _Controller:
             elif regexes:
                 places = [self._among_regexes(path, longest)]
             else:
+                self._ask_for_pattern(path)
                 places = self._plain_location(path, exact)
             for words, rest in places:
                 found.append((path, Directive("location", words, path.place, tuple(self._location(path, host, rest)))))
@@ -444,6 +445,13 @@ class _Controller:
             back = Directive("return", ("302", app_root.of("app-root") or "/"), where)
             found.insert(0, (host.paths[0], Directive("location", ("=", "/"), where, (back,))))
         return found
+
+    def _ask_for_pattern(self, path: _Path) -> None:
+        if _REGEX.search(path.path):
+            text = (
+                f"without use-regex {path.path} is a plain path to ingress-nginx: is it meant as a regular expression?"
+            )
+            self.notes.add("question", path.place, text)
 
     @staticmethod
     def _location_of_f5(path: _Path) -> tuple[tuple[str, ...], list[Directive]]:
@@ -510,7 +518,7 @@ class _Controller:
         uri = "".join(each.args[0] for each in rest if each.name == "(uri)")
         snippet = [
             each
-            for name in ("configuration-snippet", "location-snippets")
+            for name in ["location-snippets" if annotations.is_of_f5 else "configuration-snippet"]
             for each in self.translation.snippet(annotations, name)
         ]
         return [

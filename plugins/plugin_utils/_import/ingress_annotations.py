@@ -53,6 +53,8 @@ LOCATION_DIRECTIVES = {
 
 # Why an annotation has no translation, where there is more to say than that.
 _REASONS = {
+    "server-snippets": "ingress-nginx calls it server-snippet, and knows none of this name",
+    "location-snippets": "ingress-nginx calls it configuration-snippet, and knows none of this name",
     "websocket-services": "ingress-nginx knows no such annotation: WebSockets pass on all of its paths",
     "proxy-http-version": "the role speaks HTTP/1.1 to backends, without which there are no WebSockets",
     "service-upstream": "nginx reaches the servers that the upstream lists",

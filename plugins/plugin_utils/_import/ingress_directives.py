@@ -68,8 +68,8 @@ class Translation:
         auth_url = annotations.of("auth-url")
         if auth_url:
             found.append(self._auth_location(annotations, auth_url))
-        for name in ("server-snippet", "server-snippets"):
-            found += self.text(annotations.values, annotations.key(name), annotations.of(name))
+        name = "server-snippets" if annotations.is_of_f5 else "server-snippet"
+        found += self.text(annotations.values, annotations.key(name), annotations.of(name))
         return found
 
     def _auth_location(self, annotations: Annotations, url: str) -> Directive:

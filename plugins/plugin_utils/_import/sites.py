@@ -247,6 +247,11 @@ def _clients(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:
             errors = Errors()
             if SITE["access_log"].check(value, "access_log", errors):
                 variables["access_log"] = value
+                unknown = [word for word in one.args[1:2] if word not in found.formats and "=" not in word]
+                if unknown:
+                    found.ask(
+                        one, f"the log format '{unknown[0]}' is not given: does the gateway's nginx.conf have it?"
+                    )
             else:
                 found.ask(one, f"'{short(one)}' is left out: {errors.lines[0].partition(': ')[2]}")
     for one in logs[1:]:

@@ -299,7 +299,9 @@ def _is_outside(one: Directive) -> bool:
         return False
     if one.name in (*_OF_SERVERS, "if"):
         return True
-    return not grammar.is_allowed(one.name, "http") if grammar.is_known(one.name) else False
+    return any(grammar.is_allowed(one.name, context) for context in ("server", "location")) and not grammar.is_allowed(
+        one.name, "http"
+    )
 
 
 def _with_upstream_servers(tree: list[Directive], notes: Notes) -> list[Directive]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import textwrap
 import typing as t
 
@@ -28,7 +29,7 @@ def document(variables: t.Mapping[str, t.Any], comments: t.Sequence[str] = ()) -
 
 
 def _member(name: str, value: t.Any, indent: str) -> list[str]:
-    key = _scalar(name)
+    key = _key(name)
     if isinstance(value, str) and ("\n" in value or _is_long(f"{indent}{key}: {value}")):
         return _block(f"{indent}{key}:", value, indent)
     is_long = not indent or _is_of_lines(name, value) or not _fits(f"{indent}{key}: ", value)
@@ -42,9 +43,9 @@ def _member(name: str, value: t.Any, indent: str) -> list[str]:
 def _item(value: t.Any, indent: str) -> list[str]:
     if isinstance(value, str) and ("\n" in value or _is_long(f"{indent}- {value}")):
         return _block(f"{indent}-", value, indent)
-    if not isinstance(value, dict):
+    if not isinstance(value, (dict, list)):
         return [f"{indent}- {_scalar(value)}"]
-    if _fits(f"{indent}- ", value):
+    if isinstance(value, list) or not value or _fits(f"{indent}- ", value):
         return [f"{indent}- {_flow(value)}"]
     lines = [line for inner in value.items() for line in _member(*inner, f"{indent}  ")]
     return [f"{indent}- {lines[0].lstrip(' ')}", *lines[1:]]
@@ -91,10 +92,14 @@ def _block(before: str, value: str, indent: str) -> list[str]:
 
 def _flow(value: t.Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(key)}: {_flow(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return _scalar(value, in_flow=True)
+
+
+def _key(name: str) -> str:
+    return _scalar(name) if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_-]*", name) else _quoted(name)
 
 
 def _scalar(value: t.Any, *, in_flow: bool = False) -> str:
@@ -121,7 +126,7 @@ def _is_plain(text: str, *, in_flow: bool) -> bool:
 
 def _quoted(text: str) -> str:
     """In double quotes, as elsewhere in Ansible, unless that takes more than the text itself."""
-    if '"' in text or "\\" in text:
+    if text.isprintable() and ('"' in text or "\\" in text):
         single = yaml.safe_dump(text, default_style="'", width=10**6, allow_unicode=True).strip()
         if single.startswith("'") and "\n" not in single:
             return single

@@ -432,6 +432,10 @@ def test_snippets_are_placed_on_their_own_lines() -> None:
         ({"modsecurity-snippet": "x"}, "left: nginx.ingress.kubernetes.io/modsecurity-snippet: ModSecurity is no part"),
         ({"unheard-of": "x"}, "left: nginx.ingress.kubernetes.io/unheard-of: it has no translation"),
         (
+            {"server-snippets": "x;"},
+            "left: nginx.ingress.kubernetes.io/server-snippets: ingress-nginx calls it server-snippet",
+        ),
+        (
             {"connection-proxy-header": "keep-alive"},
             "corrected: connection-proxy-header keep-alive breaks every WebSocket",
         ),
@@ -445,6 +449,11 @@ def test_snippets_are_placed_on_their_own_lines() -> None:
 )
 def test_what_is_said_of_annotations(annotations: dict[str, str], expected: str) -> None:
     assert any(note.startswith(expected) for note in notes(annotations))
+
+
+def test_a_pattern_without_use_regex_is_a_question() -> None:
+    paths = [{"path": "/v[0-9]+/ws", "pathType": "ImplementationSpecific"}]
+    assert any("without use-regex /v[0-9]+/ws is a plain path" in note for note in notes({}, paths=paths))
 
 
 def test_annotations_of_others_are_no_news_or_left_out() -> None:

@@ -29,6 +29,7 @@ def has_namespaces() -> bool:
         status = 1
         try:
             sandbox.enter()
+            sandbox.connect_all_addresses()
             status = 0
         finally:
             os._exit(status)

@@ -108,11 +108,15 @@ def _client_told(case: Case) -> bool:
     given = case.request.header(case.header)
     if case.what != f"header {case.header} to the backend" or case.before not in (_NONE, given):
         return False
-    client = case.request.client or "CLIENT"
+    clients = [case.request.client or "CLIENT", "127.0.0.1", "::1", "unix:"]
+    forwarded = case.request.header("X-Forwarded-For")
+    if case.request.note.startswith("forwarded by") and forwarded:
+        # nginx may trust this one to name the client.
+        clients.append(forwarded)
     if case.header == "x-real-ip":
-        return case.after in (client, "127.0.0.1", "::1", "unix:")
+        return case.after in clients
     if case.header == "x-forwarded-for":
-        return case.after in (client, f"{given}, {client}", "127.0.0.1", f"{given}, 127.0.0.1")
+        return case.after in [*clients, *(f"{given}, {client}" for client in clients)]
     return case.header == "x-forwarded-proto" and case.after == ("https" if case.request.tls else "http")
 
 
@@ -123,6 +127,10 @@ def _host_of_client(case: Case) -> bool:
         return False
     name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
     return case.after.lower() in (host, name.rstrip("."), host.replace(".:", ":"))
+
+
+def _no_host(case: Case) -> bool:
+    return case.request.host is None and case.what == "header host to the backend" and case.after != _NONE
 
 
 def _host_in_response(case: Case) -> bool:
@@ -211,6 +219,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a client cannot say by which host, port or scheme it has come", _not_trusted),
     ("X-Real-IP, X-Forwarded-For and X-Forwarded-Proto are set in every location", _client_told),
     ("Host is passed on as the client sent it", _host_of_client),
+    ("a request of HTTP/1.0 without a Host gets the name of its site as one", _no_host),
     ("Host is passed on as the client sent it, which the backend refers to", _host_in_response),
     ("nginx does not tell its version", _version_hidden),
     ("nginx's own redirects are relative", _relative_redirect),

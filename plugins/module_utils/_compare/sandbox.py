@@ -43,6 +43,7 @@ _KEPT = {
     "nodiratime": 0x800,
     "relatime": 0x200000,
 }
+_NAMESPACES = "create namespaces, which takes root, or a kernel that lets users have their own"
 _PDEATHSIG, _SIGKILL = 1, 9
 # Where the host's files are found while those of the sandbox are put together.
 _OUTSIDE = Path("/.outside")
@@ -79,20 +80,26 @@ def enter() -> None:
     user, group = os.geteuid(), os.getegid()
     if user == 0 and _libc().unshare(_SPACES) == 0:
         return
-    step = "create namespaces, which takes root or user namespaces (in a container, a privileged one)"
-    _checked(_libc().unshare(_SPACES | _NEWUSER), step)
-    with contextlib.suppress(FileNotFoundError):
-        Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"0 {user} 1")
-    Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    _checked(_libc().unshare(_SPACES | _NEWUSER), _NAMESPACES)
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    except OSError as error:
+        raise SandboxError(f"cannot {_NAMESPACES}: {error.strerror}") from error
 
 
 def connect_all_addresses() -> None:
     """Have every address be one of this host, and reachable over its loopback interface alone."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        request = struct.pack("16sh22x", b"lo", 0)
-        flags = struct.unpack("16sh22x", fcntl.ioctl(sock, _GET_FLAGS, request))[1]
-        fcntl.ioctl(sock, _SET_FLAGS, struct.pack("16sh22x", b"lo", flags | _UP))
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            request = struct.pack("16sh22x", b"lo", 0)
+            flags = struct.unpack("16sh22x", fcntl.ioctl(sock, _GET_FLAGS, request))[1]
+            fcntl.ioctl(sock, _SET_FLAGS, struct.pack("16sh22x", b"lo", flags | _UP))
+    except PermissionError as error:
+        # AppArmor lets others than root create a user namespace, and do nothing there.
+        raise SandboxError(f"cannot {_NAMESPACES}: {error.strerror}") from error
     for family in (socket.AF_INET, socket.AF_INET6):
         _add_local_route(family)
     # A route is enough for a bind to an address of IPv4.

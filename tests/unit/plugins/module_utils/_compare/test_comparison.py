@@ -297,10 +297,134 @@ API_VARIABLES = {
     ],
     "websockets_nginx_version": "1.22.1",
 }
+# A site with TLS, of which one location is for WebSockets alone, and pages of other origins are kept out.
+PEM = "/etc/none-has-this/a.pem"
+SECURE = f"""
+map $http_upgrade $connection_upgrade {{ default upgrade; "" close; }}
+upstream app {{ least_conn; server 10.0.0.5:3000; server 10.0.0.6:3000; }}
+server {{ listen 80; listen [::]:80; server_name a.example www.a.example; return 301 https://$host$request_uri; }}
+server {{
+    listen 443 ssl;
+    listen [::]:443 ssl;
+    server_name a.example www.a.example;
+    ssl_certificate {PEM};
+    ssl_certificate_key {PEM};
+    location / {{ proxy_pass http://app; proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme; }}
+    location /ws/ {{
+        proxy_pass http://app/;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection $connection_upgrade;
+        proxy_set_header Host $host;
+        proxy_read_timeout 3600s;
+    }}
+    location /only {{
+        proxy_pass http://socket:80;
+        proxy_http_version 1.1;
+        proxy_set_header Upgrade $http_upgrade;
+        proxy_set_header Connection "upgrade";
+    }}
+    location /static/ {{ root /srv/none-has-this; }}
+}}
+"""
+SECURE_VARIABLES = {
+    "websockets_upstreams": [{"name": "app", "servers": ["10.0.0.5:3000", "10.0.0.6:3000"]}],
+    "websockets_sites": [
+        {
+            "server_name": ["a.example", "www.a.example"],
+            "listen": ["443 ssl", "[::]:443 ssl"],
+            "ssl_certificate": PEM,
+            "ssl_certificate_key": PEM,
+            "redirect_http": True,
+            "allowed_origins": ["https://a.example", "https://www.a.example"],
+            "locations": [
+                {"path": "/", "upstream": "app", "websocket": False},
+                {"path": "/ws/", "upstream": "app", "strip_prefix": True},
+                {"path": "/only", "proxy_pass": "http://socket:80", "websocket": "required"},
+                {"path": "/static/", "root": "/srv/none-has-this"},
+            ],
+        }
+    ],
+    "websockets_nginx_version": "1.22.1",
+    "websockets_openssl_version": "3.0.2",
+}
+BALANCED = """
+upstream app { server app1:3000; server app2:3000 weight=2; server app3:3000 backup; server app4:3000 down; }
+upstream local { server unix:/run/none-has-this.sock; }
+map $http_upgrade $connection_upgrade { default upgrade; "" close; }
+proxy_http_version 1.1;
+proxy_set_header Upgrade $http_upgrade;
+proxy_set_header Connection $connection_upgrade;
+proxy_set_header Host $http_host;
+server {
+    listen 8080;
+    server_name balanced.example;
+    set_real_ip_from 10.9.0.0/16;
+    real_ip_header X-Forwarded-For;
+    location / { proxy_pass http://app; }
+    location = /exact { proxy_pass http://local; }
+    location ~ ^/rooms/[0-9]+$ { proxy_pass http://local; }
+}
+server {
+    listen 8081 proxy_protocol;
+    server_name proxied.example;
+    set_real_ip_from 10.9.0.0/16;
+    real_ip_header proxy_protocol;
+    location / { return 404; }
+    location /old { return 301 /new; }
+}
+server { listen 8082; server_name _; location / { proxy_pass http://app5:9000/base/; proxy_read_timeout 300s; } }
+"""
+BALANCED_VARIABLES = {
+    "websockets_upstreams": [
+        {
+            "name": "app",
+            "balance": "round_robin",
+            "servers": [
+                "app1:3000",
+                {"address": "app2:3000", "weight": 2},
+                {"address": "app3:3000", "backup": True},
+                {"address": "app4:3000", "down": True},
+            ],
+        },
+        {"name": "local", "servers": ["unix:/run/none-has-this.sock"]},
+    ],
+    "websockets_sites": [
+        {
+            "server_name": "balanced.example",
+            "listen": 8080,
+            "set_real_ip_from": "10.9.0.0/16",
+            "locations": [
+                {"path": "/", "upstream": "app"},
+                {"path": "= /exact", "upstream": "local"},
+                {"path": "~ ^/rooms/[0-9]+$", "upstream": "local"},
+            ],
+        },
+        {
+            "server_name": "proxied.example",
+            "listen": "8081 proxy_protocol",
+            "set_real_ip_from": "10.9.0.0/16",
+            "locations": [{"path": "/", "return": "404"}, {"path": "/old", "return": "301 /new"}],
+        },
+        {
+            "server_name": "_",
+            "listen": 8082,
+            "locations": [{"path": "/", "proxy_pass": "http://app5:9000/base/", "proxy_read_timeout": "5m"}],
+        },
+    ],
+    "websockets_nginx_version": "1.22.1",
+}
 
 
 @pytest.mark.parametrize(
-    ("text", "variables"), [(TUTORIAL, TUTORIAL_VARIABLES), (API, API_VARIABLES)], ids=["tutorial", "api"]
+    ("text", "variables"),
+    [
+        (TUTORIAL, TUTORIAL_VARIABLES),
+        (API, API_VARIABLES),
+        (SECURE, SECURE_VARIABLES),
+        (BALANCED, BALANCED_VARIABLES),
+    ],
+    ids=["tutorial", "api", "secure", "balanced"],
 )
 def test_what_the_role_renders_differs_from_a_tutorial_by_design_alone(
     text: str, variables: dict[str, object], tmp_path: Path

@@ -188,6 +188,13 @@ DESIGNS = [
         [(PLAIN, OK, got(headers=[("Host", "app")]))],
     ),
     (
+        "a request of HTTP/1.0 without a Host gets the name of its site as one",
+        replace(PLAIN, host=None),
+        got(headers=[]),
+        OK,
+        [(replace(PLAIN, host=None), OK, got(headers=[])), (PLAIN, got(headers=[]), got(headers=[("Host", "b")]))],
+    ),
+    (
         "Host is passed on as the client sent it, which the backend refers to",
         replace(PLAIN, host="a.example:8080"),
         replace(OK, headers=[("Location", "http://a.example/b")]),

@@ -74,7 +74,9 @@ def test_the_variables_are_those_of_the_scenario(tmp_path: Path) -> None:
     """Of what the running nginx has: the file itself, and Debian's own site beside it."""
     given = {"websockets_import": GATEWAY.name, "websockets_import_to": str(tmp_path / "vars.yml")}
     succeeded(site(given, playbook="wsfleet.nginx.import"))
-    found = yaml.safe_load((tmp_path / "vars.yml").read_text())
+    text = (tmp_path / "vars.yml").read_text()
+    assert f"# websockets_replaces: [{ENABLED}, /etc/nginx/sites-enabled/default]" in text
+    found = yaml.safe_load(text)
     chat = [one for one in found["websockets_sites"] if one["server_name"] == "chat.example"]
     assert chat == group_variables()["websockets_sites"]
     assert found["websockets_upstreams"] == group_variables()["websockets_upstreams"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, texts, yaml_text
-from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Kind, Note, Notes, Place
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Kind, Note, Notes, Place
 
 _TITLES: dict[Kind, str] = {
     "question": "Questions, to answer before a deploy",
@@ -34,7 +34,7 @@ def imported(files: t.Mapping[str, str]) -> Imported:
     ordered = sorted(map(_printable, notes.found), key=_order)
     return Imported(
         variables=variables,
-        yaml=yaml_text.document(variables, _comments(ordered)),
+        yaml=yaml_text.document(variables, [*_comments(ordered), *_replaced(read.tree, read.main)]),
         notes=[
             {"kind": note.kind, "file": note.place.file, "line": note.place.line, "text": note.text} for note in ordered
         ],
@@ -59,6 +59,15 @@ def _order(note: Note) -> tuple[int, str, int]:
 def _comments(notes: t.Sequence[Note]) -> list[str]:
     questions = [note for note in notes if note.kind == "question"]
     return [f"{_TITLES['question']}:", *(f"- {note.place}: {note.text}" for note in questions)] if questions else []
+
+
+def _replaced(tree: t.Sequence[Directive], main: t.Collection[str]) -> list[str]:
+    """How the gateway takes the place of the host's own files that were read, such as those of nginx -T."""
+    files = dict.fromkeys(one.place.file for one in tree if one.name in ("server", "upstream"))
+    there = [_shown(file) for file in files if file.startswith("/etc/nginx/") and file not in main]
+    if not there:
+        return []
+    return ["For the gateway to take the place of these files:", f"websockets_replaces: [{', '.join(there)}]"]
 
 
 def _report(variables: t.Mapping[str, t.Any], notes: t.Sequence[Note], files: t.Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gateway, texts, yaml_text
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.expressions import plain, restored
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Kind, Note, Notes, Place
 
 _TITLES: dict[Kind, str] = {
@@ -30,10 +31,11 @@ class Imported(t.TypedDict):
 def imported(files: t.Mapping[str, str]) -> Imported:
     notes = Notes()
     read = texts.read(files, notes)
-    variables = gateway.variables(read.tree, read.main, notes)
+    variables = restored(gateway.variables(read.tree, read.main, notes), notes.expressions)
+    notes.found = [Note(note.kind, note.place, restored(note.text, notes.expressions)) for note in notes.found]
     ordered = sorted(map(_printable, notes.found), key=_order)
     return Imported(
-        variables=variables,
+        variables=plain(variables),
         yaml=yaml_text.document(variables, [*_comments(ordered), *_replaced(read.tree, read.main)]),
         notes=[
             {"kind": note.kind, "file": note.place.file, "line": note.place.line, "text": note.text} for note in ordered

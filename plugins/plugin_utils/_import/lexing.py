@@ -16,7 +16,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import 
 # What stands for lines that a page leaves out.
 ELISION = "..."
 _ELISIONS = re.compile(r"\[\s*(?:\.\.\.|…)[^\]\n]*\]|(?:\.\.\.|…)(?=\s|$)", re.MULTILINE)
-# As word processors and pages have them: “ ” „ « » and their single forms.
+# Quotes as word processors and pages have them.
 _DOUBLE = "\u201c\u201d\u201e\u00ab\u00bb"
 _SINGLE = "\u2018\u2019\u201a"
 _TYPOGRAPHIC = str.maketrans({**dict.fromkeys(_DOUBLE, '"'), **dict.fromkeys(_SINGLE, "'")})
@@ -120,7 +120,8 @@ def _cleaned_words(part: str, place: Place, notes: Notes) -> str:
 
 
 def _noted_statement(match: re.Match[str], text: str, file: str, first: int, notes: Notes) -> str:
-    if match[0].startswith("{%"):
+    # What begins a block of a template; what ends it says nothing more.
+    if re.match(r"\{%[-+]?\s*(?:if|for)\b", match[0]):
         place = Place(file, _line(text, match.start(), first))
         notes.add(
             "question", place, f"{_short(match[0])} is a template's: all of its branches are read; which one holds?"

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping
 
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import reading
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.documents import is_scalar, line_of, scalar
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.expressions import hidden
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes, Place
 
 # What a text ends with that ends no block.
@@ -28,7 +29,7 @@ class Printer:
 
     def statement(self, text: str, line: int) -> list[Directive]:
         """A text that may lack the semicolon at its end."""
-        text = text.rstrip()
+        text = self._hidden(text.rstrip(), line)
         end = "" if not text or (text.endswith((";", "}")) and not _EXPRESSION.search(text)) else ";"
         return reading.parsed(text + end, self.file, line, self.notes)
 
@@ -50,9 +51,14 @@ class Printer:
 
     def block(self, head: str, inner: list[Directive], container: object, key: object = None) -> Directive:
         place = self.place(container, key)
+        head = self._hidden(head, place.line)
         opened = next(iter(reading.parsed(f"{head} {{}}", self.file, place.line, self.notes)), None)
         name, args = (opened.name, opened.args) if opened else (head.partition(" ")[0], ())
         return Directive(name, args, place, tuple(inner))
+
+    def _hidden(self, text: str, line: int) -> str:
+        place = Place(self.file, line)
+        return hidden(text, self.notes.expressions, lambda note: self.notes.add("taken", place, note))
 
     def values(self, value: object) -> list[t.Any]:
         """A list, or the one value that stands for it."""

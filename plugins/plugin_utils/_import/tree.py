@@ -55,6 +55,8 @@ class Notes:
     """What the report says of what was read."""
 
     found: list[Note] = field(default_factory=list)
+    # Names that stand for expressions of Jinja2 while they are read, and the expressions.
+    expressions: dict[str, str] = field(default_factory=dict)
     _known: set[Note] = field(default_factory=set)
 
     def add(self, kind: Kind, place: Place, text: str) -> None:

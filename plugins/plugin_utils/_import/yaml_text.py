@@ -13,6 +13,7 @@ import textwrap
 import typing as t
 
 import yaml
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.expressions import Templated
 
 # A line that a reader takes in at once.
 _WIDTH = 100
@@ -106,8 +107,9 @@ def _scalar(value: t.Any, *, in_flow: bool = False) -> str:
     if value is None or isinstance(value, (bool, int, float)):
         return json.dumps(value)
     text = str(value)
-    # Ansible would take these for expressions.
-    mark = "!unsafe " if any(brace in text for brace in ("{{", "{%", "{#")) else ""
+    # Ansible would take these for expressions, and is to, where they were some.
+    is_unsafe = not isinstance(value, Templated) and any(brace in text for brace in ("{{", "{%", "{#"))
+    mark = "!unsafe " if is_unsafe else ""
     return text if not mark and _is_plain(text, in_flow=in_flow) else mark + _quoted(text)
 
 

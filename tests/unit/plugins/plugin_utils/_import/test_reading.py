@@ -36,7 +36,7 @@ SOUND: list[tuple[str, list[t.Any]]] = [
     ("server_name a\n  b;", [["server_name", "a", "b"]]),
     ("more_set_headers 'X: y';", [["more_set_headers", "X: y"]]),
     ('add_header CSP "a;\n  b-src c;\n  d";', [["add_header", "CSP", "a;\n  b-src c;\n  d"]]),
-    ("return 200 '“quoted” … and \u00a0';", [["return", "200", "“quoted” … and \u00a0"]]),
+    ("return 200 '\u201cquoted\u201d … and \u00a0';", [["return", "200", "\u201cquoted\u201d … and \u00a0"]]),
 ]
 
 
@@ -118,7 +118,7 @@ MENDED: list[tuple[str, list[t.Any], str]] = [
         "a.conf:1: a ';' without a directive before it is left out",
     ),
     (
-        "proxy_set_header Connection “upgrade”;",
+        "proxy_set_header Connection \u201cupgrade\u201d;",
         [["proxy_set_header", "Connection", "upgrade"]],
         "a.conf:1: typographic quotes are read as nginx's own quotes",
     ),

@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import RESPOND, Received
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import ProbeError
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import CLOSE, PING, PONG, decode_frame
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import accept_value
 
@@ -86,7 +87,7 @@ class Backends:
             threading.Thread(target=self._serve, args=(name, connection), daemon=True).start()
 
     def _serve(self, name: str, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError, IndexError, struct.error), connection:
+        with contextlib.suppress(OSError, ValueError, IndexError, struct.error, ProbeError), connection:
             connection.settimeout(_SECONDS)
             first = connection.recv(1, socket.MSG_PEEK)
             received = Received(name)

@@ -63,11 +63,11 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 # Whose credentials some requests have.
 _SYSLOG = re.compile(r"syslog:server=([^,]+)")
 _USER = "user:{PLAIN}password\n"
-_FRAGMENT = """events { worker_connections 512; }
+_FRAGMENT = """events { worker_connections 1024; }
 http {
 %s    default_type application/octet-stream;
     server_names_hash_bucket_size 128;
-    include %s;
+    include "%s";
 }
 """
 
@@ -268,7 +268,7 @@ class Runner:
             ends = any(one.suffix == ".conf" for one in self._path.iterdir())
             pattern += "/*.conf" if ends and not self._path.name.startswith("sites") else "/*"
         main = root / "nginx.conf"
-        files.written(main, _FRAGMENT % (types, pattern))
+        files.written(main, _FRAGMENT % (types, re.sub(r'(["\\])', r"\\\1", pattern)))
         return main
 
     def _write_names(self, files: sandbox.Files, config: Configuration, names: t.Mapping[str, str]) -> None:
@@ -399,7 +399,7 @@ class Runner:
             environment["NGINX"] = "".join(f"{sock.fileno()};" for sock in inherited)
         command = [self._nginx.binary, "-c", str(main)]
         pid_file = self._nginx.prefix / next(iter(config.values("pid")), self._nginx.pid_file)
-        with Path("/.output").open("w+") as output:
+        with Path("/.output").open("w+", encoding="utf-8", errors="replace") as output:
             started = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.DEVNULL,

@@ -186,6 +186,8 @@ def test_tls_is_compared_with_a_certificate_made_for_it(what: str, earlier: str,
         "unix:/run/none-has-this/gateway.sock",
         "8080-8081",
         "3000",
+        "3000 reuseport",
+        "0.0.0.0:3000 backlog=100 deferred",
     ],
 )
 def test_nginx_listens_as_it_is_written(listen: str, tmp_path: Path) -> None:
@@ -536,3 +538,17 @@ def test_files_that_packages_bring_are_stood_in_for_and_told(tmp_path: Path) -> 
     assert result.notes == ["before: /etc/none-has-this/proxy_params is not there, a short form of it was used"]
     with pytest.raises(CompareError, match="none-has-this"):
         compared(tmp_path, before.replace("proxy_params", "own_params"), BEFORE)
+
+
+def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
+    directory = tmp_path / 'a "b" é\\'
+    directory.mkdir()
+    assert compared(directory, BEFORE, BEFORE).same
+
+
+def test_what_cannot_be_decoded_is_compared(tmp_path: Path) -> None:
+    paths = tmp_path / "before.conf", tmp_path / "after.conf"
+    for path, value in zip(paths, (b"\xff", b"\xfe"), strict=True):
+        text = BEFORE.replace(OTHERS, 'location /\u00ff { add_header X-Own "VALUE"; return 200 "VALUE"; }')
+        path.write_bytes(text.encode("latin-1").replace(b"VALUE", value))
+    assert {one.what for one in compared_paths(*paths).differences} == {"response body", "response header x-own"}

@@ -318,7 +318,7 @@ def test_the_report_tells_what_is_alike_once() -> None:
         "",
         "Not the same",
         "- response",
-        "    response: 200 -> 404",
+        "    200 -> 404",
         "        GET http://a/0, and 2 more",
         "",
         "By design",

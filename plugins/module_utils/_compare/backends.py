@@ -91,6 +91,8 @@ class Backends:
             connection.settimeout(_SECONDS)
             first = connection.recv(1, socket.MSG_PEEK)
             received = Received(name)
+            if not first:
+                return
             if first == b"\x16":
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(str(self._certificate))
@@ -130,6 +132,8 @@ class Backends:
             received.headers.append((key, value.strip()))
         fields = {key.lower(): value for key, value in received.headers}
         body = _body(stream, fields)
+        if body is None:
+            return False
         received.body = body.decode("latin-1") if len(body) <= 256 else f"{len(body)} bytes, {_digest(body)}"
         self._record(received)
         if _is_handshake(received.method, fields):
@@ -193,7 +197,8 @@ def _name_value_pairs(data: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes:
+def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes | None:
+    """The body; None if nginx closes the connection before its end."""
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = b""
         while True:
@@ -202,7 +207,9 @@ def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes:
             stream.readline()
             if not size:
                 return body
-    return stream.read(min(int(fields.get("content-length") or 0), _LARGEST_BODY))
+    length = min(int(fields.get("content-length") or 0), _LARGEST_BODY)
+    body = stream.read(length)
+    return body if len(body) == length else None
 
 
 def _is_handshake(method: str, fields: t.Mapping[str, str]) -> bool:

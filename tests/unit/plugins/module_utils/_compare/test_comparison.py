@@ -20,6 +20,7 @@ pytestmark = needs_nginx
 BEFORE = r"""
 map $http_upgrade $connection_upgrade { default upgrade; "" close; }
 limit_conn_zone $binary_remote_addr zone=clients:1m;
+proxy_cache_path /var/cache/no-such keys_zone=cache:1m;
 upstream chat { server chat1:3000; server chat2:3000; }
 server { listen 8080; server_name _; return 404; }
 server {
@@ -42,6 +43,7 @@ IN_SERVER, OTHERS, PASS = "# of the server", "# others", "proxy_pass http://chat
 EXACT = 'location = /health { return 200 "well"; }'
 STATIC = "location /files/ { root /srv/none-has-this; }"
 APP = "location /app/ { proxy_pass http://chat/app/; }"
+CACHED = "location /c { proxy_cache cache; proxy_cache_valid 1h; proxy_pass http://chat; proxy_set_header X-Key a; }"
 ROOMS = "location ~ ^/rooms/[0-9]+$ { return 301 /ws$uri; }"
 
 # What is different, the text that is replaced (in BEFORE, or in one that stands for OTHERS), and by what.
@@ -95,6 +97,7 @@ MUTATIONS = [
     ("TLS to the backend", "http://chat;", "https://chat;", ""),
     ("version of HTTP to the backend", "1.1;", "1.0;", ""),
     ("backend", PASS, f"mirror /mirror; {PASS}", "location = /mirror { internal; proxy_pass http://mirror:1; }"),
+    ("header x-key to the backend", "X-Key a", "X-Key b", CACHED),
     # the servers of an upstream
     ("upstream", "chat2:3000", "chat3:3000", ""),
     ("upstream", "chat2:3000", "chat2:3001", ""),

@@ -26,7 +26,7 @@ _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
 _LARGEST_BODY = 64 * 1024 * 1024
 # What a request can ask for: the status, more header fields, and the body.
 _RESPONSES: dict[str, tuple[str, str, str]] = {
-    "redirect": ("302 Found", "Location: http://{host}{path}elsewhere?a=b\r\n", ""),
+    "redirect": ("302 Found", "Location: {scheme}://{host}{path}elsewhere?a=b\r\n", ""),
     "redirect_to_server": ("302 Found", "Location: http://{server}/elsewhere\r\n", ""),
     "cookie": ("200 OK", "Set-Cookie: a=b; Domain={host}; Path=/app; HttpOnly\r\n", "cookie"),
     "missing": ("404 Not Found", "", "the backend's own page"),
@@ -237,7 +237,10 @@ def _response(received: Received, fields: t.Mapping[str, str]) -> bytes:
         fields.get(RESPOND.lower(), ""), ("200 OK", "", f"the response of a backend to {received.method}")
     )
     path = received.target.partition("?")[0].rpartition("/")[0] + "/"
-    for name, value in (("{host}", fields.get("host", "")), ("{server}", received.server), ("{path}", path)):
+    # As frameworks do, the server believes the proxy by which scheme the client has come.
+    scheme = "https" if fields.get("x-forwarded-proto") == "https" else "http"
+    names = {"{host}": fields.get("host", ""), "{server}": received.server, "{path}": path, "{scheme}": scheme}
+    for name, value in names.items():
         more = more.replace(name, value)
     header = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     return (header + ("" if received.method == "HEAD" else body)).encode("latin-1")

@@ -39,7 +39,7 @@ options:
     required: true
   requests:
     description:
-      - Requests that are sent in addition.
+      - Requests that are sent in addition. They need no secrets, as no server is reached.
     type: list
     elements: dict
     default: []
@@ -186,7 +186,7 @@ report:
 
     Not the same
     - path at the backend
-        path at the backend: /ws -> /
+        /ws -> /
             GET http://chat.example.com/ws (port 80), and 23 more
 msg:
   description: Why the configurations could not be run, and which one, with nginx's own words.

@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import RESPOND, Received
+from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.errors import ProbeError
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.frames import CLOSE, PING, PONG, decode_frame
 from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header import accept_value
 
@@ -25,7 +26,7 @@ _IP_FREEBIND, _IPV6_FREEBIND = 15, 78
 _LARGEST_BODY = 64 * 1024 * 1024
 # What a request can ask for: the status, more header fields, and the body.
 _RESPONSES: dict[str, tuple[str, str, str]] = {
-    "redirect": ("302 Found", "Location: http://{host}{path}elsewhere?a=b\r\n", ""),
+    "redirect": ("302 Found", "Location: {scheme}://{host}{path}elsewhere?a=b\r\n", ""),
     "redirect_to_server": ("302 Found", "Location: http://{server}/elsewhere\r\n", ""),
     "cookie": ("200 OK", "Set-Cookie: a=b; Domain={host}; Path=/app; HttpOnly\r\n", "cookie"),
     "missing": ("404 Not Found", "", "the backend's own page"),
@@ -86,10 +87,12 @@ class Backends:
             threading.Thread(target=self._serve, args=(name, connection), daemon=True).start()
 
     def _serve(self, name: str, connection: socket.socket) -> None:
-        with contextlib.suppress(OSError, ValueError, IndexError, struct.error), connection:
+        with contextlib.suppress(OSError, ValueError, IndexError, struct.error, ProbeError), connection:
             connection.settimeout(_SECONDS)
             first = connection.recv(1, socket.MSG_PEEK)
             received = Received(name)
+            if not first:
+                return
             if first == b"\x16":
                 context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
                 context.load_cert_chain(str(self._certificate))
@@ -129,6 +132,8 @@ class Backends:
             received.headers.append((key, value.strip()))
         fields = {key.lower(): value for key, value in received.headers}
         body = _body(stream, fields)
+        if body is None:
+            return False
         received.body = body.decode("latin-1") if len(body) <= 256 else f"{len(body)} bytes, {_digest(body)}"
         self._record(received)
         if _is_handshake(received.method, fields):
@@ -192,7 +197,8 @@ def _name_value_pairs(data: bytes) -> list[tuple[str, str]]:
     return pairs
 
 
-def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes:
+def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes | None:
+    """The body; None if nginx closes the connection before its end."""
     if "chunked" in fields.get("transfer-encoding", "").lower():
         body = b""
         while True:
@@ -201,7 +207,9 @@ def _body(stream: t.BinaryIO, fields: t.Mapping[str, str]) -> bytes:
             stream.readline()
             if not size:
                 return body
-    return stream.read(min(int(fields.get("content-length") or 0), _LARGEST_BODY))
+    length = min(int(fields.get("content-length") or 0), _LARGEST_BODY)
+    body = stream.read(length)
+    return body if len(body) == length else None
 
 
 def _is_handshake(method: str, fields: t.Mapping[str, str]) -> bool:
@@ -229,7 +237,10 @@ def _response(received: Received, fields: t.Mapping[str, str]) -> bytes:
         fields.get(RESPOND.lower(), ""), ("200 OK", "", f"the response of a backend to {received.method}")
     )
     path = received.target.partition("?")[0].rpartition("/")[0] + "/"
-    for name, value in (("{host}", fields.get("host", "")), ("{server}", received.server), ("{path}", path)):
+    # As frameworks do, the server believes the proxy by which scheme the client has come.
+    scheme = "https" if fields.get("x-forwarded-proto") == "https" else "http"
+    names = {"{host}": fields.get("host", ""), "{server}": received.server, "{path}": path, "{scheme}": scheme}
+    for name, value in names.items():
         more = more.replace(name, value)
     header = f"HTTP/1.1 {status}\r\nContent-Type: text/plain\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     return (header + ("" if received.method == "HEAD" else body)).encode("latin-1")

@@ -13,6 +13,7 @@ import json
 import re
 import socket
 import ssl
+import time
 import typing as t
 import warnings
 
@@ -31,6 +32,7 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._probe.http_header i
 
 _SECONDS = 5.0
 _REPEATED_SECONDS = 2.0
+_LATE_SECONDS = 0.01
 # RFC 5737 and RFC 3849: addresses that stand for those of a host with wildcards in listen.
 GATEWAY = {"0.0.0.0": "192.0.2.1", "[::]": "2001:db8::1"}
 # The example of RFC 6455 section 1.3: with one key for all, both responses have the same Sec-WebSocket-Accept.
@@ -75,6 +77,10 @@ class Client:
                     _exchange(Connection(sock, "nginx", deadline), request, answer)
         except (ProbeError, OSError, ValueError) as error:
             answer.error = _reason(error)
+        if request.announced is not None:
+            # Where nginx passes a body on as it comes, a server may get the beginning of one that does not come.
+            time.sleep(_LATE_SECONDS)
+            self._backends.taken()
         answer.received = self._backends.taken()
         for one in answer.received:
             # Which one of its upstream it was is for chance to say.

@@ -22,16 +22,16 @@ def report(result: Result, before: str, after: str) -> str:
     if real:
         lines += ["", "Not the same"]
         for what, alike in _grouped(real, lambda one: one.what).items():
-            lines += [f"- {what}", *_told(alike, len(alike))]
+            lines += [f"- {what}", *_told(alike, len(alike), "")]
     if designed:
         lines += ["", "By design"]
         for purpose, alike in _grouped(designed, lambda one: one.by_design or "").items():
-            lines += [f"- {purpose}", *_told(alike, _MOST)]
+            lines += [f"- {purpose}", *_told(alike, _MOST, "{0.what}: ")]
     return "\n".join(lines) + "\n"
 
 
-def _told(differences: t.Sequence[Difference], most: int) -> t.Iterator[str]:
-    groups = list(_grouped(differences, lambda one: f"{one.what}: {one.before} -> {one.after}").items())
+def _told(differences: t.Sequence[Difference], most: int, head: str) -> t.Iterator[str]:
+    groups = list(_grouped(differences, lambda one: f"{head.format(one)}{one.before} -> {one.after}").items())
     for values, alike in groups[:most]:
         more = f", and {len(alike) - 1} more" if len(alike) > 1 else ""
         yield f"    {values}"

@@ -212,7 +212,7 @@ class Files:
         self._own.add(path)
 
     def written(self, path: Path, content: str) -> None:
-        self.removed(path).write_text(content)
+        self.removed(path).write_text(content, encoding="utf-8", errors="surrogateescape")
 
     def shown(self, path: Path, source: Path) -> None:
         """Show what the host has at source."""
@@ -221,7 +221,7 @@ class Files:
     def finish(self) -> None:
         """Nothing of the host can be written from now on, and what is not shown is not to be found."""
         _unmount(_OUTSIDE)
-        for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        for line in os.fsdecode(Path("/proc/self/mountinfo").read_bytes()).splitlines():
             before, _dash, after = line.partition(" - ")
             fields = before.split(" ")
             path, options, kind = _unescaped(fields[4]), fields[5].split(","), after.split(" ")[0]

@@ -35,8 +35,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._nginx import binary
 _START_SECONDS = 60
 # What the program of a distribution brings along in its directory, where a copy of a configuration may lack it.
 _NOT_SHARED = frozenset({"conf.d", "nginx.conf", "sites-available", "sites-enabled", "streams-enabled"})
-_CERTIFICATES = ("ssl_certificate", "ssl_trusted_certificate", "ssl_client_certificate", "proxy_ssl_certificate")
-_KEYS = ("ssl_certificate_key", "proxy_ssl_certificate_key")
+_CERTIFICATES = ("ssl_certificate", "ssl_certificate_key", "proxy_ssl_certificate", "proxy_ssl_certificate_key")
+_CAS = ("ssl_client_certificate", "ssl_trusted_certificate", "proxy_ssl_trusted_certificate")
 _LOGS = ("access_log", "error_log")
 _TEMPORARY = (
     "client_body_temp_path",
@@ -63,11 +63,11 @@ ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
 # Whose credentials some requests have.
 _SYSLOG = re.compile(r"syslog:server=([^,]+)")
 _USER = "user:{PLAIN}password\n"
-_FRAGMENT = """events { worker_connections 512; }
+_FRAGMENT = """events { worker_connections 1024; }
 http {
 %s    default_type application/octet-stream;
     server_names_hash_bucket_size 128;
-    include %s;
+    include "%s";
 }
 """
 
@@ -233,7 +233,7 @@ class Runner:
         for path in dict.fromkeys(missing):
             text = stand_in(path)
             if text is not None:
-                files.written(files.own_directory(Path(path).parent) / Path(path).name, text)
+                files.written(Path(path), text)
                 self.notes.append(f"{path} is not there, a short form of it was used")
         if self.notes:
             top = configuration.read(main)
@@ -268,7 +268,7 @@ class Runner:
             ends = any(one.suffix == ".conf" for one in self._path.iterdir())
             pattern += "/*.conf" if ends and not self._path.name.startswith("sites") else "/*"
         main = root / "nginx.conf"
-        files.written(main, _FRAGMENT % (types, pattern))
+        files.written(main, _FRAGMENT % (types, re.sub(r'(["\\])', r"\\\1", pattern)))
         return main
 
     def _write_names(self, files: sandbox.Files, config: Configuration, names: t.Mapping[str, str]) -> None:
@@ -286,7 +286,6 @@ class Runner:
         for path in self._nginx.files:
             files.removed(path)
         for path in self._nginx.directories:
-            files.own_directory(path.parent)
             files.empty_directory(path)
         for directive in config.top.walk(*_LOGS, *_TEMPORARY, *_WRITTEN):
             value = directive.args[0] if directive.args else ""
@@ -296,10 +295,9 @@ class Runner:
             if not value or value in ("off", "stderr") or value.startswith(("syslog:", "memory:", "/dev/", "$")):
                 continue
             path = self._nginx.prefix / value.partition("$")[0]
-            files.own_directory(path.parent)
             if "$" in value:
-                continue
-            if directive.name in _TEMPORARY:
+                files.own_directory(path.parent)
+            elif directive.name in _TEMPORARY:
                 files.empty_directory(path)
             else:
                 files.removed(path)
@@ -318,9 +316,9 @@ class Runner:
         for root, path in self._roots:
             if root.suffix and path != "/" and not path.endswith("/"):
                 # The alias of one file.
-                (files.own_directory(root.parent) / root.name).write_text(f"the file {root}")
+                files.written(root, f"the file {root}")
             else:
-                (files.own_directory(root) / "index.html").write_text(f"the index of {root}")
+                files.written(root / "index.html", f"the index of {root}")
 
     def add_files(self, paths: t.Iterable[str]) -> None:
         """Have the static files that are asked for, where the host has not even their directory."""
@@ -334,37 +332,23 @@ class Runner:
                         file.write_text(f"the file {file}")
 
     def _replace_certificates(self, files: sandbox.Files, config: Configuration) -> None:
+        """By one made for the comparison; a password file has the credentials that some requests have."""
         root = self._nginx.root
-        pairs = [
-            (root / certificate, root / key)
-            for certificates, keys in (
-                (config.values("ssl_certificate"), config.values("ssl_certificate_key")),
-                (config.values("proxy_ssl_certificate"), config.values("proxy_ssl_certificate_key")),
-            )
-            for certificate in certificates
-            for key in keys
-            if "$" not in certificate + key and not (certificate + key).startswith(("data:", "engine:"))
-        ]
-        missing = {path for pair in pairs for path in pair if not os.access(path, os.R_OK)}
-        for pair in pairs:
-            # A key that is not there has to be that of the certificate.
-            if missing.intersection(pair):
-                missing.update(pair)
-        # The clients' certificates have to be ours, as nobody has the keys of the others.
-        missing.update(root / value for value in config.values("ssl_client_certificate"))
-        missing.update(
-            root / value for value in config.values("ssl_trusted_certificate", "proxy_ssl_trusted_certificate")
-        )
-        for path in missing:
-            files.own_directory(path.parent)
+        own = {
+            root / value
+            for value in config.values(*_CERTIFICATES)
+            if "$" not in value and not value.startswith(("data:", "engine:"))
+        }
+        if all(os.access(path, os.R_OK) for path in own):
+            own = set()
+        # The clients' certificates have to be ours in any case, as nobody has the keys of the others.
+        own.update(root / value for value in config.values(*_CAS))
+        for path in own:
             files.written(path, self._certificate)
-        for value in config.values("auth_basic_user_file"):
-            if "$" not in value and not (root / value).exists():
-                files.written(files.own_directory((root / value).parent) / (root / value).name, _USER)
-        for value in config.values("ssl_dhparam"):
-            if not (root / value).exists():
-                files.own_directory((root / value).parent)
-                files.written(root / value, _DH)
+        for name, content in (("auth_basic_user_file", _USER), ("ssl_dhparam", _DH)):
+            for value in config.values(name):
+                if "$" not in value and not (root / value).exists():
+                    files.written(root / value, content)
 
     def _listen(
         self, files: sandbox.Files, config: Configuration, backends: Backends, names: t.Mapping[str, str]
@@ -375,7 +359,6 @@ class Runner:
             if name.startswith("unix:"):
                 path = Path(name[len("unix:") :])
                 if name not in own and path.is_absolute():
-                    files.own_directory(path.parent)
                     backends.listen(name, str(files.removed(path)))
                 continue
             host, _colon, port = name.rpartition(":")
@@ -399,7 +382,7 @@ class Runner:
             environment["NGINX"] = "".join(f"{sock.fileno()};" for sock in inherited)
         command = [self._nginx.binary, "-c", str(main)]
         pid_file = self._nginx.prefix / next(iter(config.values("pid")), self._nginx.pid_file)
-        with Path("/.output").open("w+") as output:
+        with Path("/.output").open("w+", encoding="utf-8", errors="replace") as output:
             started = subprocess.Popen(  # pylint: disable=ansible-bad-function
                 command,
                 stdin=subprocess.DEVNULL,

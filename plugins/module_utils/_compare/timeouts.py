@@ -18,23 +18,28 @@ _UNITS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "": 
 
 
 def different_timeouts(before: Configuration, after: Configuration) -> t.Iterator[Case]:
+    """Each once for a location, whatever other names its server has."""
     one, other = _effective(before), _effective(after)
+    seen = set()
     for key, value in one.items():
-        if key in other and _milliseconds(value) != _milliseconds(other[key]):
-            where, name = key
-            request = Request(address="", host=None, target="/")
-            yield Case(request, name, value, other[key], (Answer(), Answer()), where=where)
+        host, location, name = key
+        found = location, name, value, other.get(key, value)
+        if found not in seen and _milliseconds(found[2]) != _milliseconds(found[3]):
+            seen.add(found)
+            where = f"location {location} of {host or 'a server without a name'}"
+            yield Case(Request("", None, "/"), name, value, other[key], (Answer(), Answer()), where=where)
 
 
-def _effective(config: Configuration) -> dict[tuple[str, str], str]:
+def _effective(config: Configuration) -> dict[tuple[str, str, str], str]:
+    """The values by name of the server, location and directive."""
     found = {}
     for server in config.servers:
         for location in server.directive.walk("location"):
-            if not location.first("proxy_pass"):
-                continue
-            for name in _OWN:
-                where = f"location {' '.join(location.args)} of {' '.join(server.names) or 'a server without a name'}"
-                found[where, name] = _value(name, (location, server.directive, config.http))
+            if location.first("proxy_pass"):
+                for name in _OWN:
+                    value = _value(name, (location, server.directive, config.http))
+                    for host in server.names or [""]:
+                        found[host, " ".join(location.args), name] = value
     return found
 
 

@@ -20,6 +20,7 @@ pytestmark = needs_nginx
 BEFORE = r"""
 map $http_upgrade $connection_upgrade { default upgrade; "" close; }
 limit_conn_zone $binary_remote_addr zone=clients:1m;
+proxy_cache_path /var/cache/no-such keys_zone=cache:1m;
 upstream chat { server chat1:3000; server chat2:3000; }
 server { listen 8080; server_name _; return 404; }
 server {
@@ -42,6 +43,7 @@ IN_SERVER, OTHERS, PASS = "# of the server", "# others", "proxy_pass http://chat
 EXACT = 'location = /health { return 200 "well"; }'
 STATIC = "location /files/ { root /srv/none-has-this; }"
 APP = "location /app/ { proxy_pass http://chat/app/; }"
+CACHED = "location /c { proxy_cache cache; proxy_cache_valid 1h; proxy_pass http://chat; proxy_set_header X-Key a; }"
 ROOMS = "location ~ ^/rooms/[0-9]+$ { return 301 /ws$uri; }"
 
 # What is different, the text that is replaced (in BEFORE, or in one that stands for OTHERS), and by what.
@@ -95,6 +97,7 @@ MUTATIONS = [
     ("TLS to the backend", "http://chat;", "https://chat;", ""),
     ("version of HTTP to the backend", "1.1;", "1.0;", ""),
     ("backend", PASS, f"mirror /mirror; {PASS}", "location = /mirror { internal; proxy_pass http://mirror:1; }"),
+    ("header x-key to the backend", "X-Key a", "X-Key b", CACHED),
     # the servers of an upstream
     ("upstream", "chat2:3000", "chat3:3000", ""),
     ("upstream", "chat2:3000", "chat2:3001", ""),
@@ -186,6 +189,8 @@ def test_tls_is_compared_with_a_certificate_made_for_it(what: str, earlier: str,
         "unix:/run/none-has-this/gateway.sock",
         "8080-8081",
         "3000",
+        "3000 reuseport",
+        "0.0.0.0:3000 backlog=100 deferred",
     ],
 )
 def test_nginx_listens_as_it_is_written(listen: str, tmp_path: Path) -> None:
@@ -536,3 +541,17 @@ def test_files_that_packages_bring_are_stood_in_for_and_told(tmp_path: Path) -> 
     assert result.notes == ["before: /etc/none-has-this/proxy_params is not there, a short form of it was used"]
     with pytest.raises(CompareError, match="none-has-this"):
         compared(tmp_path, before.replace("proxy_params", "own_params"), BEFORE)
+
+
+def test_a_path_may_have_any_characters(tmp_path: Path) -> None:
+    directory = tmp_path / 'a "b" é\\'
+    directory.mkdir()
+    assert compared(directory, BEFORE, BEFORE).same
+
+
+def test_what_cannot_be_decoded_is_compared(tmp_path: Path) -> None:
+    paths = tmp_path / "before.conf", tmp_path / "after.conf"
+    for path, value in zip(paths, (b"\xff", b"\xfe"), strict=True):
+        text = BEFORE.replace(OTHERS, 'location /\u00ff { add_header X-Own "VALUE"; return 200 "VALUE"; }')
+        path.write_bytes(text.encode("latin-1").replace(b"VALUE", value))
+    assert {one.what for one in compared_paths(*paths).differences} == {"response body", "response header x-own"}

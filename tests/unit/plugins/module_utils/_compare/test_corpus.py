@@ -18,6 +18,8 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.corpus impo
     size_of,
 )
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Request
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.timeouts import different_timeouts
+from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.upstreams import Group, Groups, pair
 
 SITE = "server {{ listen {}; server_name {}; location {} {{ return 200; }} }}"
 
@@ -183,3 +185,62 @@ def test_origins_of_a_map_are_asked_for(tmp_path: Path) -> None:
 
 def test_a_size_of_nginx() -> None:
     assert [size_of(value) for value in ("0", "8k", "10M", "1g", "a")] == [0, 8192, 10 * 1024**2, 1024**3, None]
+
+
+TIMES = "{} server {{ server_name {}; {} location /a {{ proxy_pass http://app; {} }} }}"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "values"),
+    [
+        (("", "a", "", ""), ("", "a", "", ""), None),
+        (("", "a", "", ""), ("", "a", "", "proxy_read_timeout 60;"), None),
+        (("", "a", "", "proxy_read_timeout 2m;"), ("proxy_read_timeout 1m60s;", "a", "", ""), None),
+        (("", "a", "", ""), ("", "a", "proxy_read_timeout 1h;", ""), ("60s, nginx's own", "1h")),
+        (("proxy_read_timeout 5;", "b a", "", ""), ("", "a b", "", "proxy_read_timeout 500ms;"), ("5", "500ms")),
+        (("", "a", "", ""), ("", "b", "", "proxy_read_timeout 1h;"), None),
+    ],
+)
+def test_timeouts_are_compared_as_they_take_effect(
+    before: tuple[str, ...], after: tuple[str, ...], values: tuple[str, str] | None, tmp_path: Path
+) -> None:
+    pairs = different_timeouts(read(tmp_path, TIMES.format(*before)), read(tmp_path, TIMES.format(*after)))
+    found = [(case.before, case.after) for case in pairs]
+    assert found == ([values] if values else [])
+
+
+UPSTREAMS = """
+upstream one { server a:1; server b:1 weight=2; server c:1 backup; server d:1 down; }
+upstream other { ip_hash; server a:1; server b:1; }
+upstream again { server a:1; server a:1 backup max_fails=0; }
+server { location / { proxy_pass http://one; } location /a { proxy_pass http://a:1; } }
+"""
+
+
+def test_a_server_is_of_its_upstreams(tmp_path: Path) -> None:
+    groups = Groups(read(tmp_path, UPSTREAMS))
+    texts = {group.name: str(group) for group in groups.with_server("a:1", {})}
+    assert texts == {
+        "one": "a:1, b:1 weight=2, c:1 backup by round_robin",
+        "other": "a:1, b:1 by ip_hash",
+        "again": "a:1",
+        "a:1": "a:1",
+    }
+    assert [str(group) for group in groups.with_server("e:1", {})] == ["e:1"]
+
+
+def test_enough_requests_tell_which_upstream_it_is(tmp_path: Path) -> None:
+    groups = Groups(read(tmp_path, UPSTREAMS))
+    assert [group.name for group in groups.with_server("a:1", {"a:1": 20, "b:1": 40})] == ["other"]
+    assert [group.name for group in groups.with_server("a:1", {"a:1": 60})] == ["again", "a:1"]
+    assert len(groups.with_server("a:1", {"a:1": 2})) == 4
+
+
+def test_of_several_upstreams_the_two_most_alike_are_compared() -> None:
+    one, two, hashed = (
+        Group("one", {"a:1": {}, "b:1": {}}),
+        Group("two", {"a:1": {}}),
+        Group("one", {"a:1": {}, "b:1": {}}, "ip_hash"),
+    )
+    assert pair([one, two], [two]) == (two, two)
+    assert pair([two, one], [hashed]) == (one, hashed)

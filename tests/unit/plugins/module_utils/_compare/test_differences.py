@@ -150,7 +150,11 @@ DESIGNS = [
         OK,
         [
             (PLAIN, OK, with_fields(("Connection", "upgrade"))),
-            (SOCKET, with_fields(("Connection", "upgrade")), OK),
+            (
+                SOCKET,
+                replace(with_fields(("Connection", "upgrade")), status=101),
+                replace(OK, status=101),
+            ),
             (SOCKET, with_fields(("Connection", "upgrade")), with_fields(("Connection", "close"))),
         ],
     ),
@@ -195,10 +199,16 @@ DESIGNS = [
         [(replace(PLAIN, host=None), OK, got(headers=[])), (PLAIN, got(headers=[]), got(headers=[("Host", "b")]))],
     ),
     (
-        "Host is passed on as the client sent it, which the backend refers to",
+        "the backend refers to itself by the Host and the scheme that are passed on",
         replace(PLAIN, host="a.example:8080"),
-        replace(OK, headers=[("Location", "http://a.example/b")]),
-        replace(got(headers=[("Host", "a.example:8080")]), headers=[("Location", "http://a.example:8080/b")]),
+        replace(OK, headers=[("Location", "http://a.example/a.example"), ("Set-Cookie", "a=b; Domain=SERVER; Path=/")]),
+        replace(
+            got(headers=[("Host", "a.example:8080")]),
+            headers=[
+                ("Location", "http://a.example:8080/a.example"),
+                ("Set-Cookie", "a=b; Domain=a.example:8080; Path=/"),
+            ],
+        ),
         [(PLAIN, replace(OK, headers=[("Location", "http://a.example/b")]), replace(OK, headers=[("Location", "/c")]))],
     ),
     (
@@ -318,7 +328,7 @@ def test_the_report_tells_what_is_alike_once() -> None:
         "",
         "Not the same",
         "- response",
-        "    response: 200 -> 404",
+        "    200 -> 404",
         "        GET http://a/0, and 2 more",
         "",
         "By design",

@@ -89,6 +89,15 @@ def _version(gateway: Gateway) -> str:
     return gateway.run("nginx -v 2>&1").rpartition("/")[2].strip()
 
 
+def test_the_configuration_of_a_host_is_imported_alike(core: Core, tmp_path: Path) -> None:
+    """The role's own file comes back as the variables that it was made of."""
+    variables = {"websockets_import": GATEWAYS[-1].name, "websockets_import_to": str(tmp_path / "vars.yml")}
+    core.succeeds("wsfleet.nginx.import", variables)
+    text = (tmp_path / "vars.yml").read_text()
+    assert "websockets_upstreams:" in text
+    assert_as_on_other_cores("imported", text)
+
+
 def test_errors_end_a_run_before_a_host_is_touched(core: Core) -> None:
     run = core.run("wsfleet.nginx.site", {"websockets_stat": "present", "websockets_capacity": "many"})
     assert run.failed

@@ -31,7 +31,7 @@ grep -v '^#' tests/cores.txt | while read -r core pythons; do
     if [ -z "$python" ]; then
         rm -rf "$environment"
         echo "ansible-core $core: skipped, no Python ${pythons// /, } with ensurepip"
-    elif ! [ -e "$environment/complete" ]; then
+    elif ! [ -e "$environment/complete" ] || ! [ -e "$environment/bin/crossplane" ]; then
         rm -rf "$environment"
         "$python" -m venv "$environment"
         # The playbook import takes crossplane.

@@ -271,6 +271,9 @@ def _completed(tree: list[Directive], notes: Notes) -> list[Directive]:
     """The tree with a server around what stands outside of any."""
     servers = [one for one in tree if one.name == "server" and one.block is not None]
     outside = [one for one in tree if _is_outside(one)]
+    if not servers and any(one.name in ("listen", "server_name") for one in outside):
+        # What a server would include.
+        outside = [one for one in tree if one.name not in _OF_HTTP and grammar.is_allowed(one.name, "server")]
     if not outside or (servers and not any(one.name in ("location", "proxy_pass") for one in outside)):
         return _with_upstream_servers(tree, notes)
     first = outside[0]

@@ -53,6 +53,10 @@ class Found:
     def ask(self, where: Directive | Place, text: str) -> None:
         self.note("question", where, text)
 
+    def is_blank(self, text: str) -> bool:
+        """Whether something in a text is to be filled in, which is asked already."""
+        return any(blank in text for blank in self.blanks)
+
     def placed(self, variables: _Mapping, where: Directive | Place) -> _Mapping:
         self.places[id(variables)] = where.place if isinstance(where, Directive) else where
         self._kept.append(variables)

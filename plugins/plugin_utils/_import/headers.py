@@ -55,7 +55,7 @@ def headers(scope: Scope, proxy_pass: Directive, found: Found, *, is_tls: bool, 
             given = {key: other for key, other in given.items() if key.lower() != name.lower()}
             given[name] = value
     host = any(one.args[0].lower() == "host" for one in sent)
-    if not host and _is_foreign(proxy_pass):
+    if not host and _is_foreign(proxy_pass, found):
         # Without a line nginx sends the name in proxy_pass, which such a server may know itself by.
         given["Host"] = "$proxy_host"
     elif not host and not found.is_ours:
@@ -80,13 +80,13 @@ def _note_own(one: Directive, name: str, value: str, found: Found) -> None:
         found.note("corrected", one, f"'{value}' is whatever the client says: the backend gets $host with its port")
 
 
-def _is_foreign(proxy_pass: Directive) -> bool:
+def _is_foreign(proxy_pass: Directive, found: Found) -> bool:
     """Whether the host of proxy_pass is a public name, such as that of an API."""
     host = "".join(proxy_pass.args).partition("://")[2].partition("/")[0].partition(":")[0]
     labels = host.split(".")
-    return (
-        "$" not in host and len(labels) > 1 and labels[-1].isalpha() and labels[-1] not in ("local", "internal", "lan")
-    )
+    if "$" in host or len(labels) < 2 or host.lower() in found.upstreams:
+        return False
+    return labels[-1].isalpha() and labels[-1] not in ("local", "internal", "lan")
 
 
 def _passes_upgrades(sent: t.Sequence[Directive], scope: Scope, proxy_pass: Directive, found: Found) -> bool:

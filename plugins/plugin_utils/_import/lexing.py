@@ -122,7 +122,8 @@ def _cleaned_words(part: str, place: Place, notes: Notes) -> str:
 
 
 def _noted_statement(match: re.Match[str], text: str, file: str, first: int, notes: Notes) -> str:
-    if match[0].startswith("{%"):
+    # What begins a block of a template; what ends it says nothing more.
+    if re.match(r"\{%[-+]?\s*(?:if|for)\b", match[0]):
         place = Place(file, _line(text, match.start(), first))
         notes.add(
             "question", place, f"{_short(match[0])} is a template's: all of its branches are read; which one holds?"

@@ -79,10 +79,12 @@ def _parsed(directive: Directive, found: Found) -> _Listen | None:
         host = f"[{where}]" if where.count(":") > 1 and not where.startswith("[") else where
         port = "443" if "ssl" in parameters else "80"
         if colon and not where.endswith("]") and where.count(":") == 1:
-            found.ask(directive, f"the port of 'listen {where}' is not a number: which one is it?")
+            if not found.is_blank(where):
+                found.ask(directive, f"the port of 'listen {where}' is not a number: which one is it?")
             host = host.partition(":")[0]
         elif where in found.blanks or not re.search(r"[.:*]|^localhost$", where):
-            found.ask(directive, f"'listen {where}' is neither a port nor an address: which one is it?")
+            if not found.is_blank(where):
+                found.ask(directive, f"'listen {where}' is neither a port nor an address: which one is it?")
             host = ""
     if host in Address.ANY_IPV4:
         return _Listen(directive, port, parameters)

@@ -33,7 +33,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables.values im
 PLAIN = tuple(name for name, key in LOCATION.items() if key.plain)
 _SHARED_BODY = "client_max_body_size"
 # What answers instead of a backend or of files, and has no key.
-_HANDLERS = (
+HANDLERS = (
     *(
         "fastcgi_pass",
         "uwsgi_pass",
@@ -61,7 +61,7 @@ _WITHOUT_CACHE = ("proxy_cache_bypass", "proxy_no_cache")
 # What nginx does not inherit, or what decides what a request becomes.
 _NOT_INHERITED = (
     *("if", "set", "rewrite", "return", "break", "internal", "try_files", "proxy_pass", "location", "limit_except"),
-    *_HANDLERS,
+    *HANDLERS,
 )
 _UPGRADE_IF = re.compile(r"\(\s*\$http_upgrade\s+(?:!=|!~\*?)\s+\^?websocket\$?\s*\)", re.IGNORECASE)
 _ORIGIN_IF = re.compile(r"\(\s*\$http_origin\s+(!=|!~\*?)\s+(.+?)\s*\)")
@@ -116,7 +116,7 @@ def _acts(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site: S
         if not site.found.is_ours and _takes_body_off(scope):
             return False
         return _proxied(variables, path, scope, site)
-    if scope.own(*_HANDLERS):
+    if scope.own(*HANDLERS):
         return _as_root(variables, path, scope, site)
     return _files(variables, scope)
 
@@ -265,7 +265,7 @@ def _answer(variables: dict[str, t.Any], scope: Scope, site: Site) -> None:
     first, *others = scope.take("return")
     for other in others:
         site.found.note("left out", other, f"'{short(other)}': '{short(first)}' comes before it")
-    for other in scope.take("proxy_pass", "root", "try_files", *_HANDLERS):
+    for other in scope.take("proxy_pass", "root", "try_files", *HANDLERS):
         site.found.note("left out", other, f"'{short(other)}': 'return' comes before it")
     value = return_value(first.args)
     if value is None:
@@ -307,7 +307,7 @@ def _escaped(given: str) -> str:
 def _as_root(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site: Site) -> bool:
     """An alias that ends with the path of its location is a root."""
     alias = scope.own("alias")
-    if len(scope.own(*_HANDLERS)) != 1 or not alias or path.is_regex or len(alias[0].args) != 1:
+    if len(scope.own(*HANDLERS)) != 1 or not alias or path.is_regex or len(alias[0].args) != 1:
         return False
     directory, wanted = alias[0].args[0], path.path.rstrip("/")
     before = directory.rstrip("/").removesuffix(wanted)

@@ -47,7 +47,8 @@ _OTHERS = (
 _PROGRAMS = (".sh", ".bash", ".py", ".js", ".ts", ".go", ".rb", ".php", ".pl", ".tf", ".ps1")
 # Of an Ingress, or of a role's variables.
 _YAML = re.compile(r"^kind: *(?:Ingress|List)\b|^ *(?:- )?nginx_[a-z_]+:", re.MULTILINE)
-_PROSE = re.compile(r"^\s*[A-Z][a-z]+(?: [\w',()\u2019-]+){4,}")
+_PROSE = re.compile(r"[ \t]*[A-Z][a-z]+(?: [\w',()\u2019-]+){4,}")
+_ENDS_AS_CODE = re.compile(r"[^\n]*[;{}][ \t]*(?:\n|$)")
 
 
 class Fragment(t.NamedTuple):
@@ -155,9 +156,7 @@ def _end_of_block(text: str, start: int, opened: int) -> int:
             depth -= 1
             if depth == 0:
                 return at + 1
-        elif (
-            text[at] == "\n" and _PROSE.match(text, at + 1) and not re.match(r"[^\n]*[;{}]\s*(?:\n|$)", text[at + 1 :])
-        ):
+        elif text[at] == "\n" and _PROSE.match(text, at + 1) and not _ENDS_AS_CODE.match(text, at + 1):
             return at
         at += 1
     return len(text)

@@ -198,7 +198,7 @@ def _real_ip(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:
 
 def _locations(scope: Scope, building: locations.Site, block: Directive) -> None:
     found = building.found
-    blocks = scope.take("location")
+    blocks = _without_files(scope.take("location"), scope, found)
     answers = scope.own("return")
     if answers:
         for one in blocks:
@@ -228,6 +228,31 @@ def _locations(scope: Scope, building: locations.Site, block: Directive) -> None
     elif not building.locations:
         # A site of the role has one location at least; nginx answers the same without.
         building.locations.append(found.placed({"path": "= /.well-known/no-location", "return": 404}, block))
+
+
+def _without_files(blocks: list[Directive], scope: Scope, found: Found) -> list[Directive]:
+    """The locations, with a named one in the place of those that lead there after no file was found, as without a root
+    there is none.
+    """
+    named = {one.args: one for one in blocks if one.first("proxy_pass")}
+    tried = [(one, one.first("try_files")) for one in blocks]
+    tried += [(one, one) for one in scope.own("try_files") if not any(other.args == ("/",) for other in blocks)]
+    for one, files in tried:
+        target = named.get(files.args[-1:]) if files else None
+        inner = one.block or ()
+        if files is None or target is None or scope.in_force("root") or any(other.name == "root" for other in inner):
+            continue
+        if scope.own("alias") or any(other.name in locations.HANDLERS for other in inner):
+            continue
+        text_of_note = f"'{short(files)}': without a root there are no files, so all goes to '{files.args[-1]}'"
+        found.note("corrected", files, text_of_note)
+        rest = tuple(other for other in inner if other is not files)
+        args = ("/",) if one is files else one.args
+        made = Directive("location", args, one.place, (*rest, *(target.block or ())))
+        scope.drop([files])
+        blocks = [made if other is one else other for other in blocks] + ([made] if one is files else [])
+    used = " ".join(map(text, [*blocks, *scope.left]))
+    return [one for one in blocks if one not in named.values() or one.args[0][:1] != "@" or used.count(one.args[0]) > 1]
 
 
 def _clients(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:

@@ -113,7 +113,8 @@ def _url(directive: Directive, given: str, found: Found) -> _Url:
     if not colon or (":" in host and not host.startswith("[")) or where.endswith("]"):
         host, port = where, ""
     if port and not port.isdigit():
-        found.ask(directive, f"the port of '{given}' is not a number: which one is it?")
+        if not found.is_blank(port):
+            found.ask(directive, f"the port of '{given}' is not a number: which one is it?")
         port = ""
     path = f"/{uri}" if slash else None
     if question:

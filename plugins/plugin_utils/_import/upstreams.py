@@ -131,7 +131,8 @@ def _address(directive: Directive, found: Found) -> str:
     if colon and port.isdigit() and (":" not in name or name.startswith("[")):
         return given
     if colon and not name.startswith("[") and ":" not in name:
-        found.ask(directive, f"the port of '{given}' is not a number: which one is it?")
+        if not found.is_blank(given):
+            found.ask(directive, f"the port of '{given}' is not a number: which one is it?")
         return f"{name}:80"
     # As nginx completes it.
     return f"[{given}]:80" if ":" in given and not given.startswith("[") else f"{given}:80"

@@ -454,6 +454,16 @@ def test_what_no_location_can_say_is_kept_as_it_is_with_the_safe_headers_of_an_u
     assert any(line.startswith("directives 5: 'location @app': a named location has no key") for line in notes)
 
 
+def test_without_a_root_no_file_is_tried_before_the_backend() -> None:
+    app = f"location @app {{ proxy_pass http://10.0.0.1:1; {UPGRADE} }}"
+    for text in (f"location / {{ try_files $uri @app; }} {app}", f"try_files $uri @app; {app}"):
+        made, notes = site(f"listen 80; {text}")
+        assert made == {"listen": 80, "locations": [{"path": "/", "proxy_pass": "http://10.0.0.1:1"}]}
+        assert "corrected 4: 'try_files $uri @app': without a root there are no files, so all goes to '@app'" in notes
+    made, _notes = site(f"listen 80; root /srv; location / {{ try_files $uri @app; }} {app}")
+    assert made["locations"] == [{"path": "/", "root": "/srv", "directives": "try_files $uri @app;"}]
+
+
 def test_an_alias_that_ends_like_its_location_is_a_root() -> None:
     assert location("alias /srv/static/;", "/static/")[0] == {"root": "/srv"}
 

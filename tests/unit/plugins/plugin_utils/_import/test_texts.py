@@ -23,6 +23,7 @@ FRAGMENTS: list[tuple[str, list[tuple[str, int]]]] = [
     ("<p>Text</p>\n<pre><code>listen 80; # &lt;b&gt;\n</code></pre>", [("listen 80; # <b>\n", 2)]),
     ("Put this there:\nserver { listen 80; }\nand go on with the next thing.", [("server { listen 80; }", 2)]),
     ("Put this there:\nlisten 80;\nand go on.", [("listen 80;", 2)]),
+    ("Why does it fail?\nserver {\nlisten 80;\n\nWhat am I doing wrong here?", [("server {\nlisten 80;\n", 2)]),
 ]
 
 

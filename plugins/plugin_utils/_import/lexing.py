@@ -24,7 +24,10 @@ _QUOTES = re.compile(f"[{_DOUBLE}{_SINGLE}]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 # What a template fills in: Jinja and Helm, ERB, and a name in angle brackets, with spaces or without.
 _TEMPLATED = re.compile(r"\{\{[-~]?\s*(.*?)\s*[-~]?\}\}|<%[=-]?\s*(.*?)\s*-?%>|<([A-Za-z][\w .:/-]*)>")
-_STATEMENTS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_STATEMENTS = re.compile(
+    r"\{%[-+]?\s*(?:if|elif|else|endif|for|endfor|set|include|import|from|macro|endmacro|block|endblock|extends|raw|endraw"
+    r"|call|endcall|filter|endfilter|with|endwith|do)\b[^\n]*?%\}|\{# [^\n]*? #\}"
+)
 # Blocks as a program has them that formats the text, and those of nginx.
 _DOUBLED = re.compile(r"\w[^\n#{}]*\{\{[ \t]*$", re.MULTILINE)
 _SINGLE_BRACE = re.compile(r"[^{\n]\{[ \t]*(?:#.*)?$", re.MULTILINE)

@@ -235,6 +235,7 @@ def _without_files(blocks: list[Directive], scope: Scope, found: Found) -> list[
     there is none.
     """
     named = {one.args: one for one in blocks if one.first("proxy_pass")}
+    taken: list[Directive] = []
     tried = [(one, one.first("try_files")) for one in blocks]
     tried += [(one, one) for one in scope.own("try_files") if not any(other.args == ("/",) for other in blocks)]
     for one, files in tried:
@@ -250,9 +251,10 @@ def _without_files(blocks: list[Directive], scope: Scope, found: Found) -> list[
         args = ("/",) if one is files else one.args
         made = Directive("location", args, one.place, (*rest, *(target.block or ())))
         scope.drop([files])
+        taken.append(target)
         blocks = [made if other is one else other for other in blocks] + ([made] if one is files else [])
     used = " ".join(map(text, [*blocks, *scope.left]))
-    return [one for one in blocks if one not in named.values() or one.args[0][:1] != "@" or used.count(one.args[0]) > 1]
+    return [one for one in blocks if one not in taken or used.count(one.args[0]) > 1]
 
 
 def _clients(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:

@@ -41,7 +41,8 @@ _ANY_NAMES = ("", "_", "__", "-", "--", "*", "!@#", "default", "default_server",
 
 def site(block: Directive, http: Scope, found: Found) -> dict[str, t.Any]:
     own = {one.name for one in block.block or ()}
-    inherited = [one for name in locations.PLAIN if name not in own for one in http.in_force(name)]
+    names_of_http = [name for name in locations.PLAIN if name not in own and _passes_on(block)]
+    inherited = [one for name in names_of_http for one in http.in_force(name)]
     scope = Scope((*(block.block or ()), *inherited), http)
     heard = listens(block, scope, found)
     names = _names(block, scope, found)
@@ -61,6 +62,10 @@ def site(block: Directive, http: Scope, found: Found) -> dict[str, t.Any]:
     variables["locations"] = building.locations
     _rest(variables, scope, building)
     return found.placed(variables, block)
+
+
+def _passes_on(block: Directive) -> bool:
+    return any(one.name == "proxy_pass" or _passes_on(one) for one in block.block or ())
 
 
 def _names(block: Directive, scope: Scope, found: Found) -> list[str]:

@@ -138,7 +138,9 @@ def _of_nginx(files: t.Mapping[str, str], notes: Notes) -> Read:
     for name in roots:
         found += _http_level(includes.resolved(trees[name], (name,)), name in main, notes)
     for name in trees:
-        if name not in roots and name not in includes.used:
+        # Links of sites-enabled lead to the others, which are read there.
+        is_linked = files[name] == files.get(name.replace("sites-available/", "sites-enabled/")) != ""
+        if name not in roots and name not in includes.used and not (is_linked and "sites-available/" in name):
             notes.add("left out", Place(name), "no file that is read includes it")
     return Read(found, main)
 

@@ -49,7 +49,8 @@ def filled(directive: Directive, found: Found) -> Directive:
 
 def _named(match: re.Match[str], found: Found) -> str:
     inner = next(group for group in match.groups() if group)
-    if match[0].startswith("$") and inner.lower() in found.defined:
+    is_of_request = inner.lower().startswith(("http_", "arg_", "cookie_"))
+    if match[0].startswith("$") and (is_of_request or inner.lower() in found.defined):
         # To nginx, capitals make no difference.
         return match[0]
     name = _NOT_IN_A_NAME.sub("_", inner.rpartition("://")[2]).strip("_.-") or "value"

@@ -283,7 +283,7 @@ def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) 
         words = " ".join(one.args)
         own = "websocket" in words and one.name in ("map", "log_format", "limit_conn_zone", "limit_req_zone")
         return "the role writes it" if own else ""
-    if names and not any(re.search(rf"{re.escape(name)}\b", used) for name in names if name):
+    if names and not any(re.search(rf"{re.escape(name)}\b", used, re.IGNORECASE) for name in names if name):
         return "no site uses it"
     if not names and (one.place.file in main or one.name in _OF_NGINX_CONF):
         return "it is a setting of nginx.conf, which stays as it is"

@@ -387,7 +387,10 @@ def _is_used(one: Directive, scope: Scope, building: locations.Site) -> bool:
     """Whether something that is kept has the variable that a directive sets."""
     others = [other for other in (*scope.left, *building.raw) if other is not one]
     everything = f"{building.locations} {list(map(text, others))}"
-    return not one.args or re.search(rf"\$\{{?{re.escape(one.args[0].lstrip('$'))}\b", everything) is not None
+    return (
+        not one.args
+        or re.search(rf"\$\{{?{re.escape(one.args[0].lstrip('$'))}\b", everything, re.IGNORECASE) is not None
+    )
 
 
 def _needs_root(scope: Scope, building: locations.Site) -> bool:

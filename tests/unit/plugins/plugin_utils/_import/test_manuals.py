@@ -196,7 +196,8 @@ def test_variables_in_capitals_are_no_blanks_where_they_are_variables() -> None:
 def test_a_map_that_is_not_given_is_named() -> None:
     found = read(
         "server { listen 80; location / { proxy_pass http://10.0.0.1:1; proxy_http_version 1.1; "
-        "proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade; } }"
+        "proxy_set_header Host $host; proxy_set_header Upgrade $http_upgrade; "
+        "proxy_set_header Connection $connection_upgrade; } }"
     )
     assert notes(found, "corrected") == [
         "'$connection_upgrade' is of a map that is not given: it is 'upgrade' with a handshake"

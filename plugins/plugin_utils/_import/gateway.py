@@ -29,7 +29,6 @@ _OF_NGINX_CONF = (
     *("events", "load_module", "daemon", "env", "worker_priority", "worker_cpu_affinity", "pcre_jit", "thread_pool"),
     *("lock_file", "master_process", "timer_resolution", "use", "worker_connections", "multi_accept"),
 )
-_HASHES = re.compile(r"(?:server_names|map|variables)_hash_(?:bucket|max)_size")
 # What sites use by a name: the argument or the word that has it.
 _DEFINED: dict[str, t.Callable[[t.Sequence[str]], t.Sequence[str]]] = {
     "map": lambda args: args[1:2],

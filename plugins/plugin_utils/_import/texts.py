@@ -46,7 +46,6 @@ _DEEPEST = 10
 _LARGEST = 2_000_000
 # What stands in a server, or in a location, where a text begins with it.
 _OF_SERVERS = ("listen", "server_name", "location", "ssl_certificate", "ssl_certificate_key", "root", "index")
-_OF_LOCATIONS = ("proxy_pass", "proxy_http_version", "proxy_set_header", "proxy_read_timeout", "proxy_send_timeout")
 _OF_HTTP = ("upstream", "server", "map", "geo", "split_clients", "log_format", "proxy_cache_path", "types", "http")
 
 

@@ -14,8 +14,9 @@ description:
   - Makes C(websockets_upstreams), C(websockets_sites) and the other variables of the role
     P(wsfleet.nginx.websockets#role) of nginx's files, in their shortest form, and says of each line that it read what
     became of it.
-  - The texts are nginx's own files with those that they include, the output of C(nginx -T), or pages with
-    configurations in them, such as tutorials in Markdown or HTML.
+  - The texts are nginx's own files with those that they include, the output of C(nginx -T), pages with configurations
+    in them, such as tutorials in Markdown or HTML, Ingresses of Kubernetes, for ingress-nginx or the controller of F5,
+    or the variables of the roles nginxinc.nginx_config, geerlingguy.nginx and ome.nginx_proxy.
   - Where nginx would refuse a text, what is meant is guessed and told. What cannot be guessed is a question in the
     report. The variables have no error.
 requirements:

@@ -18,8 +18,11 @@ _FILLED = (
     *("ssl_certificate", "ssl_certificate_key", "ssl_client_certificate", "ssl_trusted_certificate", "access_log"),
     *("error_log", "proxy_set_header", "allow", "deny", "set_real_ip_from", "rewrite", "proxy_ssl_name", "if"),
 )
-# In angle brackets, and a variable of a shell's, for nginx's own are in lower case.
-_BLANK = re.compile(r"(?<!\?)(?<!\?P)<([\w.:/-]+)>|\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*)\b)")
+# In angle brackets; between percent signs, as hosting panels have it; and a variable of a shell, for nginx's own are in
+# lower case.
+_BLANK = re.compile(
+    r"(?<!\?)(?<!\?P)<([\w.:/-]+)>|%([a-z][a-z_]{2,}|ip)%|\$(?:\{([A-Z][A-Z0-9_]*)\}|([A-Z][A-Z0-9_]*)\b)"
+)
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
 # As authors write them, in a value that nginx would take.
 _YOURS = re.compile(
@@ -46,7 +49,8 @@ def filled(directive: Directive, found: Found) -> Directive:
 
 def _named(match: re.Match[str], found: Found) -> str:
     inner = next(group for group in match.groups() if group)
-    if match[0].startswith("$") and inner.lower() in found.defined:
+    is_of_request = inner.lower().startswith(("http_", "arg_", "cookie_"))
+    if match[0].startswith("$") and (is_of_request or inner.lower() in found.defined):
         # To nginx, capitals make no difference.
         return match[0]
     name = _NOT_IN_A_NAME.sub("_", inner.rpartition("://")[2]).strip("_.-") or "value"

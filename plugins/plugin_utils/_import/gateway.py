@@ -29,7 +29,6 @@ _OF_NGINX_CONF = (
     *("events", "load_module", "daemon", "env", "worker_priority", "worker_cpu_affinity", "pcre_jit", "thread_pool"),
     *("lock_file", "master_process", "timer_resolution", "use", "worker_connections", "multi_accept"),
 )
-_HASHES = re.compile(r"(?:server_names|map|variables)_hash_(?:bucket|max)_size")
 # What sites use by a name: the argument or the word that has it.
 _DEFINED: dict[str, t.Callable[[t.Sequence[str]], t.Sequence[str]]] = {
     "map": lambda args: args[1:2],
@@ -283,7 +282,7 @@ def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) 
         words = " ".join(one.args)
         own = "websocket" in words and one.name in ("map", "log_format", "limit_conn_zone", "limit_req_zone")
         return "the role writes it" if own else ""
-    if names and not any(re.search(rf"{re.escape(name)}\b", used) for name in names if name):
+    if names and not any(re.search(rf"{re.escape(name)}\b", used, re.IGNORECASE) for name in names if name):
         return "no site uses it"
     if not names and (one.place.file in main or one.name in _OF_NGINX_CONF):
         return "it is a setting of nginx.conf, which stays as it is"

@@ -82,7 +82,6 @@ _NEWER = {
     "brotli_types": (("http", "server", "location"), tuple(range(1, 60))),
     "brotli_comp_level": (("http", "server", "location"), (1,)),
     "brotli_static": (("http", "server", "location"), (1,)),
-    "headers_more": ((), ()),
 }
 _MANY = 999
 
@@ -120,7 +119,7 @@ def _forms() -> dict[str, tuple[_Form, ...]]:
 
     found = {name: tuple(map(form, masks_of)) for name, masks_of in analyzer.DIRECTIVES.items()}
     for name, (contexts, counts) in _NEWER.items():
-        if contexts and name not in found:
+        if name not in found:
             newer = _Form(frozenset({*contexts, ANY}), False, 0, -1, frozenset(counts), False)
             found[name] = (newer,)
     return found

@@ -24,7 +24,11 @@ _QUOTES = re.compile(f"[{_DOUBLE}{_SINGLE}]")
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff]")
 # What a template fills in: Jinja and Helm, ERB, and a name in angle brackets, with spaces or without.
 _TEMPLATED = re.compile(r"\{\{[-~]?\s*(.*?)\s*[-~]?\}\}|<%[=-]?\s*(.*?)\s*-?%>|<([A-Za-z][\w .:/-]*)>")
-_STATEMENTS = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_STATEMENTS = re.compile(
+    r"\{%[-+]?\s*(?:if|elif|else|endif|for|endfor|set|include|import|from|macro|endmacro|block|endblock|extends|raw|endraw"
+    r"|call|endcall|filter|endfilter|with|endwith|do)\b[^\n]*?%\}|\{# [^\n]*? #\}"
+    r"|\{\{-?\s*(?:if|else|end|range|with|define|block)\b[^{}\n]*\}\}"
+)
 # Blocks as a program has them that formats the text, and those of nginx.
 _DOUBLED = re.compile(r"\w[^\n#{}]*\{\{[ \t]*$", re.MULTILINE)
 _SINGLE_BRACE = re.compile(r"[^{\n]\{[ \t]*(?:#.*)?$", re.MULTILINE)
@@ -121,7 +125,7 @@ def _cleaned_words(part: str, place: Place, notes: Notes) -> str:
 
 def _noted_statement(match: re.Match[str], text: str, file: str, first: int, notes: Notes) -> str:
     # What begins a block of a template; what ends it says nothing more.
-    if re.match(r"\{%[-+]?\s*(?:if|for)\b", match[0]):
+    if re.match(r"\{[%{][-+]?\s*(?:if|for|range)\b", match[0]):
         place = Place(file, _line(text, match.start(), first))
         notes.add(
             "question", place, f"{_short(match[0])} is a template's: all of its branches are read; which one holds?"

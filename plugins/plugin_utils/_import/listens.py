@@ -76,12 +76,13 @@ def _parsed(directive: Directive, found: Found) -> _Listen | None:
     host, colon, port = where.rpartition(":")
     is_whole = colon and port.isdigit() and (":" not in host or host.startswith("["))
     if not is_whole:
-        host, port = (f"[{where}]" if where.count(":") > 1 and not where.startswith("[") else where), "80"
+        host = f"[{where}]" if where.count(":") > 1 and not where.startswith("[") else where
+        port = "443" if "ssl" in parameters else "80"
         if colon and not where.endswith("]") and where.count(":") == 1:
             if not found.is_blank(where):
                 found.ask(directive, f"the port of 'listen {where}' is not a number: which one is it?")
             host = host.partition(":")[0]
-        elif not re.search(r"[.:*]|^localhost$", where):
+        elif where in found.blanks or not re.search(r"[.:*]|^localhost$", where):
             if not found.is_blank(where):
                 found.ask(directive, f"'listen {where}' is neither a port nor an address: which one is it?")
             host = ""

@@ -24,7 +24,6 @@ _HEREDOC = re.compile(
     r"<<-?\s*(?P<quote>[\\'\"]?)(?P<end>\w+)['\"]?[^\n]*\n(?P<text>.*?)\n\s*(?P=end)\s*(?:\n|$)", re.DOTALL
 )
 _BLOCK = re.compile(r"(?:^|(?<=[\s:]))(?:http|server|upstream|location|map|events|if)\b[^;{}\n]*\{", re.MULTILINE)
-_LANGUAGES = ("nginx", "nginxconf", "conf", "nginx.conf", "")
 _OTHERS = (
     *(
         "js",

@@ -24,6 +24,7 @@ _NOTHING: tuple[t.Any, ...] = ({}, [], None, "")
 _ONE_OR_MORE = ("server_name", "listen", "set_real_ip_from", "directives", "websockets_directives")
 
 
+_HASH = re.compile(r"(?:server_names|map|variables)_hash_(?:bucket|max)_size \d+;")
 # Each of the other keys changes a line wherever it is given.
 _MAY_BE_NEEDLESS = (
     *("balance", "zone", "keepalive", "weight", "max_fails", "fail_timeout", "max_conns", "backup", "down", "resolve"),
@@ -39,8 +40,21 @@ def shortest(variables: t.Mapping[str, t.Any]) -> Variables:
     upstreams = [_upstream(one) for one in variables.get("websockets_upstreams", ())]
     sites = [_site(one, upstreams) for one in variables.get("websockets_sites", ())]
     found = {**variables, "websockets_upstreams": upstreams, "websockets_sites": sites}
+    found["websockets_directives"] = _directives(found)
     given = [name for name in VARIABLES if found.get(name) not in (*_NOTHING, VARIABLES[name].default)]
     return {name: _alone(name, found[name]) for name in given}
+
+
+def _directives(variables: Variables) -> list[str]:
+    """The lines of the http block without the sizes of hashes that the role works out itself."""
+    given = variables.get("websockets_directives", [])
+    found = [given] if isinstance(given, str) else list(given)
+    for line in [line for line in found if _HASH.fullmatch(line)]:
+        others = [other for other in found if other != line]
+        model = gateway_model({**variables, "websockets_directives": others}, Inventory({}, {}), Errors())
+        if model is not None and line in model["lines"]:
+            found = others
+    return found
 
 
 def _alone(name: str, value: t.Any) -> t.Any:

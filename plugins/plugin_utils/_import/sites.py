@@ -41,7 +41,8 @@ _ANY_NAMES = ("", "_", "__", "-", "--", "*", "!@#", "default", "default_server",
 
 def site(block: Directive, http: Scope, found: Found) -> dict[str, t.Any]:
     own = {one.name for one in block.block or ()}
-    inherited = [one for name in locations.PLAIN if name not in own for one in http.in_force(name)]
+    names_of_http = [name for name in locations.PLAIN if name not in own and _passes_on(block)]
+    inherited = [one for name in names_of_http for one in http.in_force(name)]
     scope = Scope((*(block.block or ()), *inherited), http)
     heard = listens(block, scope, found)
     names = _names(block, scope, found)
@@ -61,6 +62,10 @@ def site(block: Directive, http: Scope, found: Found) -> dict[str, t.Any]:
     variables["locations"] = building.locations
     _rest(variables, scope, building)
     return found.placed(variables, block)
+
+
+def _passes_on(block: Directive) -> bool:
+    return any(one.name == "proxy_pass" or _passes_on(one) for one in block.block or ())
 
 
 def _names(block: Directive, scope: Scope, found: Found) -> list[str]:
@@ -235,6 +240,7 @@ def _without_files(blocks: list[Directive], scope: Scope, found: Found) -> list[
     there is none.
     """
     named = {one.args: one for one in blocks if one.first("proxy_pass")}
+    taken: list[Directive] = []
     tried = [(one, one.first("try_files")) for one in blocks]
     tried += [(one, one) for one in scope.own("try_files") if not any(other.args == ("/",) for other in blocks)]
     for one, files in tried:
@@ -250,9 +256,10 @@ def _without_files(blocks: list[Directive], scope: Scope, found: Found) -> list[
         args = ("/",) if one is files else one.args
         made = Directive("location", args, one.place, (*rest, *(target.block or ())))
         scope.drop([files])
+        taken.append(target)
         blocks = [made if other is one else other for other in blocks] + ([made] if one is files else [])
     used = " ".join(map(text, [*blocks, *scope.left]))
-    return [one for one in blocks if one not in named.values() or one.args[0][:1] != "@" or used.count(one.args[0]) > 1]
+    return [one for one in blocks if one not in taken or used.count(one.args[0]) > 1]
 
 
 def _clients(variables: dict[str, t.Any], scope: Scope, found: Found) -> None:
@@ -380,7 +387,10 @@ def _is_used(one: Directive, scope: Scope, building: locations.Site) -> bool:
     """Whether something that is kept has the variable that a directive sets."""
     others = [other for other in (*scope.left, *building.raw) if other is not one]
     everything = f"{building.locations} {list(map(text, others))}"
-    return not one.args or re.search(rf"\$\{{?{re.escape(one.args[0].lstrip('$'))}\b", everything) is not None
+    return (
+        not one.args
+        or re.search(rf"\$\{{?{re.escape(one.args[0].lstrip('$'))}\b", everything, re.IGNORECASE) is not None
+    )
 
 
 def _needs_root(scope: Scope, building: locations.Site) -> bool:

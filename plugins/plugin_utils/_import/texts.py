@@ -46,7 +46,6 @@ _DEEPEST = 10
 _LARGEST = 2_000_000
 # What stands in a server, or in a location, where a text begins with it.
 _OF_SERVERS = ("listen", "server_name", "location", "ssl_certificate", "ssl_certificate_key", "root", "index")
-_OF_LOCATIONS = ("proxy_pass", "proxy_http_version", "proxy_set_header", "proxy_read_timeout", "proxy_send_timeout")
 _OF_HTTP = ("upstream", "server", "map", "geo", "split_clients", "log_format", "proxy_cache_path", "types", "http")
 
 
@@ -138,7 +137,9 @@ def _of_nginx(files: t.Mapping[str, str], notes: Notes) -> Read:
     for name in roots:
         found += _http_level(includes.resolved(trees[name], (name,)), name in main, notes)
     for name in trees:
-        if name not in roots and name not in includes.used:
+        # Links of sites-enabled lead to the others, which are read there.
+        is_linked = files[name] == files.get(name.replace("sites-available/", "sites-enabled/")) != ""
+        if name not in roots and name not in includes.used and not (is_linked and "sites-available/" in name):
             notes.add("left out", Place(name), "no file that is read includes it")
     return Read(found, main)
 
@@ -271,6 +272,9 @@ def _completed(tree: list[Directive], notes: Notes) -> list[Directive]:
     """The tree with a server around what stands outside of any."""
     servers = [one for one in tree if one.name == "server" and one.block is not None]
     outside = [one for one in tree if _is_outside(one)]
+    if not servers and any(one.name in ("listen", "server_name") for one in outside):
+        # What a server would include.
+        outside = [one for one in tree if one.name not in _OF_HTTP and grammar.is_allowed(one.name, "server")]
     if not outside or (servers and not any(one.name in ("location", "proxy_pass") for one in outside)):
         return _with_upstream_servers(tree, notes)
     first = outside[0]

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.errors import AnsibleFilterError
+from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import grammar
 from fleets import probe_result, wide
 from rendering import ROOT
 
@@ -265,3 +267,17 @@ def test_modules_of_collections_are_found_if_all_are_installed(
         (tmp_path / name).touch()
     monkeypatch.setattr(module("has_modules"), "AnsibleCollectionConfig", type("", (), {"collection_paths": paths}))
     assert call("has_modules", names) == is_there
+
+
+def test_an_import_wants_texts_and_names_the_library_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("imported", {"a.conf": "server { listen 80; location / { return 204; } }"})["variables"] == {
+        "websockets_sites": [{"server_name": "_", "listen": 80, "locations": [{"path": "/", "return": 204}]}]
+    }
+    for wrong in ("server {}", {"a.conf": None}, ["a.conf"]):
+        with pytest.raises(AnsibleFilterError, match="requires a mapping of names of files to their texts"):
+            call("imported", wrong)
+    monkeypatch.setattr(grammar, "crossplane", None)
+    with pytest.raises(
+        AnsibleFilterError, match=r"library crossplane on the controller: \S+ -m pip install crossplane"
+    ):
+        call("imported", {"a.conf": "listen 80;"})

@@ -108,6 +108,16 @@ def test_examples_come_back_as_they_were_written(text: str) -> None:
     assert found["variables"] == shortest(seen(variables))
 
 
+def test_the_sizes_of_hashes_that_the_role_works_out_are_its_own() -> None:
+    name = f"{'a' * 60}.example"
+    variables = {
+        "websockets_sites": [{"server_name": name, "listen": 80, "locations": [{"path": "/", "return": 204}]}],
+    }
+    written = lines(variables)
+    assert "server_names_hash_bucket_size 128;" in written
+    assert imported({"00-websockets.conf": "\n".join(written)})["variables"] == variables
+
+
 # Shrinking takes minutes, as each attempt is an import.
 @settings(max_examples=MANY if settings().max_examples > 100 else FEW, phases=[Phase.reuse, Phase.generate])
 @given(st.sampled_from(list(OPENSSL)).flatmap(gateways))

@@ -219,6 +219,7 @@ class Runner:
         self._certificate = certificate.read_text()
         self._directory = directory
         self.client: Client
+        self._files: sandbox.Files
         # What the report has to say of how it was run.
         self.notes: list[str] = []
         # Directories that the host does not have, with the beginning of the paths that are in them.
@@ -226,7 +227,7 @@ class Runner:
 
     def start(self) -> configuration.Directive:
         sandbox.connect_all_addresses()
-        files = sandbox.Files(self._directory)
+        files = self._files = sandbox.Files(self._directory)
         main = self._place(files)
         missing: list[str] = []
         top = configuration.read(main, missing)
@@ -308,17 +309,22 @@ class Runner:
         self._replace_certificates(files, config)
 
     def _add_roots(self, files: sandbox.Files, config: Configuration) -> None:
-        found = [(one.args[0], "/") for one in config.http.walk("root") if one.args]
+        found = [(one.args[0], "/", "/") for one in config.http.walk("root") if one.args]
         for location in config.http.walk("location"):
-            found += [(one.args[0], location.args[-1]) for one in location.all("alias") if one.args and location.args]
-        roots = {(self._nginx.prefix / value, path) for value, path in found if "$" not in value}
-        self._roots = [(root, path) for root, path in sorted(roots) if not root.exists()]
-        for root, path in self._roots:
-            if root.suffix and path != "/" and not path.endswith("/"):
+            path = location.args[-1] if location.args else ""
+            if path.startswith("/"):
+                found += [(one.args[0], "/", path) for one in location.all("root") if one.args]
+                found += [(one.args[0], path, path) for one in location.all("alias") if one.args]
+        roots = {(self._nginx.prefix / value, beginning, path) for value, beginning, path in found if "$" not in value}
+        missing = sorted(one for one in roots if not one[0].exists())
+        self._roots = [(root, beginning) for root, beginning, _path in missing]
+        for root, beginning, path in missing:
+            if root.suffix and beginning != "/" and not beginning.endswith("/"):
                 # The alias of one file.
                 files.written(root, f"the file {root}")
             else:
-                files.written(root / "index.html", f"the index of {root}")
+                directory = root / path[len(beginning) :].strip("/")
+                files.written(directory / "index.html", f"the index of {directory}")
 
     def add_files(self, paths: t.Iterable[str]) -> None:
         """Have the static files that are asked for, where the host has not even their directory."""
@@ -328,8 +334,7 @@ class Runner:
                 if _STATIC.fullmatch(name) and name.startswith(prefix):
                     file = root / name[len(prefix) :].lstrip("/")
                     with contextlib.suppress(OSError):
-                        file.parent.mkdir(parents=True, exist_ok=True)
-                        file.write_text(f"the file {file}")
+                        self._files.written(file, f"the file {file}")
 
     def _replace_certificates(self, files: sandbox.Files, config: Configuration) -> None:
         """By one made for the comparison; a password file has the credentials that some requests have."""

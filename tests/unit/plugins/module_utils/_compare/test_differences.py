@@ -116,6 +116,23 @@ DESIGNS = [
         [(SOCKET, OPEN, UPGRADE)],
     ),
     (
+        "what is no handshake opens no WebSocket",
+        replace(SOCKET, note="no handshake: by POST"),
+        OPEN,
+        OK,
+        [(SOCKET, OPEN, OK), (replace(SOCKET, note="no handshake: by POST"), OPEN, own(404))],
+    ),
+    (
+        "HSTS is on each response",
+        PLAIN,
+        own(404),
+        own(404, ("Strict-Transport-Security", "max-age=1")),
+        [
+            (PLAIN, OK, replace(OK, headers=[("Strict-Transport-Security", "max-age=1")])),
+            (PLAIN, own(404, ("Strict-Transport-Security", "max-age=1")), own(404)),
+        ],
+    ),
+    (
         "websocket: required refuses plain requests with 426",
         PLAIN,
         OK,

@@ -60,7 +60,13 @@ def compare(before: Path, after: Path, more: t.Sequence[Request], executable: st
             stack.callback(side.close)
             sides.append(side)
         for side in sides:
-            side.start()
+            side.read()
+        # Both see the same files.
+        roots = {root for side in sides for root in side.roots}
+        for side in sides:
+            side.start(roots)
+        for side in sides:
+            side.wait()
         first, second = (side.configuration for side in sides)
         endpoints = [*first.endpoints, *second.endpoints]
         requests = [*drawn(first, second), *(at_endpoint(one, endpoints) for one in more)]

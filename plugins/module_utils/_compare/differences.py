@@ -14,8 +14,12 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange im
 
 # They say when, not what.
 _TIMES = frozenset({"date", "age"})
-# What is new in each request: an id of 16 bytes, and the time.
-_NEW = ((re.compile(r"\b[0-9a-f]{32}\b"), "ID"), (re.compile(r"\b\d{10}\.\d{3}\b"), "TIME"))
+# What is new in each request: an id of 16 bytes, and the time, as of Expires, which Cache-Control tells too.
+_NEW = (
+    (re.compile(r"\b[0-9a-f]{32}\b"), "ID"),
+    (re.compile(r"\b\d{10}\.\d{3}\b"), "TIME"),
+    (re.compile(r"\b[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\b"), "DATE"),
+)
 
 
 @dataclass(frozen=True)

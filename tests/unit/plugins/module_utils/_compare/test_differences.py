@@ -97,6 +97,8 @@ def test_what_says_the_same_is_no_difference(other: Answer) -> None:
 def test_an_id_and_a_time_of_the_request_are_no_difference() -> None:
     pair = [with_fields(("X-ID", f"{number:032x}"), ("X-Start", f"t=176000000{number}.123")) for number in (1, 2)]
     assert cases(PLAIN, *pair) == []
+    dates = [replace(OK, headers=[("Expires", f"Sat, 26 Dec 2026 19:37:1{number} GMT")]) for number in (1, 2)]
+    assert cases(PLAIN, *dates) == []
 
 
 DESIGNS = [

@@ -16,6 +16,7 @@ import ssl
 import time
 import typing as t
 import warnings
+import zlib
 
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.backends import Backends
 from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange import Answer, Request, answer_from
@@ -260,6 +261,10 @@ def _body(connection: Connection, request: Request, answer: Answer) -> str:
     else:
         length = fields.get("content-length", "")
         body = connection.read_body(min(int(length), _LARGEST) if length.isdigit() else _LARGEST)
+    if fields.get("content-encoding") == "gzip":
+        with contextlib.suppress(zlib.error):
+            # How well it is compressed is no matter of what it says.
+            body = zlib.decompress(body, wbits=31)
     text = NGINX_VERSION.sub("nginx", body.decode("latin-1"))
     return text if len(text) <= 512 else f"{len(text)} bytes, {hashlib.sha256(text.encode()).hexdigest()[:16]}"
 

@@ -60,7 +60,13 @@ def compare(before: Path, after: Path, more: t.Sequence[Request], executable: st
             stack.callback(side.close)
             sides.append(side)
         for side in sides:
-            side.start()
+            side.read()
+        # Both see the same files.
+        roots = {root for side in sides for root in side.roots}
+        for side in sides:
+            side.start(roots)
+        for side in sides:
+            side.wait()
         first, second = (side.configuration for side in sides)
         endpoints = [*first.endpoints, *second.endpoints]
         requests = [*drawn(first, second), *(at_endpoint(one, endpoints) for one in more)]
@@ -97,20 +103,8 @@ def _certificate(directory: Path) -> Path:
     key = directory / "key.pem"
     if shutil.which("openssl") is None:
         raise CompareError("openssl is not installed")
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "30",
-        "-subj",
-        "/CN=localhost",
-    ]
+    # Of RSA, as a list of ciphers may have none for another kind.
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", "/CN=localhost"]
     result = binary.run([*command, "-keyout", str(key), "-out", str(path)])
     if result.returncode:
         raise CompareError(f"openssl cannot make a certificate: {result.stderr.strip()[-200:]}")

@@ -204,7 +204,7 @@ def backend_of(value: str, port: str = "80") -> str:
     """An address of nginx with its port."""
     if value.startswith("unix:"):
         # Of proxy_pass, http://unix:/run/app.sock:/path.
-        return "unix:" + value[len("unix:") :].partition(":")[0]
+        return "unix:" + re.sub("/+", "/", value[len("unix:") :].partition(":")[0])
     host, colon, given = value.rpartition(":")
     if not colon or value.endswith("]"):
         host, given = value, port

@@ -15,8 +15,9 @@ from ansible_collections.wsfleet.nginx.plugins.module_utils._compare.exchange im
 
 _NONE = "none"
 _NOT_TRUSTED = frozenset({"x-forwarded-host", "x-forwarded-port", "x-forwarded-ssl", "x-scheme", "forwarded"})
+# https://nginx.org/en/docs/http/ngx_http_headers_module.html#add_header
+_WITH_HEADERS = frozenset({200, 201, 204, 206, 301, 302, 303, 304, 307, 308})
 _STATUS_ADDRESS = re.compile(r"127\.0\.0\.1:\d+")
-_DIGEST = re.compile(r"[0-9a-f]{64}\n")
 
 
 def _field(answer: Answer, name: str) -> str | None:
@@ -50,6 +51,14 @@ def _no_handshake(case: Case) -> bool:
     return case.request.note.startswith("no handshake") and _asks_for_upgrade(case)
 
 
+def _not_upgraded(case: Case) -> bool:
+    """Where the location is one of "directives": a handshake alone has an Upgrade there, too."""
+    before, after = case.answers
+    if not case.request.note.startswith("no handshake") or before.status != 101 or not after.received:
+        return False
+    return after.status != 101 and not any(name.lower() == "upgrade" for name, _value in after.received[0].headers)
+
+
 def _upgrade_required(case: Case) -> bool:
     return not case.request.websocket and _asks_for_upgrade(case)
 
@@ -76,7 +85,7 @@ def _plain_websocket(case: Case) -> bool:
 def _connection_computed(case: Case) -> bool:
     if case.what != "header connection to the backend":
         return False
-    if case.request.websocket and case.before.lower() == case.after.lower():
+    if case.request.websocket and "upgrade" in case.before.lower() and case.after.lower() == "upgrade":
         return True
     is_open = any(one.status == 101 for one in case.answers)
     return not (_is_handshake(case.request) and is_open) and case.after == _NONE
@@ -131,7 +140,21 @@ def _host_of_client(case: Case) -> bool:
 
 
 def _no_host(case: Case) -> bool:
-    return case.request.host is None and case.what == "header host to the backend" and case.after != _NONE
+    if case.request.host is not None:
+        return False
+    if case.what == "response header location":
+        # Such as https:///a of $http_host.
+        found = re.fullmatch(r"(https?://)(/.*)", case.before)
+        return bool(found and re.fullmatch(rf"{found[1]}[^/]+{re.escape(found[2])}", case.after))
+    return case.what == "header host to the backend" and case.after != _NONE
+
+
+def _hsts_always(case: Case) -> bool:
+    """On each response, where the same without "always" is on none but these."""
+    if case.what != "response header strict-transport-security":
+        return False
+    is_left_out = case.before == _NONE and case.answers[0].status not in _WITH_HEADERS
+    return is_left_out or case.before.rstrip("; ") == case.after
 
 
 def _host_in_response(case: Case) -> bool:
@@ -177,7 +200,7 @@ def _own_status(case: Case) -> bool:
 def _long_header(case: Case) -> bool:
     return (
         case.what == "response"
-        and case.answers[0].status == 502
+        and case.answers[0].status != 200
         and case.answers[1].status == 200
         and (case.request.note.endswith("long_header"))
     )
@@ -219,6 +242,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a Host that no site has gets 421", _foreign_host),
     ("a name that no site has is refused in the TLS handshake", _foreign_name_in_tls),
     ("what names websocket and is no handshake gets 426", _no_handshake),
+    ("what is no handshake opens no WebSocket", _not_upgraded),
     ("websocket: required refuses plain requests with 426", _upgrade_required),
     ("a handshake without TLS is refused instead of redirected", _plain_websocket),
     ("websocket: false refuses handshakes with 400", _no_websocket),
@@ -232,6 +256,7 @@ DESIGNED: t.Sequence[tuple[str, t.Callable[[Case], bool]]] = (
     ("a request of HTTP/1.0 without a Host gets the name of its site as one", _no_host),
     ("the backend refers to itself by the Host and the scheme that are passed on", _host_in_response),
     ("nginx does not tell its version", _version_hidden),
+    ("HSTS is on each response", _hsts_always),
     ("nginx's own redirects are relative", _relative_redirect),
     ("a port of the loopback interface tells which configuration is live", _own_status),
     ("a response with a long header gets through", _long_header),

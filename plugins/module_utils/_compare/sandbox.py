@@ -43,6 +43,7 @@ _KEPT = {
     "nodiratime": 0x800,
     "relatime": 0x200000,
 }
+_TIME = 1_700_000_000
 _NAMESPACES = "create namespaces, which takes root, or a kernel that lets users have their own"
 _PDEATHSIG, _SIGKILL = 1, 9
 # Where the host's files are found while those of the sandbox are put together.
@@ -212,7 +213,10 @@ class Files:
         self._own.add(path)
 
     def written(self, path: Path, content: str) -> None:
-        self.removed(path).write_text(content, encoding="utf-8", errors="surrogateescape")
+        path = self.removed(path)
+        path.write_text(content, encoding="utf-8", errors="surrogateescape")
+        # For nginx tells the time of a file, in Last-Modified and ETag.
+        os.utime(path, (_TIME, _TIME))
 
     def shown(self, path: Path, source: Path) -> None:
         """Show what the host has at source."""

@@ -140,6 +140,8 @@ class Side:
         self._stream = self._socket.makefile("rw", encoding="utf-8", errors="surrogateescape")
         self.configuration: Configuration
         self.notes: list[str] = []
+        # Directories of static files that the host does not have, see Runner.missing_roots.
+        self.roots: set[tuple[str, str, str]] = set()
 
     def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -149,11 +151,21 @@ class Side:
             self._stream.close()
         self._socket.close()
 
-    def start(self) -> None:
-        """Wait until nginx serves the configuration, and have it."""
-        top, notes = self._received()
+    def read(self) -> None:
+        """Have the configuration as it is read there."""
+        top, notes, roots = self._received()
         self.configuration = Configuration(configuration.from_list(top))
         self.notes = [f"{self._name}: {note}" for note in notes]
+        self.roots = {(root, beginning, path) for root, beginning, path in roots}
+
+    def start(self, roots: t.Iterable[tuple[str, str, str]]) -> None:
+        """Have nginx serve it, with files in the missing directories of both."""
+        self._stream.write(json.dumps(sorted(roots)) + "\n")
+        self._stream.flush()
+
+    def wait(self) -> None:
+        """Wait until it does."""
+        self._received()
 
     def ask(self, requests: t.Sequence[Request]) -> None:
         self._stream.write(json.dumps([one.as_dict() for one in requests]) + "\n")
@@ -202,8 +214,10 @@ def _send(stream: t.TextIO, message: t.Mapping[str, t.Any]) -> None:
 
 
 def _serve(stream: t.TextIO, runner: Runner) -> None:
-    top = runner.start()
-    _send(stream, {"result": [top.as_list(), runner.notes]})
+    top = runner.read()
+    _send(stream, {"result": [top.as_list(), runner.notes, runner.missing_roots()]})
+    runner.start([(Path(root), beginning, path) for root, beginning, path in json.loads(stream.readline())])
+    _send(stream, {"result": None})
     for line in stream:
         requests = [request_from(one) for one in json.loads(line)]
         runner.add_files({request.target for request in requests})
@@ -219,15 +233,18 @@ class Runner:
         self._certificate = certificate.read_text()
         self._directory = directory
         self.client: Client
+        self._files: sandbox.Files
+        self._main: Path
+        self._config: Configuration
         # What the report has to say of how it was run.
         self.notes: list[str] = []
         # Directories that the host does not have, with the beginning of the paths that are in them.
         self._roots: list[tuple[Path, str]] = []
 
-    def start(self) -> configuration.Directive:
+    def read(self) -> configuration.Directive:
         sandbox.connect_all_addresses()
-        files = sandbox.Files(self._directory)
-        main = self._place(files)
+        files = self._files = sandbox.Files(self._directory)
+        main = self._main = self._place(files)
         missing: list[str] = []
         top = configuration.read(main, missing)
         for path in dict.fromkeys(missing):
@@ -237,18 +254,22 @@ class Runner:
                 self.notes.append(f"{path} is not there, a short form of it was used")
         if self.notes:
             top = configuration.read(main)
-        config = Configuration(top)
+        self._config = Configuration(top)
+        return top
+
+    def start(self, roots: t.Sequence[tuple[Path, str, str]]) -> None:
+        files, config = self._files, self._config
         names = _names(config)
         pem = Path("/.certificate.pem")
         pem.write_text(self._certificate)
         self._write_names(files, config, names)
         self._prepare(files, config)
+        self._add_roots(files, roots)
         backends = Backends(pem)
         self._listen(files, config, backends, names)
         files.finish()
         self.client = Client(backends, str(pem))
-        self._start_nginx(main, config)
-        return top
+        self._start_nginx(self._main, config)
 
     def _place(self, files: sandbox.Files) -> Path:
         """Put the configuration where nginx has its own; return its main file."""
@@ -304,21 +325,32 @@ class Runner:
         for endpoint in config.endpoints:
             if endpoint.address.startswith("unix:/"):
                 files.removed(Path(endpoint.address[len("unix:") :]))
-        self._add_roots(files, config)
         self._replace_certificates(files, config)
 
-    def _add_roots(self, files: sandbox.Files, config: Configuration) -> None:
-        found = [(one.args[0], "/") for one in config.http.walk("root") if one.args]
-        for location in config.http.walk("location"):
-            found += [(one.args[0], location.args[-1]) for one in location.all("alias") if one.args and location.args]
-        roots = {(self._nginx.prefix / value, path) for value, path in found if "$" not in value}
-        self._roots = [(root, path) for root, path in sorted(roots) if not root.exists()]
-        for root, path in self._roots:
-            if root.suffix and path != "/" and not path.endswith("/"):
+    def missing_roots(self) -> list[tuple[str, str, str]]:
+        """Directories of static files that are missing, each with the part of a path that it stands for, and a path."""
+        http = self._config.http
+        found = [(one.args[0], "/", "/") for one in http.walk("root") if one.args]
+        for location in http.walk("location"):
+            path = location.args[-1] if location.args else ""
+            if path.startswith("/"):
+                found += [(one.args[0], "/", path) for one in location.all("root") if one.args]
+                found += [(one.args[0], path, path) for one in location.all("alias") if one.args]
+        return [
+            (str(self._nginx.prefix / value), beginning, path)
+            for value, beginning, path in found
+            if "$" not in value and not (self._nginx.prefix / value).exists()
+        ]
+
+    def _add_roots(self, files: sandbox.Files, roots: t.Sequence[tuple[Path, str, str]]) -> None:
+        self._roots = [(root, beginning) for root, beginning, _path in roots]
+        for root, beginning, path in roots:
+            if root.suffix and beginning != "/" and not beginning.endswith("/"):
                 # The alias of one file.
                 files.written(root, f"the file {root}")
             else:
-                files.written(root / "index.html", f"the index of {root}")
+                directory = root / path[len(beginning) :].strip("/")
+                files.written(directory / "index.html", f"the index of {directory}")
 
     def add_files(self, paths: t.Iterable[str]) -> None:
         """Have the static files that are asked for, where the host has not even their directory."""
@@ -328,8 +360,7 @@ class Runner:
                 if _STATIC.fullmatch(name) and name.startswith(prefix):
                     file = root / name[len(prefix) :].lstrip("/")
                     with contextlib.suppress(OSError):
-                        file.parent.mkdir(parents=True, exist_ok=True)
-                        file.write_text(f"the file {file}")
+                        self._files.written(file, f"the file {file}")
 
     def _replace_certificates(self, files: sandbox.Files, config: Configuration) -> None:
         """By one made for the comparison; a password file has the credentials that some requests have."""

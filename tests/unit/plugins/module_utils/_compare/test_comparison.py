@@ -140,6 +140,11 @@ SAME = [
     ),
     ("what is nginx's own value", BEFORE, BEFORE.replace(IN_SERVER, "client_max_body_size 1m; proxy_read_timeout 60;")),
     ("an id of each request", *[BEFORE.replace(PASS, f"proxy_set_header X-Request-ID $request_id; {PASS}")] * 2),
+    (
+        "an alias and a root of the same directory",
+        BEFORE.replace(OTHERS, "location /files/ { alias /srv/none-has-this/files/; expires 1d; }"),
+        BEFORE.replace(OTHERS, "location /files/ { root /srv/none-has-this; expires 24h; }"),
+    ),
     ("what is chance", VARYING, "upstream first { server other:1; server another:1; }" + VARYING),
 ]
 

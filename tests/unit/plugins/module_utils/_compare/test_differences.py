@@ -97,6 +97,8 @@ def test_what_says_the_same_is_no_difference(other: Answer) -> None:
 def test_an_id_and_a_time_of_the_request_are_no_difference() -> None:
     pair = [with_fields(("X-ID", f"{number:032x}"), ("X-Start", f"t=176000000{number}.123")) for number in (1, 2)]
     assert cases(PLAIN, *pair) == []
+    dates = [replace(OK, headers=[("Expires", f"Sat, 26 Dec 2026 19:37:1{number} GMT")]) for number in (1, 2)]
+    assert cases(PLAIN, *dates) == []
 
 
 DESIGNS = [
@@ -114,6 +116,23 @@ DESIGNS = [
         OK,
         UPGRADE,
         [(SOCKET, OPEN, UPGRADE)],
+    ),
+    (
+        "what is no handshake opens no WebSocket",
+        replace(SOCKET, note="no handshake: by POST"),
+        OPEN,
+        OK,
+        [(SOCKET, OPEN, OK), (replace(SOCKET, note="no handshake: by POST"), OPEN, own(404))],
+    ),
+    (
+        "HSTS is on each response",
+        PLAIN,
+        own(404),
+        own(404, ("Strict-Transport-Security", "max-age=1")),
+        [
+            (PLAIN, OK, replace(OK, headers=[("Strict-Transport-Security", "max-age=1")])),
+            (PLAIN, own(404, ("Strict-Transport-Security", "max-age=1")), own(404)),
+        ],
     ),
     (
         "websocket: required refuses plain requests with 426",

@@ -156,7 +156,7 @@ class Side:
         top, notes, roots = self._received()
         self.configuration = Configuration(configuration.from_list(top))
         self.notes = [f"{self._name}: {note}" for note in notes]
-        self.roots = {(root, beginning, path) for root, beginning, path in roots}
+        self.roots = {(root[0], root[1], root[2]) for root in roots}
 
     def start(self, roots: t.Iterable[tuple[str, str, str]]) -> None:
         """Have nginx serve it, with files in the missing directories of both."""

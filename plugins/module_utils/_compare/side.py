@@ -66,7 +66,6 @@ _USER = "user:{PLAIN}password\n"
 _FRAGMENT = """events { worker_connections 1024; }
 http {
 %s    default_type application/octet-stream;
-    server_names_hash_bucket_size 128;
     include "%s";
 }
 """

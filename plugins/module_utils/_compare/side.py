@@ -66,7 +66,6 @@ _USER = "user:{PLAIN}password\n"
 _FRAGMENT = """events { worker_connections 1024; }
 http {
 %s    default_type application/octet-stream;
-    server_names_hash_bucket_size 128;
     include "%s";
 }
 """
@@ -156,7 +155,7 @@ class Side:
         top, notes, roots = self._received()
         self.configuration = Configuration(configuration.from_list(top))
         self.notes = [f"{self._name}: {note}" for note in notes]
-        self.roots = {(root, beginning, path) for root, beginning, path in roots}
+        self.roots = {(root[0], root[1], root[2]) for root in roots}
 
     def start(self, roots: t.Iterable[tuple[str, str, str]]) -> None:
         """Have nginx serve it, with files in the missing directories of both."""

@@ -145,6 +145,7 @@ SAME = [
         BEFORE.replace(OTHERS, "location /files/ { alias /srv/none-has-this/files/; expires 1d; }"),
         BEFORE.replace(OTHERS, "location /files/ { root /srv/none-has-this; expires 24h; }"),
     ),
+    ("a size of the http block", *["server_names_hash_bucket_size 128;" + BEFORE] * 2),
     ("what is chance", VARYING, "upstream first { server other:1; server another:1; }" + VARYING),
 ]
 

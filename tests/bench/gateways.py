@@ -126,7 +126,8 @@ class Fleet:
         self.enter.chmod(0o755)
         model = gateway_model(variables("127.0.0.1"), {"ws_backends": ["a"]}, {"a": {}})
         plain = (root / "etc/nginx/nginx.conf").read_text()
-        self._nginx_conf = nginx_conf.edited(plain, capacity.raised(model["nginx_conf"], nginx_conf.values(plain)))
+        wanted = capacity.largest([{"directives": model["nginx_conf"], "sockets": CAPACITY}])
+        self._nginx_conf = nginx_conf.edited(plain, capacity.raised(wanted, nginx_conf.values(plain)))
 
     def grow(self, count: int, upstream: int) -> None:
         """Start gateways with the role's configuration, up to this number."""

@@ -74,8 +74,8 @@ def test_a_host_says_what_its_nginx_has_loaded(directory: Path, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ((), "Set websockets_import, a file or a directory on the controller, or the name of a host of the inventory."),
-        (("-e", "websockets_import=none.conf"), "No such file or directory: 'none.conf'"),
+        ((), "set websockets_import to a file or a directory on the controller, or to the name of a host of the"),
+        (("-e", "websockets_import=none.conf"), "'none.conf' is neither a file nor a directory on the controller, nor"),
         (("-e", "websockets_import=gateway2"), "UNREACHABLE!"),
         (("-e", "websockets_import=empty.conf"), "There is nothing to import, as listed above."),
     ],

@@ -209,6 +209,7 @@ def test_nothing_is_a_model_of_nothing() -> None:
             "upstreams": [],
             "hashes": {},
             "ca_file": None,
+            "replaces": [],
         },
     }
     model = sound([], [])

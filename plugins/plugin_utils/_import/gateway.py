@@ -29,6 +29,8 @@ _OF_NGINX_CONF = (
     *("events", "load_module", "daemon", "env", "worker_priority", "worker_cpu_affinity", "pcre_jit", "thread_pool"),
     *("lock_file", "master_process", "timer_resolution", "use", "worker_connections", "multi_accept"),
 )
+_STAYS = "it is a setting of nginx.conf, which stays as it is"
+_GOES = "it holds for all sites: set it in nginx.conf, if that does not have it"
 # What sites use by a name: the argument or the word that has it.
 _DEFINED: dict[str, t.Callable[[t.Sequence[str]], t.Sequence[str]]] = {
     "map": lambda args: args[1:2],
@@ -284,8 +286,9 @@ def _needless(one: Directive, main: t.Collection[str], used: str, found: Found) 
         return "the role writes it" if own else ""
     if names and not any(re.search(rf"{re.escape(name)}\b", used, re.IGNORECASE) for name in names if name):
         return "no site uses it"
-    if not names and (one.place.file in main or one.name in _OF_NGINX_CONF):
-        return "it is a setting of nginx.conf, which stays as it is"
+    is_in_main = one.place.file in main
+    if not names and (is_in_main or one.name in _OF_NGINX_CONF):
+        return _STAYS if is_in_main else _GOES
     if one.name in ("stream", "mail"):
         return f"the role serves HTTP and WebSockets alone, and not '{one.name}'"
     return ""

@@ -476,6 +476,9 @@ def test_the_settings_of_nginx_conf_stay_there_and_what_sites_use_by_name_comes_
     assert found["websockets_directives"] == "geo $inside {\n    default 0;\n}"
     assert "left out 4: 'sendfile on': it is a setting of nginx.conf, which stays as it is" in notes
     assert "left out 7: 'geo $unused': no site uses it" in notes
+    # In a file that nginx.conf includes, which goes where the gateway takes its place.
+    _made, notes = variables("gzip on;\nserver { listen 80; server_name a.example; location / { root /srv; } }")
+    assert "left out 1: 'gzip on': it holds for all sites: set it in nginx.conf, if that does not have it" in notes
 
 
 def test_a_block_http_in_a_file_of_conf_d_is_read_as_what_it_holds() -> None:

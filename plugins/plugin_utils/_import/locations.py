@@ -118,7 +118,7 @@ def _acts(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site: S
         return _proxied(variables, path, scope, site)
     if scope.own(*HANDLERS):
         return _as_root(variables, path, scope, site)
-    return _files(variables, scope)
+    return _files(variables, scope, site.found)
 
 
 def _takes_body_off(scope: Scope) -> bool:
@@ -326,7 +326,7 @@ def _as_root(variables: dict[str, t.Any], path: LocationPath, scope: Scope, site
     return bool(before)
 
 
-def _files(variables: dict[str, t.Any], scope: Scope) -> bool:
+def _files(variables: dict[str, t.Any], scope: Scope, found: Found) -> bool:
     """A location without a handler: nginx serves files."""
     if [one.args for one in scope.own("deny")] == [("all",)] and not scope.own("allow"):
         scope.drop(scope.own("deny"))
@@ -336,7 +336,13 @@ def _files(variables: dict[str, t.Any], scope: Scope) -> bool:
     if root is None or len(root.args) != 1 or "$" in root.args[0]:
         return False
     scope.take("root")
-    variables["root"] = absolute(root.args)
+    directory = root.args[0]
+    if not directory.startswith("/"):
+        # Unlike other paths, it is relative to the prefix that nginx was built with.
+        directory = f"/usr/share/nginx/{directory.removeprefix('./')}"
+        guess = f"'{short(root)}' is relative; a guess: '{directory}', as nginx has it on Debian and RHEL's family"
+        found.note("corrected", root, guess)
+    variables["root"] = directory
     return True
 
 

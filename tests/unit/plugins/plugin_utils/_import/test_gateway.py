@@ -464,6 +464,13 @@ def test_without_a_root_no_file_is_tried_before_the_backend() -> None:
     assert made["locations"] == [{"path": "/", "root": "/srv", "directives": "try_files $uri @app;"}]
 
 
+def test_a_relative_root_is_a_guess_that_is_told() -> None:
+    made, notes = location("root html;")
+    assert made == {"root": "/usr/share/nginx/html"}
+    guess = "'/usr/share/nginx/html', as nginx has it on Debian and RHEL's family"
+    assert any(note.endswith(f"'root html' is relative; a guess: {guess}") for note in notes)
+
+
 def test_an_alias_that_ends_like_its_location_is_a_root() -> None:
     assert location("alias /srv/static/;", "/static/")[0] == {"root": "/srv"}
 

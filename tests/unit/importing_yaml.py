@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import documents
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._variables import nginx_syntax
+from hypothesis import strategies as st
 
 FILE = "given.yml"
 
@@ -39,3 +40,16 @@ def read(text: str, reader: Callable[[list[t.Any], str, Notes], list[Directive]]
     notes = Notes()
     directives = reader(documents.load(text), FILE, notes)
     return directives, [f"{note.kind} {note.place.line}: {note.text}" for note in notes.found]
+
+
+def replace_somewhere(value: t.Any, data: st.DataObject, values: st.SearchStrategy[t.Any]) -> None:
+    """Put something else in some place of what a document holds."""
+    while True:
+        keys = list(value) if isinstance(value, dict) else range(len(value))
+        if not keys:
+            return
+        key = data.draw(st.sampled_from(keys))
+        if not isinstance(value[key], (dict, list)) or data.draw(st.booleans()):
+            value[key] = data.draw(values)
+            return
+        value = value[key]

@@ -13,7 +13,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gatew
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importing_yaml import printed, read, walked
+from importing_yaml import printed, read, replace_somewhere, walked
 
 HEADERS = (
     "proxy_http_version 1.1; proxy_set_header Host $host; proxy_set_header X-Real-IP $remote_addr; "
@@ -586,19 +586,6 @@ def test_no_document_is_more_than_notes(data: st.DataObject) -> None:
     }
     whole = [document, service, endpoints, {"apiVersion": "v1", "kind": "ConfigMap", "data": {"proxy-body-size": "1m"}}]
     for _number in range(data.draw(st.integers(0, 3))):
-        _replaced(whole, data)
+        replace_somewhere(whole, data, VALUES)
     notes = Notes()
     gateway.variables(ingress.directives(whole, "a.yml", notes), (), notes)
-
-
-def _replaced(value: t.Any, data: st.DataObject) -> None:
-    """Put something else in some place of what a document holds."""
-    while True:
-        keys = list(value) if isinstance(value, dict) else range(len(value))
-        if not keys:
-            return
-        key = data.draw(st.sampled_from(keys))
-        if not isinstance(value[key], (dict, list)) or data.draw(st.booleans()):
-            value[key] = data.draw(VALUES)
-            return
-        value = value[key]

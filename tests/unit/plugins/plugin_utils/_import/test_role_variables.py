@@ -13,7 +13,7 @@ from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import import gatew
 from ansible_collections.wsfleet.nginx.plugins.plugin_utils._import.tree import Directive, Notes
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importing_yaml import printed, read
+from importing_yaml import printed, read, replace_somewhere
 
 
 def _directives(documents: list[t.Any], file: str, notes: Notes) -> list[Directive]:
@@ -646,19 +646,6 @@ SAMPLES: list[t.Any] = [
 def test_no_variables_are_more_than_notes(data: st.DataObject) -> None:
     whole = yaml.safe_load(yaml.safe_dump(data.draw(st.sampled_from(SAMPLES))))
     for _number in range(data.draw(st.integers(1, 3))):
-        _replaced(whole, data)
+        replace_somewhere(whole, data, VALUES)
     notes = Notes()
     gateway.variables(role_variables.directives(whole, "a.yml", notes), (), notes)
-
-
-def _replaced(value: t.Any, data: st.DataObject) -> None:
-    """Put something else in some place of what variables hold."""
-    while True:
-        keys = list(value) if isinstance(value, dict) else range(len(value))
-        if not keys:
-            return
-        key = data.draw(st.sampled_from(keys))
-        if not isinstance(value[key], (dict, list)) or data.draw(st.booleans()):
-            value[key] = data.draw(VALUES)
-            return
-        value = value[key]
